@@ -1,0 +1,182 @@
+"""The site's settings, read from the environment.
+
+Variables may also stand in a file ``.env`` beside manage.py (``ENV_FILE`` names another), and a
+secret in a file of its own (``SECRET_KEY_FILE=/run/secrets/key``). What is set in the environment
+itself wins. Nothing set means production: DEBUG is off, TLS is expected, SECRET_KEY is required.
+For the demo, ``make run`` writes a ``.env``.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import FileAwareEnv
+
+from sigdemo.database_url import database
+from sigdemo.email_url import mail_settings
+from sigdemo.secret_key import read_or_create
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = FileAwareEnv()
+env.read_env(env.path("ENV_FILE", BASE_DIR / ".env"), recurse=False)
+
+# Where the site runs
+
+DEBUG = env.bool("DEBUG", False)
+VAR_DIR: Path = env.path("VAR_DIR", BASE_DIR / "var").resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+PORT = env.int("PORT", 8000)
+SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+WAREHOUSE_URL = env.str("WAREHOUSE_URL", f"{SITE_URL}/shop/warehouse/")
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else []
+)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+SECRET_KEY = env.str("SECRET_KEY", "")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Set it (or SECRET_KEY_FILE) to a long random string that you "
+            "keep, or set DEBUG=true for the demo, which makes a key of its own."
+        )
+    SECRET_KEY = read_or_create(VAR_DIR / "secret_key")
+
+# What it is made of
+
+INSTALLED_APPS = [
+    "sigdemo.apps.SigdemoConfig",
+    "signals_app",  # before django_q: its qcluster command is the one to run
+    "django_q",
+    "receivers.apps.ReceiversConfig",
+    "sigdemo.shop.apps.ShopConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",  # before WhiteNoise, which answers for the statics itself
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "sigdemo.urls"
+WSGI_APPLICATION = "sigdemo.wsgi.application"
+ASGI_APPLICATION = "sigdemo.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Data, files, mail
+
+DATABASES: dict[str, Any] = {
+    "default": database(env.str("DATABASE_URL", f"sqlite:///{quote(str(VAR_DIR))}/db.sqlite3"))
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = VAR_DIR / "media"
+globals().update(mail_settings(env.str("EMAIL_URL", (VAR_DIR / "mail").as_uri())))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "shop@localhost")
+
+# Work off the web
+
+Q_CLUSTER: dict[str, Any] = {
+    "name": "sigdemo",
+    "orm": "default",
+    "broker_class": "signals_app.broker.DeliveryBroker",
+    "workers": (WORKERS := env.int("WORKERS", 2)),
+    "queue_limit": WORKERS,  # more would only wait in the memory of a process
+    "recycle": 500,  # tasks a worker runs before a fresh process takes its place
+    "timeout": 60,  # seconds for a plain task; deliveries have their receivers' own
+    "retry": 90,  # seconds until an unfinished plain task is given out again
+    "max_attempts": 5,
+    "poll": 0.2,
+    "guard_cycle": 0.5,
+    "scheduler": True,
+    "save_limit": 250,
+}
+
+# People: language, passwords
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Safety
+
+TLS = env.bool("TLS", not DEBUG)
+SECURE_SSL_REDIRECT = TLS
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 3600) if TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", False)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+
+# What it says of itself
+
+LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{process:d}] {message}", "style": "{"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        name: {"level": LOG_LEVEL}
+        for name in ("signals_app", "sigdemo", "receivers", "django-q", "django.request")
+    },
+}

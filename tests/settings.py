@@ -1,0 +1,54 @@
+"""The site's settings, for the tests.
+
+One run of the tests has one directory, ``TEST_RUN_DIR``: its databases, files and mail are in it,
+and it goes away with the process that made it. ``TEST_DATABASE_URL`` puts the default database
+elsewhere, such as on PostgreSQL; the alias ``other`` stays on SQLite, for tests with two databases.
+
+Databases are files, never memory, so that real processes share them with the tests. Such a process
+inherits the environment and is started with ``TEST_RUN_DB=1`` and ``--settings tests.settings``: it
+then uses the *test* databases, which in the tests' own process bear another name until the test
+runner has made them.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+if "TEST_RUN_DIR" not in os.environ:
+    _run_dir = tempfile.mkdtemp(prefix="sigdemo-tests-")
+    atexit.register(shutil.rmtree, _run_dir, ignore_errors=True)
+    for _name in ("EMAIL_URL", "LOG_LEVEL", "PORT", "SITE_URL", "WAREHOUSE_URL", "WORKERS"):
+        os.environ.pop(_name, None)
+    os.environ |= {
+        "TEST_RUN_DIR": _run_dir,
+        "VAR_DIR": _run_dir,
+        "ENV_FILE": os.devnull,
+        "DEBUG": "false",
+        "TLS": "false",
+        "SECRET_KEY": "only for the tests",
+        "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL")
+        or f"sqlite:///{_run_dir}/default.sqlite3",
+    }
+
+from sigdemo.database_url import database
+from sigdemo.settings import *  # noqa: F403
+from sigdemo.settings import DATABASES, INSTALLED_APPS, STATIC_ROOT, STORAGES
+
+RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
+
+INSTALLED_APPS += ["tests.testapp"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of one that is missing
+WHITENOISE_USE_FINDERS = True
+
+DATABASES["other"] = database(f"sqlite:///{RUN_DIR}/other.sqlite3")
+for _alias, _database in DATABASES.items():
+    _sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
+    _test_name = f"{RUN_DIR}/test_{_alias}.sqlite3" if _sqlite else f"test_{RUN_DIR.name}"
+    _database["TEST"] = {"NAME": _test_name}
+    if os.environ.get("TEST_RUN_DB") == "1":
+        _database["NAME"] = _test_name
