@@ -1,0 +1,90 @@
+# make run PORT=8001, make test PYTHON=python3.11 DJANGO='django~=5.2', make test ARGS='-k settings -x'
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
+DJANGO ?=
+ARGS ?=
+PORT ?= 8000
+SITE_URL ?= http://127.0.0.1:$(PORT)
+TEST_DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/postgres
+
+# One virtual environment for each interpreter and Django line, so that they need not be reinstalled in turn.
+version := $(shell $(PYTHON) -c 'import sys; print("{}.{}".format(*sys.version_info))' 2>/dev/null)
+ifeq ($(version),)
+$(error No Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python3)
+endif
+venv := .venv-$(version)$(if $(DJANGO),-$(shell printf %s '$(DJANGO)' | tr -cs 'A-Za-z0-9.' -))
+bin := $(CURDIR)/$(venv)/bin
+python := $(bin)/python
+manage := $(python) manage.py
+install := $(python) -m pip install --quiet --disable-pip-version-check $(if $(DJANGO),'$(DJANGO)')
+
+.PHONY: help run test bench lint types contract migrations deploy checks clean
+
+help: ## List what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+run: export PORT := $(PORT)
+run: export SITE_URL := $(SITE_URL)
+run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C stops both
+	@test -e .env || echo DEBUG=true > .env
+	@$(manage) migrate --verbosity 0
+	@$(manage) collectstatic --no-input --verbosity 0
+	@$(manage) seed_shop
+	@$(manage) demo_admin
+	@printf '\n  Shop   %s/shop/\n  Admin  %s/admin/\n  Ctrl-C stops.\n\n' '$(SITE_URL)' '$(SITE_URL)'
+	@PATH="$(bin):$$PATH" honcho start || test $$? -eq 130
+
+test: $(venv)/tests ## Run all tests: those of the database on PostgreSQL, then everything on SQLite
+	@if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
+		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(python) -m pytest -m database $(ARGS); \
+	elif [ -n "$${CI:-}" ]; then exit 1; fi
+	env -u TEST_DATABASE_URL $(python) -m pytest $(ARGS)
+
+bench: $(venv)/tests ## Measure against django-q2 alone
+	$(python) -m tests.bench $(ARGS)
+
+checks: lint types contract migrations deploy ## All checks but the tests
+
+lint: $(venv)/tests ## Lint, and check the format
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+
+types: $(venv)/tests ## Check the types
+	$(bin)/mypy
+
+contract: $(venv)/tests ## Check who imports whom
+	$(bin)/lint-imports
+
+migrations: $(venv)/site ## Check that no migration is missing
+	DEBUG=true $(manage) makemigrations --check --dry-run
+
+deploy: export ENV_FILE := /dev/null
+deploy: export DEBUG := false
+deploy: export SECRET_KEY_FILE :=
+deploy: export SECRET_KEY := $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))')
+deploy: export ALLOWED_HOSTS := shop.example.org
+deploy: export EMAIL_URL := smtp+tls://mail.example.org
+deploy: export HSTS_SECONDS := 31536000
+deploy: export HSTS_INCLUDE_SUBDOMAINS := true
+deploy: export HSTS_PRELOAD := true
+deploy: $(venv)/site ## Check the settings of a production site
+	$(manage) check --deploy --fail-level WARNING
+
+clean: ## Remove the virtual environments and what the tools have cached; var/ is yours and stays
+	rm -rf .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(venv)/site: requirements.txt | $(python)
+	$(install) -r requirements.txt
+	@touch $@
+
+$(venv)/tests: requirements.txt tests/requirements.txt | $(python)
+	$(install) -r tests/requirements.txt
+	@touch $@
+
+$(python):
+	$(PYTHON) -m venv $(venv)
