@@ -1,0 +1,3 @@
+"""What every test relies on."""
+
+pytest_plugins = ["tests.nothing_skipped"]

@@ -1,0 +1,54 @@
+"""DATABASE_URL: SQLite fit for several processes, PostgreSQL with lasting connections."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+from sigdemo.database_url import database
+
+
+def test_sqlite_waits_for_its_lock_and_keeps_its_connections() -> None:
+    config = database("sqlite:////srv/shop/db.sqlite3")
+
+    assert config["ENGINE"] == "django.db.backends.sqlite3"
+    assert config["NAME"] == "/srv/shop/db.sqlite3"
+    assert config["CONN_MAX_AGE"] is None
+    assert config["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert config["OPTIONS"]["timeout"] == 20
+
+
+def test_an_option_in_the_url_wins() -> None:
+    assert database("sqlite:///db?timeout=3")["OPTIONS"]["timeout"] == 3
+    assert database("sqlite:///db")["OPTIONS"]["timeout"] == 20
+
+
+def test_postgresql_keeps_connections_for_a_while_and_checks_them() -> None:
+    config = database("postgres://shop:p%40ss@db.example.org:5433/shop")
+
+    assert config["ENGINE"] == "django.db.backends.postgresql"
+    assert (config["USER"], config["PASSWORD"]) == ("shop", "p@ss")
+    assert (config["HOST"], config["PORT"], config["NAME"]) == ("db.example.org", 5433, "shop")
+    assert config["CONN_MAX_AGE"] == 600
+    assert config["CONN_HEALTH_CHECKS"]
+
+
+@pytest.mark.parametrize("url", ["", "shop", "sqlit:///x", "postgres://u:hush@host:port/shop"])
+def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be read") as caught:
+        database(url)
+
+    assert "Write sqlite:///PATH or postgres://USER:PASSWORD@HOST:PORT/NAME" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sqlite_connections_use_a_write_ahead_log() -> None:
+    if connection.vendor != "sqlite":
+        pytest.fail("This test is for SQLite and must not be marked `database`.")
+    with connection.cursor() as cursor:
+        found = [
+            cursor.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        ]
+
+    assert found == ["wal", 1, 20_000]

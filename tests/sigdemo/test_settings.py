@@ -1,0 +1,136 @@
+"""The settings, as a process of its own reads them from its environment."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def python(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with nothing in its environment but what is given."""
+    base = {"PATH": os.environ["PATH"], "VAR_DIR": str(var), "ENV_FILE": os.devnull}
+    base["DJANGO_SETTINGS_MODULE"] = "sigdemo.settings"
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=base | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(var: Path, *names: str, **environment: str) -> list[Any]:
+    """Return the named settings of a fresh process, as JSON can say them."""
+    code = (
+        "import json; from django.conf import settings\n"
+        f"print(json.dumps([getattr(settings, name) for name in {names}], default=str))"
+    )
+    result = python(var, "-c", code, **environment)
+    assert result.returncode == 0, result.stderr
+    found: list[Any] = json.loads(result.stdout)
+    return found
+
+
+def test_nothing_set_asks_for_a_secret_key(tmp_path: Path) -> None:
+    result = python(tmp_path, "manage.py", "check")
+
+    assert result.returncode == 1
+    assert "SECRET_KEY is not set." in result.stderr
+    assert "set DEBUG=true for the demo" in result.stderr
+
+
+def test_production_is_safe_without_being_asked(tmp_path: Path) -> None:
+    safe = {
+        "DEBUG": False,
+        "ALLOWED_HOSTS": [],
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 3600,
+        "SESSION_COOKIE_SECURE": True,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "CSRF_COOKIE_SECURE": True,
+        "CSRF_COOKIE_HTTPONLY": True,
+    }
+
+    found = read(tmp_path, *safe, SECRET_KEY="x" * 50)
+
+    assert dict(zip(safe, found, strict=True)) == safe
+
+
+def test_debug_makes_the_demo_work_out_of_the_box(tmp_path: Path) -> None:
+    names = ("SECRET_KEY", "ALLOWED_HOSTS", "SECURE_SSL_REDIRECT", "WAREHOUSE_URL", "DATABASES")
+
+    key, hosts, redirect, warehouse, databases = read(tmp_path, *names, DEBUG="true", PORT="8123")
+
+    assert key == (tmp_path / "secret_key").read_text()
+    assert hosts == ["localhost", "127.0.0.1", "[::1]"]
+    assert redirect is False
+    assert warehouse == "http://127.0.0.1:8123/shop/warehouse/"
+    assert databases["default"]["NAME"] == str(tmp_path / "db.sqlite3")
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("DEBUG=true\nPORT=8001\nWORKERS=3\n")
+
+    port, cluster = read(tmp_path, "PORT", "Q_CLUSTER", ENV_FILE=str(file), PORT="8002")
+
+    assert port == 8002
+    assert (cluster["workers"], cluster["queue_limit"]) == (3, 3)
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("from a file")
+
+    assert read(tmp_path, "SECRET_KEY", SECRET_KEY_FILE=str(file)) == ["from a file"]
+
+
+def test_a_value_of_the_wrong_type_names_its_variable(tmp_path: Path) -> None:
+    result = python(tmp_path, "manage.py", "check", DEBUG="true", WORKERS="many")
+
+    assert result.returncode == 1
+    assert 'Environment variable "WORKERS" invalid' in result.stderr
+
+
+def test_a_directory_with_odd_characters_holds_the_database(tmp_path: Path) -> None:
+    var = tmp_path / "a b%20#?é"
+    var.mkdir()
+
+    (databases,) = read(var, "DATABASES", DEBUG="true")
+
+    assert databases["default"]["NAME"] == str(var / "db.sqlite3")
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+@pytest.mark.database
+def test_a_child_process_shares_the_databases_of_the_tests(tmp_path: Path) -> None:
+    code = "from tests.settings import DATABASES as d; print(*[d[a]['NAME'] for a in sorted(d)])"
+    environment = os.environ | {"TEST_RUN_DB": "1"}
+
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+
+    names = [str(connections[alias].settings_dict["NAME"]) for alias in ("default", "other")]
+    assert result.stdout.split() == names, result.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.database
+def test_the_tests_run_on_the_database_they_were_given() -> None:
+    asked = os.environ.get("TEST_DATABASE_URL", "sqlite:").partition(":")[0]
+
+    assert connections["default"].vendor == {"postgres": "postgresql"}.get(asked, asked)
+
+
+def test_q_cluster_gives_a_task_out_again_only_after_its_time_is_over() -> None:
+    assert settings.Q_CLUSTER["retry"] > settings.Q_CLUSTER["timeout"]
