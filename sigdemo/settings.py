@@ -6,6 +6,7 @@ itself wins. Nothing set means production: DEBUG is off, TLS is expected, SECRET
 For the demo, ``make run`` writes a ``.env``.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -166,7 +167,7 @@ CONTENT_SECURITY_POLICY = {
 
 # What it says of itself
 
-LOG_LEVEL = env.log_level("LOG_LEVEL", "INFO")
+LOG_LEVEL = env.log_level("LOG_LEVEL", logging.INFO)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -17,8 +17,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for name in ("pyproject.toml", "README.md", "LICENSE", "signals_app", "sigdemo", "receivers"):
         subprocess.run(["cp", "-R", ROOT / name, source], check=True)
     out = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source]
-    result = subprocess.run(build, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return zipfile.ZipFile(next(out.glob("signals_app-*-py3-none-any.whl")))
 
