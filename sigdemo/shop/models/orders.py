@@ -1,0 +1,92 @@
+"""What was bought."""
+
+import uuid
+from decimal import Decimal
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from sigdemo.shop import money
+from sigdemo.shop.models.catalogue import Product
+
+MOST_PIECES = 99  # of one product in one order
+
+
+class Order(models.Model):
+    """An order as it was placed. ``total`` and ``tax`` are euros, the tax is part of the total.
+
+    ``token`` is the form's: one form places one order. ``emission`` names the deliveries that the
+    order's signal handed off, empty when there were none. ``placed_by`` is the web process, host:pid.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    token = models.UUIDField(unique=True, editable=False)
+    name = models.CharField(max_length=100)
+    email = models.EmailField("e-mail", max_length=254)
+    total = models.DecimalField(max_digits=10, decimal_places=2)
+    tax = models.DecimalField(max_digits=10, decimal_places=2)
+    tax_rate = models.DecimalField(max_digits=4, decimal_places=3, default=money.TAX_RATE)
+    emission = models.UUIDField(null=True, blank=True, editable=False)
+    placed_at = models.DateTimeField(default=timezone.now, db_index=True)
+    placed_by = models.CharField(max_length=255)
+
+    class Meta:
+        ordering = ("-placed_at", "-id")
+
+    def __str__(self) -> str:
+        return self.number
+
+    def get_absolute_url(self) -> str:
+        """Return the address of the order's page."""
+        return reverse("shop:order", args=[self.public_id])
+
+    @property
+    def number(self) -> str:
+        """The order's number as people and the warehouse write it."""
+        return f"SO-{self.pk:06d}" if self.pk else "SO-new"
+
+    @property
+    def net(self) -> Decimal:
+        """The total without the tax, in euros."""
+        return self.total - self.tax
+
+
+class OrderLine(models.Model):
+    """One product of an order, with name and price (euros with tax) as they were that day."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=80)
+    unit_price = models.DecimalField(max_digits=8, decimal_places=2)
+    quantity = models.PositiveSmallIntegerField(validators=[MinValueValidator(1), MaxValueValidator(MOST_PIECES)])
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("order", "product"), name="shop_line_once_per_product"),
+            models.CheckConstraint(condition=models.Q(quantity__gte=1), name="shop_line_quantity_positive"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.name}"
+
+    @property
+    def total(self) -> Decimal:
+        """The line's price in euros, tax included."""
+        return self.unit_price * self.quantity
+
+
+class Invoice(models.Model):
+    """The rendered invoice of an order, a PDF in the default storage."""
+
+    order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="invoice")
+    file = models.FileField(upload_to="invoices/")
+    stored_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-stored_at",)
+
+    def __str__(self) -> str:
+        return f"Invoice of {self.order}"
