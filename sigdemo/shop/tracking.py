@@ -1,0 +1,132 @@
+"""What became of an order's queued work: the one place of the shop that reads the deliveries' record."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sigdemo.shop.models import Order
+from signals_app.models import FINAL_STATES, Attempt, Delivery, State
+from signals_app.processes import ProcessIdentity
+
+
+def emission_of(answers: Iterable[tuple[object, object]]) -> UUID | None:
+    """Return the emission that the deliveries among a signal's answers share; None without any."""
+    for _, answer in answers:
+        if isinstance(answer, Delivery):
+            return answer.emission
+    return None
+
+
+def process_name(owner: str) -> str:
+    """Return a delivery's owner as ``host:pid``, the way an order names its web process."""
+    process = ProcessIdentity.parse(owner)
+    return f"{process.host}:{process.pid}" if process else owner
+
+
+def waited(delivery: Delivery) -> timedelta | None:
+    """Return how long the current or last attempt waited from the time it was due; None before."""
+    if delivery.started_at is None:
+        return None
+    return max(delivery.started_at - delivery.due_at, timedelta())
+
+
+def ran(delivery: Delivery) -> timedelta | None:
+    """Return how long the attempt that finished the delivery took; None before."""
+    if delivery.started_at is None or delivery.finished_at is None:
+        return None
+    return max(delivery.finished_at - delivery.started_at, timedelta())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One delivery as the order's page shows it. Times are aware, durations real."""
+
+    delivery: Delivery
+    bad_ends: Sequence[Attempt]
+
+    @property
+    def title(self) -> str:
+        """The receiver's name in words, such as ``Send confirmation``."""
+        name = self.delivery.receiver.rpartition(".")[2]
+        return name.replace("_", " ").capitalize()
+
+    @property
+    def state(self) -> State:
+        """Where the delivery stands."""
+        return State(self.delivery.state)
+
+    @property
+    def final(self) -> bool:
+        """Whether the state cannot change any more by itself."""
+        return self.state in FINAL_STATES
+
+    @property
+    def retrying_at(self) -> datetime | None:
+        """When the next attempt is due, after one that ended badly."""
+        is_retry = self.state is State.READY and bool(self.bad_ends)
+        return self.delivery.due_at if is_retry else None
+
+    @property
+    def process(self) -> str:
+        """Which process had it last, as host:pid; empty before the first claim."""
+        if self.delivery.owner:
+            return process_name(self.delivery.owner)
+        return process_name(self.bad_ends[-1].owner) if self.bad_ends else ""
+
+    @property
+    def waited(self) -> timedelta | None:
+        """How long the current or last attempt waited from the time it was due."""
+        return waited(self.delivery)
+
+    @property
+    def ran(self) -> timedelta | None:
+        """How long the finishing attempt took."""
+        return ran(self.delivery)
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether the receiver has told how far it is."""
+        return self.delivery.progress_total > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """All deliveries of one order, oldest first."""
+
+    tracks: Sequence[Track]
+
+    @property
+    def finished(self) -> int:
+        """How many deliveries have reached a final state."""
+        return sum(track.final for track in self.tracks)
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can change any more by itself."""
+        return self.finished == len(self.tracks)
+
+    @property
+    def summary(self) -> str:
+        """How far the work is, in a few words."""
+        words = f"{self.finished} of {len(self.tracks)} done"
+        failed = sum(track.state is State.FAILED for track in self.tracks)
+        return f"{words}, {failed} failed" if failed else words
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no worker has taken anything yet."""
+        return bool(self.tracks) and not any(track.delivery.attempts for track in self.tracks)
+
+
+def tracking_of(order: Order) -> Tracking:
+    """Return the deliveries that ``order`` handed off, with their bad ends: two queries."""
+    if order.emission is None:
+        return Tracking(tracks=())
+    deliveries = Delivery.objects.filter(emission=order.emission).order_by("id")
+    return Tracking(
+        tracks=tuple(
+            Track(delivery=delivery, bad_ends=tuple(delivery.bad_ends.all()))
+            for delivery in deliveries.prefetch_related("bad_ends")
+        )
+    )
