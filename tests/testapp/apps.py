@@ -1,7 +1,15 @@
 """An app of models and receivers that only the tests use."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class TestAppConfig(AppConfig):
+    """Connects the test receivers, in the tests and in the clusters that they start."""
+
     name = "tests.testapp"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        import_module("tests.testapp.receivers")

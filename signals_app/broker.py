@@ -1,0 +1,177 @@
+"""The one door to django_q: wakes the cluster's workers when deliveries are due, and keeps its statistics."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import time
+from typing import Any
+from uuid import uuid4
+
+from django.db import Error, close_old_connections
+from django.utils import timezone
+from django_q import conf as q_conf
+from django_q.brokers.orm import ORM
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+
+from signals_app import ledger, signals
+from signals_app.conf import conf
+from signals_app.dispatcher import registry
+from signals_app.models import Outcome
+from signals_app.processes import is_dead
+
+logger = logging.getLogger("signals_app.broker")
+
+LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices when its cluster stops
+HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again
+RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
+RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
+
+Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
+
+
+class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
+    """Django-Q's ORM broker, which also wakes workers for due deliveries.
+
+    For ``Q_CLUSTER["broker_class"]``. Plain tasks, groups, chains, hooks and schedules go their usual way.
+    """
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key=list_key)
+        self._lookout = ledger.Lookout(queue=self.list_key, poll=q_conf.Conf.POLL)
+        self._hinted: dict[int, float] = {}
+        self._rescued_at = 0.0
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:
+        """Return Django-Q's queue. Unlike the ORM broker, leave the connection as it is: Django opens and closes it."""
+        return OrmQ.objects.using(q_conf.Conf.ORM)
+
+    def dequeue(self) -> list[Package] | None:
+        """Wait a moment for work; return plain tasks and at most one hint per worker, or None.
+
+        A database that does not answer is no reason to end the pusher: it is asked again.
+        """
+        try:
+            return self._look() or None
+        except Error as error:
+            logger.warning("The pusher of %s cannot reach the database: %s", self.list_key, error)
+            ledger.connection().close()
+            close_old_connections()
+            time.sleep(RECONNECT)
+            return None
+
+    def _look(self) -> list[Package]:
+        self._rescue()
+        packages = self._plain_tasks() + self._hints()
+        if packages:
+            self._lookout.reset()
+            return packages
+        to_next = ledger.seconds_to_next(self.list_key)
+        # a hint's life bounds the wait too: what was hinted at and not claimed is hinted at again
+        wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
+        self._lookout.wait(max(wait, 0.001))
+        return []
+
+    def _plain_tasks(self) -> list[Package]:
+        waiting = self.get_connection().filter(key=self.list_key, lock__lt=timezone.now())
+        return (super().dequeue() or []) if waiting.exists() else []
+
+    def _hints(self) -> list[Package]:
+        """Return a hint for each due delivery that has none yet, up to the number of workers."""
+        now = time.monotonic()
+        due = ledger.due(self.list_key, limit=q_conf.Conf.WORKERS)
+        self._hinted = {one: since for one, since in self._hinted.items() if one in due and now - since < HINT_LIFE}
+        fresh = [one for one in due if one not in self._hinted]
+        self._hinted |= dict.fromkeys(fresh, now)
+        return [(None, hint(self.list_key)) for _ in fresh]
+
+    def _rescue(self) -> None:
+        if time.monotonic() - self._rescued_at < RESCUE_EVERY:
+            return
+        self._rescued_at = time.monotonic()
+        rescued = ledger.rescue(self.list_key, is_dead=is_dead)
+        for one in rescued.lost:
+            receiver = registry.get(one.receiver)
+            logger.warning("Delivery %d (%s) was lost; it was given back.", one.id, one.receiver)
+            signals.delivery_attempt_failed.send_robust(
+                sender=receiver, delivery=one, outcome=Outcome.LOST, exception=None
+            )
+        for one in rescued.failed:
+            signals.delivery_failed.send_robust(
+                sender=registry.get(one.receiver),
+                delivery=one,
+                outcome=Outcome.LOST,
+                exception=None,
+            )
+
+    def ping(self) -> bool:
+        """Answer as a new cluster starts; a good moment to clear away what dead ones left."""
+        ledger.forget_old_stats()
+        return bool(super().ping())
+
+    def queue_size(self) -> int:
+        """Return how many plain tasks and deliveries wait in the queue."""
+        return int(super().queue_size()) + ledger.count_ready(self.list_key)
+
+    def set_stat(self, key: str, value: str, timeout: int) -> None:
+        """Keep a cluster's statistic for ``timeout`` seconds, in the database."""
+        try:
+            ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
+        except Error:
+            ledger.connection().close()  # django_q logs the error and calls again, on a new connection
+            raise
+
+    def get_stat(self, key: str) -> str | None:
+        """Return a cluster's statistic, or None when it has not been heard of lately."""
+        return ledger.read_stat(key)
+
+    def get_stats(self, pattern: str) -> list[str]:
+        """Return the statistics of all living clusters; ``pattern`` is Django-Q's, with a star at its end."""
+        return ledger.read_stats(pattern.removesuffix("*"))
+
+
+def hint(queue: str) -> str:
+    """Return a signed Django-Q task that says no more than "there is work in this queue"."""
+    return str(
+        SignedPackage.dumps(
+            {
+                "id": uuid4().hex,
+                "name": f"hint-{queue}",
+                "func": "signals_app.worker.drain",
+                "args": (queue,),
+                "kwargs": {},
+                "started": timezone.now(),
+                "save": False,
+                "timeout": hint_timeout(),
+            }
+        )
+    )
+
+
+def cluster_name() -> str:
+    """Return the name of this process's cluster, which is the queue it serves."""
+    return str(q_conf.Conf.CLUSTER_NAME)
+
+
+def plain_task_seconds(queue: str) -> float:
+    """Return for how long plain tasks that were given out may keep the workers of a queue busy; 0 when none is out."""
+    given_out = OrmQ.objects.using(q_conf.Conf.ORM).filter(key=queue, lock__gt=timezone.now())
+    return float(q_conf.Conf.TIMEOUT or q_conf.Conf.RETRY) if given_out.exists() else 0.0
+
+
+def hint_timeout() -> int:
+    """Return the seconds after which Django-Q may end a worker that got a hint: longer than any receiver may take."""
+    longest = max((receiver.options.timeout for receiver in registry.all()), default=conf.timeout)
+    return math.ceil(longest + conf.time_slice + conf.grace) + 5
+
+
+def report_error(**kwargs: object) -> None:
+    """Pass the exception that is being handled to Django-Q's error reporters; a signal receiver."""
+    if q_conf.error_reporter:
+        q_conf.error_reporter.report()
+
+
+signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")

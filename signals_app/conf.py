@@ -1,0 +1,113 @@
+"""The ``SIGNALS_APP`` setting, as typed properties that read it afresh each time (``override_settings`` works)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, overload
+
+from django.conf import settings
+
+from signals_app.backoff import Backoff, exponential
+
+T = TypeVar("T")
+
+
+class Setting(Generic[T]):
+    """One key of ``SIGNALS_APP``: its default and the sentence that says what it takes."""
+
+    def __init__(self, default: T, takes: str, accepts: Callable[[Any], bool]) -> None:
+        self.default = default
+        self.takes = takes
+        self.accepts = accepts
+        self.key = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.key = name.upper()
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Setting[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object, owner: type) -> Setting[T] | T:
+        if instance is None:
+            return self
+        value: T = given().get(self.key, self.default)
+        return value
+
+
+def given() -> Mapping[str, Any]:
+    """Return the project's ``SIGNALS_APP`` as written; empty where there is none."""
+    value: Mapping[str, Any] = getattr(settings, "SIGNALS_APP", {})
+    return value
+
+
+def is_seconds(value: Any) -> bool:
+    """Tell whether value is a finite number of seconds, zero or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _is_positive(value: Any) -> bool:
+    return is_seconds(value) and value > 0
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, tuple | list | set | frozenset) and all(isinstance(n, str) for n in value)
+
+
+def _default_queue() -> str:
+    cluster: Mapping[str, Any] = getattr(settings, "Q_CLUSTER", {})
+    return str(cluster.get("cluster_name") or cluster.get("name") or "default")
+
+
+class Conf:
+    """Every setting of the app. The first block holds the project-wide defaults of the receiver options."""
+
+    priority = Setting[int](0, "a whole number; higher runs first", _is_int)
+    max_attempts = Setting[int](5, "a whole number, 1 or more", _is_count)
+    backoff = Setting[Backoff](exponential(), "a callable: attempts so far -> seconds", callable)
+    timeout = Setting[float](60.0, "seconds, more than 0", _is_positive)
+    delay = Setting[float](0.0, "seconds, 0 or more", is_seconds)
+    when = Setting[Callable[..., bool] | None](None, "a callable or None", lambda v: v is None or callable(v))
+    drop = Setting[tuple[str, ...]]((), "a tuple of argument names", _is_names)
+    snapshot = Setting[tuple[str, ...]]((), "a tuple of argument names", _is_names)
+    missing = Setting[str]("fail", '"fail" or "skip"', lambda v: v in ("fail", "skip"))
+    atomic = Setting[bool](False, "True or False", _is_bool)
+
+    immediate = Setting[bool](False, "True or False", _is_bool)
+    max_payload = Setting[int](65_536, "bytes of JSON, 1 or more", _is_count)
+    lease = Setting[float](30.0, "seconds, more than 0", _is_positive)
+    heartbeat = Setting[float](5.0, "seconds, more than 0", _is_positive)
+    time_slice = Setting[float](1.0, "seconds, more than 0", _is_positive)
+    batch = Setting[int](16, "the most deliveries one claim takes, 1 or more", _is_count)
+    grace = Setting[float](5.0, "seconds, 0 or more", is_seconds)
+    unroutable_delay = Setting[float](30.0, "seconds, more than 0", _is_positive)
+    stop_within = Setting[float](30.0, "seconds, more than 0", _is_positive)
+    stall = Setting[float](15.0, "seconds, more than 0", _is_positive)
+
+    @property
+    def queue(self) -> str:
+        """The queue of receivers that name none: ``SIGNALS_APP["QUEUE"]``, else the cluster's name in ``Q_CLUSTER``."""
+        return str(given().get("QUEUE") or _default_queue())
+
+    @classmethod
+    def known(cls) -> dict[str, Setting[Any]]:
+        """Return every key that ``SIGNALS_APP`` may have, with what it takes."""
+        found = {s.key: s for s in vars(cls).values() if isinstance(s, Setting)}
+        queue = Setting[str]("", "a cluster name", lambda v: isinstance(v, str) and 0 < len(v) <= 100)
+        queue.key = "QUEUE"
+        return {**found, "QUEUE": queue}
+
+
+conf = Conf()

@@ -1,0 +1,136 @@
+"""The sending side: a queued receiver takes a signal in the sender's process and hands its work to a worker."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, Unpack, overload
+
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.dispatch import Signal
+
+from signals_app import ledger, naming, payloads
+from signals_app.conf import conf
+from signals_app.emissions import emission_of
+from signals_app.exceptions import ReceiverError
+from signals_app.findable import require_findable
+from signals_app.options import OptionArguments, ReceiverOptions, Resolved
+from signals_app.registry import Registry
+from signals_app.running import CurrentDelivery, current_delivery, running
+
+__all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
+
+Receiver = Callable[..., Any]
+F = TypeVar("F", bound=Receiver)
+
+
+class QueuedReceiver:
+    """A receiver that leaves a delivery instead of doing the work; ``func`` is the plain function.
+
+    Any stock ``Signal.connect`` takes it. Called by a signal it returns the ``Delivery`` it wrote, or None where its
+    ``when`` said no; under ``SIGNALS_APP["IMMEDIATE"]`` it runs ``func`` and returns its value.
+    """
+
+    def __init__(self, func: Receiver, *, key: str, options: ReceiverOptions) -> None:
+        """Enter the function in the registry. Raises ReceiverError where a worker could not find it again."""
+        require_findable(func)
+        functools.update_wrapper(self, func)
+        self.func = func
+        self.key = key or f"{func.__module__}.{func.__qualname__}"
+        if len(self.key) > 255:
+            raise ReceiverError(f"The key {self.key[:40]!r}… is longer than 255 characters.")
+        self.options = Resolved(options)
+        self.is_async = iscoroutinefunction(func)
+        registry.add(self.key, self, func)
+
+    def __repr__(self) -> str:
+        return f"<QueuedReceiver {self.key}>"
+
+    def __call__(self, /, *, signal: Signal, sender: object, **arguments: object) -> object:
+        """Hand the work off, in the sender's transaction.
+
+        Raises PayloadError where an argument cannot travel, PayloadTooLarge where they are too many.
+        """
+        options = self.options
+        when = options.when
+        if when is not None and not when(signal=signal, sender=sender, **arguments):
+            return None
+        for name in options.drop:
+            arguments.pop(name, None)
+        signal_name = naming.signal_name(signal)
+        payload = payloads.encode_arguments(
+            arguments,
+            sender=sender,
+            signal=signal_name or "a signal without a name",
+            receiver=self.key,
+            snapshot=options.snapshot,
+        )
+        emission = emission_of(frame=id(sys._getframe(1)), signal=signal, sender=sender, receiver=self)
+        work = ledger.HandOff(
+            emission=emission,
+            signal=signal_name,
+            sender=naming.label(sender)[:255],
+            receiver=self.key,
+            queue=options.queue,
+            priority=options.priority,
+            payload=payload,
+            delay=options.delay,
+            max_attempts=options.max_attempts,
+        )
+        return self._run_here(work, signal) if conf.immediate else ledger.enqueue(work)
+
+    def _run_here(self, work: ledger.HandOff, signal: Signal) -> object:
+        """Run in the sender's process what a worker would have run, from the same payload."""
+        current = CurrentDelivery(delivery_id=0, emission=work.emission, attempt=1, max_attempts=work.max_attempts)
+        decoded = payloads.decode_arguments(json.loads(work.payload))
+        call = async_to_sync(self.func) if self.is_async else self.func
+        with running(current):
+            return call(signal=signal, sender=decoded.sender, **decoded.arguments)
+
+
+registry: Registry[QueuedReceiver] = Registry()
+
+
+@overload
+def queued(func: Receiver, /, **options: Unpack[OptionArguments]) -> QueuedReceiver: ...
+@overload
+def queued(**options: Unpack[OptionArguments]) -> Callable[[Receiver], QueuedReceiver]: ...
+def queued(
+    func: Receiver | None = None, /, **options: Unpack[OptionArguments]
+) -> QueuedReceiver | Callable[[Receiver], QueuedReceiver]:
+    """Make a function a queued receiver: ``@queued``, ``@queued(...)`` or ``queued(func, ...)``.
+
+    It is not connected to any signal yet. Raises ReceiverError for an option that does not exist, a value that an
+    option does not take, and a function that a worker could not find again.
+    """
+    given = ReceiverOptions.given(options)
+
+    def make(function: Receiver) -> QueuedReceiver:
+        return QueuedReceiver(function, key=options.get("key", ""), options=given)
+
+    return make if func is None else make(func)
+
+
+def queued_receiver(
+    signal: Signal | Sequence[Signal],
+    *,
+    sender: object = None,
+    weak: bool = True,
+    dispatch_uid: object = None,
+    **options: Unpack[OptionArguments],
+) -> Callable[[Receiver], QueuedReceiver]:
+    """Make a function a queued receiver and connect it to one or more signals.
+
+    Takes what ``django.dispatch.receiver`` takes, and the options of ``queued``; raises as ``queued`` does.
+    """
+    signals = (signal,) if isinstance(signal, Signal) else tuple(signal)
+
+    def connect(function: Receiver) -> QueuedReceiver:
+        made = queued(function, **options)
+        for one in signals:
+            one.connect(made, sender=sender, weak=weak, dispatch_uid=dispatch_uid)
+        return made
+
+    return connect

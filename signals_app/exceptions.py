@@ -1,0 +1,46 @@
+"""What can go wrong, one class each; the docstring of a class is its message when it is raised bare."""
+
+
+class SignalsAppError(Exception):
+    """The signals_app could not do what it was asked."""
+
+    def __str__(self) -> str:
+        return super().__str__() or (type(self).__doc__ or "").strip()
+
+
+class PayloadError(SignalsAppError):
+    """A signal argument cannot travel to a worker."""
+
+
+class PayloadTooLarge(PayloadError):
+    """The arguments of a signal are larger than SIGNALS_APP["MAX_PAYLOAD"] allows."""
+
+
+class MissingObject(SignalsAppError):
+    """A model instance named by a payload does not exist any more."""
+
+
+class ReceiverError(SignalsAppError):
+    """A function cannot be a queued receiver, because a worker could not find or call it."""
+
+
+class PermanentFailure(SignalsAppError):
+    """Raised by a receiver: trying again cannot help; the delivery is FAILED at once."""
+
+
+class RetryAfter(SignalsAppError):
+    """Raised by a receiver: this delivery should run again after the given number of seconds."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        """Take the delay in seconds (zero or more) and, for the record, the reason.
+
+        Raises ValueError for a negative delay or one that is not a finite number.
+        """
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"RetryAfter takes zero or more seconds, not {seconds!r}.")
+        super().__init__(reason or f"The receiver asked to run again after {seconds:g} s.")
+        self.seconds = float(seconds)
+
+
+class LeaseLost(SignalsAppError):
+    """Another claim holds this delivery now; what this worker did for it is not recorded."""

@@ -1,0 +1,46 @@
+"""What a function must be so that a worker, in another process, can find and call it again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from signals_app.exceptions import ReceiverError
+
+_AT_MODULE_LEVEL = "define it with def at the top level of a module that every worker imports"
+
+
+def require_findable(func: object) -> None:
+    """Raise ReceiverError, with the cure, unless a worker could find this function and call it with any argument."""
+    if not inspect.isroutine(func):
+        raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_AT_MODULE_LEVEL}.")
+    name = f"{func.__module__}.{func.__qualname__}"
+    owner = getattr(func, "__self__", None)
+    if owner is not None and not isinstance(owner, type):
+        raise ReceiverError(
+            f"{name} is bound to an instance of {type(owner).__name__}, which exists in this process only; "
+            f"{_AT_MODULE_LEVEL} and pass what it needs as signal arguments."
+        )
+    if "<lambda>" in func.__qualname__:
+        raise ReceiverError(f"{name} is a lambda, which a worker cannot find by name; {_AT_MODULE_LEVEL}.")
+    if "<locals>" in func.__qualname__:
+        raise ReceiverError(f"{name} is nested in another function, so a worker cannot find it; {_AT_MODULE_LEVEL}.")
+    if func.__module__ == "__main__":
+        raise ReceiverError(
+            f"{name} lives in the script that was started, which no worker imports; {_AT_MODULE_LEVEL}."
+        )
+    _require_call(func, name)
+
+
+def _require_call(func: Callable[..., object], name: str) -> None:
+    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        raise ReceiverError(f"{name} is a generator: calling it would run nothing. Return instead of yield.")
+    parameters = inspect.signature(func).parameters.values()
+    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+        raise ReceiverError(f"{name} must accept keyword arguments; add **kwargs to its parameters.")
+    for p in parameters:
+        if p.kind == p.POSITIONAL_ONLY or (p.name == "self" and p.default is p.empty):
+            raise ReceiverError(
+                f"{name} takes {p.name!r} by position, but a signal passes everything by keyword; "
+                f"{'make it a staticmethod' if p.name == 'self' else 'drop the / from its parameters'}."
+            )

@@ -1,0 +1,120 @@
+"""A worker's second thread: renews the lease of a long run, frees what waits behind it, ends what cannot be stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+
+from django.db import Error, connections
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.hold import Hold, Run
+from signals_app.timeouts import TimedOut
+from signals_app.verdict import judge
+
+logger = logging.getLogger("signals_app.worker")
+
+TICK = 0.25  # seconds between two looks at the worker; a run that sees one is slow
+FIRST_RENEWAL = 1.0  # seconds a run lasts before its lease is renewed for the first time
+
+
+class Heartbeat:
+    """One per worker process. It sleeps unless the worker holds deliveries."""
+
+    def __init__(self) -> None:
+        self._hold: Hold | None = None
+        self._held = threading.Event()
+        self._renewed = 0.0
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    @contextmanager
+    def over(self, hold: Hold) -> Iterator[None]:
+        """Watch over a hold while the block runs."""
+        self._hold = hold
+        self._held.set()
+        try:
+            yield
+        finally:
+            self._held.clear()
+            self._hold = None
+
+    def _beat(self) -> None:
+        while True:
+            self._held.wait()
+            time.sleep(TICK)
+            hold = self._hold
+            run = hold.run if hold else None
+            if hold and run and run.seconds >= TICK:
+                self._stay_with(hold, run)
+
+    def _stay_with(self, hold: Hold, run: Run) -> None:
+        """Look after one slow run until it ends."""
+        self._renewed = run.since
+        try:
+            while hold.run is run:
+                try:
+                    self._look(hold, run)
+                except Error as error:
+                    # an atomic receiver on SQLite holds the only write lock; nobody can take the lease over either
+                    logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
+                time.sleep(TICK)
+        finally:
+            connections.close_all()  # this thread's own
+
+    def _look(self, hold: Hold, run: Run) -> None:
+        if run.seconds > run.timeout + conf.grace:
+            self._end_process(hold, run)
+        _lock_briefly()
+        ledger.give_back(hold.take_rest())
+        renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
+        if time.monotonic() - self._renewed >= renewal:
+            self._renewed = time.monotonic()
+            if not ledger.renew(run.claimed, lease=conf.lease):
+                logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
+
+    def _end_process(self, hold: Hold, run: Run) -> None:
+        """Record the timeout of a receiver that nothing interrupts, and end this process with it."""
+        with hold.lock:
+            if hold.run is not run:
+                return
+            error = TimedOut(
+                f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
+                "its worker process was ended."
+            )
+            end = judge(error, run.claimed, run.receiver, ran=run.seconds)
+            try:
+                _lock_briefly()
+                ledger.end_badly(run.claimed, replace(end, traceback=_main_stack()))
+            except Error:  # then it is found lost, and says so
+                logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
+            logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
+            logging.shutdown()
+            os._exit(70)
+
+
+def _lock_briefly() -> None:
+    """On SQLite, let this thread wait a moment only for the write lock: an atomic receiver may hold it for long."""
+    db = ledger.connection()
+    if db.vendor == "sqlite":
+        with db.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 200")
+
+
+def _main_stack() -> str:
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+@lru_cache(maxsize=1)  # a fork changes the pid, and has none of its parent's threads
+def of_process(pid: int) -> Heartbeat:
+    """Return the heartbeat of the calling process; ``pid`` is its own."""
+    return Heartbeat()

@@ -1,0 +1,63 @@
+"""What one worker holds at a moment: the delivery it runs, and those claimed along with it that wait their turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.ledger import ClaimedDelivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A receiver at work. ``since`` is a reading of the monotonic clock, ``timeout`` is in seconds."""
+
+    claimed: ClaimedDelivery
+    receiver: QueuedReceiver
+    since: float
+    timeout: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.since
+
+
+class Hold:
+    """Shared by the worker's main thread, which takes from it, and its heartbeat, which may give the rest back."""
+
+    def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:
+        self.lock = threading.Lock()  # whoever has it decides what becomes of the run and of the rest
+        self._waiting = deque(claimed)
+        self._run: Run | None = None
+        self.claimed_at = time.monotonic()
+
+    def take(self) -> ClaimedDelivery | None:
+        """Return the next delivery to run, or None when none is left."""
+        with self.lock:
+            return self._waiting.popleft() if self._waiting else None
+
+    def take_rest(self) -> list[ClaimedDelivery]:
+        """Return every delivery that has not begun; they are the caller's to give back."""
+        with self.lock:
+            rest = list(self._waiting)
+            self._waiting.clear()
+        return rest
+
+    @property
+    def run(self) -> Run | None:
+        """The receiver at work right now."""
+        return self._run
+
+    def begin(self, run: Run) -> None:
+        """Note that a receiver starts."""
+        self._run = run
+
+    def end(self) -> None:
+        """Note that it has returned: from here on the main thread alone decides."""
+        with self.lock:
+            self._run = None

@@ -1,0 +1,112 @@
+"""A worker's hold on deliveries: claim, renew, give back. Every write names the token of the claim it belongs to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from signals_app.ledger.dialect import execute
+
+COLUMNS = "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, priority, due_at"
+
+# What a worker may still write to: the claim it made, while nobody has taken it over.
+HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
+
+# One statement, so that a claim is atomic without a transaction around it; the payload comes back with it.
+_CLAIM = (
+    """UPDATE {table} SET state = 'RUNNING', attempts = attempts + 1, token = token + 1, owner = %(owner)s,
+    lease_until = {later}, started_at = {now}, unroutable = %(false)s, progress_done = 0, progress_total = 0
+WHERE state = 'READY' AND id IN ({due})
+RETURNING """
+    + COLUMNS
+)
+
+_RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
+
+_GIVE_BACK = (
+    "UPDATE {table} SET state = 'READY', attempts = attempts - 1, owner = '', lease_until = NULL, started_at = NULL, "
+    "unroutable = %(unroutable)s, due_at = CASE WHEN %(delay)s > 0 THEN {later} ELSE due_at END WHERE " + HELD
+)
+
+_PROGRESS = "UPDATE {table} SET progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery as the worker that claimed it sees it. ``attempt`` counts from 1, ``payload`` is JSON text."""
+
+    id: int
+    emission: UUID
+    signal: str
+    receiver: str
+    queue: str
+    payload: str
+    attempt: int
+    max_attempts: int
+    token: int
+    owner: str
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether a bad end of this attempt is final."""
+        return self.attempt >= self.max_attempts
+
+    def arguments(self) -> Any:
+        """Return the payload as parsed JSON. Raises ValueError where it is none."""
+        return json.loads(self.payload)
+
+
+def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDelivery]:
+    """Take up to ``limit`` due deliveries of a queue for ``lease`` seconds, in order of priority, due time and id.
+
+    Each one's attempt has begun: ``attempts`` and ``token`` have grown by one.
+    """
+    with execute(_CLAIM, queue=queue, owner=owner, limit=limit, delay=lease, false=False) as cursor:
+        rows = cursor.fetchall()
+    rows.sort(key=lambda row: (-row[10], row[11], row[0]))  # RETURNING promises no order
+    return [claimed_from(row) for row in rows]
+
+
+def claimed_from(row: Sequence[Any]) -> ClaimedDelivery:
+    """Read a row that starts with ``COLUMNS``."""
+    return ClaimedDelivery(
+        id=row[0],
+        emission=row[1] if isinstance(row[1], UUID) else UUID(row[1]),
+        signal=row[2],
+        receiver=row[3],
+        queue=row[4],
+        payload=row[5],
+        attempt=row[6],
+        max_attempts=row[7],
+        token=row[8],
+        owner=row[9],
+    )
+
+
+def renew(claimed: ClaimedDelivery, *, lease: float) -> bool:
+    """Extend the lease to ``lease`` seconds from now. False when the claim is not ours any more."""
+    return _write(_RENEW, claimed, delay=lease)
+
+
+def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
+    """Return deliveries that were claimed but not started; their attempt never happened."""
+    for one in claimed:
+        _write(_GIVE_BACK, one, delay=0, unroutable=False)
+
+
+def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:
+    """Return a delivery whose receiver this worker does not know; it is due again in ``delay`` seconds."""
+    return _write(_GIVE_BACK, claimed, delay=delay, unroutable=True)
+
+
+def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:
+    """Record how far a running delivery is. False when the claim is not ours any more."""
+    return _write(_PROGRESS, claimed, done=done, total=total)
+
+
+def _write(template: str, claimed: ClaimedDelivery, **params: Any) -> bool:
+    with execute(template, id=claimed.id, token=claimed.token, **params) as cursor:
+        return bool(cursor.rowcount)

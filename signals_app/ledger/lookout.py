@@ -1,0 +1,124 @@
+"""Reading what is due: the pusher's look, the supervisor's, and the wait for a change that costs next to nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from signals_app.ledger.dialect import connection, execute, to_datetime
+
+_DUE = (
+    "SELECT id FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND due_at <= {now} "
+    "ORDER BY due_at LIMIT %(limit)s"
+)
+_NEXT_DUE = "SELECT min(due_at), {now} FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND due_at > {now}"
+_RUNNING = "SELECT 1 FROM {table} WHERE queue = %(queue)s AND state = 'RUNNING' AND lease_until > {now} LIMIT 1"
+_READY = "SELECT count(*) FROM {table} WHERE queue = %(queue)s AND state = 'READY'"
+_SLEEP = (
+    "INSERT INTO signals_app_idlequeue (queue, until) VALUES (%(queue)s, {later}) "
+    "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
+)
+
+NAP = 0.003  # seconds between two looks at SQLite's change counter
+SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its pusher last lay down
+
+
+def due(queue: str, *, limit: int) -> list[int]:
+    """Return the ids of up to ``limit`` deliveries that could run now, those due longest first."""
+    with execute(_DUE, queue=queue, limit=limit) as cursor:
+        return [row[0] for row in cursor.fetchall()]
+
+
+def seconds_to_next(queue: str) -> float | None:
+    """Return in how many seconds the next delivery will be due, or None when none waits for later."""
+    with execute(_NEXT_DUE, queue=queue) as cursor:
+        moment, now = cursor.fetchone()
+    if moment is None:
+        return None
+    db = connection()
+    return (to_datetime(db, moment) - to_datetime(db, now)).total_seconds()
+
+
+def is_running(queue: str) -> bool:
+    """Tell whether any delivery of a queue is running under a lease that holds."""
+    with execute(_RUNNING, queue=queue) as cursor:
+        return cursor.fetchone() is not None
+
+
+def count_ready(queue: str) -> int:
+    """Return how many deliveries wait in a queue, due or not."""
+    with execute(_READY, queue=queue) as cursor:
+        return int(cursor.fetchone()[0])
+
+
+@dataclass(slots=True)
+class Lookout:
+    """Waits, in one process, for anything to be written that a queue's pusher might care about."""
+
+    queue: str
+    poll: float  # seconds between looks where the database cannot wake us; also the longest nap beside LISTEN
+    _version: int = -1
+    _listening: Any = None
+    _nap: float = 0.005
+    _noted: float = 0.0
+
+    def reset(self) -> None:
+        """Look often again: something was found."""
+        self._nap = 0.005
+
+    def wait(self, seconds: float) -> None:
+        """Return when the database has changed, or may have, and at the latest after ``seconds``."""
+        db = connection()
+        db.ensure_connection()
+        if db.vendor == "sqlite":
+            self._wait_for_version(db, seconds)
+        elif db.vendor == "postgresql":
+            self._wait_for_notify(db, seconds)
+
+    def _wait_for_version(self, db: BaseDatabaseWrapper, seconds: float) -> None:
+        """Watch the counter that SQLite keeps of other connections' commits; reading it takes no lock."""
+        end = time.monotonic() + seconds
+        execute_raw = cast(Any, db.connection).execute
+        while True:
+            version = execute_raw("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._version = version
+                return
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(NAP, left))
+
+    def _wait_for_notify(self, db: BaseDatabaseWrapper, seconds: float) -> None:
+        """Sleep until a sender's NOTIFY.
+
+        A transaction that began before we lay down and commits after our last look does not notify; the naps, doubling
+        up to ``poll`` seconds, catch it.
+        """
+        raw = cast(Any, db.connection)
+        if self._listening is not raw:
+            with db.cursor() as cursor:
+                cursor.execute("LISTEN signals_app")
+            self._listening = raw
+        if self._note_sleep(db):
+            return  # look once more: whoever wrote before the note did not notify
+        nap = min(seconds, self._nap)
+        for _ in raw.notifies(timeout=nap, stop_after=1):
+            return
+        self._nap = min(self.poll, self._nap * 2)
+
+    def _note_sleep(self, db: BaseDatabaseWrapper) -> bool:
+        """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""
+        since = time.monotonic() - self._noted
+        if since < SLEEP_NOTE / 2:
+            return False
+        with db.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")  # a note lost in a crash costs one nap
+            with execute(_SLEEP, queue=self.queue, delay=SLEEP_NOTE):
+                pass
+            cursor.execute("SET synchronous_commit = on")
+        self._noted = time.monotonic()
+        return since > SLEEP_NOTE

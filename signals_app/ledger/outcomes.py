@@ -1,0 +1,96 @@
+"""How an attempt ends: success, a retry, or failure, with a record of every bad end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from signals_app.ledger.claims import HELD, ClaimedDelivery
+from signals_app.ledger.dialect import connection, execute
+from signals_app.models import Attempt, Outcome, State
+
+_SUCCEED = (
+    "UPDATE {table} SET state = 'SUCCESSFUL', started_at = {earlier}, finished_at = {now}, lease_until = NULL WHERE "
+    + HELD
+)
+
+# `later` is the next attempt; a final state keeps the old due time
+_END = (
+    "UPDATE {table} SET state = %(state)s, lease_until = NULL, started_at = {earlier}, "
+    "due_at = CASE WHEN %(state)s = 'READY' THEN {later} ELSE due_at END, "
+    "finished_at = CASE WHEN %(state)s = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadEnd:
+    """An attempt that did not succeed: what happened, for how many seconds it ran, and what is to come of it."""
+
+    outcome: Outcome
+    state: State
+    ran: float
+    error_class: str = ""
+    message: str = ""
+    traceback: str = ""
+    delay: float = 0.0
+
+
+def succeed(claimed: ClaimedDelivery, *, ran: float) -> bool:
+    """Record SUCCESSFUL after ``ran`` seconds. False, and nothing written, when the claim is not ours any more."""
+    with execute(_SUCCEED, id=claimed.id, token=claimed.token, ago=ran) as cursor:
+        return bool(cursor.rowcount)
+
+
+def end_badly(claimed: ClaimedDelivery, end: BadEnd) -> bool:
+    """Record a bad end: the delivery's next state and an Attempt, together.
+
+    False when the claim is not ours any more; then a STALE attempt is kept, and the delivery is left alone.
+    """
+    db = connection()
+    with transaction.atomic(using=db.alias):
+        with execute(
+            _END,
+            id=claimed.id,
+            token=claimed.token,
+            state=end.state.value,
+            ago=end.ran,
+            delay=end.delay,
+        ) as cursor:
+            held = bool(cursor.rowcount)
+        if held:
+            _keep(claimed, end)
+    if not held:
+        record_stale(claimed, ran=end.ran, message=end.message)
+    return held
+
+
+def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
+    """Keep the fact that an attempt ended after its claim had been taken over."""
+    refused = "This attempt ended after its lease had run out; another claim decides."
+    _keep(
+        claimed,
+        BadEnd(
+            outcome=Outcome.STALE,
+            state=State.READY,
+            ran=ran,
+            message=f"{refused} {message}".strip(),
+        ),
+    )
+
+
+def _keep(claimed: ClaimedDelivery, end: BadEnd) -> None:
+    finished_at = timezone.now()
+    Attempt.objects.using(connection().alias).create(
+        delivery_id=claimed.id,
+        number=claimed.attempt,
+        owner=claimed.owner,
+        started_at=finished_at - timedelta(seconds=end.ran),
+        finished_at=finished_at,
+        outcome=end.outcome,
+        error_class=end.error_class[:255],
+        message=end.message,
+        traceback=end.traceback,
+    )

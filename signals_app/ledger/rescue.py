@@ -1,0 +1,83 @@
+"""Giving lost deliveries back to the queue: their process is dead, or their lease ran out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from signals_app.ledger.claims import COLUMNS, ClaimedDelivery, claimed_from, give_back
+from signals_app.ledger.dialect import connection, dialect, execute, to_datetime
+from signals_app.ledger.outcomes import BadEnd, end_badly
+from signals_app.models import Outcome, State
+from signals_app.processes import ProcessIdentity
+
+_HOLDERS = "SELECT DISTINCT owner, lease_until <= {now} FROM {table} WHERE queue = %(queue)s AND state = 'RUNNING'"
+
+# in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
+_HELD_BY = (
+    "SELECT " + COLUMNS + ", started_at, {now} FROM {table} WHERE queue = %(queue)s "
+    "AND state = 'RUNNING' AND owner = %(owner)s AND (%(dead)s OR lease_until <= {now}) "
+    "ORDER BY priority DESC, due_at, id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued:
+    """What one rescue did."""
+
+    lost: tuple[ClaimedDelivery, ...] = ()  # were running; charged their attempt
+    failed: tuple[ClaimedDelivery, ...] = ()  # of these, the ones that have no attempt left
+    returned: int = 0  # were claimed along with a lost one but had not begun; not charged
+
+
+def rescue(queue: str, *, is_dead: Callable[[str], bool]) -> Rescued:
+    """Free what lost workers hold in a queue.
+
+    ``is_dead`` tells of an owner whether its process is known to have ended. The delivery that was running is charged
+    its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed along with
+    it go back as they were.
+    """
+    with execute(_HOLDERS, queue=queue) as cursor:
+        holders = cursor.fetchall()
+    lost: list[ClaimedDelivery] = []
+    returned = 0
+    for owner, expired in holders:
+        dead = is_dead(owner)
+        if dead or expired:
+            first, rest = _free(queue, owner, dead=dead)
+            lost += [first] if first else []
+            returned += rest
+    failed = tuple(one for one in lost if one.is_last_attempt)
+    return Rescued(lost=tuple(lost), failed=failed, returned=returned)
+
+
+def _free(queue: str, owner: str, *, dead: bool) -> tuple[ClaimedDelivery | None, int]:
+    """Free one owner's deliveries; return the one that was running and the number of the others."""
+    db = connection()
+    with transaction.atomic(using=db.alias):
+        lock = " FOR UPDATE" if dialect(db).vendor == "postgresql" else ""
+        with execute(_HELD_BY + lock, queue=queue, owner=owner, dead=dead) as cursor:
+            rows = cursor.fetchall()
+        if not rows:
+            return None, 0
+        first, *rest = (claimed_from(row) for row in rows)
+        started_at, now = (to_datetime(db, value) for value in rows[0][12:14])
+        end_badly(first, _loss(first, ran=max(0.0, (now - started_at).total_seconds()), dead=dead))
+        give_back(rest)
+    return first, len(rest)
+
+
+def _loss(claimed: ClaimedDelivery, *, ran: float, dead: bool) -> BadEnd:
+    process = ProcessIdentity.parse(claimed.owner)
+    worker = f"Worker {process.pid} on {process.host}" if process else f"Worker {claimed.owner!r}"
+    return BadEnd(
+        outcome=Outcome.LOST,
+        state=State.FAILED if claimed.is_last_attempt else State.READY,
+        ran=ran,
+        error_class="WorkerDied" if dead else "LeaseExpired",
+        message=f"{worker} died while it ran this delivery."
+        if dead
+        else f"{worker} did not renew its lease in time; it may be dead, cut off or stopped.",
+    )

@@ -1,0 +1,35 @@
+"""``manage.py qcluster``: Django-Q's cluster, under a supervisor."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django_q.management.commands import qcluster
+
+from signals_app import broker
+from signals_app.supervisor import Supervisor
+
+
+class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
+    """Starts a Django-Q cluster and keeps it running."""
+
+    help = "Starts a Django Q cluster and starts it anew when it dies or stands still."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
+        start = partial(super().handle, *args, **options)
+        if options.get("run_once"):
+            start()
+            return
+        name = broker.cluster_name()
+        if options.get("cluster_name") not in (None, name):
+            raise CommandError(
+                f"This process is already set up for the cluster {name!r}. Start the other one with "
+                f"Q_CLUSTER_NAME={options['cluster_name']} manage.py qcluster."
+            )
+        settings.SECRET_KEY  # noqa: B018  # a missing key is said once, here, and not by every restart
+        sys.exit(Supervisor(start, queue=name).run())

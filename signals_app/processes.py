@@ -1,0 +1,68 @@
+"""Who runs: the identity of a process, precise enough to tell later, on the same host, whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessIdentity:
+    """A process on a host. ``boot`` tells reboots and containers apart, ``started`` tells a recycled pid."""
+
+    host: str
+    boot: str
+    pid: int
+    started: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.boot}/{self.pid}/{self.started}"
+
+    @classmethod
+    def parse(cls, owner: str) -> ProcessIdentity | None:
+        """Read what ``str()`` wrote, or return None for any other text."""
+        parts = owner.split("/")
+        if len(parts) != 4 or not parts[2].isdecimal():
+            return None
+        return cls(host=parts[0], boot=parts[1], pid=int(parts[2]), started=parts[3])
+
+
+def current_process() -> ProcessIdentity:
+    """Return the identity of the calling process."""
+    return _identity(os.getpid())
+
+
+def is_dead(owner: str) -> bool:
+    """Tell whether the process that wrote this owner ran on this host and has ended; False when that is not known."""
+    process = ProcessIdentity.parse(owner)
+    here = current_process()
+    if process is None or not process.boot or (process.host, process.boot) != (here.host, here.boot):
+        return False
+    return _started(process.pid) != process.started
+
+
+@lru_cache(maxsize=1)  # a fork changes the pid, and with it the key
+def _identity(pid: int) -> ProcessIdentity:
+    return ProcessIdentity(host=socket.gethostname()[:100], boot=_boot(), pid=pid, started=_started(pid))
+
+
+def _boot() -> str:
+    """Return this boot and pid namespace, or "" where the system does not tell (then only leases decide)."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}.{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """Return the start time of a living process in clock ticks since boot; "" when there is none, or a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    return "" if fields[0] in "ZX" else fields[19]

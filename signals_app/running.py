@@ -1,0 +1,75 @@
+"""The delivery that is running right now, as its receiver sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from uuid import UUID
+
+from signals_app import ledger
+from signals_app.exceptions import SignalsAppError
+
+PROGRESS_EVERY = 0.2  # seconds between two writes of progress, however often it is reported
+
+
+class CurrentDelivery:
+    """What a receiver may know of, and say about, the delivery it runs for."""
+
+    def __init__(
+        self,
+        *,
+        delivery_id: int,
+        emission: UUID,
+        attempt: int,
+        max_attempts: int,
+        claimed: ledger.ClaimedDelivery | None = None,
+    ) -> None:
+        """``claimed`` is None where the receiver runs in the sender's process (``IMMEDIATE``)."""
+        self.id = delivery_id
+        self.emission = emission
+        self.attempt = attempt
+        self.max_attempts = max_attempts
+        self._claimed = claimed
+        self._written = 0.0
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this delivery and for no other; give it to services that take such a key."""
+        return f"{self.emission}.{self.id}"
+
+    def progress(self, done: int, total: int) -> None:
+        """Record that ``done`` of ``total`` steps are finished; writes at most five times a second.
+
+        In a receiver with ``atomic=True`` it shows only when the receiver has finished. Raises ValueError unless
+        0 <= done <= total.
+        """
+        if not 0 <= done <= total:
+            raise ValueError(f"progress({done!r}, {total!r}): done lies between 0 and total.")
+        now = time.monotonic()
+        if self._claimed is None or (done < total and now - self._written < PROGRESS_EVERY):
+            return
+        self._written = now
+        ledger.report_progress(self._claimed, done=done, total=total)
+
+
+_current: ContextVar[CurrentDelivery | None] = ContextVar("signals_app_delivery", default=None)
+
+
+def current_delivery() -> CurrentDelivery:
+    """Return the delivery that the calling receiver runs for. Raises SignalsAppError outside of one."""
+    delivery = _current.get()
+    if delivery is None:
+        raise SignalsAppError("No delivery is running here; current_delivery() answers inside a queued receiver only.")
+    return delivery
+
+
+@contextmanager
+def running(delivery: CurrentDelivery) -> Iterator[None]:
+    """Make a delivery the current one while the block runs."""
+    mark = _current.set(delivery)
+    try:
+        yield
+    finally:
+        _current.reset(mark)

@@ -1,0 +1,12 @@
+"""Signals about deliveries, sent in the worker process right after the record is written.
+
+For metrics, alerts and tests. They are sent with ``send_robust``: a listener that raises is logged and cannot harm
+the delivery. ``sender`` is the ``QueuedReceiver``, or None where this process does not know it.
+"""
+
+from django.dispatch import Signal
+
+delivery_started = Signal()  # the receiver is about to run; delivery: ClaimedDelivery
+delivery_succeeded = Signal()  # SUCCESSFUL is on the record; delivery: ClaimedDelivery, seconds: float
+delivery_attempt_failed = Signal()  # an attempt ended badly; delivery, outcome: Outcome, exception
+delivery_failed = Signal()  # FAILED is on the record; delivery, outcome: Outcome, exception

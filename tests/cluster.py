@@ -1,0 +1,132 @@
+"""A real ``manage.py qcluster`` in its own processes, on the test database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Self
+
+from signals_app.models import FINAL_STATES, Delivery
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 30.0  # seconds until a test gives up waiting
+
+
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = PATIENCE) -> None:
+    """Poll until a condition holds. Raises AssertionError, saying what did not come about, after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come about within {seconds:g} s.")
+        time.sleep(0.02)
+
+
+def wait_for_end(deliveries: Iterable[Delivery], *, seconds: float = PATIENCE) -> None:
+    """Wait until deliveries are in a final state, and refresh them."""
+    waiting = list(deliveries)
+
+    def ended() -> bool:
+        for delivery in waiting:
+            delivery.refresh_from_db()
+        return all(delivery.state in FINAL_STATES for delivery in waiting)
+
+    try:
+        wait_until(ended, "the end of every delivery", seconds=seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error} {[(d.receiver, d.state, d.attempts) for d in waiting]}") from None
+
+
+class Cluster:
+    """Starts and stops a cluster; what it prints is in ``log``."""
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        self.log = log
+        self.environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The pid of ``manage.py qcluster`` itself."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start it and wait until its workers are ready."""
+        self._output = self.log.open("ab")
+        seen = self._ready()
+        environment = {**os.environ, "TEST_RUN_DB": "1", "PYTHONUNBUFFERED": "1", **self.environment}
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "default", "manage.py", "qcluster", "--settings", "tests.settings"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+        wait_until(lambda: self._ready() > seen or self._process.poll() is not None, "a ready cluster")  # type: ignore[union-attr]
+        assert self._process.poll() is None, self.log.read_text()
+        return self
+
+    def stop(self, number: int = signal.SIGTERM, *, seconds: float = PATIENCE) -> int:
+        """Send it a signal and wait for its end; return its exit status."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(seconds)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End whatever is left of it, with every process that it started."""
+        if self._process is None:
+            return
+        family = descendants(self._process.pid)
+        for pid in [self._process.pid, *family]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process.wait()
+        self._process = None
+        if self._output:
+            self._output.close()
+
+    def family(self) -> list[int]:
+        """Return the pids of the processes below ``manage.py qcluster``, parents first."""
+        return descendants(self.pid)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self.stop()
+
+    def _ready(self) -> int:
+        """Return how many pushers have reported for work: the last process that a cluster starts."""
+        return self.log.read_text(errors="replace").count("pushing tasks at") if self.log.exists() else 0
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the pids of all living processes below one, parents first."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        children = parents.get(todo.pop(0), [])
+        found += children
+        todo += children
+    return found

@@ -1,0 +1,159 @@
+"""Queued receivers of every temper. A test hands off to one by calling it, as a signal would: ``hand_off(work)``."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from signals_app.backoff import fixed
+from signals_app.dispatcher import QueuedReceiver, current_delivery, queued, queued_receiver
+from signals_app.exceptions import PermanentFailure, RetryAfter
+from signals_app.models import Delivery
+from tests.testapp.models import Effect
+from tests.testapp.signals import plain
+
+
+def hand_off(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
+    """Hand off to one receiver, whatever it is connected to."""
+    delivery = receiver(signal=plain, sender=None, **arguments)
+    assert isinstance(delivery, Delivery)
+    return delivery
+
+
+def leave_effect(label: str, detail: str = "") -> None:
+    """Write down that a receiver ran here."""
+    delivery = current_delivery()
+    Effect.objects.create(
+        label=label, delivery_id=delivery.id, attempt=delivery.attempt, pid=os.getpid(), detail=detail
+    )
+
+
+@queued_receiver(plain)
+def work(sender: object, label: str = "work", **kwargs: Any) -> str:
+    leave_effect(label)
+    return label
+
+
+@queued(atomic=True)
+def atomic_work(sender: object, label: str = "atomic", seconds: float = 0, **kwargs: Any) -> None:
+    leave_effect(label)
+    time.sleep(seconds)
+
+
+@queued
+async def async_work(sender: object, label: str = "async", seconds: float = 0, **kwargs: Any) -> None:
+    await asyncio.sleep(seconds)
+    delivery = current_delivery()
+    await Effect.objects.acreate(label=label, delivery_id=delivery.id, attempt=delivery.attempt, pid=os.getpid())
+
+
+@queued(atomic=True)
+async def async_atomic_work(sender: object, fail: bool = False, **kwargs: Any) -> None:
+    await Effect.objects.acreate(label="async atomic", delivery_id=current_delivery().id, pid=os.getpid())
+    if fail:
+        raise PermanentFailure("not after all")
+
+
+@queued
+def nothing(sender: object, **kwargs: Any) -> None:
+    """Does nothing at all."""
+
+
+@queued(max_attempts=3, backoff=fixed(0.2))
+def fails(sender: object, **kwargs: Any) -> None:
+    raise ValueError(f"it went wrong at attempt {current_delivery().attempt}")
+
+
+@queued(max_attempts=3, backoff=fixed(0.2))
+def fails_once(sender: object, **kwargs: Any) -> None:
+    if current_delivery().attempt == 1:
+        raise ValueError("not yet")
+    leave_effect("fails_once")
+
+
+@queued(atomic=True, max_attempts=2, backoff=fixed(0))
+def atomic_fails_once(sender: object, **kwargs: Any) -> None:
+    leave_effect("atomic_fails_once")
+    if current_delivery().attempt == 1:
+        raise ValueError("not yet")
+
+
+@queued(max_attempts=5)
+def gives_up(sender: object, **kwargs: Any) -> None:
+    raise PermanentFailure("the customer is gone")
+
+
+@queued(max_attempts=5)
+def asks_for_later(sender: object, seconds: float = 0.2, **kwargs: Any) -> None:
+    if current_delivery().attempt == 1:
+        raise RetryAfter(seconds, "the service asked for a pause")
+    leave_effect("asks_for_later")
+
+
+@queued(timeout=0.5, max_attempts=1)
+def sleeps(sender: object, seconds: float = 5, **kwargs: Any) -> None:
+    time.sleep(seconds)
+
+
+@queued(timeout=0.5, max_attempts=1)
+async def async_sleeps(sender: object, seconds: float = 5, **kwargs: Any) -> None:
+    await asyncio.sleep(seconds)
+
+
+@queued(timeout=0.3, max_attempts=1)
+def swallows_its_timeout(sender: object, **kwargs: Any) -> None:
+    try:
+        time.sleep(5)
+    except BaseException:  # noqa: BLE001, S110
+        pass
+
+
+@queued(timeout=0.3, max_attempts=1)
+def cannot_be_interrupted(sender: object, **kwargs: Any) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    time.sleep(60)
+
+
+@queued(timeout=30)
+def long_work(sender: object, seconds: float = 3, **kwargs: Any) -> None:
+    leave_effect("long_work begins")
+    time.sleep(seconds)
+    leave_effect("long_work")
+
+
+@queued
+def counts(sender: object, steps: int = 5, hold: float = 0.3, **kwargs: Any) -> None:
+    for done in range(1, steps + 1):
+        time.sleep(hold)
+        current_delivery().progress(done, steps)
+
+
+@queued(max_attempts=3, backoff=fixed(0))
+def kills_its_worker(sender: object, times: int = 99, **kwargs: Any) -> None:
+    if current_delivery().attempt <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    leave_effect("kills_its_worker")
+
+
+@queued(max_attempts=1)
+def exits(sender: object, error: str = "SystemExit", **kwargs: Any) -> None:
+    raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit}[error](3)
+
+
+@queued
+def looks_at_transaction(sender: object, **kwargs: Any) -> None:
+    leave_effect("looks", detail=f"{connection.in_atomic_block} {connection.connection is not None}")
+
+
+@queued
+def writes_file(sender: object, path: Path | str = "", **kwargs: Any) -> None:
+    Path(path).write_text(f"{os.getpid()}\n")
+
+
+@queued(queue="elsewhere")
+def in_another_queue(sender: object, **kwargs: Any) -> None:
+    leave_effect("in_another_queue")
