@@ -1,0 +1,136 @@
+"""Names that mean the same in every process: of classes, of signals, and short labels for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import cast
+from weakref import WeakKeyDictionary
+
+from django.apps import apps
+from django.db.models import Model
+from django.dispatch import Signal
+
+_names: WeakKeyDictionary[Signal, str] = WeakKeyDictionary()
+_nameless: WeakKeyDictionary[Signal, int] = WeakKeyDictionary()  # modules there were at the scan
+
+
+def class_path(cls: type) -> str:
+    """Return ``module:qualname``, which ``find_class`` takes."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def find_class(path: str) -> type:
+    """Return the class of a ``module:qualname``.
+
+    Looks in modules that are loaded, and imports none but those of Django and of the installed apps, so a forged path
+    runs no foreign code. Raises LookupError where there is no such class.
+    """
+    module_name, _, qualname = path.partition(":")
+    found: object = _module(module_name)
+    for part in qualname.split("."):
+        # straight from the namespace: a module's __getattr__ or a descriptor would run code
+        found = _namespace(found).get(part)
+        if found is None:
+            break
+    if not issubclass(type(found), type):
+        raise LookupError(
+            f"There is no class {qualname!r} in the module {module_name!r}. "
+            "Was it renamed or moved since the signal was sent?"
+        )
+    return cast(type, found)
+
+
+def signal_name(signal: Signal) -> str:
+    """Return ``module.name`` of the module-level name that holds this signal, or "" where none does.
+
+    Of several, one of Django's comes first, then one in a module called ``signals``, the shortest, the first by name.
+    """
+    name = _names.get(signal)
+    if name is None and _nameless.get(signal) != len(sys.modules):
+        _scan()
+        name = _names.get(signal)
+        if name is None:
+            _nameless[signal] = len(sys.modules)
+    return name or ""
+
+
+def find_signal(name: str) -> Signal | None:
+    """Return the signal of a ``module.name``, looking where ``find_class`` looks; None where there is none."""
+    module_name, _, attribute = name.rpartition(".")
+    try:
+        found = _namespace(_module(module_name)).get(attribute)
+    except LookupError:
+        return None
+    return cast(Signal, found) if issubclass(type(found), Signal) else None
+
+
+def label(obj: object) -> str:
+    """Return a short text for a sender: ``""`` for None, a string itself, ``shop.Order(5)``, ``module.Class``."""
+    if obj is None:
+        return ""
+    if isinstance(obj, str):
+        return str(obj)
+    if isinstance(obj, type):
+        return f"{obj.__module__}.{obj.__qualname__}"
+    if isinstance(obj, Model):
+        return f"{obj._meta.label}({obj.pk})"
+    return label(obj.__class__)
+
+
+def _module(name: str) -> ModuleType:
+    """Return a module that is loaded, or may be loaded. Raises LookupError for any other."""
+    module = sys.modules.get(name)
+    if module is not None:
+        return module
+    if not _may_import(name):
+        raise LookupError(
+            f"The module {name!r} is not loaded here and belongs to no installed app. "
+            "Move what it defines into an app, or import it in an AppConfig.ready()."
+        )
+    try:
+        return import_module(name)
+    except Exception as error:  # whatever the module's own code raises
+        raise LookupError(f"The module {name!r} cannot be imported: {error!r}.") from error
+
+
+def _may_import(name: str) -> bool:
+    # Django itself: request_finished is sent by WSGIHandler, which no worker has loaded
+    packages = ["django", *(config.name for config in apps.get_app_configs())]
+    return all(part.isidentifier() for part in name.split(".")) and any(
+        name == package or name.startswith(f"{package}.") for package in packages
+    )
+
+
+def _namespace(holder: object) -> Mapping[str, object]:
+    # types are compared, here and below, because isinstance() would evaluate a lazy object
+    if issubclass(type(holder), type):
+        return vars(holder)
+    if issubclass(type(holder), ModuleType):
+        # past the module's own __getattribute__, which would load a lazy module
+        namespace: dict[str, object] = object.__getattribute__(holder, "__dict__")
+        return namespace
+    return {}
+
+
+def _scan() -> None:
+    """Enter the best name of every signal that a loaded module holds."""
+    best: dict[Signal, tuple[bool, bool, int, str]] = {}
+    for signal, module_name, attribute in _signals():
+        name = f"{module_name}.{attribute}"
+        # Django's own modules hold no signals but their own; other apps import them from there
+        elsewhere = not module_name.startswith("django.")
+        rank = (elsewhere, module_name.rpartition(".")[2] != "signals", len(name), name)
+        if signal not in best or rank < best[signal]:
+            best[signal] = rank
+    for signal, (*_, name) in best.items():
+        _names.setdefault(signal, name)
+
+
+def _signals() -> Iterator[tuple[Signal, str, str]]:
+    for module_name, module in list(sys.modules.items()):
+        for attribute, value in list(_namespace(module).items()):
+            if issubclass(type(value), Signal):
+                yield cast(Signal, value), module_name, attribute

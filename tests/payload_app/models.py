@@ -1,0 +1,78 @@
+"""One model for each way a model can be made; the app has no migrations, so its tables are made from here."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from django.db import models
+
+
+class Plain(models.Model):
+    name = models.CharField(max_length=50)
+
+
+class PlainProxy(Plain):
+    class Meta:
+        proxy = True
+
+
+class ByUuid(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4)
+
+
+class ByCode(models.Model):
+    code = models.CharField(max_length=20, primary_key=True)
+
+
+class ByPair(models.Model):
+    pk = models.CompositePrimaryKey("shelf", "number")
+    shelf = models.CharField(max_length=10)
+    number = models.IntegerField()
+
+
+class Parent(models.Model):
+    title = models.CharField(max_length=50)
+
+
+class Child(Parent):
+    age = models.IntegerField()
+
+
+class Kind(models.TextChoices):
+    SMALL = "s", "small"
+    LARGE = "l", "large"
+
+
+class Everything(models.Model):
+    kind = models.CharField(max_length=1, choices=Kind.choices, default=Kind.SMALL)
+    price = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal("1.10"))
+    options: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    paper = models.FileField(upload_to="papers", blank=True)
+    raw = models.BinaryField(default=b"")
+    plain = models.ForeignKey(Plain, on_delete=models.CASCADE, null=True)
+    made_at = models.DateTimeField(null=True)
+    lasts = models.DurationField(null=True)
+
+
+class Shown(models.Manager["Hidden"]):
+    def get_queryset(self) -> models.QuerySet[Hidden]:
+        return super().get_queryset().filter(hidden=False)
+
+
+class Hidden(models.Model):
+    """Its default manager does not show every row; its base manager does."""
+
+    hidden = models.BooleanField(default=True)
+
+    objects = Shown()
+
+
+class Tagged(models.Model):
+    plains = models.ManyToManyField(Plain)
+
+
+class Base(models.Model):
+    class Meta:
+        abstract = True

@@ -1,0 +1,160 @@
+"""Names of classes and signals, and labels of senders."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished
+from django.db.models.signals import post_save
+from django.dispatch import Signal
+from django.utils.functional import SimpleLazyObject
+
+from signals_app.naming import class_path, find_class, find_signal, label, signal_name
+from signals_app.signals import delivery_started
+from tests.payload_app.models import ByCode, Plain
+from tests.payload_app.values import Outer, Service
+
+module_level = Signal()
+
+
+@pytest.mark.parametrize("cls", [int, Outer.Inner, Plain, WSGIHandler, type])
+def test_class_is_found_again_by_its_path(cls: type) -> None:
+    assert find_class(class_path(cls)) is cls
+
+
+def test_class_path_is_module_and_qualified_name() -> None:
+    assert class_path(Outer.Inner) == "tests.payload_app.values:Outer.Inner"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("tests.payload_app.values:Nobody", "There is no class 'Nobody' in the module 'tests.payload_app.values'."),
+        ("tests.payload_app.values:Outer.Nobody", "There is no class 'Outer.Nobody'"),
+        ("tests.payload_app.values:T", "There is no class 'T'"),
+        ("tests.payload_app.values", "There is no class ''"),
+        ("tests.payload_app.nobody:X", "The module 'tests.payload_app.nobody' cannot be imported"),
+        ("signals_app..payloads:X", "The module 'signals_app..payloads' is not loaded here"),
+        ("signals_app/../x:X", "is not loaded here and belongs to no installed app"),
+        ("", "The module '' is not loaded here"),
+        (":", "The module '' is not loaded here"),
+    ],
+)
+def test_path_of_no_class_says_what_is_missing(path: str, message: str) -> None:
+    with pytest.raises(LookupError) as caught:
+        find_class(path)
+    assert message in str(caught.value)
+
+
+def test_forged_path_imports_no_foreign_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "foreign_module.py").write_text("class Harm: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(LookupError, match="foreign_module' is not loaded here and belongs to no installed app"):
+        find_class("foreign_module:Harm")
+    assert "foreign_module" not in sys.modules
+
+
+def test_module_of_an_installed_app_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "django.contrib.auth.tokens", raising=False)
+    assert (
+        find_class("django.contrib.auth.tokens:PasswordResetTokenGenerator").__name__ == "PasswordResetTokenGenerator"
+    )
+
+
+def test_finding_a_class_runs_no_code_of_modules_and_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Eager(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"asked for {name}")
+
+    module = Eager("eager_module")
+    module.lazy = SimpleLazyObject(lambda: pytest.fail("evaluated"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "eager_module", module)
+    for path in ("eager_module:Nobody", "eager_module:lazy", "eager_module:lazy.x"):
+        with pytest.raises(LookupError):
+            find_class(path)
+    assert find_signal("eager_module.lazy") is None
+    signal_name(Signal())
+
+
+def test_signal_is_named_by_the_module_that_holds_it() -> None:
+    assert signal_name(module_level) == f"{__name__}.module_level"
+    assert signal_name(delivery_started) == "signals_app.signals.delivery_started"
+
+
+def test_signal_of_django_is_named_by_django_though_others_import_it() -> None:
+    assert signal_name(post_save) == "django.db.models.signals.post_save"
+    assert signal_name(request_finished) == "django.core.signals.request_finished"
+
+
+def test_signal_without_a_module_level_name_has_none_until_it_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = Signal()
+    assert signal_name(signal) == ""
+    module = ModuleType("late_module")
+    module.late = signal  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "late_module", module)
+    assert signal_name(signal) == "late_module.late"
+
+
+def test_module_called_signals_gives_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = Signal()
+    for name in ("a", "some_package.signals"):
+        module = ModuleType(name)
+        module.it = signal  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, name, module)
+    assert signal_name(signal) == "some_package.signals.it"
+
+
+def test_scan_for_a_nameless_signal_is_not_repeated() -> None:
+    signal = Signal()
+    signal_name(signal)
+    seen: list[str] = []
+
+    class Spy(ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            seen.append(name)
+            return super().__getattribute__(name)
+
+    sys.modules["zz_spy"] = Spy("zz_spy")
+    try:
+        signal_name(signal)
+        count = len(sys.modules)
+        for _ in range(3):
+            assert signal_name(signal) == ""
+        assert len(sys.modules) == count
+        assert seen == []
+    finally:
+        del sys.modules["zz_spy"]
+
+
+def test_signal_is_found_by_its_name() -> None:
+    assert find_signal("django.db.models.signals.post_save") is post_save
+    assert find_signal(signal_name(module_level)) is module_level
+
+
+@pytest.mark.parametrize("name", ["", "post_save", "django.db.models.signals.nobody", "foreign.x", "sys.path", "."])
+def test_name_of_no_signal_finds_none(name: str) -> None:
+    assert find_signal(name) is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"),
+    [
+        (None, ""),
+        ("checkout", "checkout"),
+        (Plain, "tests.payload_app.models.Plain"),
+        (Outer.Inner, "tests.payload_app.values.Outer.Inner"),
+        (ByCode(code="x1"), "payload_app.ByCode(x1)"),
+        (Plain(), "payload_app.Plain(None)"),
+        (Service(), "tests.payload_app.values.Service"),
+        (SimpleLazyObject(lambda: ByCode(code="x2")), "payload_app.ByCode(x2)"),
+        (5, "builtins.int"),
+    ],
+)
+def test_label_is_short_text_for_people(sender: object, text: str) -> None:
+    assert label(sender) == text
+    assert type(label(sender)) is str
