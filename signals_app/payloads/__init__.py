@@ -1,0 +1,18 @@
+"""Signal arguments to JSON text and back. No pickle: a payload can only make values of the types named here.
+
+Lossless for None, bool, int of any size, float, str, list, dict, tuple, named tuples, set, frozenset, bytes, bytearray,
+datetime and time (zone and fold included), date, timedelta, Decimal, UUID, members of enumerations, dataclass
+instances, classes, model classes and model instances. An instance travels as model, primary key and database, and is
+fetched afresh; a snapshot travels with the values of its fields.
+
+A value that is no such type is written as an object with one key, its tag, such as ``{"$decimal": "1.10"}``.
+
+What does not come back as it went: lazy objects are resolved, Django's ``SafeString`` becomes a plain ``str`` (which
+templates escape again), a list that two arguments share becomes two lists, and what is set on a model instance beside
+its fields stays behind.
+"""
+
+from signals_app.payloads.decoding import Decoded, decode_arguments, decode_text
+from signals_app.payloads.encoding import encode_arguments
+
+__all__ = ["Decoded", "decode_arguments", "decode_text", "encode_arguments"]

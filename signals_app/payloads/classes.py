@@ -1,0 +1,201 @@
+"""Classes by name, and what is made of a class without running its code: enumerations, dataclasses, named tuples."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Collection, Iterable
+from enum import Enum, Flag
+from inspect import getattr_static
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.utils.functional import cached_property
+
+from signals_app.naming import class_path, find_class
+from signals_app.payloads.containers import decode_parts, encode_parts
+from signals_app.payloads.scalars import text
+from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal
+
+_CACHES = (functools.cached_property, cached_property)
+
+
+def encode_class(value: type, walk: Encoder) -> Json:
+    """Write a model class by its label and any other by its path. Raises Refusal where that would not find it."""
+    if issubclass(value, Model) and value is not Model and not value._meta.abstract:
+        return {"$model": model_label(value)}
+    return {"$class": _path(value)}
+
+
+def model_label(model: type[Model]) -> str:
+    """Return ``app.Model``. Raises Refusal for a model that no app registry of a worker knows."""
+    if model._meta.apps is not apps:
+        raise Refusal(
+            model,
+            "is of a model that is not in the app registry, such as a migration's",
+            "Connect the receiver with sender=..., or leave such models out with when=...",
+        )
+    return model._meta.label
+
+
+def _path(cls: type) -> str:
+    path = class_path(cls)
+    try:
+        found: type | None = find_class(path)
+    except LookupError:
+        found = None
+    if found is not cls or cls.__module__ == "__main__":
+        raise Refusal(
+            cls,
+            f"is of a class that a worker cannot find as {path}",
+            "Define the class at the top level of a module of an installed app.",
+        )
+    return path
+
+
+def _find(path: Json) -> type:
+    try:
+        return find_class(text(path))
+    except LookupError as error:
+        raise Malformed(f"names a class that is not here: {error.args[0]}") from error
+
+
+def encode_enum(value: Enum, walk: Encoder) -> Json:
+    """Write a member by class and name; flags that have no name of their own by their number."""
+    kind = type(value)
+    if kind.__members__.get(value._name_) is value:
+        return {"$enum": [_path(kind), value._name_]}
+    if isinstance(value, Flag):
+        return {"$flag": [_path(kind), walk.encode(value._value_)]}
+    raise Refusal(value, "is no member of its enumeration", "Pass a member.")
+
+
+def _decode_enum(value: Json, walk: Decoder) -> object:
+    kind, name = _pair(value)
+    member = kind.__members__.get(text(name)) if issubclass(kind, Enum) else None
+    if member is None:
+        raise Malformed(f"names no member of the enumeration {class_path(kind)}: {name!r}")
+    return member
+
+
+def _decode_flag(value: Json, walk: Decoder) -> object:
+    kind, number = _pair(value)
+    bits = walk.decode(number)
+    if not issubclass(kind, Flag) or type(bits) is not int:
+        raise Malformed(f"names no flags of {class_path(kind)}: {bits!r}")
+    try:
+        flags = kind(bits)
+    except Exception as error:  # whatever a _missing_ of the class raises
+        raise Malformed(f"names no flags of {class_path(kind)}: {error}") from error
+    if type(flags) is not kind:
+        raise Malformed(f"names no flags of {class_path(kind)}: {bits!r}")
+    return flags
+
+
+def _pair(value: Json) -> tuple[type, Json]:
+    if type(value) is not list or len(value) != 2:
+        raise Malformed("is not [class, value]")
+    return _find(value[0]), value[1]
+
+
+def encode_dataclass(value: Any, walk: Encoder) -> Json:
+    """Write the class and every field. Raises Refusal for state that is not in a field."""
+    kind = type(value)
+    try:
+        object.__new__(kind)
+    except TypeError:
+        raise _stray(value, f"the {kind.__mro__[-2].__qualname__} it is") from None
+    names = [field.name for field in dataclasses.fields(value)]
+    for name in names:
+        if not hasattr(value, name):
+            raise Refusal(value, f"has no value in its field {name}", "Set it before the send.")
+    _refuse_stray(value, names)
+    return {"$dataclass": [_path(kind), _encode_fields(value, names, walk)]}
+
+
+def encode_namedtuple(value: Any, walk: Encoder) -> Json:
+    """Write the class and every field. Raises Refusal for state that is not in a field."""
+    names = value._fields
+    if len(names) != len(value):
+        raise _stray(value, "an item without a name")
+    _refuse_stray(value, names)
+    return {"$namedtuple": [_path(type(value)), _encode_fields(value, names, walk)]}
+
+
+def _encode_fields(value: object, names: Iterable[str], walk: Encoder) -> Json:
+    fields = {name: getattr(value, name) for name in names}
+    return encode_parts(fields, walk, holder=value, step=_field_step)
+
+
+def _field_step(name: str) -> str:
+    return f".{name}"
+
+
+def _refuse_stray(value: object, names: Collection[str]) -> None:
+    """Raise Refusal where an attribute is neither a field nor the cache of a cached property."""
+    slots = [
+        slot for base in type(value).__mro__ for slot in _slots(base) if slot not in names and hasattr(value, slot)
+    ]
+    for name in [*getattr(value, "__dict__", ()), *slots]:
+        if name not in names and not isinstance(getattr_static(type(value), name, None), _CACHES):
+            raise _stray(value, f"its attribute {name}")
+
+
+def _slots(base: type) -> Collection[str]:
+    slots = vars(base).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else list(slots)
+
+
+def _stray(value: object, what: str) -> Refusal:
+    return Refusal(value, f"holds more than its fields: {what} would be lost", "Make a field of it.")
+
+
+def _decode_dataclass(value: Json, walk: Decoder) -> object:
+    kind, fields = _pair(value)
+    if not dataclasses.is_dataclass(kind):
+        raise Malformed(f"names {class_path(kind)}, which is no dataclass")
+    values = _decode_fields(kind, [field.name for field in dataclasses.fields(kind)], fields, walk)
+    try:
+        made: object = object.__new__(kind)
+        for name, part in values.items():
+            object.__setattr__(made, name, part)  # past a frozen class's own, and its __post_init__
+    except Exception as error:  # whatever a descriptor of the class raises
+        raise Malformed(f"makes no {class_path(kind)}: {error}") from error
+    return made
+
+
+def _decode_namedtuple(value: Json, walk: Decoder) -> object:
+    kind, fields = _pair(value)
+    names = getattr_static(kind, "_fields", None)
+    if not issubclass(kind, tuple) or type(names) is not tuple:
+        raise Malformed(f"names {class_path(kind)}, which is no named tuple")
+    values = _decode_fields(kind, names, fields, walk)
+    return tuple.__new__(kind, [values[name] for name in names])
+
+
+def _decode_fields(kind: type, names: Collection[str], fields: Json, walk: Decoder) -> dict[str, object]:
+    if type(fields) is not dict or fields.keys() != set(names):
+        raise Malformed(
+            f"does not give the fields of {class_path(kind)}: {', '.join(names)}. "
+            "Did the class change since the signal was sent?"
+        )
+    return decode_parts(fields, walk, step=_field_step)
+
+
+def find_model(label: Json) -> type[Model]:
+    """Return the model of an ``app.Model``. Raises Malformed where there is none."""
+    try:
+        return apps.get_model(text(label))
+    except (LookupError, ValueError) as error:
+        raise Malformed(f"names a model that is not here: {error}") from error
+
+
+DECODERS: dict[str, Decode] = {
+    "$class": lambda value, walk: _find(value),
+    "$model": lambda value, walk: find_model(value),
+    "$enum": _decode_enum,
+    "$flag": _decode_flag,
+    "$dataclass": _decode_dataclass,
+    "$namedtuple": _decode_namedtuple,
+}

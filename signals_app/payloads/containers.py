@@ -1,0 +1,155 @@
+"""Values with parts that have no name: lists, tuples, sets, mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from signals_app.payloads.scalars import encode_text
+from signals_app.payloads.walks import (
+    TAG,
+    BrokenOff,
+    Decode,
+    Decoder,
+    Encode,
+    Encoder,
+    Json,
+    Malformed,
+)
+
+
+def encode_items(value: Collection[object], walk: Encoder) -> list[Json]:
+    """Return the JSON of each item. Raises BrokenOff with the item's index in its path."""
+    walk.enter(len(value))
+    written: list[Json] = []
+    try:
+        for item in value:
+            written.append(walk.encode(item))  # noqa: PERF401 - its length tells the index
+    except BrokenOff as broken:
+        broken.passing(_step(value, len(written)), value)
+        raise
+    walk.leave()
+    return written
+
+
+def _step(value: Collection[object], index: int) -> str:
+    return "{…}" if isinstance(value, set | frozenset) else f"[{index}]"
+
+
+def _encode_dict(value: dict[Any, object], walk: Encoder) -> Json:
+    for key in value:
+        if type(key) is not str or key.startswith(TAG):
+            return {"$dict": _encode_pairs(value, walk)}
+    return encode_parts(value, walk, holder=value, step=_key_step)
+
+
+def encode_parts(
+    parts: dict[str, object], walk: Encoder, *, holder: object, step: Callable[[str], str]
+) -> dict[str, Json]:
+    """Return an object of the same keys. Raises BrokenOff with a step to the part in its path."""
+    walk.enter(len(parts))
+    written: dict[str, Json] = {}
+    key = ""
+    try:
+        for key, part in parts.items():
+            encode_text(key, walk)
+            written[key] = walk.encode(part)
+    except BrokenOff as broken:
+        broken.passing(step(key), holder)
+        raise
+    walk.leave()
+    return written
+
+
+def _encode_pairs(value: dict[object, object], walk: Encoder) -> list[Json]:
+    walk.enter(len(value) * 2)
+    written: list[Json] = []
+    step = ""
+    try:
+        for index, (key, item) in enumerate(value.items()):
+            step = f".keys()[{index}]"
+            written_key = walk.encode(key)
+            step = _key_step(key)
+            written.append([written_key, walk.encode(item)])
+    except BrokenOff as broken:
+        broken.passing(step, value)
+        raise
+    walk.leave()
+    return written
+
+
+def _key_step(key: object) -> str:
+    shown = ascii(key) if isinstance(key, str) else repr(key)
+    return f"[{shown if len(shown) <= 60 else shown[:60] + '…'}]"
+
+
+def _tagged(tag: str) -> Callable[[Collection[object], Encoder], Json]:
+    return lambda value, walk: {tag: encode_items(value, walk)}
+
+
+ENCODERS: dict[type, Encode] = {
+    list: encode_items,
+    dict: _encode_dict,
+    tuple: _tagged("$tuple"),
+    set: _tagged("$set"),
+    frozenset: _tagged("$frozenset"),
+}
+
+
+def decode_items(value: Json, walk: Decoder) -> list[object]:
+    """Return the value of each item. Raises BrokenOff, Malformed where there is no list."""
+    if type(value) is not list:
+        raise Malformed("is not a list")
+    read: list[object] = []
+    try:
+        for item in value:
+            read.append(walk.decode(item))  # noqa: PERF401 - its length tells the index
+    except BrokenOff as broken:
+        broken.passing(f"[{len(read)}]", value)
+        raise
+    return read
+
+
+def decode_parts(value: dict[str, Json], walk: Decoder, *, step: Callable[[str], str] = _key_step) -> dict[str, object]:
+    """Return a dict of the same keys. Raises BrokenOff with a step to the part in its path."""
+    read: dict[str, object] = {}
+    key = ""
+    try:
+        for key, part in value.items():
+            read[key] = walk.decode(part)
+    except BrokenOff as broken:
+        broken.passing(step(key), value)
+        raise
+    return read
+
+
+def _decode_pairs(value: Json, walk: Decoder) -> object:
+    if type(value) is not list or any(type(pair) is not list or len(pair) != 2 for pair in value):
+        raise Malformed("is not a list of [key, value] pairs")
+    return _gathered(dict, [tuple(decode_items(pair, walk)) for pair in value], len(value))
+
+
+def _gathered(kind: Callable[[Any], Collection[object]], items: Iterable[object], size: int) -> object:
+    try:
+        made = kind(items)
+    except Exception as error:  # whatever a __hash__ or an __eq__ of a part raises
+        raise Malformed(f"holds what cannot be in it: {error}") from error
+    if len(made) != size:
+        raise Malformed("holds the same key or item twice")
+    return made
+
+
+def _gathering(kind: Callable[[Any], Collection[object]]) -> Decode:
+    def decode(value: Json, walk: Decoder) -> object:
+        items = decode_items(value, walk)
+        return _gathered(kind, items, len(items))
+
+    return decode
+
+
+DECODERS: dict[str, Decode] = {
+    "$dict": _decode_pairs,
+    "$tuple": _gathering(tuple),
+    "$set": _gathering(set),
+    "$frozenset": _gathering(frozenset),
+}

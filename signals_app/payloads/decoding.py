@@ -1,0 +1,107 @@
+"""JSON text to signal arguments."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from signals_app.exceptions import MissingObject, PayloadError
+from signals_app.payloads import classes, containers, instances, scalars
+from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | instances.DECODERS
+_DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """What a receiver gets, beside its signal."""
+
+    sender: object
+    arguments: dict[str, object]
+
+
+def decode_text(text: str) -> Decoded:
+    """Return what ``encode_arguments`` was given; raises as ``decode_arguments`` does."""
+    try:
+        payload: Json = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"The payload is no JSON: {error}.") from error
+    return decode_arguments(payload)
+
+
+def decode_arguments(payload: Json) -> Decoded:
+    """Return sender and arguments of a payload, parsed from JSON; one query for each model instance in it.
+
+    Raises MissingObject where an instance does not exist any more, PayloadError where the payload is malformed or names
+    what this process does not have, and the database's own errors where it cannot be asked.
+    """
+    if type(payload) is not dict or payload.keys() != {"sender", "arguments"}:
+        raise PayloadError('The payload is malformed: it is not {"sender": …, "arguments": {…}}.')
+    arguments = payload["arguments"]
+    if type(arguments) is not dict or not all(_is_argument(name) for name in arguments):
+        raise PayloadError("The payload is malformed: its arguments are not an object of names.")
+    decoded: dict[str, object] = {}
+    name = "sender"
+    try:
+        sender = _Walk().decode(payload["sender"])
+        for name, value in arguments.items():
+            decoded[name] = _Walk().decode(value)
+    except BrokenOff as broken:
+        raise _error(broken, name) from broken.__cause__
+    return Decoded(sender=sender, arguments=decoded)
+
+
+def _is_argument(name: object) -> bool:
+    return type(name) is str and name not in ("sender", "signal")
+
+
+class _Walk:
+    """See ``walks.Decoder``."""
+
+    __slots__ = ("_depth",)
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def decode(self, value: Json) -> object:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        self._depth += 1
+        if self._depth > _DEPTH:
+            raise Malformed(f"is nested deeper than {MAX_DEPTH} levels")
+        read: object
+        if type(value) is list:
+            read = containers.decode_items(value, self)
+        elif type(value) is dict:
+            read = self._decode_object(value)
+        else:
+            raise Malformed(f"is a {kind.__qualname__}, which JSON does not have")
+        self._depth -= 1
+        return read
+
+    def _decode_object(self, value: dict[str, Json]) -> object:
+        for key in value:
+            if type(key) is not str:
+                raise Malformed(f"has the key {key!r}, which is not a string")
+            if key.startswith(TAG):
+                break
+        else:
+            return containers.decode_parts(value, self)
+        decode = _DECODERS.get(key)
+        if decode is None or len(value) > 1:
+            raise Malformed(f"has the tag {key!r}, which is unknown or not alone")
+        return decode(value[key], self)
+
+
+def _error(broken: BrokenOff, name: str) -> PayloadError | MissingObject:
+    path = broken.path(name)
+    if isinstance(broken, Gone):
+        return MissingObject(
+            f"{path} was {broken.model} with primary key {broken.pk!r} in the database {broken.database!r}, "
+            'which does not exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
+        )
+    reason = broken.reason if isinstance(broken, Malformed) else "cannot be read"
+    return PayloadError(f"The payload is malformed: {path} {reason}.")

@@ -1,0 +1,167 @@
+"""Signal arguments to JSON text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from enum import Enum
+from typing import Any
+
+from django.db.models import Model
+from django.utils.functional import LazyObject, Promise, empty
+
+from signals_app.conf import conf
+from signals_app.exceptions import PayloadError, PayloadTooLarge
+from signals_app.payloads import classes, containers, instances, scalars
+from signals_app.payloads.cures import cure_for
+from signals_app.payloads.walks import (
+    MAX_DEPTH,
+    BrokenOff,
+    Encode,
+    Encoder,
+    Json,
+    Refusal,
+    TooDeep,
+    TooMany,
+)
+
+_to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
+_by_type: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
+
+
+class _Walk:
+    """See ``walks.Encoder``. ``budget`` is how many more items there may be, for each takes a byte or more."""
+
+    __slots__ = ("_budget", "_depth", "by_value")
+
+    def __init__(self, budget: int) -> None:
+        self.by_value = False
+        self._budget = budget
+        self._depth = 0
+
+    def encode(self, value: object) -> Json:
+        kind = type(value)
+        encode = _by_type.get(kind)
+        return encode(value, self) if encode else _by_family(kind)(value, self)
+
+    def enter(self, size: int) -> None:
+        self._depth += 1
+        self._budget -= size
+        if self._depth > MAX_DEPTH:
+            raise TooDeep
+        if self._budget < 0:
+            raise TooMany
+
+    def leave(self) -> None:
+        self._depth -= 1
+
+
+def _by_family(kind: type) -> Encode:
+    # types are compared, because isinstance() would evaluate a lazy object
+    if issubclass(kind, Model):
+        return instances.encode_instance
+    if issubclass(kind, type):
+        return classes.encode_class
+    if issubclass(kind, Enum):
+        return classes.encode_enum
+    if issubclass(kind, LazyObject):
+        return _encode_lazy_object
+    if issubclass(kind, Promise):
+        return _encode_promise
+    if hasattr(kind, "__dataclass_fields__"):
+        return classes.encode_dataclass
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return classes.encode_namedtuple
+    return _refuse
+
+
+def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
+    if value._wrapped is empty:
+        value._setup()
+    return walk.encode(value._wrapped)
+
+
+def _encode_promise(value: Promise, walk: Encoder) -> Json:
+    # the result of lazy() has no public way to its value but the methods of the value's type
+    cast = getattr(value, "_proxy____cast", None)
+    return walk.encode(cast() if cast else str(value))
+
+
+def _refuse(value: object, walk: Encoder) -> Json:
+    raise Refusal(value, "cannot travel to a worker", cure_for(type(value)))
+
+
+def encode_arguments(
+    arguments: Mapping[str, object],
+    *,
+    sender: object,
+    signal: str,
+    receiver: str,
+    snapshot: Collection[str] = (),
+) -> str:
+    """Return the JSON text of a send: ``{"sender": …, "arguments": {…}}``.
+
+    ``signal`` and ``receiver`` are names for messages; ``snapshot`` names the arguments whose model instances travel by
+    value, also where another argument is the same instance. A sender that cannot travel, such as a service object or an
+    unsaved instance, does so as its class. Raises PayloadError for a value of a type that cannot travel, and
+    PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
+    """
+    limit = conf.max_payload
+    by_value = {id(arguments[name]) for name in snapshot if name in arguments}
+    walk = _Walk(limit)
+    written: dict[str, Json] = {}
+    name = "sender"
+    try:
+        written_sender = _encode_sender(sender, limit)
+        for name, value in arguments.items():
+            walk.by_value = id(value) in by_value
+            written[name] = walk.encode(value)
+        text = _to_text({"sender": written_sender, "arguments": written})
+    except TooMany:
+        raise _too_large(f"more than {limit:,}", limit, name, signal, receiver) from None
+    except BrokenOff as broken:
+        what = _explanation(broken, name)
+        raise PayloadError(f"{receiver} cannot receive {signal}: {what}") from None
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limit:
+        largest = max(written, key=lambda key: len(_to_text(written[key])), default="sender")
+        raise _too_large(f"{size:,}", limit, largest, signal, receiver)
+    return text
+
+
+def _encode_sender(sender: object, budget: int) -> Json:
+    try:
+        return _Walk(budget).encode(sender)
+    except (Refusal, TooDeep) as broken:
+        if type(sender) in _by_type or isinstance(sender, type):
+            raise
+        try:
+            return classes.encode_class(type(sender), _Walk(budget))
+        except Refusal:
+            raise broken from None
+
+
+def _too_large(size: str, limit: int, largest: str, signal: str, receiver: str) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"{receiver} cannot receive {signal}: its arguments take {size} bytes of JSON and "
+        f'SIGNALS_APP["MAX_PAYLOAD"] allows {limit:,}; the largest is {largest}. '
+        "Store the data and pass its primary key, or raise the limit."
+    )
+
+
+def _explanation(broken: BrokenOff, name: str) -> str:
+    path = broken.path(name)
+    if isinstance(broken, Refusal):
+        culprit = broken.culprit
+        kind = culprit if isinstance(culprit, type) else type(culprit)
+        cure = broken.cure.format(argument=name, path=path)
+        return f"{path} ({_type_name(kind)}) {broken.problem}. {cure}"
+    cycle = broken.cycle(name)
+    if cycle:
+        return f"{cycle} contains itself. Break the cycle, or pass primary keys."
+    return f"{path[:80]}… is nested deeper than {MAX_DEPTH} levels. Flatten it, or store it and pass its primary key."
+
+
+def _type_name(kind: type) -> str:
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"

@@ -1,0 +1,182 @@
+"""Values without parts: numbers, text, bytes, dates and times, identifiers."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.utils.safestring import SafeString
+
+from signals_app.payloads.walks import Decode, Decoder, Encode, Encoder, Json, Malformed, Refusal
+
+T = TypeVar("T")
+Moment = TypeVar("Moment", datetime, time)
+
+
+def _same(value: Json, walk: Encoder) -> Json:
+    return value
+
+
+def encode_text(value: str, walk: Encoder) -> Json:
+    """Return the text itself. Raises Refusal for what databases or UTF-8 cannot hold."""
+    if "\0" in value:
+        raise Refusal(
+            value,
+            f"has a NUL character at index {value.index(chr(0))}, which PostgreSQL cannot store",
+            "Remove it, or pass bytes.",
+        )
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Refusal(
+                value,
+                f"has half of a surrogate pair at index {error.start}, which UTF-8 cannot hold",
+                'Remove it, or pass bytes: value.encode("utf-8", "surrogatepass").',
+            ) from None
+    return value
+
+
+def _encode_int(value: int, walk: Encoder) -> Json:
+    # beyond 64 bits JSON readers differ, and Python reads no decimal of more than 4,300 digits
+    return value if -(2**63) <= value < 2**63 else {"$int": hex(value)}
+
+
+def _encode_float(value: float, walk: Encoder) -> Json:
+    # JSON has no NaN and no infinity; -0.0 and 1e22 come back as ints from some of its readers
+    if -1e16 < value < 1e16 and (value or str(value) == "0.0"):
+        return value
+    return {"$float": str(value)}
+
+
+def _encode_timedelta(value: timedelta, walk: Encoder) -> Json:
+    return {"$timedelta": [value.days, value.seconds, value.microseconds]}
+
+
+def _encode_moment(value: datetime | time, walk: Encoder) -> Json:
+    """Write ISO 8601 where that says all, else ``[clock, zone, fold]``."""
+    tag = "$datetime" if isinstance(value, datetime) else "$time"
+    zone = value.tzinfo
+    if not value.fold and (zone is None or _is_plain_offset(zone)):
+        return {tag: value.isoformat()}
+    return {
+        tag: [value.replace(tzinfo=None).isoformat(), _encode_zone(value, walk), value.fold],
+    }
+
+
+def _is_plain_offset(zone: tzinfo) -> bool:
+    if zone is UTC:
+        return True
+    return type(zone) is timezone and zone.tzname(None) == timezone(zone.utcoffset(None)).tzname(None)
+
+
+def _encode_zone(value: datetime | time, walk: Encoder) -> Json:
+    zone = value.tzinfo
+    if zone is None:
+        return None
+    if type(zone) is timezone:
+        return [walk.encode(zone.utcoffset(None)), walk.encode(zone.tzname(None))]
+    if type(zone) is ZoneInfo and zone.key:
+        return walk.encode(zone.key)
+    raise Refusal(
+        value,
+        f"has a tzinfo of {type(zone).__module__}.{type(zone).__qualname__}, which has no name to find it by",
+        "Use zoneinfo.ZoneInfo(name) or datetime.timezone.",
+    )
+
+
+def _tagged(tag: str, write: Callable[[T], Json]) -> Callable[[T, Encoder], Json]:
+    return lambda value, walk: {tag: write(value)}
+
+
+def _base64(value: bytes | bytearray) -> str:
+    return b64encode(value).decode("ascii")
+
+
+ENCODERS: dict[type, Encode] = {
+    type(None): _same,
+    bool: _same,
+    int: _encode_int,
+    float: _encode_float,
+    str: encode_text,
+    SafeString: lambda value, walk: encode_text(str.__str__(value), walk),
+    bytes: _tagged("$bytes", _base64),
+    bytearray: _tagged("$bytearray", _base64),
+    datetime: _encode_moment,
+    time: _encode_moment,
+    date: _tagged("$date", date.isoformat),
+    timedelta: _encode_timedelta,
+    Decimal: _tagged("$decimal", str),
+    UUID: _tagged("$uuid", str),
+}
+
+
+def text(value: Json) -> str:
+    """Return a string as it is. Raises Malformed for anything else."""
+    if type(value) is not str:
+        raise Malformed("is not a string")
+    return value
+
+
+def _decode_timedelta(value: Json) -> timedelta:
+    if type(value) is not list or [type(part) for part in value] != [int, int, int]:
+        raise Malformed("is not [days, seconds, microseconds]")
+    return timedelta(*value)  # type: ignore[arg-type]
+
+
+def _decode_moment(value: Json, kind: type[Moment], walk: Decoder) -> Moment:
+    if type(value) is str:
+        return kind.fromisoformat(value)
+    if type(value) is not list or len(value) != 3:
+        raise Malformed("is neither ISO 8601 nor [clock, zone, fold]")
+    clock, zone, fold = value
+    if type(fold) is not int:
+        raise Malformed("has a fold that is not 0 or 1")
+    return kind.fromisoformat(text(clock)).replace(tzinfo=_decode_zone(zone, walk), fold=fold)
+
+
+def _decode_zone(value: Json, walk: Decoder) -> tzinfo | None:
+    if value is None:
+        return None
+    if type(value) is not list:
+        return ZoneInfo(text(value))
+    offset, name = value
+    delta = walk.decode(offset)
+    if not isinstance(delta, timedelta):
+        raise Malformed("has a zone whose offset is not a timedelta")
+    return timezone(delta, text(name))
+
+
+def _checked(read: Callable[[Json, Decoder], object]) -> Decode:
+    """Say of whatever a constructor raises that the payload is malformed."""
+
+    def decode(value: Json, walk: Decoder) -> object:
+        try:
+            return read(value, walk)
+        except (ValueError, TypeError, ArithmeticError, LookupError, OSError) as error:
+            raise Malformed(f"cannot be read: {str(error)[:200] or type(error).__name__}") from error
+
+    return decode
+
+
+def _read(make: Callable[[str], object]) -> Decode:
+    return _checked(lambda value, walk: make(text(value)))
+
+
+DECODERS: dict[str, Decode] = {
+    "$int": _read(lambda value: int(value, 16)),
+    "$float": _read(float),
+    "$bytes": _read(lambda value: b64decode(value, validate=True)),
+    "$bytearray": _read(lambda value: bytearray(b64decode(value, validate=True))),
+    "$datetime": _checked(lambda value, walk: _decode_moment(value, datetime, walk)),
+    "$time": _checked(lambda value, walk: _decode_moment(value, time, walk)),
+    "$date": _read(date.fromisoformat),
+    "$timedelta": _checked(lambda value, walk: _decode_timedelta(value)),
+    "$decimal": _read(Decimal),
+    "$uuid": _read(UUID),
+}
