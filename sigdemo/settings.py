@@ -31,9 +31,7 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 PORT = env.int("PORT", 8000)
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 WAREHOUSE_URL = env.str("WAREHOUSE_URL", f"{SITE_URL}/shop/warehouse/")
-ALLOWED_HOSTS: list[str] = env.list(
-    "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else []
-)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
@@ -105,6 +103,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 MEDIA_ROOT = VAR_DIR / "media"
 globals().update(mail_settings(env.str("EMAIL_URL", (VAR_DIR / "mail").as_uri())))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "shop@localhost")
@@ -171,13 +170,9 @@ LOG_LEVEL = env.log_level("LOG_LEVEL", logging.INFO)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{process:d}] {message}", "style": "{"}
-    },
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{process:d}] {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        name: {"level": LOG_LEVEL}
-        for name in ("signals_app", "sigdemo", "receivers", "django-q", "django.request")
-    },
+    # "django" is named to take away the handlers it has by default, which would say all twice.
+    "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")},
 }

@@ -29,8 +29,7 @@ if "TEST_RUN_DIR" not in os.environ:
         "TLS": "false",
         "SECRET_KEY": "only for the tests",
         "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
-        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL")
-        or f"sqlite:///{_run_dir}/default.sqlite3",
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{_run_dir}/default.sqlite3",
     }
 
 from sigdemo.database_url import database
@@ -39,7 +38,7 @@ from sigdemo.settings import DATABASES, INSTALLED_APPS, STATIC_ROOT, STORAGES
 
 RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
 
-INSTALLED_APPS += ["tests.testapp"]
+INSTALLED_APPS += ["tests.testapp.apps.TestAppConfig", "tests.payload_app.apps.PayloadAppConfig"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of one that is missing

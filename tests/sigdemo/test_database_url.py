@@ -47,8 +47,7 @@ def test_sqlite_connections_use_a_write_ahead_log() -> None:
         pytest.fail("This test is for SQLite and must not be marked `database`.")
     with connection.cursor() as cursor:
         found = [
-            cursor.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("journal_mode", "synchronous", "busy_timeout")
+            cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "busy_timeout")
         ]
 
     assert found == ["wal", 1, 20_000]

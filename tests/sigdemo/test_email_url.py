@@ -21,9 +21,7 @@ URL = "smtp+tls://shop%40example.org:p%2Fss@mail.example.org:2525"
 
 def test_smtp_becomes_a_mailer_from_django_6_1_on() -> None:
     assert mail_settings(URL, version=(6, 1)) == {
-        "MAILERS": {
-            "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": SMTP}
-        }
+        "MAILERS": {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": SMTP}}
     }
 
 

@@ -25,10 +25,7 @@ def test_processes_that_start_together_agree_on_the_key(tmp_path: Path) -> None:
         "sys.stdin.readline(); print(read_or_create(Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "secret_key")]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
 
     answers = {process.communicate("\n", timeout=60)[0] for process in processes}
 

@@ -116,9 +116,7 @@ def test_a_child_process_shares_the_databases_of_the_tests(tmp_path: Path) -> No
     code = "from tests.settings import DATABASES as d; print(*[d[a]['NAME'] for a in sorted(d)])"
     environment = os.environ | {"TEST_RUN_DB": "1"}
 
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
 
     names = [str(connections[alias].settings_dict["NAME"]) for alias in ("default", "other")]
     assert result.stdout.split() == names, result.stderr
