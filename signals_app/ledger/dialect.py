@@ -58,10 +58,8 @@ class Dialect:
 
 
 def to_datetime(db: BaseDatabaseWrapper, value: datetime | str) -> datetime:
-    """Return a time as the ORM would have read it; SQLite answers raw SQL with text."""
-    if isinstance(value, datetime):
-        return value
-    read = datetime.fromisoformat(value)
+    """Return a time as the ORM would have read it; SQLite answers raw SQL with text, or without a zone."""
+    read = datetime.fromisoformat(value) if isinstance(value, str) else value
     return timezone.make_aware(read, db.timezone) if settings.USE_TZ and not read.tzinfo else read
 
 
