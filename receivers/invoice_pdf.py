@@ -13,7 +13,7 @@ from fpdf.fonts import TTFFont
 from sigdemo.shop.models import Order, OrderLine
 from sigdemo.shop.money import euro, percent
 
-INK, FAINT, ACCENT = (28, 33, 43), (92, 100, 116), (36, 84, 196)
+INK, FAINT, RULE, ACCENT = (28, 33, 43), (92, 100, 116), (214, 209, 198), (184, 58, 20)
 COLUMNS = (52, 14, 17, 17)  # shares of the table's width: product, pieces, price, amount
 FAMILY = "opensans"
 STEPS_AROUND_THE_LINES = 2  # the head before them, the totals and the file after them
@@ -71,6 +71,7 @@ class _InvoicePage(FPDF):
     def lines(self, lines: list[OrderLine], report: Callable[[int], None]) -> None:
         """Write one row per product; ``report`` is told how many are written."""
         self._style(10, INK)
+        self.set_draw_color(*RULE)
         with self.table(
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
             col_widths=COLUMNS,
@@ -87,6 +88,7 @@ class _InvoicePage(FPDF):
 
     def totals(self) -> None:
         """Write the sums: net, tax, total."""
+        self.line(self.l_margin, self.get_y(), self.w - self.r_margin, self.get_y())
         self.ln(5)
         rate = percent(self.order.tax_rate)
         for label, amount in (("Net", self.order.net), (f"Tax {rate}", self.order.tax)):

@@ -7,10 +7,12 @@ from django.http import HttpRequest
 
 from sigdemo.shop.models import DailySales, Invoice, Order, OrderLine, Product, WarehouseNotice
 
-if TYPE_CHECKING:
-    LinesInline = admin.TabularInline[OrderLine, Order]
+if TYPE_CHECKING:  # generic for the type checker only
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
 else:
-    LinesInline = admin.TabularInline
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
 
 
 class ReadOnly:
@@ -30,7 +32,7 @@ class ReadOnly:
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin):
+class ProductAdmin(ModelAdmin):
     """Prices and stock."""
 
     list_display = ("name", "sku", "price", "stock", "active")
@@ -39,7 +41,7 @@ class ProductAdmin(admin.ModelAdmin):
     list_per_page = 50
 
 
-class OrderLineInline(ReadOnly, LinesInline):
+class OrderLineInline(ReadOnly, TabularInline):
     """The lines of an order."""
 
     model = OrderLine
@@ -48,7 +50,7 @@ class OrderLineInline(ReadOnly, LinesInline):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnly, admin.ModelAdmin):
+class OrderAdmin(ReadOnly, ModelAdmin):
     """Orders as they were placed."""
 
     list_display = ("number", "name", "email", "total", "placed_at", "placed_by")
@@ -58,7 +60,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(ReadOnly, admin.ModelAdmin):
+class InvoiceAdmin(ReadOnly, ModelAdmin):
     """Rendered invoices. The file itself is handed out on the order's page."""
 
     list_display = ("order", "stored_at")
@@ -67,7 +69,7 @@ class InvoiceAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(DailySales)
-class DailySalesAdmin(ReadOnly, admin.ModelAdmin):
+class DailySalesAdmin(ReadOnly, ModelAdmin):
     """Totals per product and day."""
 
     list_display = ("date", "product", "quantity", "revenue")
@@ -77,7 +79,7 @@ class DailySalesAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(WarehouseNotice)
-class WarehouseNoticeAdmin(ReadOnly, admin.ModelAdmin):
+class WarehouseNoticeAdmin(ReadOnly, ModelAdmin):
     """What the demo's warehouse was told."""
 
     list_display = ("order_number", "pieces", "received_at", "key")

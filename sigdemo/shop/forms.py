@@ -49,7 +49,7 @@ class OrderForm(forms.Form):
 
     def __init__(self, products: Iterable[Product], data: Any = None) -> None:
         """Offer ``products``; ``data`` is the POST of a visitor or None for a fresh form."""
-        super().__init__(data, initial={"token": uuid.uuid4()})
+        super().__init__(data, initial={"token": uuid.uuid4()}, label_suffix="")
         self.products = list(products)
         for product in self.products:
             self.fields[f"{QUANTITY}{product.pk}"] = _quantity_field(product)

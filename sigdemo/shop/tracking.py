@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from uuid import UUID
+
+from django.utils import timezone
 
 from sigdemo.shop.models import Order
 from signals_app.models import FINAL_STATES, Attempt, Delivery, State
@@ -25,8 +28,8 @@ def process_name(owner: str) -> str:
 
 
 def waited(delivery: Delivery) -> timedelta | None:
-    """Return how long the current or last attempt waited from the time it was due; None before."""
-    if delivery.started_at is None:
+    """Return how long the running or last attempt waited once it was due; None while it waits."""
+    if delivery.started_at is None or delivery.state == State.READY:
         return None
     return max(delivery.started_at - delivery.due_at, timedelta())
 
@@ -68,6 +71,13 @@ class Track:
         return self.delivery.due_at if is_retry else None
 
     @property
+    def retry_seconds(self) -> int:
+        """How many seconds it is until then, rounded up; 0 when it is due or was never tried."""
+        if self.retrying_at is None:
+            return 0
+        return max(0, ceil((self.retrying_at - timezone.now()).total_seconds()))
+
+    @property
     def process(self) -> str:
         """Which process had it last, as host:pid; empty before the first claim."""
         if self.delivery.owner:
@@ -76,7 +86,7 @@ class Track:
 
     @property
     def waited(self) -> timedelta | None:
-        """How long the current or last attempt waited from the time it was due."""
+        """How long the running or last attempt waited once it was due."""
         return waited(self.delivery)
 
     @property

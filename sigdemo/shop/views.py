@@ -73,7 +73,7 @@ def outage(request: HttpRequest) -> HttpResponse:
     if not (settings.DEBUG or getattr(request.user, "is_staff", False)):
         raise PermissionDenied("Only staff may make the warehouse fail. Log in to the admin first.")
     posted = request.POST if request.method == "POST" else None
-    form = OutageForm(posted, initial={"failures": 3})
+    form = OutageForm(posted, initial={"failures": 3}, label_suffix="")
     if form.is_valid():
         WarehouseOutage.plan(form.cleaned_data["failures"])
         return redirect("shop:outage")
