@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 from signals_app.backoff import Backoff, exponential
 
@@ -35,10 +37,19 @@ class Setting(Generic[T]):
         return value
 
 
+@cache  # each send() reads a dozen settings; one that a project left out costs Django an exception to look up
 def given() -> Mapping[str, Any]:
     """Return the project's ``SIGNALS_APP`` as written; empty where there is none."""
     value: Mapping[str, Any] = getattr(settings, "SIGNALS_APP", {})
     return value
+
+
+def _forget(setting: str, **kwargs: Any) -> None:
+    if setting == "SIGNALS_APP":
+        given.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="signals_app.conf")
 
 
 def is_seconds(value: Any) -> bool:

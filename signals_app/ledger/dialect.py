@@ -44,12 +44,13 @@ class Dialect:
     def bind(self, db: BaseDatabaseWrapper, **params: Any) -> dict[str, Any]:
         """Return the parameters of a statement, with the process's clock where the database has none of its own."""
         if self.vendor == "sqlite":
-            now = timezone.now()
-            params["now"] = _adapt(db, now)
+            # naive, in the connection's zone: that is how Django stores times in SQLite
+            now = datetime.now(db.timezone).replace(tzinfo=None)
+            params["now"] = str(now)
             if "delay" in params:
-                params["later"] = _adapt(db, now + timedelta(seconds=params["delay"]))
+                params["later"] = str(now + timedelta(seconds=params["delay"]))
             if "ago" in params:
-                params["earlier"] = _adapt(db, now - timedelta(seconds=params["ago"]))
+                params["earlier"] = str(now - timedelta(seconds=params["ago"]))
         return params
 
     def uuid(self, value: Any) -> Any:
@@ -61,10 +62,6 @@ def to_datetime(db: BaseDatabaseWrapper, value: datetime | str) -> datetime:
     """Return a time as the ORM would have read it; SQLite answers raw SQL with text, or without a zone."""
     read = datetime.fromisoformat(value) if isinstance(value, str) else value
     return timezone.make_aware(read, db.timezone) if settings.USE_TZ and not read.tzinfo else read
-
-
-def _adapt(db: BaseDatabaseWrapper, value: datetime) -> str | None:
-    return db.ops.adapt_datetimefield_value(value)
 
 
 # Why not the ORM: it cannot say UPDATE … RETURNING, nor pick rows band by band. "ORDER BY priority DESC, due_at"
