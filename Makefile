@@ -37,7 +37,8 @@ run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C 
 	@$(manage) seed_shop
 	@$(manage) demo_admin
 	@printf '\n  Shop   %s/shop/\n  Admin  %s/admin/\n  Ctrl-C stops.\n\n' '$(SITE_URL)' '$(SITE_URL)'
-	@PATH="$(bin):$$PATH" honcho start || test $$? -eq 130
+	@trap : INT; trap 'kill $$job' TERM; PATH="$(bin):$$PATH" honcho start & job=$$!; \
+	while kill -0 $$job 2>/dev/null; do wait $$job && status=0 || status=$$?; done; test $$status -eq 0 -o $$status -gt 128
 
 test: $(venv)/tests ## Run all tests: those of the database on PostgreSQL, then everything on SQLite
 	@if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \

@@ -39,9 +39,7 @@ def mail_settings(url: str, version: tuple[Any, ...] = django.VERSION) -> dict[s
     options = _options(parts)
     if version >= (6, 1):
         return {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": options}}}
-    return {"EMAIL_BACKEND": backend} | {
-        EMAIL_SETTINGS[name]: value for name, value in options.items()
-    }
+    return {"EMAIL_BACKEND": backend} | {EMAIL_SETTINGS[name]: value for name, value in options.items()}
 
 
 def _split(url: str) -> SplitResult:

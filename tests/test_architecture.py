@@ -11,9 +11,7 @@ LINT = Path(sys.executable).with_name("lint-imports")
 
 
 def lint(directory: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LINT, "--no-cache"], cwd=directory, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([LINT, "--no-cache"], cwd=directory, capture_output=True, text=True, check=False)
 
 
 def test_modules_import_only_from_floors_below() -> None:

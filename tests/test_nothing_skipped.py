@@ -11,9 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run(directory: Path, *, ci: bool) -> subprocess.CompletedProcess[str]:
-    (directory / "test_it.py").write_text(
-        "import pytest\n\ndef test_it():\n    pytest.skip('no browser')\n"
-    )
+    (directory / "test_it.py").write_text("import pytest\n\ndef test_it():\n    pytest.skip('no browser')\n")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("CI", None)
     if ci:

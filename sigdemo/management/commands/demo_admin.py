@@ -21,9 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *, reset: bool, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError(
-                "The demo's admin is for DEBUG=true only. Use manage.py createsuperuser here."
-            )
+            raise CommandError("The demo's admin is for DEBUG=true only. Use manage.py createsuperuser here.")
         user = User.objects.filter(username=NAME).first()
         if user and not reset:
             self.stdout.write(
