@@ -1,11 +1,16 @@
 """The site's addresses."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
+
+favicon = lazy(static, str)("site/favicon.svg")  # its name is known only after collectstatic
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/shop/"), name="home"),
     path("shop/", include("sigdemo.shop.urls")),
     path("admin/", admin.site.urls),
+    path("favicon.ico", RedirectView.as_view(url=favicon), name="favicon"),
 ]

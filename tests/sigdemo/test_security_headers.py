@@ -1,18 +1,25 @@
 """Every answer of the site says what a browser may do with it."""
 
-from contextlib import closing
-
 import pytest
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.test import Client
+from pytest_django import Settings
 
-PAGES = ["/", "/shop/", "/admin/", "/admin/login/", "/no/such/page", "/static/admin/css/base.css"]
+PAGES = ["/", "/shop/", "/admin/", "/admin/login/", "/no/such/page", "/static/admin/css/base.css", "/favicon.ico"]
+
+
+def get(client: Client, page: str) -> HttpResponseBase:
+    """Return the answer, read to its end, which closes the file behind it."""
+    response: HttpResponseBase = client.get(page, follow=page == "/favicon.ico")
+    if isinstance(response, StreamingHttpResponse):
+        list(response)
+    return response
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_allows_only_what_the_site_itself_serves(page: str, client: Client) -> None:
-    with closing(client.get(page)) as response:
-        header = response["Content-Security-Policy"]
+    header = get(client, page)["Content-Security-Policy"]
 
     policy = dict(directive.strip().split(" ", 1) for directive in header.split(";"))
     assert policy == {
@@ -27,8 +34,7 @@ def test_every_page_allows_only_what_the_site_itself_serves(page: str, client: C
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_is_taken_for_what_it_says_it_is(page: str, client: Client) -> None:
-    with closing(client.get(page)) as response:
-        headers = response.headers
+    headers = get(client, page).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -41,6 +47,20 @@ def test_the_site_begins_at_the_shop(client: Client) -> None:
     response = client.get("/")
 
     assert (response.status_code, response["Location"]) == (302, "/shop/")
+
+
+@pytest.mark.django_db
+def test_a_redirect_to_https_has_the_headers_too(client: Client, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    response = client.get("/shop/")
+
+    assert (response.status_code, response["Location"]) == (301, "https://testserver/shop/")
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+
+
+def test_browsers_find_the_icon_without_being_told(client: Client) -> None:
+    assert get(client, "/favicon.ico")["Content-Type"] == "image/svg+xml"
 
 
 @pytest.mark.django_db
