@@ -1,0 +1,99 @@
+"""Seeing what is due, and waiting for it without hammering the database."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections, transaction
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.ledger.lookout import Lookout
+from signals_app.models import Delivery, IdleQueue
+from tests.testapp.receivers import hand_off, nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def test_due_names_what_could_run_now_longest_due_first() -> None:
+    late, first, second = (hand_off(nothing) for _ in range(3))
+    Delivery.objects.filter(pk=late.pk).update(due_at=late.due_at.replace(year=2999))
+    assert ledger.due(conf.queue, limit=5) == [first.id, second.id]
+    assert ledger.due(conf.queue, limit=1) == [first.id]
+    assert ledger.due("elsewhere", limit=5) == []
+
+
+def test_seconds_to_next_is_the_time_until_the_first_that_waits() -> None:
+    assert ledger.seconds_to_next(conf.queue) is None
+    delivery = hand_off(nothing)
+    assert ledger.seconds_to_next(conf.queue) is None
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at + timedelta(seconds=60))
+    left = ledger.seconds_to_next(conf.queue)
+    assert left is not None
+    assert 50 < left <= 60
+
+
+def test_running_counts_while_its_lease_holds() -> None:
+    hand_off(nothing)
+    assert not ledger.is_running(conf.queue)
+    ledger.claim(conf.queue, owner="", limit=1, lease=0)
+    assert not ledger.is_running(conf.queue)
+    hand_off(nothing)
+    ledger.claim(conf.queue, owner="", limit=1, lease=30)
+    assert ledger.is_running(conf.queue)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wait_ends_soon_after_another_process_hands_off() -> None:
+    lookout = Lookout(queue=conf.queue, poll=30)
+    for _ in range(3):  # settle: the first looks may end at once
+        lookout.wait(0.05)
+    handed_off = threading.Event()
+
+    def send() -> None:
+        time.sleep(0.3)
+        hand_off(nothing)
+        handed_off.set()
+        connections.close_all()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    began = time.monotonic()
+    while not handed_off.is_set() and time.monotonic() - began < 10:
+        lookout.wait(10)
+    seen_after = time.monotonic() - began
+    sender.join()
+    assert handed_off.is_set()
+    assert seen_after < 5
+    assert ledger.due(conf.queue, limit=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wait_in_which_nothing_happens_ends_on_time() -> None:
+    lookout = Lookout(queue=conf.queue, poll=0.2)
+    began = time.monotonic()
+    for _ in range(10):
+        lookout.wait(0.02)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_senders_on_postgresql_notify_only_while_a_pusher_sleeps() -> None:
+    if connection.vendor != "postgresql":
+        Lookout(queue=conf.queue, poll=0.2).wait(0.01)
+        assert not IdleQueue.objects.exists()  # SQLite's pushers need no note
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("LISTEN signals_app")
+    raw = connection.connection
+
+    def notified() -> bool:
+        return bool(list(raw.notifies(timeout=0.2, stop_after=1)))
+
+    hand_off(nothing)
+    assert not notified()
+    Lookout(queue=conf.queue, poll=0.2).wait(0.01)
+    with transaction.atomic():
+        hand_off(nothing)
+    assert notified()

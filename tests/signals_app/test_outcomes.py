@@ -1,0 +1,85 @@
+"""How an attempt ends on the record."""
+
+import pytest
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.testapp.receivers import hand_off, nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def claimed_one() -> tuple[ClaimedDelivery, Delivery]:
+    delivery = hand_off(nothing)
+    (claimed,) = ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=30)
+    return claimed, delivery
+
+
+def bad_end(state: State = State.READY, **changes: object) -> BadEnd:
+    values = {"outcome": Outcome.ERROR, "ran": 0.5, "error_class": "builtins.ValueError", "message": "no", **changes}
+    return BadEnd(state=state, **values)  # type: ignore[arg-type]
+
+
+def test_success_records_how_long_the_receiver_ran() -> None:
+    claimed, delivery = claimed_one()
+    assert ledger.succeed(claimed, ran=1.5)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.lease_until, delivery.attempts) == (State.SUCCESSFUL, None, 1)
+    assert delivery.started_at is not None
+    assert delivery.finished_at is not None
+    assert (delivery.finished_at - delivery.started_at).total_seconds() == pytest.approx(1.5, abs=0.001)
+    assert not Attempt.objects.exists()
+
+
+def test_success_is_recorded_once() -> None:
+    claimed, _ = claimed_one()
+    assert ledger.succeed(claimed, ran=0)
+    assert not ledger.succeed(claimed, ran=0)
+
+
+def test_a_bad_end_with_attempts_left_is_due_after_its_delay() -> None:
+    claimed, delivery = claimed_one()
+    assert ledger.end_badly(claimed, bad_end(delay=60))
+    before = delivery.due_at
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.finished_at, delivery.lease_until) == (State.READY, None, None)
+    assert 55 < (delivery.due_at - before).total_seconds() < 120
+    attempt = Attempt.objects.get()
+    assert (attempt.delivery_id, attempt.number, attempt.owner) == (delivery.id, 1, "vm/boot/12/34")
+    assert (attempt.outcome, attempt.error_class, attempt.message) == (Outcome.ERROR, "builtins.ValueError", "no")
+    assert attempt.started_at is not None
+    assert (attempt.finished_at - attempt.started_at).total_seconds() == pytest.approx(0.5)
+
+
+def test_a_final_bad_end_fails_the_delivery() -> None:
+    claimed, delivery = claimed_one()
+    due_at = delivery.due_at
+    assert ledger.end_badly(claimed, bad_end(State.FAILED))
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.due_at) == (State.FAILED, due_at)
+    assert delivery.finished_at is not None
+
+
+def test_an_end_that_comes_too_late_is_kept_as_stale_and_changes_nothing() -> None:
+    stale, delivery = claimed_one()
+    ledger.give_back([stale])
+    ledger.claim(conf.queue, owner="fresh", limit=1, lease=30)
+    assert not ledger.end_badly(stale, bad_end(State.FAILED, message="too late"))
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.owner) == (State.RUNNING, "fresh")
+    attempt = Attempt.objects.get()
+    assert attempt.outcome == Outcome.STALE
+    assert attempt.message == "This attempt ended after its lease had run out; another claim decides. too late"
+
+
+def test_progress_is_recorded_and_a_new_attempt_starts_from_none() -> None:
+    claimed, delivery = claimed_one()
+    assert ledger.report_progress(claimed, done=3, total=9)
+    delivery.refresh_from_db()
+    assert (delivery.progress_done, delivery.progress_total) == (3, 9)
+    ledger.end_badly(claimed, bad_end())
+    ledger.claim(conf.queue, owner="", limit=1, lease=30)
+    delivery.refresh_from_db()
+    assert (delivery.progress_done, delivery.progress_total) == (0, 0)

@@ -1,0 +1,95 @@
+"""Giving lost deliveries back."""
+
+import pytest
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.testapp.receivers import fails, hand_off, nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+DEAD = "vm/boot/12/34"
+ALIVE = "vm/boot/56/78"
+
+
+def rescue() -> ledger.Rescued:
+    return ledger.rescue(conf.queue, is_dead=lambda owner: owner == DEAD)
+
+
+def claim(owner: str, *, limit: int = 1, lease: float = 30) -> list[ledger.ClaimedDelivery]:
+    return ledger.claim(conf.queue, owner=owner, limit=limit, lease=lease)
+
+
+def test_what_a_dead_process_ran_is_ready_at_once_and_charged() -> None:
+    delivery = hand_off(nothing)
+    claim(DEAD)
+    rescued = rescue()
+    assert [one.id for one in rescued.lost] == [delivery.id]
+    assert rescued.failed == ()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.error_class, attempt.owner) == (Outcome.LOST, "WorkerDied", DEAD)
+    assert attempt.message == "Worker 12 on vm died while it ran this delivery."
+    assert len(claim(ALIVE)) == 1
+
+
+def test_what_a_living_process_runs_is_left_alone() -> None:
+    hand_off(nothing)
+    claim(ALIVE)
+    assert rescue() == ledger.Rescued()
+    assert Delivery.objects.get().state == State.RUNNING
+
+
+def test_a_lease_that_ran_out_is_a_loss_wherever_the_process_is() -> None:
+    hand_off(nothing)
+    claim(ALIVE, lease=0)
+    assert len(rescue().lost) == 1
+    assert Attempt.objects.get().message == (
+        "Worker 56 on vm did not renew its lease in time; it may be dead, cut off or stopped."
+    )
+
+
+def test_deliveries_claimed_along_with_the_lost_one_are_not_charged() -> None:
+    first, second, third = (hand_off(nothing) for _ in range(3))
+    claim(DEAD, limit=3)
+    rescued = rescue()
+    assert [one.id for one in rescued.lost] == [first.id]
+    assert rescued.returned == 2
+    assert [Delivery.objects.get(pk=d.pk).attempts for d in (first, second, third)] == [1, 0, 0]
+    assert {d.state for d in Delivery.objects.all()} == {State.READY}
+    assert Attempt.objects.count() == 1
+
+
+def test_one_that_had_finished_before_its_worker_died_is_not_touched() -> None:
+    first, second = hand_off(nothing), hand_off(nothing)
+    done, _ = claim(DEAD, limit=2)
+    ledger.succeed(done, ran=0)
+    assert [one.id for one in rescue().lost] == [second.id]
+    first.refresh_from_db()
+    assert first.state == State.SUCCESSFUL
+
+
+def test_losing_the_last_attempt_fails_the_delivery() -> None:
+    delivery = hand_off(fails)
+    for _ in range(3):
+        claim(DEAD)
+        rescued = rescue()
+    assert [one.id for one in rescued.failed] == [delivery.id]
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == (State.FAILED, 3)
+    assert [a.number for a in delivery.bad_ends.all()] == [1, 2, 3]
+
+
+def test_a_rescued_delivery_cannot_be_finished_by_the_process_that_lost_it() -> None:
+    hand_off(nothing)
+    (stale,) = claim(ALIVE, lease=0)
+    rescue()
+    assert not ledger.succeed(stale, ran=0)
+
+
+def test_a_rescue_stays_in_its_queue() -> None:
+    hand_off(nothing)
+    claim(DEAD)
+    assert ledger.rescue("elsewhere", is_dead=lambda owner: True) == ledger.Rescued()

@@ -1,0 +1,44 @@
+"""What clusters say of themselves, in the database."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from signals_app import ledger
+from signals_app.models import ClusterStat
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def keep(key: str, package: str = "signed", seconds: float = 3) -> None:
+    ledger.keep_stat(key, package, queue="sigdemo", host="vm", seconds=seconds)
+
+
+def test_a_statistic_is_read_back_until_it_expires() -> None:
+    keep("q:one")
+    keep("q:gone", seconds=-1)
+    assert ledger.read_stat("q:one") == "signed"
+    assert ledger.read_stat("q:gone") is None
+    assert ledger.read_stat("q:never") is None
+
+
+def test_a_newer_statistic_replaces_the_older() -> None:
+    keep("q:one", "old")
+    keep("q:one", "new")
+    assert ledger.read_stats("q:") == ["new"]
+
+
+def test_only_the_statistics_of_a_prefix_are_listed() -> None:
+    keep("q:one", "1")
+    keep("q:two", "2")
+    keep("other:one", "3")
+    assert sorted(ledger.read_stats("q:")) == ["1", "2"]
+
+
+def test_statistics_of_clusters_long_gone_are_cleared_away() -> None:
+    keep("q:old")
+    keep("q:new")
+    ClusterStat.objects.filter(key="q:old").update(expires_at=timezone.now() - timedelta(hours=2))
+    ledger.forget_old_stats()
+    assert ClusterStat.objects.get().key == "q:new"
