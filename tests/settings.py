@@ -19,8 +19,10 @@ from pathlib import Path
 if "TEST_RUN_DIR" not in os.environ:
     _run_dir = tempfile.mkdtemp(prefix="sigdemo-tests-")
     atexit.register(shutil.rmtree, _run_dir, ignore_errors=True)
-    for _name in ("EMAIL_URL", "LOG_LEVEL", "PORT", "SITE_URL", "WAREHOUSE_URL", "WORKERS"):
+    for _name in ("EMAIL_URL", "LOG_LEVEL", "PORT", "Q_CLUSTER_NAME", "SITE_URL", "WAREHOUSE_URL", "WORKERS"):
         os.environ.pop(_name, None)
+        os.environ.pop(f"{_name}_FILE", None)
+    os.environ.pop("SECRET_KEY_FILE", None)
     os.environ |= {
         "TEST_RUN_DIR": _run_dir,
         "VAR_DIR": _run_dir,
