@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms import BoundField
+from django.http import QueryDict
 
 from sigdemo.shop.checkout import Checkout
 from sigdemo.shop.models import Product
@@ -71,8 +72,9 @@ class OrderForm(forms.Form):
         strangers = [key for key in self.data if key.startswith(QUANTITY) and key not in self.fields]
         if strangers:
             self.add_error(None, _unknown_product(strangers[0]))
-        if "token" in self.errors:
-            self.add_error(None, "The form has lost its token. Reload the page and order again.")
+        if self.errors.pop("token", None):
+            self._give_new_token()
+            self.add_error(None, "The form has lost its token. Send it again.")
         quantities_valid = not any(key.startswith(QUANTITY) for key in self.errors)
         if quantities_valid and not strangers and not self._quantities():
             self.add_error(None, "Your order is empty. Choose a quantity for at least one product.")
@@ -87,6 +89,12 @@ class OrderForm(forms.Form):
             token=self.cleaned_data["token"],
         )
 
+    def _give_new_token(self) -> None:
+        given = QueryDict(mutable=True)
+        given.update(self.data)
+        given["token"] = str(uuid.uuid4())
+        self.data = given
+
     def _quantities(self) -> dict[int, int]:
         chosen = {product.pk: self.cleaned_data.get(f"{QUANTITY}{product.pk}") or 0 for product in self.products}
         return {product_id: quantity for product_id, quantity in chosen.items() if quantity}
@@ -99,10 +107,10 @@ class OutageForm(forms.Form):
         label="Refuse the next",
         min_value=0,
         max_value=MOST_FAILURES,
-        error_messages={
-            "required": f"Enter a whole number from 0 to {MOST_FAILURES}.",
-            "invalid": f"Enter a whole number from 0 to {MOST_FAILURES}.",
-        },
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"),
+            f"Enter a whole number from 0 to {MOST_FAILURES}.",
+        ),
     )
 
 
@@ -113,7 +121,7 @@ def _quantity_field(product: Product) -> forms.IntegerField:
         min_value=0,
         max_value=MOST_PIECES,
         required=False,
-        error_messages={"invalid": whole, "min_value": whole, "max_value": whole},
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), whole),
     )
     field.widget.attrs.update({"inputmode": "numeric", "data-price": str(product.price)})
     return field
