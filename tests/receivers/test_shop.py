@@ -1,0 +1,120 @@
+"""Each receiver of the shop as the plain function that it is, and how it is set up."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.core import mail
+from django.db.models import Sum
+from django.test import override_settings
+
+from receivers import shop
+from sigdemo.shop.checkout import Checkout
+from sigdemo.shop.models import DailySales, Invoice, Order, Product, WarehouseNotice
+from sigdemo.shop.signals import order_placed
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.models import Delivery
+from tests.receivers.warehouse_server import Warehouse
+from tests.sigdemo.shop.goods import order
+
+pytestmark = pytest.mark.django_db
+
+
+def test_reserving_is_plain_and_everything_else_is_queued() -> None:
+    queued = {shop.send_confirmation, shop.render_invoice, shop.record_sale, shop.notify_warehouse}
+
+    assert not isinstance(shop.reserve_stock, QueuedReceiver)
+    assert all(isinstance(receiver, QueuedReceiver) for receiver in queued)
+    assert order_placed.has_listeners(Checkout)
+
+
+def test_only_the_sales_are_atomic() -> None:
+    assert shop.record_sale.options.atomic
+    assert not shop.send_confirmation.options.atomic
+    assert not shop.notify_warehouse.options.atomic
+
+
+def test_the_confirmation_is_sent_as_text_and_html(placed: Order) -> None:
+    shop.send_confirmation.func(sender=Checkout, order=placed)
+
+    [message] = mail.outbox
+    assert isinstance(message, mail.EmailMultiAlternatives)
+    assert message.subject == f"Your order {placed.number}"
+    assert message.to == ["ada@example.com"]
+    assert "2 x Bell: €20.00" in message.body
+    assert "Total: €269.90 (with €44.98 tax, 20 %)" in message.body
+    assert placed.get_absolute_url() in message.body
+    html, kind = message.alternatives[0]
+    assert kind == "text/html"
+    assert "<strong>€269.90</strong>" in str(html)
+
+
+def test_two_sends_of_a_confirmation_bear_one_message_id(placed: Order) -> None:
+    for _ in range(2):
+        shop.send_confirmation.func(sender=Checkout, order=placed)
+
+    assert len({message.message()["Message-ID"] for message in mail.outbox}) == 1
+
+
+def test_a_name_of_markup_stays_text_in_the_mail(placed: Order) -> None:
+    placed.name = "<b>Ada</b> & co"
+    shop.send_confirmation.func(sender=Checkout, order=placed)
+
+    [message] = mail.outbox
+    assert isinstance(message, mail.EmailMultiAlternatives)
+    assert "Hello <b>Ada</b> & co," in message.body
+    assert "&lt;b&gt;Ada&lt;/b&gt; &amp; co" in str(message.alternatives[0][0])
+
+
+@pytest.mark.database
+def test_sales_are_added_up_per_product_and_day(placed: Order) -> None:
+    bells = Product.objects.get(sku="bell")
+    more = order({bells: 3})
+    yesterday = order({bells: 1})
+    yesterday.placed_at -= timedelta(days=1)
+
+    for one in (placed, more, yesterday):
+        shop.record_sale.func(sender=Checkout, order=one)
+
+    sold = DailySales.objects.filter(product=bells).values_list("date", "quantity", "revenue")
+    today = placed.placed_at.date()
+    assert set(sold) == {(today, 5, Decimal("50.00")), (today - timedelta(days=1), 1, Decimal("10.00"))}
+    assert DailySales.objects.aggregate(all=Sum("revenue"))["all"] == Decimal("309.90")
+
+
+@override_settings(TIME_ZONE="Asia/Tokyo")
+def test_a_sale_belongs_to_the_shops_own_day(placed: Order) -> None:
+    placed.placed_at = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+    shop.record_sale.func(sender=Checkout, order=placed)
+
+    assert set(DailySales.objects.values_list("date", flat=True)) == {date(2026, 3, 2)}
+
+
+def test_an_invoice_is_stored_with_the_order(placed: Order, in_a_delivery: Delivery) -> None:
+    shop.render_invoice.func(sender=Checkout, order=placed)
+
+    invoice = Invoice.objects.get(order=placed)
+    with invoice.file.open("rb") as stored:
+        assert stored.read(5) == b"%PDF-"
+    assert invoice.file.name == f"invoices/{placed.public_id}.pdf"
+
+
+def test_the_warehouse_is_told_with_the_deliverys_key(
+    placed: Order, in_a_delivery: Delivery, warehouse: Warehouse
+) -> None:
+    shop.notify_warehouse.func(sender=Checkout, order=placed)
+
+    [received] = warehouse.received
+    assert received.headers["Idempotency-Key"] == f"{in_a_delivery.emission}.{in_a_delivery.pk}"
+
+
+@override_settings(SIGNALS_APP={"IMMEDIATE": True})
+def test_immediately_run_receivers_do_all_of_it(placed: Order, warehouse: Warehouse) -> None:
+    again = order({Product.objects.get(sku="bell"): 1})
+
+    assert again.emission is None
+    assert Invoice.objects.filter(order=again).exists()
+    assert len(warehouse.received) == 1
+    assert [message.subject for message in mail.outbox] == [f"Your order {again.number}"]
+    assert DailySales.objects.get(product__sku="bell").quantity == 1
+    assert not WarehouseNotice.objects.exists()  # that one belongs to the site's own warehouse

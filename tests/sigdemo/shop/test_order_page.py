@@ -1,0 +1,194 @@
+"""The order's page: what became of the deliveries, told in words."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.files.base import ContentFile
+from django.test import Client, override_settings
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from sigdemo.shop.models import Invoice, Order, Product
+from sigdemo.shop.tracking import process_name, tracking_of
+from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.sigdemo.shop.goods import deliveries_of, order
+
+pytestmark = pytest.mark.django_db
+OWNER = "somehost/boot-id/4711/123456"
+
+
+def delivery(placed: Order, receiver: str) -> Delivery:
+    return deliveries_of(placed).get(receiver=f"receivers.shop.{receiver}")
+
+
+def change(placed: Order, receiver: str, **values: object) -> Delivery:
+    """Put a delivery where a worker would have put it."""
+    found = delivery(placed, receiver)
+    Delivery.objects.filter(pk=found.pk).update(**values)
+    found.refresh_from_db()
+    return found
+
+
+def page(client: Client, placed: Order, part: str = "") -> str:
+    answer = client.get(f"{placed.get_absolute_url()}{part}")
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def finish(placed: Order) -> None:
+    now = timezone.now()
+    deliveries_of(placed).update(
+        state=State.SUCCESSFUL,
+        attempts=1,
+        owner=OWNER,
+        due_at=now,
+        started_at=now + timedelta(milliseconds=5),
+        finished_at=now + timedelta(milliseconds=1355),
+    )
+
+
+def test_a_fresh_order_waits_and_says_how_to_start_a_cluster(client: Client, a_bell: Product) -> None:
+    shown = page(client, order({a_bell: 2}))
+
+    assert "0 of 4 done" in shown
+    assert shown.count("Ready</p>") == 4
+    assert "python manage.py qcluster" in shown
+    assert 'data-final="false"' in shown
+    assert "Reload to see what has happened since" in shown
+
+
+def test_a_finished_order_shows_process_attempts_and_durations(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 2})
+    finish(placed)
+
+    shown = page(client, placed)
+    assert "4 of 4 done" in shown
+    assert shown.count("Successful</p>") == 4
+    assert '<code>somehost:4711</code> <span class="whose">another process</span>' in shown
+    assert "<dd>1 of 8</dd>" in shown
+    assert "<dd>5.0 ms</dd>" in shown
+    assert "<dd>1.35 s</dd>" in shown
+    assert 'data-final="true"' in shown
+    assert "Reload to see" not in shown
+
+
+def test_the_web_process_that_answered_is_named(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 1})
+
+    assert f"<code>{placed.placed_by}</code>" in page(client, placed)
+
+
+def test_a_retry_shows_its_errors_and_when_it_is_due(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 1})
+    due = timezone.now() + timedelta(seconds=90)
+    waiting = change(placed, "notify_warehouse", attempts=2, due_at=due)
+    for number, outcome in enumerate((Outcome.ERROR, Outcome.TIMEOUT), start=1):
+        Attempt.objects.create(
+            delivery=waiting,
+            number=number,
+            owner=OWNER,
+            finished_at=timezone.now(),
+            outcome=outcome,
+            error_class="WarehouseUnavailable",
+            message="<b>out of order</b>",
+        )
+
+    shown = page(client, placed, "deliveries/")
+    assert "Ready to retry" in shown
+    assert "in 90 s" in shown
+    assert f"{due:%H:%M:%S}" in shown
+    assert "2 attempts ended badly" in shown
+    assert "<strong>Error</strong>" in shown
+    assert "<strong>Timeout</strong>" in shown
+    assert "&lt;b&gt;out of order&lt;/b&gt;" in shown
+    assert "<code>somehost:4711</code>" in shown
+
+
+def test_a_failed_delivery_is_final_and_counted(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 1})
+    finish(placed)
+    change(placed, "notify_warehouse", state=State.FAILED)
+
+    shown = page(client, placed)
+    assert "4 of 4 done, 1 failed" in shown
+    assert "Failed</p>" in shown
+    assert 'data-final="true"' in shown
+
+
+def test_a_running_delivery_shows_its_progress(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 1})
+    change(placed, "render_invoice", state=State.RUNNING, progress_done=2, progress_total=3)
+
+    shown = page(client, placed)
+    assert '<progress max="3" value="2" aria-label="Progress of render invoice">2 of 3</progress>' in shown
+
+
+def test_an_unroutable_delivery_says_what_to_do(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 1})
+    change(placed, "render_invoice", unroutable=True)
+
+    assert "No worker knows this receiver. Start a cluster from the same code" in page(client, placed)
+
+
+def test_the_part_for_the_script_is_no_whole_page(client: Client, a_bell: Product) -> None:
+    part = page(client, order({a_bell: 1}), "deliveries/")
+
+    assert part.startswith('<div class="deliveries"')
+    assert "<html" not in part
+
+
+def test_the_page_needs_the_same_queries_however_many_attempts(
+    client: Client, a_bell: Product, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    placed = order({a_bell: 1})
+    for found in Delivery.objects.all():
+        for number in range(1, 4):
+            Attempt.objects.create(delivery=found, number=number, finished_at=timezone.now(), outcome=Outcome.LOST)
+
+    with django_assert_num_queries(4):  # order, lines, deliveries, attempts
+        client.get(placed.get_absolute_url())
+
+
+@override_settings(SIGNALS_APP={"IMMEDIATE": True}, WAREHOUSE_URL="")
+def test_work_done_inside_the_request_is_said_to_be(client: Client, a_bell: Product) -> None:
+    placed = Order.objects.create(token=uuid4(), name="Ada", email="ada@example.com", total=10, tax=1)
+
+    assert tracking_of(placed).final
+    assert "This order handed off no work" in page(client, placed)
+
+
+@pytest.mark.parametrize("part", ["", "deliveries/", "invoice/"])
+def test_an_unknown_order_is_not_found(client: Client, part: str) -> None:
+    answer = client.get(f"/shop/orders/{UUID(int=7)}/{part}")
+
+    assert answer.status_code == 404
+    assert "There is nothing at this address" in answer.content.decode()
+
+
+@pytest.mark.parametrize("part", ["", "deliveries/", "invoice/"])
+def test_an_order_takes_no_post(client: Client, a_bell: Product, part: str) -> None:
+    assert client.post(f"{order({a_bell: 1}).get_absolute_url()}{part}").status_code == 405
+
+
+def test_an_invoice_is_handed_out_once_it_is_stored(client: Client, a_bell: Product) -> None:
+    placed = order({a_bell: 1})
+    address = f"{placed.get_absolute_url()}invoice/"
+    assert client.get(address).status_code == 404
+    assert address not in page(client, placed)
+
+    invoice = Invoice(order=placed)
+    invoice.file.save("test.pdf", ContentFile(b"%PDF-1.7"))
+
+    answer = client.get(address)
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer["Content-Disposition"] == f'attachment; filename="{placed.number}.pdf"'
+    assert answer.getvalue() == b"%PDF-1.7"
+    assert address in page(client, placed)
+
+    invoice.file.storage.delete(invoice.file.name or "")
+    assert client.get(address).status_code == 404
+
+
+def test_an_owner_of_another_form_is_shown_as_it_is() -> None:
+    assert process_name("somebody else") == "somebody else"

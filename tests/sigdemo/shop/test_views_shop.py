@@ -1,0 +1,190 @@
+"""The shop's page: what it shows, what it takes and what it refuses."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from sigdemo.shop.models import Order, OrderLine, Product
+from signals_app.models import Delivery
+from tests.sigdemo.shop.goods import filled_in, messages
+
+pytestmark = pytest.mark.django_db
+EMPTY = "Your order is empty. Choose a quantity for at least one product."
+BAD_QUANTITY = "Bell: enter a whole number from 0 to 99."
+BAD_EMAIL = "Enter one plain e-mail address, such as ada@example.com."
+CONTROL = "Leave out line breaks and control characters."
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written_by_a_refused_form(db: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test of this module refuses, it must not have kept."""
+    yield
+    if "placed" not in request.node.name:
+        assert not Order.objects.exists()
+        assert not OrderLine.objects.exists()
+        assert not Delivery.objects.exists()
+
+
+def test_products_are_shown_with_price_and_stock(client: Client, a_bell: Product) -> None:
+    Product.objects.create(sku="old", name="Withdrawn thing", price=1, stock=1, active=False)
+
+    page = client.get("/shop/").content.decode()
+
+    assert "Bell" in page
+    assert "€10.00" in page
+    assert "10 in stock" in page
+    assert "Withdrawn thing" not in page
+
+
+def test_an_empty_shop_says_how_to_fill_it(client: Client) -> None:
+    assert "python manage.py seed_shop" in client.get("/shop/").content.decode()
+
+
+def test_a_placed_order_leads_to_its_page(client: Client, a_bell: Product) -> None:
+    answer = client.post("/shop/", filled_in({a_bell: 2}))
+
+    placed = Order.objects.get()
+    assert (answer.status_code, answer["Location"]) == (302, f"/shop/orders/{placed.public_id}/")
+
+
+def test_a_form_placed_twice_leads_to_its_first_order_and_says_so(client: Client, a_bell: Product) -> None:
+    form = filled_in({a_bell: 1})
+    client.post("/shop/", form)
+    page = client.post("/shop/", form, follow=True).content.decode()
+
+    placed = Order.objects.get()
+    assert f"Order {placed.number}" in page
+    assert "That form had been sent before, so no second order was placed" in page
+
+
+def test_the_price_of_a_placed_order_is_the_databases(client: Client, a_bell: Product) -> None:
+    client.post("/shop/", filled_in({a_bell: 1}, price="0.01", **{f"price-{a_bell.pk}": "0.01"}))
+
+    assert Order.objects.get().total == a_bell.price
+
+
+@pytest.mark.parametrize(
+    "quantity", ["-1", "100", "1.5", "1e3", "two", "9" * 5000, "1\x00", "0x10", "NaN", "∞", "1,5", "--1", " "]
+)
+def test_a_bad_quantity_is_named_with_its_product(client: Client, a_bell: Product, quantity: str) -> None:
+    assert messages(client, filled_in({a_bell: quantity})) == [BAD_QUANTITY]
+
+
+@pytest.mark.parametrize("quantity", ["", "0", "00"])
+def test_an_order_of_nothing_is_refused(client: Client, a_bell: Product, quantity: str) -> None:
+    assert messages(client, filled_in({a_bell: quantity})) == [EMPTY]
+
+
+@pytest.mark.parametrize("stranger", ["999999", "x", "-1", "9" * 400, "<b>", "1\x00"])
+def test_an_unknown_product_is_refused(client: Client, a_bell: Product, stranger: str) -> None:
+    form = filled_in({a_bell: 1}) | {f"quantity-{stranger}": "1"}
+
+    [message] = messages(client, form)
+    assert message.startswith("There is no product “")
+    assert message.endswith("” for sale. Reload the page and choose again.")
+    assert len(message) < 100
+
+
+def test_a_withdrawn_product_is_refused(client: Client, a_bell: Product) -> None:
+    form = filled_in({a_bell: 1})
+    Product.objects.update(active=False)
+
+    [message] = messages(client, form)
+    assert message == f"There is no product “{a_bell.pk}” for sale. Reload the page and choose again."
+
+
+def test_too_little_stock_is_named_and_the_form_comes_back_filled_in(client: Client, a_lamp: Product) -> None:
+    answer = client.post("/shop/", filled_in({a_lamp: 5}))
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "Lamp: only 3 left, you asked for 5" in page
+    assert 'value="5"' in page
+    assert 'value="ada@example.com"' in page
+
+
+def test_the_name_and_address_must_be_there(client: Client, a_bell: Product) -> None:
+    said = messages(client, filled_in({a_bell: 1}, name=None, email=" "))
+
+    assert said == ["Tell us your name.", "Tell us where to send the confirmation."]
+
+
+@pytest.mark.parametrize("name", ["Ada\nBcc: all@example.com", "Ada\rX", "Ada\u2028X", "A\x1bB", "A\x7fB"])
+def test_a_name_with_line_breaks_or_control_characters_is_refused(client: Client, a_bell: Product, name: str) -> None:
+    assert messages(client, filled_in({a_bell: 1}, name=name)) == [CONTROL]
+
+
+def test_a_name_with_a_nul_is_refused(client: Client, a_bell: Product) -> None:
+    said = messages(client, filled_in({a_bell: 1}, name="A\x00B"))
+
+    assert "Null characters are not allowed." in said
+
+
+def test_an_over_long_name_is_refused(client: Client, a_bell: Product) -> None:
+    [message] = messages(client, filled_in({a_bell: 1}, name="x" * 101))
+
+    assert message == "Ensure this value has at most 100 characters (it has 101)."
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@example.com\nBcc: all@example.com",
+        "ada@example.com\r\n\r\nbody",
+        "ada@example.com%0ABcc:x@example.com,",
+        "ada@example.com, bob@example.com",
+        "Ada <ada@example.com>",
+        "ada",
+        "@example.com",
+    ],
+)
+def test_an_address_that_could_forge_a_header_or_is_none_is_refused(
+    client: Client, a_bell: Product, address: str
+) -> None:
+    assert messages(client, filled_in({a_bell: 1}, email=address)) == [BAD_EMAIL]
+
+
+def test_an_over_long_address_is_refused(client: Client, a_bell: Product) -> None:
+    said = messages(client, filled_in({a_bell: 1}, email="a" * 250 + "@example.com"))
+
+    assert "Ensure this value has at most 254 characters (it has 262)." in said
+
+
+@pytest.mark.parametrize("token", [None, "", "no-uuid", "\x00"])
+def test_a_form_without_its_token_is_refused_and_gets_a_new_one(
+    client: Client, a_bell: Product, token: str | None
+) -> None:
+    answer = client.post("/shop/", filled_in({a_bell: 1}, token=token))
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "The form has lost its token. Send it again." in page
+    again = answer.context["form"]["token"].value()
+    assert str(again) in page
+
+
+def test_a_refused_form_keeps_its_token(client: Client, a_bell: Product) -> None:
+    token = str(uuid4())
+    page = client.post("/shop/", filled_in({a_bell: -1}, token=token)).content.decode()
+
+    assert f'value="{token}"' in page
+
+
+def test_a_forged_form_is_refused(a_bell: Product) -> None:
+    answer = Client(enforce_csrf_checks=True).post("/shop/", filled_in({a_bell: 1}))
+
+    assert answer.status_code == 403
+    assert "Nothing was done." in answer.content.decode()
+
+
+def test_a_form_with_too_many_fields_is_refused(client: Client, a_bell: Product) -> None:
+    form = filled_in({a_bell: 1}) | {f"quantity-{number}": "1" for number in range(2000)}
+
+    assert client.post("/shop/", form).status_code == 400
+
+
+def test_other_methods_are_refused(client: Client) -> None:
+    assert client.put("/shop/").status_code == 405
+    assert client.delete("/shop/").status_code == 405
