@@ -72,7 +72,7 @@ def label(obj: object) -> str:
     if obj is None:
         return ""
     if isinstance(obj, str):
-        return str(obj)
+        return str.__str__(obj)  # str() would leave a subclass such as SafeString as it is
     if isinstance(obj, type):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):

@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 from signals_app.naming import class_path, find_class
 from signals_app.payloads.containers import decode_parts, encode_parts
 from signals_app.payloads.scalars import text
-from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal
+from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
 
 _CACHES = (functools.cached_property, cached_property)
 
@@ -64,8 +64,9 @@ def _find(path: Json) -> type:
 def encode_enum(value: Enum, walk: Encoder) -> Json:
     """Write a member by class and name; flags that have no name of their own by their number."""
     kind = type(value)
-    if kind.__members__.get(value._name_) is value:
-        return {"$enum": [_path(kind), value._name_]}
+    name = getattr(value, "_name_", None)  # of flags put together it has been None or "A|B"
+    if name is not None and kind.__members__.get(name) is value:
+        return {"$enum": [_path(kind), name]}
     if isinstance(value, Flag):
         return {"$flag": [_path(kind), walk.encode(value._value_)]}
     raise Refusal(value, "is no member of its enumeration", "Pass a member.")
@@ -75,7 +76,7 @@ def _decode_enum(value: Json, walk: Decoder) -> object:
     kind, name = _pair(value)
     member = kind.__members__.get(text(name)) if issubclass(kind, Enum) else None
     if member is None:
-        raise Malformed(f"names no member of the enumeration {class_path(kind)}: {name!r}")
+        raise Malformed(f"names no member of the enumeration {class_path(kind)}: {shown(name)}")
     return member
 
 
@@ -83,13 +84,13 @@ def _decode_flag(value: Json, walk: Decoder) -> object:
     kind, number = _pair(value)
     bits = walk.decode(number)
     if not issubclass(kind, Flag) or type(bits) is not int:
-        raise Malformed(f"names no flags of {class_path(kind)}: {bits!r}")
+        raise Malformed(f"names no flags of {class_path(kind)}: {shown(bits)}")
     try:
         flags = kind(bits)
     except Exception as error:  # whatever a _missing_ of the class raises
         raise Malformed(f"names no flags of {class_path(kind)}: {error}") from error
     if type(flags) is not kind:
-        raise Malformed(f"names no flags of {class_path(kind)}: {bits!r}")
+        raise Malformed(f"names no flags of {class_path(kind)}: {shown(bits)}")
     return flags
 
 

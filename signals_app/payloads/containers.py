@@ -15,6 +15,7 @@ from signals_app.payloads.walks import (
     Encoder,
     Json,
     Malformed,
+    shown,
 )
 
 
@@ -64,23 +65,23 @@ def encode_parts(
 def _encode_pairs(value: dict[object, object], walk: Encoder) -> list[Json]:
     walk.enter(len(value) * 2)
     written: list[Json] = []
-    step = ""
+    pair: list[Json] = []
+    key: object = None
     try:
-        for index, (key, item) in enumerate(value.items()):
-            step = f".keys()[{index}]"
-            written_key = walk.encode(key)
-            step = _key_step(key)
-            written.append([written_key, walk.encode(item)])
+        for key, item in value.items():
+            pair = []
+            pair.append(walk.encode(key))
+            pair.append(walk.encode(item))
+            written.append(pair)
     except BrokenOff as broken:
-        broken.passing(step, value)
+        broken.passing(_key_step(key) if pair else f".keys()[{len(written)}]", value)
         raise
     walk.leave()
     return written
 
 
 def _key_step(key: object) -> str:
-    shown = ascii(key) if isinstance(key, str) else repr(key)
-    return f"[{shown if len(shown) <= 60 else shown[:60] + '…'}]"
+    return f"[{shown(key)}]"
 
 
 def _tagged(tag: str) -> Callable[[Collection[object], Encoder], Json]:

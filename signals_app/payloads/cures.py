@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MappingView
+from collections.abc import Iterator, Mapping, MappingView
 
 _DROP = "Add drop=({argument!r},) or pass the values you need."
 _CALL = "Call it before the send, or pass a name that the receiver looks up."
@@ -15,10 +15,11 @@ _CURES = {
     "django.contrib.sessions.backends.base.SessionBase": _DROP,
     "django.apps.registry.Apps": _DROP,
     "django.apps.config.AppConfig": "Add drop=({argument!r},) or pass its label.",
-    "django.db.models.query.QuerySet": "Pass a list of primary keys, or list({path}).",
+    "django.db.models.query.QuerySet": "Pass a list of primary keys, or list({path}); or add drop=({argument!r},).",
     "django.db.models.manager.BaseManager": "Pass a list of primary keys, or list({path}.all()).",
     "django.db.models.expressions.Combinable": "Call refresh_from_db() on its instance first.",
     "django.core.files.base.File": "Save it to a storage and pass its name.",
+    "django.contrib.auth.models.AnonymousUser": "Pass None for a visitor who is not logged in.",
     "django.forms.forms.BaseForm": "Pass {path}.cleaned_data.",
     "django.utils.datastructures.MultiValueDict": "Pass dict({path}.lists()).",
     "_io._IOBase": "Save it and pass its path, or pass its content.",
@@ -48,4 +49,6 @@ def cure_for(kind: type) -> str:
         cure = _CURES.get(f"{base.__module__}.{base.__qualname__}")
         if cure:
             return cure
+    if issubclass(kind, Mapping):
+        return "Pass dict({path})."
     return "Pass list({path})." if issubclass(kind, Iterator | MappingView) else _OTHER

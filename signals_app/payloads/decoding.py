@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.payloads import classes, containers, instances, scalars
-from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed
+from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | instances.DECODERS
@@ -85,14 +85,14 @@ class _Walk:
     def _decode_object(self, value: dict[str, Json]) -> object:
         for key in value:
             if type(key) is not str:
-                raise Malformed(f"has the key {key!r}, which is not a string")
+                raise Malformed(f"has the key {shown(key)}, which is not a string")
             if key.startswith(TAG):
                 break
         else:
             return containers.decode_parts(value, self)
         decode = _DECODERS.get(key)
         if decode is None or len(value) > 1:
-            raise Malformed(f"has the tag {key!r}, which is unknown or not alone")
+            raise Malformed(f"has the tag {shown(key)}, which is unknown or not alone")
         return decode(value[key], self)
 
 
@@ -100,8 +100,9 @@ def _error(broken: BrokenOff, name: str) -> PayloadError | MissingObject:
     path = broken.path(name)
     if isinstance(broken, Gone):
         return MissingObject(
-            f"{path} was {broken.model} with primary key {broken.pk!r} in the database {broken.database!r}, "
+            f"{path} was {broken.model} with primary key {shown(broken.pk)} in the database {broken.database!r}, "
             'which does not exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
         )
     reason = broken.reason if isinstance(broken, Malformed) else "cannot be read"
-    return PayloadError(f"The payload is malformed: {path} {reason}.")
+    end = "" if reason.endswith((".", "?")) else "."
+    return PayloadError(f"The payload is malformed: {path} {reason}{end}")

@@ -28,6 +28,8 @@ from signals_app.payloads.walks import (
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 _by_type: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
 
+_SENDER_CURE = "Send with None, a string, a saved model instance or a class of a module."
+
 
 class _Walk:
     """See ``walks.Encoder``. ``budget`` is how many more items there may be, for each takes a byte or more."""
@@ -154,7 +156,7 @@ def _explanation(broken: BrokenOff, name: str) -> str:
     if isinstance(broken, Refusal):
         culprit = broken.culprit
         kind = culprit if isinstance(culprit, type) else type(culprit)
-        cure = broken.cure.format(argument=name, path=path)
+        cure = broken.cure.format(argument=name, path=path) if name != "sender" else _SENDER_CURE
         return f"{path} ({_type_name(kind)}) {broken.problem}. {cure}"
     cycle = broken.cycle(name)
     if cycle:

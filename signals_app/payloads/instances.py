@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import DataError, connections, router
+from django.db import DatabaseError, DataError, connections, router
 from django.db.models import Field, FileField, Model
 from django.db.models.expressions import DatabaseDefault
 
 from signals_app.payloads.classes import find_model, model_label
 from signals_app.payloads.containers import decode_parts, encode_parts
-from signals_app.payloads.walks import Decode, Decoder, Encoder, Gone, Json, Malformed, Refusal
+from signals_app.payloads.walks import Decode, Decoder, Encoder, Gone, Json, Malformed, Refusal, shown
 
 _KEYS = (int, str, UUID, Decimal, date, datetime, time, timedelta, bytes, float, Enum)
 
@@ -60,7 +60,7 @@ def _decode_instance(value: Json, walk: Decoder) -> object:
 
 def _database(alias: Json) -> str:
     if type(alias) is not str or alias not in connections.settings:
-        raise Malformed(f"names the database {alias!r}, which DATABASES does not configure")
+        raise Malformed(f"names the database {shown(alias)}, which DATABASES does not configure")
     return alias
 
 
@@ -108,6 +108,8 @@ def _decode_snapshot(value: Json, walk: Decoder) -> object:
     loaded = [name for name in names if name in values]
     try:
         made = model.from_db(database, loaded, [values[name] for name in loaded])
+    except DatabaseError:
+        raise
     except Exception as error:  # whatever a model's __init__ or a field's descriptor raises
         raise Malformed(f"makes no {model._meta.label}: {error}") from error
     made._state.adding = value["adding"] is True

@@ -80,7 +80,8 @@ def _encode_zone(value: datetime | time, walk: Encoder) -> Json:
     if zone is None:
         return None
     if type(zone) is timezone:
-        return [walk.encode(zone.utcoffset(None)), walk.encode(zone.tzname(None))]
+        name = None if _is_plain_offset(zone) else zone.tzname(None)
+        return [walk.encode(zone.utcoffset(None)), walk.encode(name)]
     if type(zone) is ZoneInfo and zone.key:
         return walk.encode(zone.key)
     raise Refusal(
@@ -149,7 +150,7 @@ def _decode_zone(value: Json, walk: Decoder) -> tzinfo | None:
     delta = walk.decode(offset)
     if not isinstance(delta, timedelta):
         raise Malformed("has a zone whose offset is not a timedelta")
-    return timezone(delta, text(name))
+    return timezone(delta) if name is None else timezone(delta, text(name))
 
 
 def _checked(read: Callable[[Json, Decoder], object]) -> Decode:

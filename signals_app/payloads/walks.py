@@ -75,6 +75,15 @@ class Gone(BrokenOff):
         self.database = database
 
 
+def shown(value: object) -> str:
+    """Return a short text of a value for a message, whatever its ``__repr__`` does."""
+    try:
+        text = ascii(value)
+    except Exception:  # such as the limit of 4,300 digits
+        return f"a value of type {type(value).__qualname__}"
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 class Encoder(Protocol):
     """The walk from values to JSON."""
 

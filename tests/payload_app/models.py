@@ -76,3 +76,12 @@ class Tagged(models.Model):
 class Base(models.Model):
     class Meta:
         abstract = True
+
+
+class Picky(models.Model):
+    """Its constructor asks for more than the database has."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self._state.adding or self.pk:
+            raise KeyError("size")

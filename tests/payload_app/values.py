@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import dataclass, field
-from enum import Enum, Flag, IntEnum, IntFlag, StrEnum, auto
+from enum import EJECT, Enum, Flag, IntEnum, IntFlag, StrEnum, auto
 from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -39,6 +39,10 @@ class Bit(IntFlag):
     A = 1
     B = 2
     C = 4
+
+
+class Ejecting(IntFlag, boundary=EJECT):
+    ONE = 1
 
 
 class Size(TextChoices):
@@ -128,6 +132,9 @@ class Service:
 
     def __init__(self) -> None:
         self.connection = object()
+
+    def work(self) -> None:
+        """Do nothing."""
 
 
 class Text(str):

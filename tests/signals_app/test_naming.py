@@ -13,6 +13,7 @@ from django.core.signals import request_finished
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
 
 from signals_app.naming import class_path, find_class, find_signal, label, signal_name
 from signals_app.signals import delivery_started
@@ -146,6 +147,7 @@ def test_name_of_no_signal_finds_none(name: str) -> None:
     [
         (None, ""),
         ("checkout", "checkout"),
+        (mark_safe("checkout"), "checkout"),
         (Plain, "tests.payload_app.models.Plain"),
         (Outer.Inner, "tests.payload_app.values.Outer.Inner"),
         (ByCode(code="x1"), "payload_app.ByCode(x1)"),

@@ -1,0 +1,301 @@
+"""A payload that nobody's signal wrote makes a clear error or harmless values, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from signals_app.exceptions import MissingObject, PayloadError
+from signals_app.payloads import Decoded, decode_arguments, decode_text, encode_arguments
+from signals_app.payloads.decoding import _DECODERS
+from signals_app.payloads.walks import Json
+from tests.payload_app.models import ByCode, Plain
+from tests.payload_app.strategies import values
+from tests.payload_app.values import Careful, Point
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
+
+VALUES = "tests.payload_app.values"
+
+names = st.sampled_from(
+    [
+        *(f"{VALUES}:{name}" for name in ("Point", "Frozen", "Careful", "Failure", "Unhashable", "Pair", "OldPair")),
+        *(f"{VALUES}:{name}" for name in ("Colour", "Right", "Bit", "Service", "T", "Outer.Inner", "Nobody", "")),
+        "subprocess:Popen",
+        "builtins:eval",
+        "builtins:int",
+        "antigravity:X",
+        "payload_app.Plain",
+        "payload_app.ByPair",
+        "payload_app.ByUuid",
+        "payload_app.Everything",
+        "payload_app.Base",
+        "payload_app",
+        "auth.User",
+        "default",
+        "other",
+        "nowhere",
+        "RED",
+        "READ",
+        "Europe/Berlin",
+        "../../etc/passwd",
+        "Europe",
+        "2024-01-01",
+        "2024-01-01T00:00:00+25:00",
+        "0xff",
+        "nan",
+        "1e999999999999999999999",
+        "AAAA",
+        "=",
+        "\0",
+        "é",
+    ]
+)
+field_names = st.sampled_from(
+    ["x", "y", "z", "a", "b", "id", "name", "left", "right", "parts", "raw", "__class__", "price"]
+)
+shapes = st.sampled_from(["model", "database", "adding", "fields"])
+tags = st.sampled_from([*_DECODERS, "$unknown", "$"])
+atoms = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | names
+
+
+def _json(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=3) | field_names | shapes, inner, max_size=4)
+        | st.dictionaries(tags, inner, min_size=1, max_size=1)
+        | st.dictionaries(tags | st.text(max_size=2), inner, max_size=3)
+        | st.builds(
+            lambda tag, name, fields: {tag: [name, fields]},
+            tags,
+            names,
+            st.dictionaries(field_names, inner, max_size=2),
+        )
+        | st.builds(lambda model, pk, alias: {"$instance": [model, pk, alias]}, names, inner, names)
+        | st.fixed_dictionaries({"$snapshot": st.fixed_dictionaries(dict.fromkeys(SNAPSHOT, inner))})
+        | st.builds(
+            lambda model, fields: {
+                "$snapshot": {"model": model, "database": "default", "adding": False, "fields": fields}
+            },
+            names,
+            st.dictionaries(field_names, inner, max_size=3),
+        )
+    )
+
+
+SNAPSHOT = ("model", "database", "adding", "fields")
+forged = st.recursive(atoms, _json, max_leaves=15)
+fuzz = settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+
+
+def decode(payload: Any) -> None:
+    """Decode, and fail unless that makes a value or an error that a worker records."""
+    with suppress(PayloadError, MissingObject):
+        assert type(decode_arguments(payload)) is Decoded
+
+
+@fuzz
+@given(forged, forged)
+def test_forged_values_make_an_error_or_a_value(sender: Json, value: Json) -> None:
+    decode({"sender": sender, "arguments": {"value": value}})
+
+
+@fuzz
+@given(forged)
+def test_forged_payload_makes_an_error_or_a_value(payload: Json) -> None:
+    decode(payload)
+
+
+@fuzz
+@given(st.data(), values, forged)
+def test_damaged_payload_makes_an_error_or_a_value(data: st.DataObject, value: object, damage: Json) -> None:
+    payload = json.loads(encode_arguments({"value": value}, sender=None, signal="s", receiver="r"))
+    node = payload["arguments"]
+    key: Any = "value"
+    while isinstance(node[key], dict | list) and node[key] and data.draw(st.booleans(), label="deeper"):
+        node = node[key]
+        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))), label="key")
+    node[key] = damage
+    decode(payload)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_text_that_is_no_payload_makes_an_error(text: str) -> None:
+    with pytest.raises(PayloadError):
+        decode_text(text)
+
+
+MALFORMED = "The payload is malformed: "
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "The payload is no JSON: Expecting value: line 1 column 1 (char 0)."),
+        ("[" * 100_000, "The payload is no JSON: "),
+        ("9" * 5000, "The payload is no JSON: "),
+        ("[]", MALFORMED + 'it is not {"sender": …, "arguments": {…}}.'),
+        ("{}", MALFORMED + 'it is not {"sender": …, "arguments": {…}}.'),
+        (
+            '{"sender": null, "arguments": {}, "x": 1}',
+            MALFORMED + 'it is not {"sender": …, "arguments": {…}}.',
+        ),
+        ('{"sender": null, "arguments": []}', MALFORMED + "its arguments are not an object of names."),
+        (
+            '{"sender": null, "arguments": {"sender": 1}}',
+            MALFORMED + "its arguments are not an object of names.",
+        ),
+        (
+            '{"sender": {"$class": "x:Y"}, "arguments": {}}',
+            MALFORMED + "sender names a class that is not here: The mod",
+        ),
+    ],
+)
+def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        decode_text(text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"$what": 1}, "value has the tag '$what', which is unknown or not alone."),
+        ({"$int": "0x1", "b": 2}, "value has the tag '$int', which is unknown or not alone."),
+        ([1, {"x": {"$uuid": "no"}}], "value[1]['x'] cannot be read: badly formed hexadecimal UUID string."),
+        ({"$uuid": 5}, "value is not a string."),
+        ({"$decimal": "one"}, "value cannot be read: [<class 'decimal.ConversionSyntax'>]."),
+        ({"$timedelta": [1, 2]}, "value is not [days, seconds, microseconds]."),
+        ({"$timedelta": [10**10, 0, 0]}, "value cannot be read: "),
+        ({"$datetime": "yesterday"}, "value cannot be read: Invalid isoformat string: 'yesterday'."),
+        ({"$datetime": ["2024-01-01T00:00:00", "Moon/Base", 0]}, "value cannot be read: "),
+        ({"$datetime": ["2024-01-01T00:00:00", "../../etc/passwd", 0]}, "value cannot be read: "),
+        ({"$datetime": ["2024-01-01T00:00:00", None, 2]}, "value cannot be read: fold must be either 0 or 1"),
+        ({"$datetime": ["2024-01-01T00:00:00", None, "0"]}, "value has a fold that is not 0 or 1."),
+        (
+            {"$datetime": ["2024-01-01T00:00:00", [5, "X"], 0]},
+            "value has a zone whose offset is not a timedelta.",
+        ),
+        ({"$datetime": 5}, "value is neither ISO 8601 nor [clock, zone, fold]."),
+        ({"$set": [[1]]}, "value holds what cannot be in it: unhashable type: 'list'."),
+        ({"$set": [1, 1]}, "value holds the same key or item twice."),
+        ({"$dict": [[[1], 2]]}, "value holds what cannot be in it: unhashable type: 'list'."),
+        ({"$dict": [[1, 2], [1, 3]]}, "value holds the same key or item twice."),
+        ({"$dict": [[1]]}, "value is not a list of [key, value] pairs."),
+        ({"$tuple": {}}, "value is not a list."),
+        ({"$enum": [f"{VALUES}:Colour", "BLUE"]}, f"names no member of the enumeration {VALUES}:Colour: 'BLUE'."),
+        ({"$enum": ["builtins:int", "real"]}, "names no member of the enumeration builtins:int: 'real'."),
+        ({"$flag": [f"{VALUES}:Right", 99]}, f"value names no flags of {VALUES}:Right: "),
+        ({"$flag": [f"{VALUES}:Colour", 1]}, f"value names no flags of {VALUES}:Colour: 1."),
+        ({"$flag": [f"{VALUES}:Right", {"$int": "0x" + "f" * 5000}]}, f"value names no flags of {VALUES}:Right: "),
+        ({"$flag": [f"{VALUES}:Ejecting", 6]}, f"value names no flags of {VALUES}:Ejecting: 6."),
+        ({"$dataclass": ["subprocess:Popen", {}]}, "value names subprocess:Popen, which is no dataclass."),
+        (
+            {"$dataclass": [f"{VALUES}:Point", {"x": 1}]},
+            f"value does not give the fields of {VALUES}:Point: x, y. Did the class change since the signal was sent?",
+        ),
+        ({"$dataclass": [f"{VALUES}:Point", {"x": 1, "y": {"$what": 0}}]}, "value.y has the tag '$what'"),
+        ({"$dataclass": [f"{VALUES}:Failure", {"code": 1}]}, f"value makes no {VALUES}:Failure: object.__new__"),
+        ({"$set": [{"$dataclass": [f"{VALUES}:Unhashable", {"parts": [1]}]}]}, "unhashable type: 'list'."),
+        ({"$namedtuple": ["builtins:tuple", {}]}, "value names builtins:tuple, which is no named tuple."),
+        ({"$namedtuple": [f"{VALUES}:Pair", {"left": 1}]}, "value does not give the fields of"),
+        (
+            {"$class": "builtins:eval"},
+            "names a class that is not here: There is no class 'eval' in the module 'builtins'",
+        ),
+        ({"$class": "antigravity:X"}, "The module 'antigravity' is not loaded here and belongs to no installed app."),
+        ({"$model": "payload_app.Nobody"}, "value names a model that is not here: "),
+        ({"$model": "payload_app"}, "value names a model that is not here: "),
+        ({"$instance": ["payload_app.Plain", 1]}, "value is not [model, primary key, database]."),
+        (
+            {"$instance": ["payload_app.Plain", 1, "nowhere"]},
+            "value names the database 'nowhere', which DATABASES does not configure.",
+        ),
+        ({"$instance": ["payload_app.Plain", [1], "default"]}, "value has a primary key of list."),
+        ({"$instance": ["payload_app.Plain", "x", "default"]}, "value has no primary key of payload_app.Plain: "),
+        ({"$instance": ["payload_app.ByUuid", 1.5, "default"]}, "value has no primary key of payload_app.ByUuid: "),
+        (
+            {"$instance": ["payload_app.ByPair", {"$tuple": [1]}, "default"]},
+            "has no primary key of payload_app.ByPair: ",
+        ),
+        (
+            {"$snapshot": {"model": "payload_app.Plain"}},
+            "value is not a snapshot of model, database, adding and fields.",
+        ),
+        (
+            {"$snapshot": {"model": "payload_app.Picky", "database": None, "adding": False, "fields": {"id": 1}}},
+            "value makes no payload_app.Picky: 'size'.",
+        ),
+        (
+            {"$snapshot": {"model": "payload_app.Plain", "database": None, "adding": 0, "fields": {"gone": 1}}},
+            "value gives fields that payload_app.Plain does not have. Did the model change since the signal was sent?",
+        ),
+    ],
+    ids=lambda case: case[:40] if isinstance(case, str) else "",
+)
+def test_malformed_value_is_told_with_its_path(value: Json, message: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        decode_arguments({"sender": None, "arguments": {"value": value}})
+    assert str(caught.value).startswith(MALFORMED + "value")
+    assert message in str(caught.value)
+
+
+def test_nesting_has_a_limit() -> None:
+    value: Json = []
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(PayloadError, match="is nested deeper than 32 levels"):
+        decode_arguments({"sender": None, "arguments": {"value": value}})
+
+
+@pytest.mark.parametrize("payload", [None, 5, object(), [1], {1: 2}, {"sender": 1}])
+def test_what_no_json_reader_gives_is_malformed(payload: Any) -> None:
+    with pytest.raises(PayloadError, match="malformed"):
+        decode_arguments(payload)
+
+
+@pytest.mark.parametrize("value", [object(), (1, 2), {1: 2}, b"x", {"$tuple": {1, 2}}])
+def test_value_that_no_json_reader_gives_is_malformed(value: Any) -> None:
+    with pytest.raises(PayloadError, match="malformed"):
+        decode_arguments({"sender": None, "arguments": {"value": value}})
+
+
+def test_forged_class_runs_no_code_of_it() -> None:
+    made = Careful.made
+    careful: Json = {"$dataclass": [f"{VALUES}:Careful", {"raw": "x", "parsed": 1}]}
+    back: Any = decode_arguments({"sender": None, "arguments": {"it": careful}}).arguments["it"]
+    assert (back.raw, Careful.made) == ("x", made)
+    with pytest.raises(PayloadError):
+        decode_arguments({"sender": {"$class": "this:X"}, "arguments": {}})
+    assert "this" not in sys.modules
+
+
+def test_name_in_a_text_is_only_a_text() -> None:
+    value: list[Json] = ["$class", "payload_app.Plain", "subprocess:Popen", {"model": "x"}]
+    assert decode_arguments({"sender": None, "arguments": {"value": value}}).arguments == {"value": value}
+
+
+def test_text_as_primary_key_finds_only_itself() -> None:
+    ByCode.objects.create(code="x")
+    Plain.objects.create(pk=1)
+    with pytest.raises(MissingObject, match=r"value was payload_app.ByCode with primary key \"x' OR 1=1 --\""):
+        decode_arguments(
+            {"sender": None, "arguments": {"value": {"$instance": ["payload_app.ByCode", "x' OR 1=1 --", "default"]}}}
+        )
+
+
+def test_broken_database_is_not_the_payloads_fault() -> None:
+    from django.db import DatabaseError, connection
+
+    payload = json.loads(encode_arguments({"v": [Point(Plain.objects.create())]}, sender=None, signal="", receiver=""))
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE payload_app_plain RENAME TO payload_app_elsewhere")
+    with pytest.raises(DatabaseError):
+        decode_arguments(payload)

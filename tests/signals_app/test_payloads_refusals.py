@@ -1,0 +1,337 @@
+"""What cannot travel is refused at the send, with signal, receiver, path, type and cure."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, make_dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import Enum
+
+import django
+import pytest
+from django import forms
+from django.apps import apps
+from django.contrib.auth.models import AnonymousUser
+from django.core.files.base import ContentFile
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.test import override_settings
+from django.utils.functional import SimpleLazyObject
+
+from signals_app.exceptions import PayloadError, PayloadTooLarge
+from signals_app.payloads import decode_text, encode_arguments
+from tests.payload_app.models import Plain, Tagged
+from tests.payload_app.values import Failure, Frozen, Number, Outer, Pair, PairPlus, Point, Service, Stray, Text
+
+WHO = "receivers.shop.work cannot receive shop.signals.order_placed: "
+
+
+def encode(arguments: dict[str, object], sender: object = None) -> str:
+    return encode_arguments(
+        arguments, sender=sender, signal="shop.signals.order_placed", receiver="receivers.shop.work"
+    )
+
+
+def refusal(value: object, sender: object = None) -> str:
+    with pytest.raises(PayloadError) as caught:
+        encode({"order": value}, sender)
+    message = str(caught.value)
+    assert message.startswith(WHO)
+    return message.removeprefix(WHO)
+
+
+class Outsider(Enum):
+    MEMBER = 1
+
+
+class Zone(tzinfo):
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        return timedelta(0)
+
+    def tzname(self, moment: datetime | None) -> str:
+        return "Zone"
+
+    def dst(self, moment: datetime | None) -> None:
+        return None
+
+
+async def coroutine() -> None: ...
+
+
+CANNOT = "cannot travel to a worker. "
+CALL = "Call it before the send, or pass a name that the receiver looks up."
+OTHER = "Pass plain values, a dataclass or a saved model instance instead, or add drop=('order',)."
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            HttpRequest,
+            (
+                "(django.http.request.HttpRequest) cannot travel to a worker. "
+                "Add drop=('order',) or pass the values you need."
+            ),
+        ),
+        (
+            HttpResponse,
+            (
+                "(django.http.response.HttpResponse) cannot travel to a worker. "
+                "Add drop=('order',) or pass the values you need."
+            ),
+        ),
+        (
+            Plain.objects.all,
+            (
+                f"(django.db.models.query.QuerySet) {CANNOT}"
+                "Pass a list of primary keys, or list(order); or add drop=('order',)."
+            ),
+        ),
+        (
+            lambda: Tagged(pk=1).plains,
+            ".ManyRelatedManager) cannot travel to a worker. Pass a list of primary keys, or list(order.all()).",
+        ),
+        (lambda: (letter for letter in ""), f"(generator) {CANNOT}Pass list(order)."),
+        (lambda: map(str, ()), f"(map) {CANNOT}Pass list(order)."),
+        (lambda: {}.keys(), f"(dict_keys) {CANNOT}Pass list(order)."),
+        (lambda: range(3), f"(range) {CANNOT}Pass list(order)."),
+        (deque, f"(collections.deque) {CANNOT}Pass list(order)."),
+        (io.StringIO, f"(_io.StringIO) {CANNOT}Save it and pass its path, or pass its content."),
+        (
+            lambda: ContentFile(b"", name="x"),
+            f"(django.core.files.base.ContentFile) {CANNOT}Save it to a storage and pass its name.",
+        ),
+        (lambda: lambda: None, f"(function) {CANNOT}{CALL}"),
+        (lambda: encode, f"(function) {CANNOT}{CALL}"),
+        (lambda: "".join, f"(builtin_function_or_method) {CANNOT}{CALL}"),
+        (lambda: Service().work, f"(method) {CANNOT}{CALL}"),
+        (
+            lambda: functools.partial(encode),
+            f"(functools.partial) {CANNOT}Call it before the send, or pass its arguments.",
+        ),
+        (lambda: io, f"(module) {CANNOT}Pass its name."),
+        (lambda: memoryview(b""), f"(memoryview) {CANNOT}Pass bytes(order)."),
+        (forms.Form, f"(django.forms.forms.Form) {CANNOT}Pass order.cleaned_data."),
+        (lambda: QueryDict("a=1"), f"(django.http.request.QueryDict) {CANNOT}Pass dict(order.lists())."),
+        (lambda: ValueError("x"), f"(ValueError) {CANNOT}Pass str(order), or what the receiver needs of it."),
+        (
+            lambda: apps.get_app_config("payload_app"),
+            f"(tests.payload_app.apps.PayloadAppConfig) {CANNOT}Add drop=('order',) or pass its label.",
+        ),
+        (lambda: vars(Service), f"(mappingproxy) {CANNOT}Pass dict(order)."),
+        (
+            lambda: SimpleLazyObject(AnonymousUser),
+            f"(django.contrib.auth.models.AnonymousUser) {CANNOT}Pass None for a visitor who is not logged in.",
+        ),
+        (
+            lambda: object.__new__(Outsider),
+            "(tests.signals_app.test_payloads_refusals.Outsider) is no member of its enumeration. Pass a member.",
+        ),
+        (
+            lambda: tuple.__new__(Pair, [1]),
+            "(tests.payload_app.values.Pair) holds more than its fields: an item without a name would be lost.",
+        ),
+        (OrderedDict, f"(collections.OrderedDict) {CANNOT}Pass dict(order): a subclass would come back as another"),
+        (lambda: defaultdict(list), f"(collections.defaultdict) {CANNOT}Pass dict(order): a subclass"),
+        (lambda: Text("x"), f"(tests.payload_app.values.Text) {CANNOT}Pass str(order): a subclass"),
+        (lambda: Number(5), f"(tests.payload_app.values.Number) {CANNOT}Pass int(order): a subclass"),
+        (lambda: 1j, f"(complex) {CANNOT}{OTHER}"),
+        (object, f"(object) {CANNOT}{OTHER}"),
+        (Service, f"(tests.payload_app.values.Service) {CANNOT}{OTHER}"),
+        (
+            lambda: datetime(2024, 1, 1, tzinfo=Zone()),
+            (
+                "(datetime.datetime) has a tzinfo of tests.signals_app.test_payloads_refusals.Zone, which has no name "
+                "to find it by. Use zoneinfo.ZoneInfo(name) or datetime.timezone."
+            ),
+        ),
+        (
+            lambda: "abc\0def",
+            "(str) has a NUL character at index 3, which PostgreSQL cannot store. Remove it, or pass bytes.",
+        ),
+        (
+            lambda: "é\ud83d",
+            (
+                "(str) has half of a surrogate pair at index 1, which UTF-8 cannot hold. "
+                'Remove it, or pass bytes: value.encode("utf-8", "surrogatepass").'
+            ),
+        ),
+    ],
+)
+def test_value_that_cannot_travel_is_refused_with_its_cure(make: Callable[[], object], message: str) -> None:
+    assert message in refusal(make())
+
+
+def test_coroutine_is_refused() -> None:
+    unawaited = coroutine()
+    try:
+        assert refusal(unawaited).endswith("(coroutine) cannot travel to a worker. Await it before the send.")
+    finally:
+        unawaited.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (io, "order"),
+        ([0, (1, io)], "order[1][1]"),
+        (Point(1, [0, 1, 2, io]), "order.y[3]"),
+        ({"x": {"it's": io}}, """order['x']["it's"]"""),
+        ({5: io}, "order[5]"),
+        ({Frozen(a=1): io}, "order[Frozen(a=1, b=None)]"),
+        ({1: 0, (io,): 0}, "order.keys()[1][0]"),
+        ({io}, "order{…}"),
+        (PairPlus(1, io), "order.right"),
+        ({"k" * 100: io}, f"order['{'k' * 59}…]"),
+        ({10**5000: io}, "order[a value of type int]"),
+    ],
+    ids=lambda case: case if isinstance(case, str) else "",
+)
+def test_path_leads_to_the_culprit(value: object, path: str) -> None:
+    assert refusal(value).startswith(f"{path} (module) ")
+
+
+def test_key_that_cannot_be_text_is_refused() -> None:
+    assert refusal({"a\0": 1}).startswith("order['a\\x00'] (str) has a NUL character at index 1")
+
+
+def test_cycle_is_named_where_it_closes() -> None:
+    lines: list[object] = [1]
+    lines.append({"back": lines})
+    assert refusal([Point(lines)]) == ("order[0].x[1]['back'] contains itself. Break the cycle, or pass primary keys.")
+    point = Point(1)
+    point.y = point
+    assert refusal(point).startswith("order.y contains itself.")
+
+
+def test_nesting_has_a_limit() -> None:
+    value: object = 1
+    for _ in range(33):
+        value = [value]
+    assert refusal(value).endswith(
+        "… is nested deeper than 32 levels. Flatten it, or store it and pass its primary key."
+    )
+
+
+@override_settings(SIGNALS_APP={"MAX_PAYLOAD": 1000})
+@pytest.mark.parametrize(
+    ("big", "size"),
+    [("x" * 1000, "1,050"), ("é" * 600, "1,250"), (["é"] * 300, "1,549"), ([1] * 1001, "more than 1,000")],
+)
+def test_payload_has_a_limit_in_bytes(big: object, size: str) -> None:
+    with pytest.raises(PayloadTooLarge) as caught:
+        encode({"small": 1, "lines": big})
+    assert str(caught.value) == (
+        f"{WHO}its arguments take {size} bytes of JSON and "
+        'SIGNALS_APP["MAX_PAYLOAD"] allows 1,000; the largest is lines. '
+        "Store the data and pass its primary key, or raise the limit."
+    )
+
+
+def test_payload_of_exactly_the_limit_travels() -> None:
+    size = len(encode({"a": "x"}))
+    with override_settings(SIGNALS_APP={"MAX_PAYLOAD": size}):
+        encode({"a": "y"})
+        with pytest.raises(PayloadTooLarge):
+            encode({"a": "xy"})
+
+
+def test_value_that_would_grow_without_end_is_stopped() -> None:
+    value: object = []
+    for _ in range(30):
+        value = [value] * 10
+    with pytest.raises(PayloadTooLarge, match="more than 65,536 bytes"):
+        encode({"value": value})
+
+
+CLASS_CURE = "Define the class at the top level of a module of an installed app."
+
+
+def test_class_that_a_worker_cannot_find_is_refused() -> None:
+    @dataclass
+    class Local:
+        a: int
+
+    class Hue(Enum):
+        RED = 1
+
+    for value in (Local, Local(1), Hue.RED):
+        message = refusal(value)
+        assert "<locals>" in message
+        assert "is of a class that a worker cannot find as tests.signals_app.test_payloads_refusals:" in message
+        assert message.endswith(CLASS_CURE)
+
+
+def test_class_of_the_script_that_was_started_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import __main__
+
+    made = make_dataclass("Made", [("a", int)])
+    made.__module__ = "__main__"
+    monkeypatch.setattr(__main__, "Made", made, raising=False)
+    assert "a worker cannot find as __main__:Made" in refusal(made(1))
+
+
+def test_class_that_another_has_taken_the_name_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Outer.Inner
+    monkeypatch.setattr(Outer, "Inner", type("Inner", (), {}))
+    assert "a worker cannot find as tests.payload_app.values:Outer.Inner" in refusal(old)
+
+
+def test_state_beside_the_fields_is_refused() -> None:
+    assert refusal(Stray(1)) == (
+        "order (tests.payload_app.values.Stray) holds more than its fields: its attribute memo would be lost. "
+        "Make a field of it."
+    )
+    pair = PairPlus(1, 2)
+    pair.note = "x"  # type: ignore[attr-defined]
+    assert "its attribute note would be lost" in refusal(pair)
+    assert "holds more than its fields: the BaseException it is would be lost" in refusal(Failure(1))
+
+
+def test_field_without_a_value_is_refused() -> None:
+    point = Point(1)
+    del point.x
+    assert refusal(point).startswith("order (tests.payload_app.values.Point) has no value in its field x. Set it")
+
+
+class TestSender:
+    @pytest.mark.parametrize("sender", [None, "checkout", Outer, Plain, WSGIHandler, 5, Point(1), ("a", 1)])
+    def test_sender_comes_back(self, sender: object) -> None:
+        assert decode_text(encode({}, sender=sender)).sender == sender
+
+    @pytest.mark.parametrize(
+        ("sender", "kind"),
+        [
+            (Service(), Service),
+            (Plain(), Plain),
+            (Point(io), Point),
+            (object(), object),
+            (apps.get_app_config("payload_app"), type(apps.get_app_config("payload_app"))),
+            (HttpRequest(), HttpRequest),
+        ],
+    )
+    def test_sender_that_cannot_travel_goes_as_its_class(self, sender: object, kind: type) -> None:
+        assert decode_text(encode({}, sender=sender)).sender is kind
+
+    def test_sender_that_holds_itself_goes_as_its_class(self) -> None:
+        point = Point(1)
+        point.y = point
+        assert decode_text(encode({}, sender=point)).sender is Point
+
+    def test_sender_without_a_class_to_find_is_refused(self) -> None:
+        class Local:
+            pass
+
+        for sender, message in (
+            (Local, "sender (tests.signals_app.test_payloads_refusals.TestSender."),
+            (Local(), "sender (tests.signals_app.test_payloads_refusals.TestSender."),
+            (encode, "sender (function) cannot travel to a worker. "),
+            (django, "sender (module) cannot travel to a worker. "),
+            ([1, io], "sender[1] (module) cannot travel to a worker. "),
+        ):
+            message_given = refusal(1, sender)
+            assert message_given.startswith(message)
+            assert message_given.endswith("Send with None, a string, a saved model instance or a class of a module.")
