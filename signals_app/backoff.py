@@ -74,4 +74,6 @@ def fixed(seconds: float, *, jitter: float = 0) -> Backoff:
 
     Raises ValueError where seconds is negative or jitter is outside 0 to 1.
     """
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"fixed takes zero or more seconds, not {seconds!r}.")
     return _Linear(step=seconds, cap=seconds, jitter=jitter)

@@ -13,6 +13,8 @@ from signals_app.backoff import Backoff, exponential
 
 T = TypeVar("T")
 
+LONGEST = 10 * 365 * 86_400  # seconds in ten years, the most that any setting or option takes
+
 
 class Setting(Generic[T]):
     """One key of ``SIGNALS_APP``: its default and the sentence that says what it takes."""
@@ -53,8 +55,8 @@ setting_changed.connect(_forget, dispatch_uid="signals_app.conf")
 
 
 def is_seconds(value: Any) -> bool:
-    """Tell whether value is a finite number of seconds, zero or more."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    """Tell whether value is a number of seconds that every database and timer can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST
 
 
 def _is_positive(value: Any) -> bool:
@@ -62,11 +64,11 @@ def _is_positive(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**31
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_priority(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**15) <= value < 2**15
 
 
 def _is_bool(value: Any) -> bool:
@@ -85,11 +87,11 @@ def _default_queue() -> str:
 class Conf:
     """Every setting of the app. The first block holds the project-wide defaults of the receiver options."""
 
-    priority = Setting[int](0, "a whole number; higher runs first", _is_int)
+    priority = Setting[int](0, "a whole number from -32768 to 32767; higher runs first", _is_priority)
     max_attempts = Setting[int](5, "a whole number, 1 or more", _is_count)
     backoff = Setting[Backoff](exponential(), "a callable: attempts so far -> seconds", callable)
-    timeout = Setting[float](60.0, "seconds, more than 0", _is_positive)
-    delay = Setting[float](0.0, "seconds, 0 or more", is_seconds)
+    timeout = Setting[float](60.0, "seconds, more than 0 and at most ten years", _is_positive)
+    delay = Setting[float](0.0, "seconds, 0 to ten years", is_seconds)
     when = Setting[Callable[..., bool] | None](None, "a callable or None", lambda v: v is None or callable(v))
     drop = Setting[tuple[str, ...]]((), "a tuple of argument names", _is_names)
     snapshot = Setting[tuple[str, ...]]((), "a tuple of argument names", _is_names)
@@ -98,14 +100,14 @@ class Conf:
 
     immediate = Setting[bool](False, "True or False", _is_bool)
     max_payload = Setting[int](65_536, "bytes of JSON, 1 or more", _is_count)
-    lease = Setting[float](30.0, "seconds, more than 0", _is_positive)
-    heartbeat = Setting[float](5.0, "seconds, more than 0", _is_positive)
-    time_slice = Setting[float](1.0, "seconds, more than 0", _is_positive)
+    lease = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)
+    heartbeat = Setting[float](5.0, "seconds, more than 0 and at most ten years", _is_positive)
+    time_slice = Setting[float](1.0, "seconds, more than 0 and at most ten years", _is_positive)
     batch = Setting[int](16, "the most deliveries one claim takes, 1 or more", _is_count)
-    grace = Setting[float](5.0, "seconds, 0 or more", is_seconds)
-    unroutable_delay = Setting[float](30.0, "seconds, more than 0", _is_positive)
-    stop_within = Setting[float](30.0, "seconds, more than 0", _is_positive)
-    stall = Setting[float](15.0, "seconds, more than 0", _is_positive)
+    grace = Setting[float](5.0, "seconds, 0 to ten years", is_seconds)
+    unroutable_delay = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)
+    stop_within = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)
+    stall = Setting[float](15.0, "seconds, more than 0 and at most ten years", _is_positive)
 
     @property
     def queue(self) -> str:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar, Unpack, overload
 
-from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.db import transaction
 from django.dispatch import Signal
 
 from signals_app import ledger, naming, payloads
 from signals_app.conf import conf
 from signals_app.emissions import emission_of
-from signals_app.exceptions import ReceiverError
+from signals_app.exceptions import MissingObject, ReceiverError
 from signals_app.findable import require_findable
 from signals_app.options import OptionArguments, ReceiverOptions, Resolved
 from signals_app.registry import Registry
-from signals_app.running import CurrentDelivery, current_delivery, running
+from signals_app.running import CurrentDelivery, awaited, current_delivery, running
 
 __all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
 
@@ -36,13 +38,12 @@ class QueuedReceiver:
     def __init__(self, func: Receiver, *, key: str, options: ReceiverOptions) -> None:
         """Enter the function in the registry. Raises ReceiverError where a worker could not find it again."""
         require_findable(func)
-        functools.update_wrapper(self, func)
+        functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours
         self.func = func
         self.key = key or f"{func.__module__}.{func.__qualname__}"
-        if len(self.key) > 255:
-            raise ReceiverError(f"The key {self.key[:40]!r}… is longer than 255 characters.")
+        if len(str(self.key)) > 255 or self.key != str(self.key):
+            raise ReceiverError(f"key={self.key!r} is not a text of 1 to 255 characters.")
         self.options = Resolved(options)
-        self.is_async = iscoroutinefunction(func)
         registry.add(self.key, self, func)
 
     def __repr__(self) -> str:
@@ -53,6 +54,9 @@ class QueuedReceiver:
 
         Raises PayloadError where an argument cannot travel, PayloadTooLarge where they are too many.
         """
+        # first of all, so that a receiver that says no is known to have been called
+        frame = id(sys._getframe(1))
+        emission = emission_of(frame=frame, signal=signal, sender=sender, receiver=self)
         options = self.options
         when = options.when
         if when is not None and not when(signal=signal, sender=sender, **arguments):
@@ -67,7 +71,6 @@ class QueuedReceiver:
             receiver=self.key,
             snapshot=options.snapshot,
         )
-        emission = emission_of(frame=id(sys._getframe(1)), signal=signal, sender=sender, receiver=self)
         work = ledger.HandOff(
             emission=emission,
             signal=signal_name,
@@ -83,14 +86,22 @@ class QueuedReceiver:
 
     def _run_here(self, work: ledger.HandOff, signal: Signal) -> object:
         """Run in the sender's process what a worker would have run, from the same payload."""
-        current = CurrentDelivery(delivery_id=0, emission=work.emission, attempt=1, max_attempts=work.max_attempts)
-        decoded = payloads.decode_arguments(json.loads(work.payload))
-        call = async_to_sync(self.func) if self.is_async else self.func
-        with running(current):
-            return call(signal=signal, sender=decoded.sender, **decoded.arguments)
+        current = CurrentDelivery(
+            delivery_id=next(_made_up_ids), emission=work.emission, attempt=1, max_attempts=work.max_attempts
+        )
+        try:
+            decoded = payloads.decode_arguments(json.loads(work.payload))
+        except MissingObject:
+            if self.options.missing == "skip":
+                return None
+            raise
+        alias = ledger.connection().alias
+        with transaction.atomic(using=alias) if self.options.atomic else nullcontext(), running(current):
+            return awaited(self.func(signal=signal, sender=decoded.sender, **decoded.arguments))
 
 
 registry: Registry[QueuedReceiver] = Registry()
+_made_up_ids = itertools.count(-1, -1)  # for what runs in the sender's process and has no row
 
 
 @overload
@@ -125,7 +136,10 @@ def queued_receiver(
 
     Takes what ``django.dispatch.receiver`` takes, and the options of ``queued``; raises as ``queued`` does.
     """
-    signals = (signal,) if isinstance(signal, Signal) else tuple(signal)
+    named: list[object] = list(signal) if isinstance(signal, Sequence) else [signal]
+    signals = [one for one in named if isinstance(one, Signal)]
+    if not signals or signals != named:
+        raise ReceiverError(f"queued_receiver takes a signal or a list of signals, not {signal!r}.")
 
     def connect(function: Receiver) -> QueuedReceiver:
         made = queued(function, **options)

@@ -12,6 +12,10 @@ _AT_MODULE_LEVEL = "define it with def at the top level of a module that every w
 
 def require_findable(func: object) -> None:
     """Raise ReceiverError, with the cure, unless a worker could find this function and call it with any argument."""
+    if isinstance(func, classmethod):
+        raise ReceiverError(
+            f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
+        )
     if not inspect.isroutine(func):
         raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_AT_MODULE_LEVEL}.")
     name = f"{func.__module__}.{func.__qualname__}"

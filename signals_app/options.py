@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Literal, TypedDict
 
 from signals_app.backoff import Backoff
@@ -54,6 +55,8 @@ class ReceiverOptions:
             setting = known[field.name.upper()]
             if value is not None and not setting.accepts(value):
                 raise ReceiverError(f"{field.name}={value!r} is not {setting.takes}.")
+        if iscoroutinefunction(self.when):
+            raise ReceiverError("when is asked at send(), where nothing can be awaited; give it a plain function.")
 
     @classmethod
     def given(cls, arguments: OptionArguments) -> ReceiverOptions:

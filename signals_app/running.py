@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from uuid import UUID
+
+from asgiref.sync import async_to_sync
 
 from signals_app import ledger
 from signals_app.exceptions import SignalsAppError
@@ -36,7 +40,7 @@ class CurrentDelivery:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this delivery and for no other; give it to services that take such a key."""
+        """The same for every attempt of this delivery and for no other. Give it to services that take such a key."""
         return f"{self.emission}.{self.id}"
 
     def progress(self, done: int, total: int) -> None:
@@ -63,6 +67,15 @@ def current_delivery() -> CurrentDelivery:
     if delivery is None:
         raise SignalsAppError("No delivery is running here; current_delivery() answers inside a queued receiver only.")
     return delivery
+
+
+def awaited(value: Any) -> Any:
+    """Return what a receiver returned, awaited where it has to be."""
+    return async_to_sync(_await)(value) if inspect.isawaitable(value) else value
+
+
+async def _await(value: Awaitable[Any]) -> Any:
+    return await value
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import threading
 import time
@@ -20,19 +21,19 @@ class TimedOut(BaseException):
     """
 
 
-def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, Any], *, is_async: bool) -> Any:
+def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call a receiver and return its value. Raises TimedOut when that took longer than ``seconds``.
 
     A plain function is interrupted by SIGALRM, a coroutine is cancelled. A receiver that swallows the interruption is
     found out by the clock when it returns; one that never returns is ended by the heartbeat.
     """
     end = time.monotonic() + seconds
-    if is_async:
-        value = async_to_sync(_bounded)(seconds, func, arguments)
-    elif threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread():
         value = _interruptible(seconds, lambda: func(**arguments))
     else:
         value = func(**arguments)  # signals reach the main thread only; the clock still tells
+    if inspect.isawaitable(value):
+        value = async_to_sync(_bounded)(seconds, value)
     if time.monotonic() > end:
         raise _timed_out(seconds)
     return value
@@ -42,10 +43,10 @@ def _timed_out(seconds: float) -> TimedOut:
     return TimedOut(f"The receiver ran longer than its timeout of {seconds:g} s.")
 
 
-async def _bounded(seconds: float, func: Callable[..., Awaitable[Any]], arguments: dict[str, Any]) -> Any:
+async def _bounded(seconds: float, value: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(seconds) as limit:
-            return await func(**arguments)
+            return await value
     except TimeoutError:
         if limit.expired():
             raise _timed_out(seconds) from None

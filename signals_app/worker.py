@@ -136,7 +136,7 @@ def _attempt(run: Run, arguments: dict[str, Any], hold: Hold) -> None:
     )
     with transaction.atomic(using=alias) if receiver.options.atomic else nullcontext():
         with running(current):
-            call_within(run.timeout, receiver.func, arguments, is_async=receiver.is_async)
+            call_within(run.timeout, receiver.func, arguments)
         hold.end()
         if not ledger.succeed(claimed, ran=run.seconds):
             raise LeaseLost

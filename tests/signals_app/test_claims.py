@@ -132,7 +132,7 @@ def test_a_claim_reads_one_range_of_its_index() -> None:
         explain, bound = "EXPLAIN QUERY PLAN ", {"now": "2999-01-01", "later": "2999-01-01"}
     else:
         explain, bound = "EXPLAIN ", {}
-    parameters = {"queue": "sigdemo", "owner": "", "limit": 1, "delay": 1, "false": False, **bound}
+    parameters: dict[str, Any] = {"queue": "sigdemo", "owner": "", "limit": 1, "delay": 1, "false": False, **bound}
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("ANALYZE signals_app_delivery")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def fails_once(sender: object, **kwargs: Any) -> None:
     leave_effect("fails_once")
 
 
-@queued(atomic=True, max_attempts=2, backoff=fixed(0))
+@queued(atomic=True, max_attempts=2, backoff=fixed(0.5))
 def atomic_fails_once(sender: object, **kwargs: Any) -> None:
     leave_effect("atomic_fails_once")
     if current_delivery().attempt == 1:
@@ -106,10 +107,8 @@ async def async_sleeps(sender: object, seconds: float = 5, **kwargs: Any) -> Non
 
 @queued(timeout=0.3, max_attempts=1)
 def swallows_its_timeout(sender: object, **kwargs: Any) -> None:
-    try:
+    with suppress(BaseException):
         time.sleep(5)
-    except BaseException:  # noqa: BLE001, S110
-        pass
 
 
 @queued(timeout=0.3, max_attempts=1)

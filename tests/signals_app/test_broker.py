@@ -1,0 +1,176 @@
+"""The door to Django-Q: what the pusher is told."""
+
+import sys
+import time
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import override_settings
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+from django_q.tasks import async_task
+
+from signals_app import broker, ledger, signals, worker
+from signals_app.broker import DeliveryBroker
+from signals_app.conf import conf
+from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.processes import current_process
+from tests.testapp import receivers
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def tasks(packages: Any) -> list[dict[str, Any]]:
+    return [SignedPackage.loads(package) for _, package in packages or []]
+
+
+def test_nothing_due_is_no_hint() -> None:
+    assert DeliveryBroker().dequeue() is None
+
+
+def test_a_due_delivery_is_one_hint_that_says_only_its_queue() -> None:
+    hand_off(receivers.work, label="secret")
+    (package,) = DeliveryBroker().dequeue() or []
+    assert package[0] is None  # nothing to acknowledge
+    task = SignedPackage.loads(package[1])
+    assert (task["func"], task["args"], task["kwargs"]) == ("signals_app.worker.drain", ("sigdemo",), {})
+    assert not task["save"]
+    assert "secret" not in str(task)
+
+
+def test_there_are_never_more_hints_than_workers() -> None:
+    for _ in range(10):
+        hand_off(receivers.nothing)
+    assert len(DeliveryBroker().dequeue() or []) == Conf.WORKERS
+
+
+def test_a_delivery_is_hinted_at_again_only_after_a_while() -> None:
+    hand_off(receivers.nothing)
+    one = DeliveryBroker()
+    assert len(one.dequeue() or []) == 1
+    assert not one.dequeue()
+    end = time.monotonic() + 10
+    while not (again := one.dequeue()) and time.monotonic() < end:
+        pass
+    assert len(again or []) == 1
+
+
+def test_a_second_delivery_is_hinted_at_though_the_first_still_waits() -> None:
+    one = DeliveryBroker()
+    hand_off(receivers.nothing)
+    one.dequeue()
+    hand_off(receivers.nothing)
+    assert len(one.dequeue() or []) == 1
+
+
+def test_what_is_due_later_gives_no_hint_yet() -> None:
+    hand_off(receivers.nothing)
+    Delivery.objects.update(due_at=Delivery.objects.get().due_at.replace(year=2999))
+    assert DeliveryBroker().dequeue() is None
+
+
+def test_an_unroutable_delivery_gives_no_hint_until_it_is_due_again() -> None:
+    hand_off(receivers.nothing)
+    (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
+    ledger.give_back_unroutable(claimed, delay=30)
+    assert DeliveryBroker().dequeue() is None
+
+
+def test_plain_tasks_come_with_the_hints() -> None:
+    async_task("math.sqrt", 16)
+    hand_off(receivers.nothing)
+    plain, hint = tasks(DeliveryBroker().dequeue())
+    assert (plain["func"], plain["args"]) == ("math.sqrt", (16,))
+    assert hint["func"] == "signals_app.worker.drain"
+    assert OrmQ.objects.count() == 1  # kept until it is acknowledged
+
+
+def test_a_cluster_is_told_of_its_own_queue_only() -> None:
+    hand_off(receivers.in_another_queue)
+    assert DeliveryBroker().dequeue() is None
+    (task,) = tasks(DeliveryBroker(list_key="elsewhere").dequeue())
+    assert task["args"] == ("elsewhere",)
+
+
+def test_a_hint_outlives_the_longest_receiver() -> None:
+    assert broker.hint_timeout() >= 60 + conf.time_slice + conf.grace
+    with override_settings(SIGNALS_APP={"TIMEOUT": 500}):
+        assert broker.hint_timeout() >= 500 + conf.time_slice + conf.grace
+
+
+def test_the_pusher_rescues_and_tells_of_it() -> None:
+    told: list[tuple[str, Any]] = []
+
+    def failed(delivery: ledger.ClaimedDelivery, outcome: Outcome, **kwargs: object) -> None:
+        told.append((delivery.receiver, outcome))
+
+    here = current_process()
+    dead = f"{here.host}/{here.boot}/{here.pid}/1"  # our pid, but not our start
+    signals.delivery_attempt_failed.connect(failed)
+    signals.delivery_failed.connect(failed)
+    delivery = hand_off(receivers.sleeps)  # one attempt
+    ledger.claim(conf.queue, owner=dead, limit=1, lease=30)
+    DeliveryBroker().dequeue()
+    delivery.refresh_from_db()
+    assert delivery.state == State.FAILED
+    assert Attempt.objects.get().outcome == Outcome.LOST
+    assert told == [(receivers.sleeps.key, Outcome.LOST)] * 2
+
+
+def test_what_this_process_runs_is_not_rescued() -> None:
+    hand_off(receivers.nothing)
+    ledger.claim(conf.queue, owner=str(current_process()), limit=1, lease=30)
+    DeliveryBroker().dequeue()
+    assert Delivery.objects.get().state == State.RUNNING
+
+
+def test_a_database_that_does_not_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OperationalError("the server went away")
+
+    one = DeliveryBroker()
+    hand_off(receivers.nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "due", fail)
+        patch.setattr(broker, "RECONNECT", 0)
+        assert one.dequeue() is None
+    assert "The pusher of sigdemo cannot reach the database: the server went away" in caplog.text
+    assert len(one.dequeue() or []) == 1
+
+
+def test_the_queue_size_counts_tasks_and_deliveries() -> None:
+    async_task("math.sqrt", 16)
+    hand_off(receivers.nothing)
+    assert DeliveryBroker().queue_size() == 2
+
+
+def test_statistics_go_to_the_database_and_back() -> None:
+    one = DeliveryBroker()
+    one.set_stat("django_q:sigdemo:cluster:1", "signed", 3)
+    assert DeliveryBroker().get_stat("django_q:sigdemo:cluster:1") == "signed"
+    assert DeliveryBroker().get_stats("django_q:sigdemo:cluster:*") == ["signed"]
+
+
+def test_a_failed_attempt_reaches_the_error_reporters(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[BaseException | None] = []
+
+    class Reporter:
+        def report(self) -> None:
+            reported.append(sys.exc_info()[1])
+
+    monkeypatch.setattr("django_q.conf.error_reporter", Reporter())
+    hand_off(receivers.fails)
+    worker.drain(conf.queue)
+    assert [str(error) for error in reported] == ["it went wrong at attempt 1"]
+
+
+def test_plain_tasks_that_are_out_may_keep_the_workers_busy() -> None:
+    assert broker.plain_task_seconds("sigdemo") == 0
+    async_task("math.sqrt", 16)
+    DeliveryBroker().dequeue()
+    assert broker.plain_task_seconds("sigdemo") == Conf.TIMEOUT

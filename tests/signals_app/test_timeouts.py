@@ -1,0 +1,95 @@
+"""Running a receiver under its time limit."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from signals_app.timeouts import TimedOut, call_within
+
+
+def sleep(seconds: float) -> str:
+    time.sleep(seconds)
+    return "slept"
+
+
+async def asleep(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "slept"
+
+
+def call(limit: float, func: Callable[..., Any], **arguments: Any) -> Any:
+    return call_within(limit, func, arguments)
+
+
+@pytest.mark.parametrize("func", [sleep, asleep])
+def test_a_value_within_the_limit_comes_back(func: Callable[..., Any]) -> None:
+    assert call(5, func, seconds=0) == "slept"
+
+
+@pytest.mark.parametrize("func", [sleep, asleep])
+def test_a_call_over_the_limit_is_interrupted(func: Callable[..., Any]) -> None:
+    began = time.monotonic()
+    with pytest.raises(TimedOut, match=r"^The receiver ran longer than its timeout of 0.05 s\.$"):
+        call(0.05, func, seconds=30)
+    assert time.monotonic() - began < 10
+
+
+def test_a_timeout_of_the_receiver_itself_is_its_own_error() -> None:
+    async def gives_up() -> None:
+        raise TimeoutError("the service did not answer")
+
+    with pytest.raises(TimeoutError, match="the service did not answer"):
+        call(5, gives_up)
+
+
+def test_swallowing_the_interruption_does_not_help() -> None:
+    def stubborn() -> str:
+        with suppress(BaseException):
+            time.sleep(30)
+        return "done"
+
+    with pytest.raises(TimedOut):
+        call(0.05, stubborn)
+
+
+def test_outside_the_main_thread_the_clock_decides() -> None:
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call(0.01, sleep, seconds=0.05)
+        except TimedOut as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert len(caught) == 1
+
+
+def test_the_alarm_of_the_hint_is_put_back_less_the_time_taken() -> None:
+    rang: list[int] = []
+    old = signal.signal(signal.SIGALRM, lambda number, frame: rang.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 100)
+        call(5, sleep, seconds=0.1)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 99 < left < 99.95
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        call(5, sleep, seconds=0.1)
+        time.sleep(0.05)
+        assert rang == [signal.SIGALRM]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_without_an_alarm_none_is_left_behind() -> None:
+    call(5, sleep, seconds=0)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

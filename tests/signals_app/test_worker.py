@@ -1,0 +1,300 @@
+"""Running what is due: every outcome, in the process of the test."""
+
+import logging
+import os
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import override_settings
+
+from signals_app import ledger, signals, worker
+from signals_app.conf import conf
+from signals_app.dispatcher import registry
+from signals_app.ledger import ClaimedDelivery
+from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.processes import current_process
+from tests.testapp import receivers
+from tests.testapp.models import Effect
+from tests.testapp.receivers import hand_off
+from tests.testapp.signals import plain
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def run(delivery: Delivery) -> Delivery:
+    """Drain once and return the delivery as it stands."""
+    worker.drain(delivery.queue)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def only_attempt(delivery: Delivery) -> Attempt:
+    return delivery.bad_ends.get()
+
+
+def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
+    deliveries = [hand_off(receivers.work, label=str(n)) for n in range(40)]
+    assert worker.drain(conf.queue) == 40
+    assert [e.label for e in Effect.objects.order_by("id")] == [str(n) for n in range(40)]
+    assert {Delivery.objects.get(pk=d.pk).state for d in deliveries} == {State.SUCCESSFUL}
+    assert worker.drain(conf.queue) == 0
+
+
+def test_a_success_names_the_process_that_ran_it() -> None:
+    delivery = run(hand_off(receivers.work))
+    assert (delivery.state, delivery.owner) == (State.SUCCESSFUL, str(current_process()))
+    assert Effect.objects.get().pid == os.getpid()
+
+
+def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    got: dict[str, Any] = {}
+    monkeypatch.setattr(receivers.work, "func", lambda **arguments: got.update(arguments))
+    user = get_user_model().objects.create_user("ada")
+    plain.send(sender=Delivery, label="x", user=user)
+    worker.drain(conf.queue)
+    assert got == {"signal": plain, "sender": Delivery, "label": "x", "user": user}
+
+
+def test_a_drain_ends_with_its_time_slice() -> None:
+    for _ in range(3):
+        hand_off(receivers.atomic_work, seconds=0.05)
+    with override_settings(SIGNALS_APP={"TIME_SLICE": 0.01}):
+        assert worker.drain(conf.queue) == 1
+    assert worker.drain(conf.queue) == 2
+
+
+def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(40):
+        hand_off(receivers.nothing)
+    limits: list[int] = []
+    claim = ledger.claim
+
+    def watched(queue: str, **options: Any) -> list[ClaimedDelivery]:
+        limits.append(options["limit"])
+        return claim(queue, **options)
+
+    monkeypatch.setattr(ledger, "claim", watched)
+    monkeypatch.setattr(worker, "QUICK", 10)
+    worker.drain(conf.queue)
+    assert limits == [1, 2, 4, 8, 16, 16, 16]
+    hand_off(receivers.nothing)
+    hand_off(receivers.nothing)
+    limits.clear()
+    monkeypatch.setattr(worker, "QUICK", 0)
+    worker.drain(conf.queue)
+    assert limits == [1, 1, 1]
+
+
+def test_an_error_is_retried_after_its_backoff_and_leaves_an_attempt() -> None:
+    delivery = run(hand_off(receivers.fails))
+    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+    attempt = only_attempt(delivery)
+    assert (attempt.outcome, attempt.error_class) == (Outcome.ERROR, "builtins.ValueError")
+    assert attempt.message == "it went wrong at attempt 1"
+    assert 'raise ValueError(f"it went wrong' in attempt.traceback
+    assert delivery.due_at > attempt.finished_at
+
+
+def test_exhausted_attempts_fail_a_delivery() -> None:
+    delivery = hand_off(receivers.fails)
+    Delivery.objects.filter(pk=delivery.pk).update(attempts=2)
+    run(delivery)
+    assert (delivery.state, delivery.attempts) == (State.FAILED, 3)
+    assert delivery.finished_at is not None
+
+
+def test_a_permanent_failure_fails_at_once() -> None:
+    delivery = run(hand_off(receivers.gives_up))
+    assert (delivery.state, delivery.attempts, delivery.max_attempts) == (State.FAILED, 1, 5)
+    assert only_attempt(delivery).message == "the customer is gone"
+
+
+def test_retry_after_is_due_when_the_receiver_said() -> None:
+    delivery = run(hand_off(receivers.asks_for_later, seconds=90))
+    attempt = only_attempt(delivery)
+    assert (delivery.state, attempt.outcome) == (State.READY, Outcome.RETRY_AFTER)
+    assert attempt.message == "the service asked for a pause"
+    assert 85 < (delivery.due_at - attempt.finished_at).total_seconds() < 100
+
+
+@pytest.mark.parametrize(
+    "receiver", [receivers.sleeps, receivers.async_sleeps, receivers.swallows_its_timeout], ids=lambda r: r.key
+)
+def test_a_receiver_that_runs_too_long_is_recorded_as_a_timeout(receiver: Any) -> None:
+    delivery = run(hand_off(receiver))
+    attempt = only_attempt(delivery)
+    assert (delivery.state, attempt.outcome) == (State.FAILED, Outcome.TIMEOUT)
+    assert attempt.message == f"The receiver ran longer than its timeout of {receiver.options.timeout:g} s."
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+def test_exceptions_that_end_a_program_end_an_attempt_only(error: str) -> None:
+    delivery = run(hand_off(receivers.exits, error=error))
+    assert (delivery.state, only_attempt(delivery).error_class) == (State.FAILED, f"builtins.{error}")
+
+
+def test_an_async_receiver_runs() -> None:
+    assert run(hand_off(receivers.async_work, label="awaited")).state == State.SUCCESSFUL
+    assert Effect.objects.get().label == "awaited"
+
+
+def test_an_atomic_receiver_that_fails_leaves_nothing_behind() -> None:
+    delivery = run(hand_off(receivers.atomic_fails_once))
+    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+    assert not Effect.objects.exists()
+    Delivery.objects.update(due_at=delivery.enqueued_at)
+    assert run(delivery).state == State.SUCCESSFUL
+    assert Effect.objects.get().attempt == 2
+
+
+def test_an_async_atomic_receiver_writes_in_the_same_transaction() -> None:
+    failed = run(hand_off(receivers.async_atomic_work, fail=True))
+    assert (failed.state, Effect.objects.count()) == (State.FAILED, 0)
+    assert run(hand_off(receivers.async_atomic_work)).state == State.SUCCESSFUL
+    assert Effect.objects.count() == 1
+
+
+def test_an_atomic_receiver_whose_claim_was_taken_over_leaves_no_effect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A control stands beside it: without the token the effect would be there twice."""
+
+    def taken_over(**arguments: object) -> None:
+        Effect.objects.create(label="stale")
+        Delivery.objects.update(token=99)
+
+    monkeypatch.setattr(receivers.atomic_work, "func", taken_over)
+    delivery = run(hand_off(receivers.atomic_work))
+    assert delivery.token == 1  # the take-over was part of the transaction that is rolled back
+    assert not Effect.objects.exists()
+    assert only_attempt(delivery).outcome == Outcome.STALE
+    assert delivery.state == State.RUNNING
+
+
+def test_a_result_that_comes_after_a_takeover_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers.work, "func", lambda **arguments: Delivery.objects.update(token=99))
+    delivery = run(hand_off(receivers.work))
+    assert (delivery.state, delivery.token) == (State.RUNNING, 99)
+    assert only_attempt(delivery).outcome == Outcome.STALE
+
+
+def test_a_receiver_nobody_knows_is_flagged_and_not_charged() -> None:
+    delivery = hand_off(receivers.nothing)
+    Delivery.objects.filter(pk=delivery.pk).update(receiver="gone.receiver")
+    run(delivery)
+    assert (delivery.state, delivery.attempts, delivery.unroutable) == (State.READY, 0, True)
+    assert not Attempt.objects.exists()
+    assert ledger.due(conf.queue, limit=1) == []
+
+
+def test_an_unroutable_delivery_runs_once_its_receiver_is_back() -> None:
+    delivery = hand_off(receivers.work)
+    registry.forget(receivers.work.key)
+    try:
+        run(delivery)
+        assert delivery.unroutable
+    finally:
+        registry.add(receivers.work.key, receivers.work, receivers.work.func)
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.enqueued_at)
+    run(delivery)
+    assert (delivery.state, delivery.attempts, delivery.unroutable) == (State.SUCCESSFUL, 1, False)
+
+
+@pytest.mark.parametrize(("missing", "state"), [("fail", State.READY), ("skip", State.CANCELLED)])
+def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: State) -> None:
+    user = get_user_model().objects.create_user("ada")
+    with override_settings(SIGNALS_APP={"MISSING": missing}):
+        delivery = hand_off(receivers.work, user=user)
+        user.delete()
+        run(delivery)
+    assert delivery.state == state
+    assert not Effect.objects.exists()
+    if missing == "fail":
+        assert "auth.User" in only_attempt(delivery).message
+
+
+def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
+    delivery = hand_off(receivers.fails)
+    Delivery.objects.filter(pk=delivery.pk).update(payload="{not json", max_attempts=1)
+    run(delivery)
+    assert delivery.state == State.FAILED
+    assert only_attempt(delivery).error_class == "json.decoder.JSONDecodeError"
+
+
+def test_a_second_attempt_never_shares_a_claim() -> None:
+    first, second, third = (hand_off(receivers.nothing) for _ in range(3))
+    Delivery.objects.filter(pk=second.pk).update(attempts=1)
+    claimed = ledger.claim(conf.queue, owner="", limit=3, lease=30)
+    now, back = worker._apart(claimed)
+    assert ([one.id for one in now], [one.id for one in back]) == ([first.id], [second.id, third.id])
+    now, back = worker._apart(claimed[1:])
+    assert ([one.id for one in now], [one.id for one in back]) == ([second.id], [third.id])
+
+
+def test_nul_and_surrogates_in_an_error_reach_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nasty(**arguments: object) -> None:
+        raise ValueError("a\0b\ud800c" + "x" * 10_000)
+
+    monkeypatch.setattr(receivers.fails, "func", nasty)
+    message = only_attempt(run(hand_off(receivers.fails))).message
+    assert message.startswith("a\N{REPLACEMENT CHARACTER}b?c")
+    assert len(message) == 2_000
+
+
+def test_lifecycle_signals_tell_of_each_step() -> None:
+    told: list[tuple[str, int]] = []
+
+    def listener(name: str) -> Any:
+        return lambda delivery, **kwargs: told.append((name, delivery.id))
+
+    listeners = {
+        name: listener(name)
+        for name in ("delivery_started", "delivery_succeeded", "delivery_attempt_failed", "delivery_failed")
+    }
+    for name, one in listeners.items():
+        getattr(signals, name).connect(one)
+    good, bad = hand_off(receivers.nothing), hand_off(receivers.gives_up)
+    worker.drain(conf.queue)
+    assert told == [
+        ("delivery_started", good.id),
+        ("delivery_succeeded", good.id),
+        ("delivery_started", bad.id),
+        ("delivery_attempt_failed", bad.id),
+        ("delivery_failed", bad.id),
+    ]
+
+
+def test_a_faulty_listener_cannot_harm_a_delivery(caplog: pytest.LogCaptureFixture) -> None:
+    def faulty(**kwargs: object) -> None:
+        raise RuntimeError("the listener is broken")
+
+    for signal in (signals.delivery_started, signals.delivery_succeeded, signals.delivery_attempt_failed):
+        signal.connect(faulty)
+    try:
+        assert run(hand_off(receivers.work)).state == State.SUCCESSFUL
+        assert run(hand_off(receivers.gives_up)).state == State.FAILED
+    finally:
+        for signal in (signals.delivery_started, signals.delivery_succeeded, signals.delivery_attempt_failed):
+            signal.disconnect(faulty)
+    assert "the listener is broken" in caplog.text
+
+
+def test_a_failed_attempt_is_logged_with_what_becomes_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="signals_app"):
+        delivery = run(hand_off(receivers.fails))
+    assert f"Delivery {delivery.id} ({receivers.fails.key}) ended its attempt 1 of 3 with ERROR" in caplog.text
+    assert "runs again in 0.2 s" in caplog.text
+    assert "it went wrong at attempt 1" in caplog.text
+
+
+def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
+    first, second = hand_off(receivers.work, label="1"), hand_off(receivers.work, label="2")
+    claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
+    Delivery.objects.filter(pk=second.pk).update(token=99)
+    with override_settings(SIGNALS_APP={"LEASE": 0}):
+        assert worker._run_all(claimed) == 1
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)
+    assert [e.label for e in Effect.objects.all()] == ["1"]
