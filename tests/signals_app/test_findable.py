@@ -1,0 +1,190 @@
+"""Which functions may be queued receivers, and what the others are told."""
+
+from __future__ import annotations
+
+import functools
+import runpy
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signals_app.dispatcher import queued, registry
+from signals_app.exceptions import ReceiverError
+from signals_app.findable import require_findable
+
+HERE = __name__
+CURE = "define it with def at the top level of a module that every worker imports"
+PASS = f"{CURE} and pass what it needs as signal arguments"
+BY_KEYWORD = "but a signal passes everything by keyword"
+
+
+def plain(sender: object, **kwargs: Any) -> None: ...
+
+
+async def coroutine(sender: object, **kwargs: Any) -> None: ...
+
+
+def everything_by_keyword(**kwargs: Any) -> None: ...
+
+
+def logged(function: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        function(*args, **kwargs)
+
+    return wrapper
+
+
+def careless(function: Callable[..., None]) -> Callable[..., None]:
+    def wrapper(**kwargs: Any) -> None:
+        function(**kwargs)
+
+    return wrapper
+
+
+@logged
+def wrapped(sender: object, **kwargs: Any) -> None: ...
+
+
+@careless
+def wrapped_without_wraps(sender: object, **kwargs: Any) -> None: ...
+
+
+class Service:
+    def method(self, sender: object, **kwargs: Any) -> None: ...
+
+    @classmethod
+    def of_class(cls, sender: object, **kwargs: Any) -> None: ...
+
+    @staticmethod
+    def static(sender: object, **kwargs: Any) -> None: ...
+
+    def __call__(self, sender: object, **kwargs: Any) -> None: ...
+
+
+nameless = lambda sender, **kwargs: None  # noqa: E731
+
+
+def no_kwargs(sender: object, signal: object) -> None: ...
+
+
+def only_positional(sender: object, order: object, /, **kwargs: Any) -> None: ...
+
+
+def generator(sender: object, **kwargs: Any) -> Iterator[int]:
+    yield 1
+
+
+async def async_generator(sender: object, **kwargs: Any) -> AsyncIterator[int]:
+    yield 1
+
+
+def make_nested() -> Callable[..., None]:
+    def nested(sender: object, **kwargs: Any) -> None: ...
+
+    return nested
+
+
+@pytest.mark.parametrize(
+    "function", [plain, coroutine, everything_by_keyword, wrapped, Service.of_class, Service.static]
+)
+def test_a_function_with_a_name_that_takes_any_keyword_is_findable(function: Callable[..., object]) -> None:
+    require_findable(function)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (nameless, f"{HERE}.<lambda> is a lambda, which a worker cannot find by name; {CURE}."),
+        (
+            make_nested(),
+            f"{HERE}.make_nested.<locals>.nested is nested in another function, so a worker cannot find it; {CURE}.",
+        ),
+        (
+            wrapped_without_wraps,
+            f"{HERE}.careless.<locals>.wrapper is nested in another function, so a worker cannot find it; {CURE}.",
+        ),
+        (
+            Service().method,
+            f"{HERE}.Service.method is bound to an instance of Service, which exists in this process only; {PASS}.",
+        ),
+        (
+            Service.method,
+            f"{HERE}.Service.method takes 'self' by position, {BY_KEYWORD}; make it a staticmethod.",
+        ),
+        (
+            only_positional,
+            f"{HERE}.only_positional takes 'sender' by position, {BY_KEYWORD}; drop the / from its parameters.",
+        ),
+        (no_kwargs, f"{HERE}.no_kwargs must accept keyword arguments; add **kwargs to its parameters."),
+        (generator, f"{HERE}.generator is a generator: calling it would run nothing. Return instead of yield."),
+        (
+            async_generator,
+            f"{HERE}.async_generator is a generator: calling it would run nothing. Return instead of yield.",
+        ),
+        (Service, f"{Service!r} is not a function, so a worker could not find it by name; {CURE}."),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_a_function_that_a_worker_could_not_find_or_call_is_refused_when_decorated(
+    function: Callable[..., object], message: str
+) -> None:
+    with pytest.raises(ReceiverError) as caught:
+        queued(function, key="refused")
+
+    assert str(caught.value) == message
+    assert registry.get("refused") is None
+
+
+@pytest.mark.parametrize("target", [Service(), functools.partial(plain, order=1)], ids=["callable", "partial"])
+def test_a_callable_that_is_no_function_is_refused(target: Callable[..., object]) -> None:
+    with pytest.raises(ReceiverError) as caught:
+        queued(target)
+
+    assert str(caught.value) == f"{target!r} is not a function, so a worker could not find it by name; {CURE}."
+
+
+def test_a_function_of_the_script_that_was_started_is_refused(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("def work(sender, **kwargs): ...\n")
+    work = runpy.run_path(str(script), run_name="__main__")["work"]
+
+    with pytest.raises(ReceiverError) as caught:
+        queued(work)
+
+    assert str(caught.value) == (
+        f"__main__.work lives in the script that was started, which no worker imports; {CURE}."
+    )
+
+
+def test_a_classmethod_object_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ReceiverError) as caught:
+        queued(vars(Service)["of_class"])
+
+    assert str(caught.value) == "Service.of_class is a classmethod, which has no class yet; make it a staticmethod."
+
+
+def test_a_queued_receiver_is_not_made_twice() -> None:
+    once = queued(plain, key="once")
+    try:
+        with pytest.raises(ReceiverError, match=r"^<QueuedReceiver once> is not a function"):
+            queued(once, key="twice")
+    finally:
+        registry.forget("once")
+
+
+@pytest.mark.parametrize("key", [5, b"work", ("a",)])
+def test_a_key_that_is_no_text_is_refused(key: Any) -> None:
+    with pytest.raises(ReceiverError, match="is not a text of 1 to 255 characters") as caught:
+        queued(plain, key=key)
+
+    assert str(caught.value) == f"key={key!r} is not a text of 1 to 255 characters."
+
+
+def test_a_key_that_the_record_could_not_hold_is_refused() -> None:
+    with pytest.raises(ReceiverError) as caught:
+        queued(plain, key="x" * 256)
+
+    assert str(caught.value) == f"key={'x' * 256!r} is not a text of 1 to 255 characters."

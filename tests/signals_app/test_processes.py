@@ -1,0 +1,103 @@
+"""Telling processes apart, and the living from the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from signals_app.models import Delivery
+from signals_app.processes import ProcessIdentity, current_process, is_dead
+from tests.cluster import wait_until
+
+PRINT_OWNER = "from signals_app.processes import current_process; print(current_process(), flush=True); input()"
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[str]]:
+    """A process that says who it is and waits for a line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINT_OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def owner_of(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def test_a_process_knows_its_host_and_pid() -> None:
+    here = current_process()
+
+    assert (here.host, here.pid) == (socket.gethostname()[:100], os.getpid())
+    assert here == current_process()
+
+
+def test_an_identity_is_read_from_what_it_wrote() -> None:
+    here = current_process()
+
+    assert ProcessIdentity.parse(str(here)) == here
+    assert len(str(here)) <= (Delivery._meta.get_field("owner").max_length or 0)
+
+
+@pytest.mark.parametrize("owner", ["", "me", "host/boot/pid/12", "host/boot/12", "host/boot/-1/5", "a/b/1/c/d"])
+def test_any_other_text_is_nobody(owner: str) -> None:
+    assert ProcessIdentity.parse(owner) is None
+    assert not is_dead(owner)
+
+
+def test_the_process_itself_is_alive() -> None:
+    assert not is_dead(str(current_process()))
+
+
+def test_another_process_is_alive_until_it_ends(child: subprocess.Popen[str]) -> None:
+    owner = owner_of(child)
+    assert ProcessIdentity.parse(owner) == replace(current_process(), pid=child.pid, started=owner.rpartition("/")[2])
+    assert not is_dead(owner)
+
+    child.communicate("go\n")
+
+    assert is_dead(owner)
+
+
+def test_a_killed_process_is_dead_before_its_parent_has_noticed(child: subprocess.Popen[str]) -> None:
+    owner = owner_of(child)
+
+    os.kill(child.pid, signal.SIGKILL)
+
+    wait_until(lambda: is_dead(owner), "the death of a zombie")
+    assert child.returncode is None
+
+
+def test_a_recycled_pid_is_not_taken_for_the_dead_one() -> None:
+    here = current_process()
+
+    assert is_dead(str(replace(here, started=f"{int(here.started) - 1}")))
+
+
+def test_nothing_is_known_of_other_hosts_and_boots() -> None:
+    nobody = replace(current_process(), pid=2**22 + 1, started="1")
+    assert is_dead(str(nobody))
+
+    assert not is_dead(str(replace(nobody, host="another")))
+    assert not is_dead(str(replace(nobody, boot="another")))
+    assert not is_dead(str(replace(nobody, boot="")))
+
+
+def test_a_fork_has_an_identity_of_its_own() -> None:
+    code = (
+        "import os, sys\nfrom signals_app.processes import current_process\n"
+        "mine = current_process()\nchild = os.fork()\n"
+        "if not child: os._exit(0 if current_process().pid == os.getpid() != mine.pid else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

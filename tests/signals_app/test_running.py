@@ -1,0 +1,148 @@
+"""The delivery that is running, as its receiver sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.dispatcher import current_delivery, queued
+from signals_app.exceptions import SignalsAppError
+from signals_app.models import Delivery, State
+from signals_app.running import PROGRESS_EVERY, CurrentDelivery, running
+from signals_app.worker import drain
+from tests.cluster import wait_until
+from tests.testapp.receivers import hand_off, work
+
+seen: list[dict[str, Any]] = []
+
+
+@queued(max_attempts=3)
+def looks(sender: object, **kwargs: Any) -> None:
+    delivery = current_delivery()
+    names = ("id", "emission", "attempt", "max_attempts", "idempotency_key")
+    seen.append({name: getattr(delivery, name) for name in names})
+    if delivery.attempt < 2:
+        raise ValueError("once more")
+
+
+def some_delivery(claimed: ledger.ClaimedDelivery | None = None) -> CurrentDelivery:
+    return CurrentDelivery(delivery_id=7, emission=UUID(int=1), attempt=1, max_attempts=5, claimed=claimed)
+
+
+def test_outside_of_a_receiver_there_is_no_delivery() -> None:
+    with pytest.raises(SignalsAppError) as caught:
+        current_delivery()
+
+    assert str(caught.value) == (
+        "No delivery is running here; current_delivery() answers inside a queued receiver only."
+    )
+
+
+def test_a_delivery_is_current_while_it_runs_and_the_one_before_it_afterwards() -> None:
+    outer, inner = some_delivery(), some_delivery()
+    with running(outer):
+        with pytest.raises(ValueError, match="went wrong"), running(inner):  # noqa: PT012 - the first line is looked at
+            assert current_delivery() is inner
+            raise ValueError("went wrong")
+        assert current_delivery() is outer
+    with pytest.raises(SignalsAppError):
+        current_delivery()
+
+
+def test_deliveries_in_concurrent_tasks_do_not_see_each_other() -> None:
+    async def receive(delivery: CurrentDelivery) -> bool:
+        with running(delivery):
+            await asyncio.sleep(0)
+            return current_delivery() is delivery
+
+    async def both() -> list[bool]:
+        return list(await asyncio.gather(receive(some_delivery()), receive(some_delivery())))
+
+    assert asyncio.run(both()) == [True, True]
+
+
+def test_the_idempotency_key_belongs_to_one_delivery() -> None:
+    emission = uuid4()
+    keys = [
+        CurrentDelivery(delivery_id=number, emission=emission, attempt=attempt, max_attempts=5).idempotency_key
+        for number, attempt in ((1, 1), (1, 2), (2, 1))
+    ]
+
+    assert keys == [f"{emission}.1", f"{emission}.1", f"{emission}.2"]
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_a_receiver_in_a_worker_sees_its_own_record_at_each_attempt() -> None:
+    seen.clear()
+    delivery = hand_off(looks)
+
+    drain(conf.queue)
+    Delivery.objects.filter(pk=delivery.pk, state=State.READY).update(due_at=delivery.enqueued_at)
+    drain(conf.queue)
+
+    same = {
+        "id": delivery.id,
+        "emission": delivery.emission,
+        "max_attempts": 3,
+        "idempotency_key": f"{delivery.emission}.{delivery.id}",
+    }
+    assert seen == [{**same, "attempt": 1}, {**same, "attempt": 2}]
+
+
+@pytest.fixture
+def claimed(db: None) -> ledger.ClaimedDelivery:
+    hand_off(work)
+    (one,) = ledger.claim(conf.queue, owner="me", limit=1, lease=30)
+    return one
+
+
+def progress_of(claimed: ledger.ClaimedDelivery) -> tuple[int, int]:
+    row = Delivery.objects.get(pk=claimed.id)
+    return row.progress_done, row.progress_total
+
+
+@pytest.mark.database
+def test_progress_is_on_the_record(claimed: ledger.ClaimedDelivery) -> None:
+    some_delivery(claimed).progress(2, 8)
+
+    assert progress_of(claimed) == (2, 8)
+
+
+@pytest.mark.database
+def test_progress_in_quick_succession_is_written_now_and_then_and_at_the_end(
+    claimed: ledger.ClaimedDelivery, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    delivery = some_delivery(claimed)
+    with django_assert_num_queries(2):
+        for done in range(1, 1001):
+            delivery.progress(done, 1000)
+
+    assert progress_of(claimed) == (1000, 1000)
+
+
+@pytest.mark.database
+def test_progress_is_written_again_after_a_while(claimed: ledger.ClaimedDelivery) -> None:
+    delivery = some_delivery(claimed)
+    delivery.progress(1, 3)
+
+    def reported_and_written() -> bool:
+        delivery.progress(2, 3)
+        return progress_of(claimed) == (2, 3)
+
+    assert not reported_and_written()
+    wait_until(reported_and_written, "progress on the record", seconds=PROGRESS_EVERY * 20)
+
+
+@pytest.mark.parametrize(("done", "total"), [(-1, 5), (6, 5), (1, 0)])
+def test_progress_beyond_its_total_is_an_error(done: int, total: int) -> None:
+    with pytest.raises(ValueError, match="done lies between 0 and total") as caught:
+        some_delivery().progress(done, total)
+
+    assert str(caught.value) == f"progress({done}, {total}): done lies between 0 and total."
