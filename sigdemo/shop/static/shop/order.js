@@ -26,12 +26,14 @@ function showLive(words, on) {
   if (liveWords.textContent !== words) liveWords.textContent = words;
 }
 
+function shape(deliveries) {
+  return [...deliveries.children, ...deliveries.querySelectorAll(".track")].map((part) => part.id || part.className).join();
+}
+
 // Only what changed is replaced, so that focus, selection and opened details stay where they are.
 function update(fresh) {
   const old = current();
-  const sameTracks = fresh.querySelectorAll(".track").length === old.querySelectorAll(".track").length;
-  const sameShape = fresh.children.length === old.children.length && sameTracks;
-  if (!sameShape) {
+  if (shape(old) !== shape(fresh)) {
     keepOpen(old, fresh);
     old.replaceWith(fresh);
     return;
