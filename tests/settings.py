@@ -53,3 +53,6 @@ for _alias, _database in DATABASES.items():
     _database["TEST"] = {"NAME": _test_name}
     if os.environ.get("TEST_RUN_DB") == "1":
         _database["NAME"] = _test_name
+
+if "TEST_STALL" in os.environ:  # a cluster of a test that waits for it
+    SIGNALS_APP = {"STALL": float(os.environ["TEST_STALL"])}

@@ -20,7 +20,7 @@ from signals_app.processes import current_process
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def tasks(packages: Any) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
 from tests.testapp.signals import plain
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def run(delivery: Delivery) -> Delivery:

@@ -39,6 +39,11 @@ def work(sender: object, label: str = "work", **kwargs: Any) -> str:
     return label
 
 
+@queued(delay=1)
+def delayed_work(sender: object, **kwargs: Any) -> None:
+    leave_effect("delayed")
+
+
 @queued(atomic=True)
 def atomic_work(sender: object, label: str = "atomic", seconds: float = 0, **kwargs: Any) -> None:
     leave_effect(label)

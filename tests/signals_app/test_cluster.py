@@ -1,0 +1,197 @@
+"""The whole path with a real qcluster in its own processes: from a stock send() to the record."""
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import transaction
+from django_q.status import Stat
+
+from signals_app.models import FINAL_STATES, Delivery, Outcome, State
+from signals_app.processes import ProcessIdentity
+from tests.cluster import Cluster, wait_for_end, wait_until
+from tests.testapp import receivers
+from tests.testapp.models import Effect
+from tests.testapp.receivers import hand_off
+from tests.testapp.signals import plain
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default"]), pytest.mark.database]
+
+
+def worker_of(delivery: Delivery) -> int:
+    process = ProcessIdentity.parse(delivery.owner)
+    assert process is not None
+    return process.pid
+
+
+def outcomes(delivery: Delivery) -> list[str]:
+    return list(delivery.bad_ends.values_list("outcome", flat=True))
+
+
+def test_a_sent_signal_runs_in_a_worker_of_the_cluster(cluster: Cluster) -> None:
+    ((receiver, delivery),) = plain.send(sender="a test", label="hello")
+    assert receiver is receivers.work
+    wait_for_end([delivery])
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+    effect = Effect.objects.get()
+    assert (effect.label, effect.delivery_id, effect.attempt) == ("hello", delivery.id, 1)
+    assert effect.pid == worker_of(delivery)
+    assert effect.pid != os.getpid()
+    assert effect.pid in cluster.family()
+
+
+def test_nothing_runs_before_the_commit_nor_after_a_rollback(cluster: Cluster) -> None:
+    class Undone(Exception):
+        """Rolls a block back."""
+
+    def roll_back() -> None:
+        with transaction.atomic():
+            hand_off(receivers.work, label="rolled back")
+            raise Undone
+
+    with pytest.raises(Undone):
+        roll_back()
+    with transaction.atomic():
+        delivery = hand_off(receivers.work, label="committed")
+    wait_for_end([delivery])
+    assert list(Effect.objects.values_list("label", flat=True)) == ["committed"]
+    assert Delivery.objects.get() == delivery
+
+
+def test_retries_wait_for_their_backoff_and_then_succeed(cluster: Cluster) -> None:
+    deliveries = [hand_off(receivers.fails_once), hand_off(receivers.asks_for_later)]
+    wait_for_end(deliveries)
+    assert [d.state for d in deliveries] == [State.SUCCESSFUL] * 2
+    assert [outcomes(d) for d in deliveries] == [[Outcome.ERROR], [Outcome.RETRY_AFTER]]
+    for delivery in deliveries:
+        ended = delivery.bad_ends.get().finished_at
+        assert delivery.started_at is not None
+        assert delivery.started_at - ended > timedelta(seconds=0.1)
+
+
+def test_failures_end_as_their_policy_says(cluster: Cluster) -> None:
+    exhausted, permanent = hand_off(receivers.fails), hand_off(receivers.gives_up)
+    wait_for_end([exhausted, permanent])
+    assert (exhausted.state, outcomes(exhausted)) == (State.FAILED, [Outcome.ERROR] * 3)
+    assert (permanent.state, outcomes(permanent)) == (State.FAILED, [Outcome.ERROR])
+
+
+def test_a_delayed_delivery_starts_when_it_is_due(cluster: Cluster) -> None:
+    delivery = hand_off(receivers.delayed_work)
+    assert delivery.due_at - delivery.enqueued_at == timedelta(seconds=1)
+    wait_for_end([delivery])
+    assert delivery.started_at is not None
+    assert timedelta(0) <= delivery.started_at - delivery.due_at < timedelta(seconds=10)
+
+
+def test_timeouts_are_recorded_even_where_nothing_interrupts_the_receiver(cluster: Cluster) -> None:
+    deliveries = [
+        hand_off(one)
+        for one in (
+            receivers.sleeps,
+            receivers.async_sleeps,
+            receivers.swallows_its_timeout,
+            receivers.cannot_be_interrupted,
+        )
+    ]
+    wait_for_end(deliveries, seconds=60)
+    assert [(d.state, outcomes(d)) for d in deliveries] == [(State.FAILED, [Outcome.TIMEOUT])] * 4
+    ended = deliveries[-1].bad_ends.get()
+    assert "its worker process was ended" in ended.message
+    assert "time.sleep(60)" in ended.traceback
+
+
+def test_a_receiver_that_kills_its_worker_is_charged_alone(cluster: Cluster) -> None:
+    killer = hand_off(receivers.kills_its_worker)
+    neighbours = [hand_off(receivers.work) for _ in range(20)]
+    wait_for_end([killer, *neighbours], seconds=60)
+    assert (killer.state, killer.attempts, outcomes(killer)) == (State.FAILED, 3, [Outcome.LOST] * 3)
+    assert {(d.state, d.attempts) for d in neighbours} == {(State.SUCCESSFUL, 1)}
+    assert Effect.objects.count() == 20
+
+
+def test_a_worker_killed_from_outside_loses_nothing(cluster: Cluster) -> None:
+    delivery = hand_off(receivers.long_work, seconds=1)
+    wait_until(lambda: Effect.objects.filter(label="long_work begins").exists(), "the start of the receiver")
+    delivery.refresh_from_db()
+    os.kill(worker_of(delivery), signal.SIGKILL)
+    wait_for_end([delivery], seconds=60)
+    assert (delivery.state, delivery.attempts, outcomes(delivery)) == (State.SUCCESSFUL, 2, [Outcome.LOST])
+    assert Effect.objects.filter(label="long_work").count() == 1
+
+
+def test_progress_is_seen_while_the_receiver_runs(cluster: Cluster) -> None:
+    delivery = hand_off(receivers.counts, steps=4, hold=0.4)
+    seen: set[int] = set()
+
+    def ended() -> bool:
+        delivery.refresh_from_db()
+        seen.add(delivery.progress_done)
+        return delivery.state in FINAL_STATES
+
+    wait_until(ended, "the end of the count")
+    assert (delivery.progress_done, delivery.progress_total) == (4, 4)
+    assert seen & {1, 2, 3}
+
+
+def test_a_long_run_keeps_its_lease(cluster: Cluster) -> None:
+    delivery = hand_off(receivers.long_work, seconds=3)
+    wait_until(lambda: Delivery.objects.get().state == State.RUNNING, "the start of the receiver")
+    first = Delivery.objects.get().lease_until
+    wait_until(lambda: Delivery.objects.get().lease_until != first, "the renewal of the lease")
+    wait_for_end([delivery])
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+
+
+def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Cluster) -> None:
+    quick = [hand_off(receivers.nothing) for _ in range(60)]  # claims grow
+    slow = hand_off(receivers.long_work, seconds=4)
+    behind = [hand_off(receivers.work) for _ in range(15)]
+    wait_for_end([*quick, *behind])
+    slow.refresh_from_db()
+    assert slow.state == State.RUNNING
+    assert {(d.state, d.attempts) for d in behind} == {(State.SUCCESSFUL, 1)}
+    wait_for_end([slow])
+    assert (slow.state, slow.attempts) == (State.SUCCESSFUL, 1)
+
+
+def test_a_delivery_nobody_knows_waits_and_shows(cluster: Cluster) -> None:
+    delivery = hand_off(receivers.in_another_queue)
+    Delivery.objects.filter(pk=delivery.pk).update(receiver="removed.receiver", queue="sigdemo")
+    wait_until(lambda: Delivery.objects.get().unroutable, "the flag")
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == (State.READY, 0)
+    assert not delivery.bad_ends.exists()
+
+
+def test_model_instances_arrive_as_they_are_by_then(cluster: Cluster) -> None:
+    user = get_user_model().objects.create_user("ada")
+    with transaction.atomic():
+        delivery = hand_off(receivers.work, label="x", user=user)
+        user.username = "grace"
+        user.save()
+    wait_for_end([delivery])
+    assert delivery.state == State.SUCCESSFUL
+
+
+def test_the_cluster_shows_itself_without_a_shared_cache(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    wait_until(lambda: Stat.get_all(), "a statistic")
+    (stat,) = Stat.get_all()
+    assert {stat.pid, stat.sentinel, stat.pusher, stat.monitor, *stat.workers} <= set(cluster.family())
+    assert len(stat.workers) == 2
+    call_command("qinfo")
+    assert "Clusters1Workers2" in capsys.readouterr().out.replace(" ", "")
+
+
+def test_stopping_leaves_work_ready_and_starting_runs_it(cluster: Cluster, tmp_path: Path) -> None:
+    assert cluster.stop() == 0
+    delivery = hand_off(receivers.work)
+    delivery.refresh_from_db()
+    assert delivery.state == State.READY
+    cluster.start()
+    wait_for_end([delivery])
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
