@@ -18,7 +18,7 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes import ProcessIdentity
 from tests.browser.visitor import Scheme, Visitor, visitor
 from tests.browser.web import Web
-from tests.cluster import Cluster, wait_for_end, wait_until
+from tests.cluster import Cluster, wait_for_end
 from tests.sigdemo.shop.goods import deliveries_of
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def test_a_hidden_page_asks_nothing_and_catches_up_when_seen(ada: Visitor) -> No
             "document.dispatchEvent(new Event('visibilitychange'));"
         )
 
-    wait_until(lambda: ada.page.wait_for_timeout(50) or asked, "the page's first question")
+    with ada.page.expect_request("**/deliveries/", timeout=PATIENCE):
+        pass
     hide("true")
     ada.page.wait_for_timeout(200)  # an answer on its way may still come
     asked.clear()
