@@ -127,6 +127,7 @@ def test_what_this_process_runs_is_not_rescued() -> None:
     assert Delivery.objects.get().state == State.RUNNING
 
 
+@pytest.mark.django_db(transaction=True)  # it closes the connection
 def test_a_database_that_does_not_answer_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,6 +35,7 @@ def outcomes(delivery: Delivery) -> list[str]:
 def test_a_sent_signal_runs_in_a_worker_of_the_cluster(cluster: Cluster) -> None:
     ((receiver, delivery),) = plain.send(sender="a test", label="hello")
     assert receiver is receivers.work
+    assert isinstance(delivery, Delivery)
     wait_for_end([delivery])
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
     effect = Effect.objects.get()
