@@ -9,7 +9,7 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from django.db import Error, close_old_connections
+from django.db import Error, close_old_connections, reset_queries
 from django.utils import timezone
 from django_q import conf as q_conf
 from django_q.brokers.orm import ORM
@@ -64,8 +64,9 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
             return None
 
     def _look(self) -> list[Package]:
+        reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
         self._rescue()
-        packages = self._plain_tasks() + self._hints()
+        packages = self._hints() + self._plain_tasks()
         if packages:
             self._lookout.reset()
             return packages

@@ -82,7 +82,7 @@ def test_an_unroutable_delivery_gives_no_hint_until_it_is_due_again() -> None:
 def test_plain_tasks_come_with_the_hints() -> None:
     async_task("math.sqrt", 16)
     hand_off(receivers.nothing)
-    plain, hint = tasks(DeliveryBroker().dequeue())
+    hint, plain = tasks(DeliveryBroker().dequeue())
     assert (plain["func"], plain["args"]) == ("math.sqrt", (16,))
     assert hint["func"] == "signals_app.worker.drain"
     assert OrmQ.objects.count() == 1  # kept until it is acknowledged
