@@ -1,0 +1,166 @@
+"""Which deliveries belong to one send."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.dispatch import Signal
+
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.emissions import DEEPEST, emission_of
+from tests.signals_app.listeners import asynchronous, first, listening, second, written
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+outer = Signal()
+other = Signal()
+nesting = Signal()
+inner = Signal()
+recursive = Signal()
+
+Make = Callable[..., QueuedReceiver]
+
+
+def emissions(receiver: QueuedReceiver | None = None) -> list[UUID]:
+    """Return the emission of every delivery, or those of one receiver, in the order of their hand-off."""
+    return [row.emission for row in written() if receiver is None or row.receiver == receiver.key]
+
+
+def sends_more(sender: object, depth: int = 0, **kwargs: Any) -> None:
+    """Send another signal in the middle of a send."""
+    inner.send(sender=None)
+
+
+def sends_the_same(sender: object, depth: int, **kwargs: Any) -> None:
+    """Send the same signal in the middle of its send."""
+    if depth:
+        recursive.send(sender=sender, depth=depth - 1)
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Connect a queued receiver to the inner signal."""
+    with listening(inner, asynchronous):
+        yield
+
+
+def test_the_deliveries_of_one_send_share_an_emission() -> None:
+    with listening(outer, first, second, asynchronous):
+        outer.send(sender=None)
+
+    assert len(emissions()) == 3
+    assert len(set(emissions())) == 1
+
+
+def test_sends_from_one_line_are_told_apart() -> None:
+    with listening(outer, first, second):
+        for _ in range(20):
+            outer.send(sender=None)
+
+    assert len(emissions()) == 40
+    assert emissions(first) == emissions(second)
+    assert len(set(emissions())) == 20
+
+
+def test_sends_by_different_senders_are_told_apart() -> None:
+    with listening(outer, first):
+        for sender in ("a", "b", None):
+            outer.send(sender=sender)
+
+    assert len(set(emissions())) == 3
+
+
+def test_signals_are_told_apart() -> None:
+    with listening(outer, first), listening(other, second):
+        for signal in (outer, other):
+            signal.send(sender=None)
+
+    assert len(set(emissions())) == 2
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_send_within_a_send_has_its_own_and_does_not_split_the_outer_one() -> None:
+    with listening(nesting, first, sends_more, second):
+        for _ in range(3):
+            nesting.send(sender=None)
+
+    assert emissions(first) == emissions(second)
+    assert len(set(emissions())) == 6
+    assert set(emissions(asynchronous)).isdisjoint(emissions(first))
+
+
+def test_a_send_of_the_same_signal_within_its_own_send_is_told_apart() -> None:
+    with listening(recursive, first, sends_the_same, second):
+        recursive.send(sender=None, depth=3)
+
+    assert emissions(first) == list(reversed(emissions(second)))
+    assert len(set(emissions())) == 4
+
+
+def test_a_send_whose_first_receiver_says_no_is_not_taken_for_the_one_before(made: Make) -> None:
+    odd = made(first.func, key="odd", when=is_odd)
+    even = made(first.func, key="even", when=is_even)
+    with listening(outer, odd, even):
+        for number in range(6):
+            outer.send(sender=None, number=number)
+
+    assert len(set(emissions())) == len(emissions()) == 6
+
+
+def is_odd(number: int, **kwargs: Any) -> bool:
+    return number % 2 == 1
+
+
+def is_even(number: int, **kwargs: Any) -> bool:
+    return number % 2 == 0
+
+
+def test_a_refused_argument_does_not_split_the_next_robust_send(made: Make) -> None:
+    tolerant = made(second.func, key="tolerant", drop=("payload",))
+    with listening(outer, first, tolerant):
+        outer.send_robust(sender=None, payload=object())
+        outer.send_robust(sender=None, payload=1)
+
+    refused, *passed = emissions()
+    assert len(passed) == 2
+    assert set(passed) == {passed[0]} != {refused}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_async_send_is_one_emission_too() -> None:
+    with listening(nesting, first, sends_more, second):
+        for _ in range(3):
+            async_to_sync(nesting.asend)(sender=None)
+
+    assert emissions(first) == emissions(second)
+    assert len(set(emissions(first))) == 3
+
+
+def test_threads_do_not_mix() -> None:
+    def emission(found: list[UUID], receiver: object) -> None:
+        found.append(emission_of(frame=1, signal=outer, sender=None, receiver=receiver))
+
+    found: list[UUID] = []
+    emission(found, first)
+    thread = threading.Thread(target=emission, args=(found, second))
+    thread.start()
+    thread.join()
+    emission(found, second)
+
+    assert found[0] == found[2] != found[1]
+
+
+def test_beyond_the_deepest_nesting_sends_are_only_told_apart() -> None:
+    frames = range(1, DEEPEST * 3)
+    going_in = [emission_of(frame=frame, signal=outer, sender=None, receiver=first) for frame in frames]
+    coming_out = [emission_of(frame=frame, signal=outer, sender=None, receiver=second) for frame in reversed(frames)]
+    coming_out.reverse()
+
+    assert len(set(going_in)) == len(frames)
+    assert coming_out[-DEEPEST:] == going_in[-DEEPEST:]
+    assert set(coming_out[:-DEEPEST]).isdisjoint(going_in)
