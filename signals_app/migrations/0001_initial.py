@@ -5,87 +5,135 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='ClusterStat',
+            name="ClusterStat",
             fields=[
-                ('key', models.CharField(max_length=255, primary_key=True, serialize=False)),
-                ('queue', models.CharField(max_length=100)),
-                ('host', models.CharField(max_length=255)),
-                ('package', models.TextField()),
-                ('seen_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(db_index=True)),
+                ("key", models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ("queue", models.CharField(max_length=100)),
+                ("host", models.CharField(max_length=255)),
+                ("package", models.TextField()),
+                ("seen_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(db_index=True)),
             ],
             options={
-                'verbose_name': 'cluster statistic',
+                "verbose_name": "cluster statistic",
             },
         ),
         migrations.CreateModel(
-            name='IdleQueue',
+            name="IdleQueue",
             fields=[
-                ('queue', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('until', models.DateTimeField()),
+                ("queue", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("until", models.DateTimeField()),
             ],
             options={
-                'verbose_name': 'idle queue',
+                "verbose_name": "idle queue",
             },
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('emission', models.UUIDField(help_text='Deliveries of one send() share it.')),
-                ('signal', models.CharField(max_length=255)),
-                ('sender', models.CharField(blank=True, max_length=255)),
-                ('receiver', models.CharField(help_text="The receiver's key.", max_length=255)),
-                ('queue', models.CharField(max_length=100)),
-                ('priority', models.SmallIntegerField(default=0, help_text='Higher runs first.')),
-                ('payload', models.TextField(help_text="The signal's arguments as JSON.")),
-                ('state', models.CharField(choices=[('READY', 'ready'), ('RUNNING', 'running'), ('SUCCESSFUL', 'successful'), ('FAILED', 'failed'), ('CANCELLED', 'cancelled')], default='READY', max_length=10)),
-                ('due_at', models.DateTimeField(help_text='Not claimed before.')),
-                ('enqueued_at', models.DateTimeField()),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('max_attempts', models.PositiveIntegerField()),
-                ('owner', models.CharField(blank=True, help_text='The process that holds it.', max_length=255)),
-                ('token', models.PositiveIntegerField(default=0, help_text='Which hold it is; grows with each claim.')),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('progress_done', models.PositiveBigIntegerField(default=0)),
-                ('progress_total', models.PositiveBigIntegerField(default=0)),
-                ('unroutable', models.BooleanField(default=False, help_text='The last worker that claimed it did not know its receiver.')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("emission", models.UUIDField(help_text="Deliveries of one send() share it.")),
+                ("signal", models.CharField(max_length=255)),
+                ("sender", models.CharField(blank=True, max_length=255)),
+                ("receiver", models.CharField(help_text="The receiver's key.", max_length=255)),
+                ("queue", models.CharField(max_length=100)),
+                ("priority", models.SmallIntegerField(default=0, help_text="Higher runs first.")),
+                ("payload", models.TextField(help_text="The signal's arguments as JSON.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("READY", "ready"),
+                            ("RUNNING", "running"),
+                            ("SUCCESSFUL", "successful"),
+                            ("FAILED", "failed"),
+                            ("CANCELLED", "cancelled"),
+                        ],
+                        default="READY",
+                        max_length=10,
+                    ),
+                ),
+                ("due_at", models.DateTimeField(help_text="Not claimed before.")),
+                ("enqueued_at", models.DateTimeField()),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("max_attempts", models.PositiveIntegerField()),
+                ("owner", models.CharField(blank=True, help_text="The process that holds it.", max_length=255)),
+                ("token", models.PositiveIntegerField(default=0, help_text="Which hold it is; grows with each claim.")),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("progress_done", models.PositiveBigIntegerField(default=0)),
+                ("progress_total", models.PositiveBigIntegerField(default=0)),
+                (
+                    "unroutable",
+                    models.BooleanField(
+                        default=False, help_text="The last worker that claimed it did not know its receiver."
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'delivery',
-                'verbose_name_plural': 'deliveries',
-                'permissions': (('retry_delivery', 'Can retry delivery'), ('cancel_delivery', 'Can cancel delivery')),
-                'indexes': [models.Index(condition=models.Q(('state', 'READY')), fields=['queue', '-priority', 'due_at', 'id'], name='signals_app_claim'), models.Index(condition=models.Q(('state', 'READY')), fields=['queue', 'due_at'], name='signals_app_due'), models.Index(condition=models.Q(('state', 'RUNNING')), fields=['queue', 'lease_until'], name='signals_app_running'), models.Index(fields=['emission'], name='signals_app_emission')],
+                "verbose_name": "delivery",
+                "verbose_name_plural": "deliveries",
+                "permissions": (("retry_delivery", "Can retry delivery"), ("cancel_delivery", "Can cancel delivery")),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "READY")),
+                        fields=["queue", "-priority", "due_at", "id"],
+                        name="signals_app_claim",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "READY")), fields=["queue", "due_at"], name="signals_app_due"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "RUNNING")),
+                        fields=["queue", "lease_until"],
+                        name="signals_app_running",
+                    ),
+                    models.Index(fields=["emission"], name="signals_app_emission"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('number', models.PositiveIntegerField(help_text='1 for the first attempt of the delivery.')),
-                ('owner', models.CharField(max_length=255)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField()),
-                ('outcome', models.CharField(choices=[('ERROR', 'error'), ('TIMEOUT', 'timeout'), ('LOST', 'lost'), ('RETRY_AFTER', 'retry after'), ('STALE', 'stale')], max_length=11)),
-                ('error_class', models.CharField(blank=True, max_length=255)),
-                ('message', models.TextField(blank=True)),
-                ('traceback', models.TextField(blank=True)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bad_ends', to='signals_app.delivery')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("number", models.PositiveIntegerField(help_text="1 for the first attempt of the delivery.")),
+                ("owner", models.CharField(max_length=255)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("ERROR", "error"),
+                            ("TIMEOUT", "timeout"),
+                            ("LOST", "lost"),
+                            ("RETRY_AFTER", "retry after"),
+                            ("STALE", "stale"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("error_class", models.CharField(blank=True, max_length=255)),
+                ("message", models.TextField(blank=True)),
+                ("traceback", models.TextField(blank=True)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="bad_ends", to="signals_app.delivery"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'attempt',
-                'verbose_name_plural': 'attempts',
-                'ordering': ('delivery_id', 'number', 'id'),
+                "verbose_name": "attempt",
+                "verbose_name_plural": "attempts",
+                "ordering": ("delivery_id", "number", "id"),
             },
         ),
     ]
