@@ -1,0 +1,140 @@
+"""The one INSERT of the sending side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connections, transaction
+from django.forms.models import model_to_dict
+from django.test import override_settings
+from django.utils import timezone
+
+from signals_app import ledger
+from signals_app.exceptions import SignalsAppError
+from signals_app.ledger import HandOff
+from signals_app.models import Delivery, State
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+WORK = HandOff(
+    emission=uuid4(),
+    signal="shop.signals.order_placed",
+    sender="shop.Order(5)",
+    receiver="shop.mail",
+    queue="mail",
+    priority=-3,
+    payload='{"sender":null,"arguments":{"name":"Zoë 🎈","amount":1e22}}',
+    delay=0,
+    max_attempts=7,
+)
+
+
+def test_the_row_says_what_was_handed_off() -> None:
+    delivery = ledger.enqueue(WORK)
+
+    row = Delivery.objects.get()
+    for name in ("emission", "signal", "sender", "receiver", "queue", "priority", "payload", "max_attempts"):
+        assert getattr(row, name) == getattr(WORK, name), name
+    assert row.pk == delivery.pk
+    assert (row.state, row.attempts, row.token, row.owner, row.unroutable) == (State.READY, 0, 0, "", False)
+
+
+def test_the_delivery_returned_is_the_one_on_the_record() -> None:
+    delivery = ledger.enqueue(WORK)
+
+    assert model_to_dict(delivery) == model_to_dict(Delivery.objects.get())
+    assert (delivery.id, delivery.due_at, delivery.enqueued_at) == Delivery.objects.values_list(
+        "id", "due_at", "enqueued_at"
+    ).get()
+    assert delivery._state.db == "default"
+    assert not delivery._state.adding
+
+
+def test_the_delivery_returned_can_be_refreshed_and_related() -> None:
+    delivery = ledger.enqueue(WORK)
+    Delivery.objects.update(state=State.CANCELLED)
+    delivery.refresh_from_db()
+
+    assert delivery.state == State.CANCELLED
+    assert list(delivery.bad_ends.all()) == []
+
+
+def test_the_orm_finds_it_by_its_emission() -> None:
+    ledger.enqueue(WORK)
+    ledger.enqueue(replace(WORK, emission=uuid4()))
+
+    assert Delivery.objects.filter(emission=WORK.emission).count() == 1
+
+
+def test_times_are_aware_and_now() -> None:
+    delivery = ledger.enqueue(WORK)
+
+    assert delivery.due_at == delivery.enqueued_at
+    assert abs(delivery.enqueued_at - timezone.now()) < timedelta(seconds=5)
+
+
+@override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo")
+def test_without_time_zones_times_are_naive_and_local() -> None:
+    delivery = ledger.enqueue(replace(WORK, delay=60))
+
+    assert (delivery.enqueued_at.tzinfo, delivery.due_at.tzinfo) == (None, None)
+    assert abs(delivery.enqueued_at - datetime.now()) < timedelta(seconds=5)  # noqa: DTZ005 - naive on purpose
+    assert Delivery.objects.values_list("enqueued_at", "due_at").get() == (delivery.enqueued_at, delivery.due_at)
+
+
+def test_a_delay_puts_the_due_time_off_and_not_the_hand_off() -> None:
+    delivery = ledger.enqueue(replace(WORK, delay=86_400.25))
+
+    assert delivery.due_at - delivery.enqueued_at == timedelta(days=1, milliseconds=250)
+    assert Delivery.objects.get().due_at == delivery.due_at
+
+
+def test_ids_grow_with_the_hand_offs() -> None:
+    ids = [ledger.enqueue(WORK).id for _ in range(3)]
+
+    assert ids == sorted(set(ids))
+
+
+def test_it_is_one_query_that_leaves_no_cursor_open(django_assert_num_queries: Callable[[int], Any]) -> None:
+    with django_assert_num_queries(1) as captured:
+        ledger.enqueue(WORK)
+
+    assert "INSERT INTO" in captured.captured_queries[0]["sql"]
+
+
+def test_it_is_part_of_the_current_savepoint() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012 - what comes before the error counts
+        ledger.enqueue(WORK)
+        raise ZeroDivisionError
+
+    assert not Delivery.objects.exists()
+
+
+class DummyRouter:
+    """Keeps the deliveries in a database of a kind that we do not speak."""
+
+    def db_for_write(self, model: type, **hints: Any) -> str:
+        return "dummy"
+
+
+def test_a_database_that_we_do_not_speak_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {**connections.settings["other"], "ENGINE": "django.db.backends.dummy"}
+    monkeypatch.setitem(connections.settings, "dummy", odd)
+    try:
+        with (
+            override_settings(DATABASE_ROUTERS=[f"{__name__}.DummyRouter"]),
+            pytest.raises(SignalsAppError) as caught,
+        ):
+            ledger.enqueue(WORK)
+    finally:
+        del connections["dummy"]
+
+    assert str(caught.value) == (
+        "signals_app keeps its deliveries in SQLite or PostgreSQL; 'dummy' is unknown. "
+        "Route signals_app to one of those with DATABASE_ROUTERS."
+    )
