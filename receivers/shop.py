@@ -25,8 +25,8 @@ def reserve_stock(sender: object, order: Order, **kwargs: Any) -> None:
     for line in order.lines.order_by("product_id"):
         enough = Product.objects.filter(pk=line.product_id, stock__gte=line.quantity)
         if not enough.update(stock=F("stock") - line.quantity):
-            left = Product.objects.values_list("stock", flat=True).get(pk=line.product_id)
-            shortages.append(Shortage(product=line.name, wanted=line.quantity, left=left))
+            left = Product.objects.filter(pk=line.product_id).values_list("stock", flat=True).first()
+            shortages.append(Shortage(product=line.name, wanted=line.quantity, left=left or 0))
     if shortages:
         raise OutOfStock(shortages)
 

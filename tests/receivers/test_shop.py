@@ -10,6 +10,7 @@ from django.test import override_settings
 
 from receivers import shop
 from sigdemo.shop.checkout import Checkout
+from sigdemo.shop.exceptions import OutOfStock
 from sigdemo.shop.models import DailySales, Invoice, Order, Product, WarehouseNotice
 from sigdemo.shop.signals import order_placed
 from signals_app.dispatcher import QueuedReceiver
@@ -32,6 +33,15 @@ def test_only_the_sales_are_atomic() -> None:
     assert shop.record_sale.options.atomic
     assert not shop.send_confirmation.options.atomic
     assert not shop.notify_warehouse.options.atomic
+
+
+def test_a_product_that_went_away_meanwhile_counts_as_sold_out(placed: Order) -> None:
+    lamps = placed.lines.filter(name="Lamp")
+    lamps.update(product_id=2**31)
+
+    with pytest.raises(OutOfStock, match="Lamp: none left, you asked for 1"):
+        shop.reserve_stock(sender=Checkout, order=placed)
+    lamps.delete()  # the database would refuse the lost reference at the end
 
 
 def test_the_confirmation_is_sent_as_text_and_html(placed: Order) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client, override_settings
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -175,45 +174,3 @@ def test_whatever_is_sent_is_answered_in_json_and_never_a_500(
 
     assert answer.status_code in {200, 201, 400, 413}
     json.loads(answer.content)
-
-
-@override_settings(DEBUG=True)
-def test_anyone_makes_it_fail_in_debug(client: Client) -> None:
-    answer = client.post("/shop/warehouse/outage/", {"failures": "3"})
-
-    assert (answer.status_code, WarehouseOutage.left()) == (302, 3)
-    assert "It will refuse the next 3 requests" in client.get("/shop/warehouse/outage/").content.decode()
-
-
-@override_settings(DEBUG=True)
-def test_the_page_shows_the_notices_that_came_in(client: Client) -> None:
-    post(client, NOTICE)
-
-    page = client.get("/shop/warehouse/outage/").content.decode()
-    assert "SO-000001" in page
-    assert "It takes every request" in page
-
-
-@override_settings(DEBUG=True)
-@pytest.mark.parametrize("failures", ["-1", "21", "many", "", "9" * 5000, "1.5"])
-def test_a_bad_number_of_failures_is_refused(client: Client, failures: str) -> None:
-    answer = client.post("/shop/warehouse/outage/", {"failures": failures})
-
-    assert answer.status_code == 422
-    assert "Enter a whole number from 0 to 20." in answer.content.decode()
-    assert WarehouseOutage.left() == 0
-
-
-def test_strangers_cannot_make_it_fail(client: Client) -> None:
-    answer = client.post("/shop/warehouse/outage/", {"failures": "3"})
-
-    assert answer.status_code == 403
-    assert "Only staff may make the warehouse fail." in answer.content.decode()
-    assert WarehouseOutage.left() == 0
-
-
-def test_staff_can_make_it_fail(client: Client) -> None:
-    client.force_login(User.objects.create_user("ada", is_staff=True))
-
-    assert client.post("/shop/warehouse/outage/", {"failures": "20"}).status_code == 302
-    assert WarehouseOutage.left() == 20

@@ -1,0 +1,166 @@
+"""The whole path in a real browser: an order is placed and its receivers run in a cluster."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from pypdf import PdfReader
+
+from sigdemo.shop.models import DailySales, Invoice, Order, Product, WarehouseNotice, WarehouseOutage
+from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.processes import ProcessIdentity
+from tests.browser.visitor import Visitor
+from tests.browser.web import Web
+from tests.cluster import Cluster, wait_for_end
+from tests.sigdemo.shop.goods import deliveries_of
+
+RECEIVERS = ("Send confirmation", "Render invoice", "Record sale", "Notify warehouse")
+BELL, WHISTLE = "Brass ship's bell", "Pealess whistle"
+PATIENCE = 30_000  # milliseconds
+
+
+def all_done(guest: Visitor, summary: str = "4 of 4 done") -> None:
+    guest.page.locator(".deliveries-sum").get_by_text(summary, exact=True).wait_for(timeout=PATIENCE)
+
+
+def mails() -> str:
+    return "\n".join(path.read_text() for path in (Path(settings.VAR_DIR) / "mail").glob("*"))
+
+
+@pytest.mark.database
+def test_an_order_is_worked_off_by_another_process_and_its_page_follows(
+    ada: Visitor, cluster: Cluster, web: Web
+) -> None:
+    ada.order(**{BELL: 2, WHISTLE: 3})
+    ada.page.evaluate("window.same = true")
+    all_done(ada)
+
+    assert [ada.state_of(receiver) for receiver in RECEIVERS] == ["Successful"] * 4
+    assert ada.page.evaluate("window.same"), "the page was loaded anew"
+    ada.page.get_by_text("all done").wait_for()
+    ada.is_untroubled()
+
+    placed = Order.objects.get()
+    deliveries = list(deliveries_of(placed))
+    owners = [ProcessIdentity.parse(delivery.owner) for delivery in deliveries]
+    pids = {owner.pid for owner in owners if owner}
+    assert {delivery.state for delivery in deliveries} == {State.SUCCESSFUL}
+    assert len(owners) == 4
+    assert pids <= set(cluster.family())
+    assert not pids & web.family()
+    assert int(placed.placed_by.rpartition(":")[2]) in web.family()
+    assert ada.page.get_by_text("another process", exact=True).count() == 4
+
+
+@pytest.mark.database
+def test_what_an_order_set_going_has_happened(ada: Visitor, cluster: Cluster) -> None:
+    ada.order(**{BELL: 2, WHISTLE: 3})
+    all_done(ada)
+    placed = Order.objects.get()
+
+    assert dict(Product.objects.filter(name__in=[BELL, WHISTLE]).values_list("name", "stock")) == {
+        BELL: 58,
+        WHISTLE: 497,
+    }
+    sold = DailySales.objects.filter(date=datetime.now(UTC).date())
+    assert dict(sold.values_list("product__name", "quantity")) == {BELL: 2, WHISTLE: 3}
+    assert f"Subject: Your order {placed.number}" in mails()
+    assert WarehouseNotice.objects.get().order_number == placed.number
+    assert Invoice.objects.get().order == placed
+
+
+def test_the_invoice_can_be_downloaded(ada: Visitor, cluster: Cluster) -> None:
+    ada.order(**{BELL: 1})
+    with ada.page.expect_download(timeout=PATIENCE) as download:
+        ada.page.get_by_role("link", name="Download the invoice (PDF)").click(timeout=PATIENCE)
+
+    number = Order.objects.get().number
+    assert download.value.suggested_filename == f"{number}.pdf"
+    pdf = PdfReader(io.BytesIO(download.value.path().read_bytes()))
+    assert f"Invoice {number}" in pdf.pages[0].extract_text()
+
+
+def test_a_failing_warehouse_is_tried_again_until_it_works(ada: Visitor, cluster: Cluster) -> None:
+    WarehouseOutage.plan(2)
+    ada.order(**{WHISTLE: 1})
+
+    ada.page.get_by_text("Ready to retry").wait_for(timeout=PATIENCE)
+    assert ada.page.locator(".facts-next").inner_text().startswith("Next attempt")
+    ada.page.get_by_text(re.compile("attempts? ended badly")).click()
+    ada.page.get_by_text("2 attempts ended badly").wait_for(timeout=PATIENCE)
+    assert ada.page.get_by_text("The warehouse is out of order, as it was told to be.").count() == 2
+    all_done(ada)
+
+    delivery = Delivery.objects.get(receiver="receivers.shop.notify_warehouse")
+    outcomes = Attempt.objects.filter(delivery=delivery).values_list("number", "outcome")
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 3)
+    assert list(outcomes) == [(1, Outcome.ERROR), (2, Outcome.ERROR)]
+    assert WarehouseNotice.objects.count() == 1
+    assert ada.page.locator("details[open]").count() == 1, "the opened details were closed"
+    ada.is_untroubled()
+
+
+def test_without_a_cluster_the_work_waits_and_a_started_one_does_it(ada: Visitor, web: Web, tmp_path: Path) -> None:
+    with Cluster(tmp_path / "first.log", **web.environment):
+        pass  # started and stopped
+    ada.order(**{BELL: 1})
+
+    ada.page.get_by_text("0 of 4 done").wait_for()
+    assert [ada.state_of(receiver) for receiver in RECEIVERS] == ["Ready"] * 4
+    assert ada.page.get_by_text("no cluster is running").is_visible()
+    assert set(Delivery.objects.values_list("state", "attempts")) == {(State.READY, 0)}
+
+    with Cluster(tmp_path / "second.log", **web.environment):
+        all_done(ada)
+        assert not ada.page.get_by_text("no cluster is running").is_visible()
+    ada.is_untroubled()
+
+
+def test_without_javascript_a_reload_shows_the_same(grace: Visitor, web: Web, tmp_path: Path) -> None:
+    grace.order(**{BELL: 1})
+    grace.page.get_by_text("0 of 4 done").wait_for()
+
+    with Cluster(tmp_path / "cluster.log", **web.environment):
+        wait_for_end(deliveries_of(Order.objects.get()))
+        grace.page.get_by_role("link", name="Reload to see what has happened since").click()
+        all_done(grace)
+
+    assert [grace.state_of(receiver) for receiver in RECEIVERS] == ["Successful"] * 4
+    assert grace.page.get_by_role("link", name="Download the invoice (PDF)").is_visible()
+    assert not grace.page.get_by_role("link", name="Reload to see").is_visible()
+
+
+def test_a_hidden_page_asks_nothing_and_catches_up_when_seen(ada: Visitor) -> None:
+    ada.order(**{BELL: 1})
+    asked: list[str] = []
+    ada.page.on("request", lambda request: asked.append(request.url))
+
+    def hide(hidden: str) -> None:
+        ada.page.evaluate(
+            f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}});"
+            "document.dispatchEvent(new Event('visibilitychange'));"
+        )
+
+    with ada.page.expect_request("**/deliveries/", timeout=PATIENCE):
+        pass
+    hide("true")
+    ada.page.wait_for_timeout(200)  # an answer on its way may still come
+    asked.clear()
+    ada.page.wait_for_timeout(2500)  # nothing can be waited for: two questions would fit in here
+    assert asked == []
+    with ada.page.expect_request("**/deliveries/", timeout=900):
+        hide("false")
+
+
+def test_the_site_that_does_not_answer_is_asked_again(ada: Visitor, cluster: Cluster) -> None:
+    ada.page.route("**/deliveries/", lambda route: route.abort())
+    ada.order(**{BELL: 1})
+    ada.page.get_by_text("the site does not answer, trying again").wait_for(timeout=PATIENCE)
+
+    ada.page.unroute("**/deliveries/")
+    all_done(ada)
