@@ -25,6 +25,8 @@ def _request(lane: Lane, answered: float) -> str:
     first = min(work.start for work in lane.works)
     if any(work.is_running for work in lane.works) or lane.waiting:
         return f"The request was answered {after}, and the work goes on"
+    if any(work.is_lost for work in lane.works):
+        return f"The request was answered {after}"
     last = max(work.end for work in lane.works)
     if last <= answered + CLOSE:
         return f"The request waited for the work: the answer left {after}, the work had ended after {duration(last)}"
@@ -57,7 +59,7 @@ def _loss(lane: Lane, lost: Sequence[Work]) -> str:
         return f"; the worker with pid {pids} died at it, and the one with pid {_pids(again)} did it again"
     if lane.waiting:
         return f"; the worker with pid {pids} died at it, and the work waits for another one"
-    return f"; the process with pid {pids} died, and the work with it: nobody does it again"
+    return f"; the process with pid {pids} died at the work, and nobody does it again"
 
 
 def _failure(lane: Lane, failed: Sequence[Work]) -> str:
@@ -68,7 +70,7 @@ def _failure(lane: Lane, failed: Sequence[Work]) -> str:
         return f"; attempt {last} failed, and the queue tries again"
     if last > 1:
         return f"; it failed {last} times, and each failure is on record"
-    return "; it failed after a good answer, and only the server's log knows"
+    return "; it failed, but the visitor got a good answer: only the server's log knows"
 
 
 def _pids(works: Sequence[Work]) -> str:

@@ -24,8 +24,10 @@ def perform(lane: LabLane, *, seat: int, attempt: int = 1, enqueued_at: datetime
 
 
 async def perform_async(lane: LabLane, *, seat: int) -> None:
-    """Do the same as a coroutine; its span is written in the request's own thread."""
-    begun = await sync_to_async(_Begun)(lane, seat=seat, attempt=1, enqueued_at=None)
+    """Do the same as a coroutine. Django's database connections belong to threads, so the span is written in one."""
+    here = threading.current_thread().name  # the loop's; the row is written in the request's
+    begun = await sync_to_async(_Begun)(lane, seat=seat, thread=here)
+    begun.since = Moment.now()  # the loop may have been busy with another coroutine since
     try:
         await work.do_async(lane.run.kind, lane.run.seconds, attempt=1)
     except (Exception, asyncio.CancelledError) as error:
@@ -36,7 +38,8 @@ async def perform_async(lane: LabLane, *, seat: int) -> None:
 
 @contextmanager
 def _measured(lane: LabLane, *, seat: int, attempt: int, enqueued_at: datetime | None) -> Iterator[None]:
-    begun = _Begun(lane, seat=seat, attempt=attempt, enqueued_at=enqueued_at)
+    here = threading.current_thread().name
+    begun = _Begun(lane, seat=seat, thread=here, attempt=attempt, enqueued_at=enqueued_at)
     try:
         yield
     except BaseException as error:  # a timeout is none of Exception
@@ -48,7 +51,9 @@ def _measured(lane: LabLane, *, seat: int, attempt: int, enqueued_at: datetime |
 class _Begun:
     """A span whose row is there, so that whoever is killed from now on has left a trace."""
 
-    def __init__(self, lane: LabLane, *, seat: int, attempt: int, enqueued_at: datetime | None) -> None:
+    def __init__(
+        self, lane: LabLane, *, seat: int, thread: str, attempt: int = 1, enqueued_at: datetime | None = None
+    ) -> None:
         if lane.run.kind == Kind.CPU:
             work.turns_per_second()  # a process's calibration is no part of anybody's work
         process = current_process()
@@ -61,7 +66,7 @@ class _Begun:
             owner=str(process),
             host=process.host,
             pid=process.pid,
-            thread=threading.current_thread().name[:100],
+            thread=thread[:100],
         )
         self.since = Moment.now()  # writing the row is no part of the work either
 

@@ -7,8 +7,9 @@ from sigdemo.lab.durations import duration
 from sigdemo.lab.facts import Facts, Lane, Work
 from sigdemo.lab.sentences import sentence
 
-REQUEST_TOP, REQUEST_HEIGHT = 18, 14  # pixels
-ROW_HEIGHT, LABEL_DROP, BAR_TOP, BAR_HEIGHT = 38, 14, 19, 12
+REQUEST_BOTTOM = 32  # pixels
+ROW_HEIGHT, LABEL_DROP, BAR_TOP = 38, 18, 23
+LATE = 0.8  # of the axis: a word that begins there would not fit any more
 ROOM = 1.04  # how much longer the axis is than what happened
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 MOST_TICKS = 6
@@ -35,6 +36,7 @@ class Row:
     bars: Sequence[Bar]
     word: str = ""
     word_x: str = "0"
+    word_anchor: str = "start"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def _picture(lane: Lane, axis: Axis) -> Picture:
         request = axis.bar("request", 0.0, end, title)
     return Picture(
         lane=lane,
-        height=REQUEST_TOP + REQUEST_HEIGHT + ROW_HEIGHT * len(rows) + 6,
+        height=REQUEST_BOTTOM + ROW_HEIGHT * len(rows) + 8,
         request=request,
         answer_x=axis.at(answered) if answered is not None else "",
         rows=tuple(placed),
@@ -138,7 +140,8 @@ def _work_row(work: Work, lane: Lane, axis: Axis) -> Row:
         thread=work.thread,
         bars=tuple(bars),
         word=word,
-        word_x=axis.at(work.start),
+        word_x=axis.at(known_end),
+        word_anchor="start" if known_end < axis.seconds * LATE else "end",
     )
 
 
@@ -159,7 +162,7 @@ def _look(work: Work) -> str:
 
 
 def _at(row: Row, number: int) -> Row:
-    top = REQUEST_TOP + REQUEST_HEIGHT + ROW_HEIGHT * number
+    top = REQUEST_BOTTOM + ROW_HEIGHT * number
     return Row(
         label_y=top + LABEL_DROP,
         bar_y=top + BAR_TOP,
@@ -168,4 +171,5 @@ def _at(row: Row, number: int) -> Row:
         bars=row.bars,
         word=row.word,
         word_x=row.word_x,
+        word_anchor=row.word_anchor,
     )
