@@ -30,19 +30,21 @@ def async_signal(lane: LabLane) -> None:
 
 def thread(lane: LabLane) -> None:
     """Start threads and look no further."""
-    for seat in lane.seats():
-        threading.Thread(target=perform_in_thread, args=(lane, seat), name=f"lab-{seat}").start()
+    start_threads(lane)
 
 
 def thread_join(lane: LabLane) -> None:
     """Start threads and wait for them."""
-    threads = [
-        threading.Thread(target=perform_in_thread, args=(lane, seat), name=f"lab-{seat}") for seat in lane.seats()
-    ]
+    for one in start_threads(lane):
+        one.join()
+
+
+def start_threads(lane: LabLane) -> list[threading.Thread]:
+    """Start one thread for each receiver."""
+    threads = [threading.Thread(None, perform_in_thread, f"lab-{seat}", (lane, seat)) for seat in lane.seats()]
     for one in threads:
         one.start()
-    for one in threads:
-        one.join()
+    return threads
 
 
 def queued(lane: LabLane) -> None:

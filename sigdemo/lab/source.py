@@ -6,7 +6,7 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from sigdemo.lab import lanes
+from sigdemo.lab import lanes, spans
 from sigdemo.lab.kinds import Way
 from sigdemo.lab.signals import async_work_wanted, queued_work_wanted, work_wanted
 
@@ -18,12 +18,14 @@ SENT: dict[Way, Signal] = {
 
 
 def code_of(way: Way) -> str:
-    """Return what a lane's request runs, and whoever is connected to the signal that it sends."""
+    """Return what a lane's request runs, and what that leads to: the receivers of its signal, or plain functions."""
     functions: list[Callable[..., Any]] = [lanes.SEND[way]]
     if way in SENT:
         functions += receivers_of(SENT[way])
     elif way in (Way.THREAD, Way.THREAD_JOIN):
-        functions.append(lanes.perform_in_thread)
+        functions.append(lanes.start_threads)
+    else:
+        functions.append(spans.perform)
     return "\n\n".join(inspect.getsource(function).strip() for function in functions)
 
 

@@ -24,16 +24,25 @@ def perform(lane: LabLane, *, seat: int, attempt: int = 1, enqueued_at: datetime
 
 
 async def perform_async(lane: LabLane, *, seat: int) -> None:
-    """Do the same as a coroutine. Django's database connections belong to threads, so the span is written in one."""
+    """Do the same as a coroutine; its span is written in the request's thread, which has the database connection."""
     here = threading.current_thread().name  # the loop's; the row is written in the request's
     begun = await sync_to_async(_Begun)(lane, seat=seat, thread=here)
     begun.since = Moment.now()  # the loop may have been busy with another coroutine since
     try:
         await work.do_async(lane.run.kind, lane.run.seconds, attempt=1)
     except (Exception, asyncio.CancelledError) as error:
-        await sync_to_async(begun.end)(begun.since.elapsed(), error)
+        await _end(begun, begun.since.elapsed(), error)
         raise
-    await sync_to_async(begun.end)(begun.since.elapsed())
+    await _end(begun, begun.since.elapsed())
+
+
+async def _end(begun: "_Begun", seconds: float, error: BaseException | None = None) -> None:
+    """Write how a coroutine's work ended, even where the first failure among its siblings cancels this one now."""
+    try:
+        await sync_to_async(begun.end)(seconds, error)
+    except asyncio.CancelledError:
+        await sync_to_async(begun.end)(seconds, error)  # the same again: the first may not have been written
+        raise
 
 
 @contextmanager
