@@ -10,11 +10,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from sigdemo.lab import clusters, crash, limits, page, requests
+from sigdemo.lab import answers, clusters, crash, limits, page, requests
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.facts import facts_of
 from sigdemo.lab.forms import CrashForm, LabForm
@@ -24,8 +23,6 @@ from sigdemo.lab.pings import read_samples
 UNPROCESSABLE = 422  # a form that was understood and refused; the page says what to change
 TOO_MANY = 429
 CONFLICT = 409
-SAME_FORM = 307  # the browser sends the same form to the next address
-SEE_OTHER = 303
 IDLE = "idle"
 
 View = Callable[..., HttpResponse]
@@ -58,7 +55,7 @@ def lab(request: HttpRequest) -> HttpResponse:
         return _too_much(request, error, form=form)
     if "script" in request.POST:
         return redirect(f"{new.get_absolute_url()}#go")
-    return redirect(_next_address(new), preserve_request=True)
+    return redirect(answers.next_address(new), preserve_request=True)
 
 
 @never_cache
@@ -94,11 +91,8 @@ def run_lane(request: HttpRequest, public_id: UUID, way: str) -> HttpResponse:
     if not requests.begin(lane, since):
         return HttpResponse("This lane has been run already. Start a new run.", status=CONFLICT)
     error = requests.send(lane)
-    if "script" in request.POST:
-        return MeasuredAnswer(lane, since, error=error, location="", status=200)
-    following = _next_address(lane.run)
-    location = following or lane.run.get_absolute_url()
-    return MeasuredAnswer(lane, since, error=error, location=location, status=SAME_FORM if following else SEE_OTHER)
+    location = "" if "script" in request.POST else answers.next_address(lane.run)
+    return answers.MeasuredAnswer(lane, since, error=error, location=location)
 
 
 @never_cache
@@ -162,33 +156,6 @@ def ping(request: HttpRequest) -> HttpResponse:
 def cluster(request: HttpRequest) -> JsonResponse:
     """Tell whether a cluster is alive."""
     return JsonResponse({"cluster": clusters.is_alive()})
-
-
-class MeasuredAnswer(HttpResponse):
-    """An answer to a lane's request that notes when it has left."""
-
-    def __init__(self, lane: LabLane, since: Moment, *, error: str, location: str, status: int) -> None:
-        """``location`` is where a browser without script goes next."""
-        super().__init__("done", status=status)
-        if location:
-            self["Location"] = location
-        self._lane, self._since, self._error = lane, since, error
-
-    @property
-    def url(self) -> str:
-        """Where a browser without script goes next; Django's test client asks for it."""
-        return self["Location"]
-
-    def close(self) -> None:
-        """Called by the web server when the last byte is on its way."""
-        requests.answered(self._lane, self._since, error=self._error)
-        super().close()
-
-
-def _next_address(found: LabRun) -> str:
-    """Return the address of the next lane that has not begun; "" where none is left."""
-    lane = found.lanes.filter(started_at=None).order_by("position").first()
-    return reverse("lab:lane", args=[found.public_id, lane.way]) if lane else ""
 
 
 def _too_much(

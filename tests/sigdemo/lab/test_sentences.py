@@ -2,6 +2,7 @@
 
 import pytest
 
+from sigdemo.lab.facts import facts_of
 from sigdemo.lab.kinds import Outcome, Way
 from sigdemo.lab.sentences import sentence
 from tests.sigdemo.lab.runs import PID, Measured, planned
@@ -110,7 +111,5 @@ def test_lanes_that_have_not_come_so_far() -> None:
 
 
 def test_a_lane_that_was_not_run() -> None:
-    from sigdemo.lab.facts import facts_of
-
     [lane] = facts_of(planned(Way.INLINE)).lanes
     assert sentence(lane) == "It was not run."

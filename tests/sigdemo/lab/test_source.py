@@ -1,6 +1,8 @@
 """The code on the lab's page is the code that runs."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from sigdemo.lab.kinds import Way
 from sigdemo.lab.signals import async_work_wanted, queued_work_wanted, work_wanted
 from sigdemo.lab.source import code_of, receivers_of
 
-SHOWN = {
+SHOWN: dict[Way, list[Callable[..., Any]]] = {
     Way.INLINE: [lanes.inline, spans.perform],
     Way.SIGNAL: [lanes.signal, receivers.work_at_once],
     Way.ASYNC_SIGNAL: [lanes.async_signal, receivers.work_concurrently],

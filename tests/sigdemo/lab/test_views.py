@@ -1,9 +1,11 @@
 """The lab's pages: who may see them, what they refuse, and that each lane is one real request."""
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -15,6 +17,9 @@ from signals_app.models import Delivery
 from tests.cluster import wait_until
 from tests.sigdemo.lab.runs import Measured, planned
 
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Answer
+
 SETTING = {"kind": "wait", "seconds": "0.1", "fan_out": "2", "ways": [way.value for way in Way]}
 BANNER_HIDDEN = 'data-cluster="/lab/cluster/" hidden'
 
@@ -23,7 +28,7 @@ def lanes_of(run: LabRun) -> dict[Way, Lane]:
     return {lane.way: lane for lane in facts_of(run).lanes}
 
 
-def text(response: HttpResponse) -> str:
+def text(response: Answer) -> str:
     return response.content.decode()
 
 
@@ -198,7 +203,7 @@ def test_pings_are_kept_once_and_shown(staff: Client) -> None:
     run = planned(Way.INLINE, Way.QUEUED, kind=Kind.CPU)
     address = f"{run.get_absolute_url()}pings/"
 
-    def send(stretch: str, body: str) -> HttpResponse:
+    def send(stretch: str, body: str) -> Answer:
         return staff.post(f"{address}{stretch}/", body, content_type="application/json")
 
     assert send("idle", "[1, 2, 3]").status_code == 204
@@ -209,7 +214,7 @@ def test_pings_are_kept_once_and_shown(staff: Client) -> None:
 
     page = text(staff.get(run.get_absolute_url()))
     assert "Queued receiver, CPU" in page
-    assert "× 2.0" in page
+    assert "\N{MULTIPLICATION SIGN} 2.0" in page
     assert 'data-points="1.0,2.0,3.0"' in page
 
 
