@@ -19,7 +19,7 @@ HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
 _CLAIM = (
     """UPDATE {table} SET state = 'RUNNING', attempts = attempts + 1, token = token + 1, owner = %(owner)s,
     lease_until = {later}, started_at = {now}, unroutable = %(false)s, progress_done = 0, progress_total = 0
-WHERE state = 'READY' AND id IN ({due})
+WHERE state = 'READY' AND id {among_due}
 RETURNING """
     + COLUMNS
 )
