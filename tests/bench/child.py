@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import nullcontext
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import django
 from django.core.management import call_command
@@ -89,10 +89,14 @@ def ask(count: int, warm_up: int) -> dict[str, Any]:
     return {"seconds": seconds[warm_up:]}
 
 
-def claim(**case: int) -> dict[str, Any]:
-    """Time claims; see ``claims.claim``, which only the side of signals_app can load."""
-    found: dict[str, Any] = import_module("tests.bench.claims").claim(**case)
-    return found
+def prepare(**rows: int) -> dict[str, Any]:
+    """Write rows; see ``claims``, which only the side of signals_app can load."""
+    return cast(dict[str, Any], import_module("tests.bench.claims").prepare(**rows))
+
+
+def claim(count: int) -> dict[str, Any]:
+    """Time claims; see ``claims``."""
+    return cast(dict[str, Any], import_module("tests.bench.claims").claim(count))
 
 
 def database() -> dict[str, Any]:
@@ -117,4 +121,4 @@ if __name__ == "__main__":
     django.setup()
     mailbox.bind(("127.0.0.1", 0))
     mailbox.settimeout(PATIENCE)
-    serve(migrate, clear, send, fill, watch, ask, claim, database, port=mailbox.getsockname()[1])
+    serve(migrate, clear, send, fill, watch, ask, prepare, claim, database, port=mailbox.getsockname()[1])

@@ -33,13 +33,26 @@ VENDORS = {
 }
 
 
-def claim(count: int, waiting: int, finished: int, later: int) -> dict[str, Any]:
-    """Bring the table to so many rows of each kind, and time claims of one delivery.
+def prepare(*, waiting: int = 0, finished: int = 0, later: int = 0) -> dict[str, Any]:
+    """Write so many rows of each kind; ``later`` ones wait for tomorrow, in a higher priority."""
+    with connection.cursor() as cursor:
+        _insert(cursor, finished, state="SUCCESSFUL")
+        _insert(cursor, waiting, state="READY")
+        _insert(cursor, later, state="READY", priority=9, due="later")
+        if connection.vendor == "postgresql":  # as its autovacuum would
+            cursor.execute("VACUUM ANALYZE signals_app_delivery")
+            cursor.execute("CHECKPOINT")
+        else:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return {}
+
+
+def claim(count: int) -> dict[str, Any]:
+    """Time claims of one delivery.
 
     ``statement`` is the claim alone, in a transaction that is rolled back; ``committed`` is what a worker waits for,
-    its commit included, and is given back. ``later`` deliveries wait for tomorrow, in a higher priority.
+    its commit included, and is given back; ``look`` is the pusher's question whether anything is due.
     """
-    _fill(waiting=waiting, finished=finished, later=later)
     statement, committed, looks = [], [], []
     for _ in range(count):
         with transaction.atomic():
@@ -62,21 +75,6 @@ def _timed_claim(*, give_back: bool = False) -> float:
     if give_back:
         ledger.give_back(claimed)
     return seconds
-
-
-def _fill(*, waiting: int, finished: int, later: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM signals_app_delivery WHERE state = 'SUCCESSFUL'")
-        there = cursor.fetchone()[0]
-        cursor.execute("DELETE FROM signals_app_delivery WHERE state <> 'SUCCESSFUL'")
-        _insert(cursor, finished - there, state="SUCCESSFUL")
-        _insert(cursor, waiting, state="READY")
-        _insert(cursor, later, state="READY", priority=9, due="later")
-        if connection.vendor == "postgresql":  # as its autovacuum would
-            cursor.execute("VACUUM ANALYZE signals_app_delivery")
-            cursor.execute("CHECKPOINT")
-        else:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _insert(cursor: Any, count: int, *, state: str, priority: int = 0, due: str = "past") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench import databases
+from tests.bench import claiming, databases
 from tests.bench.clusters import Cluster, Memory
 from tests.bench.contenders import CONTENDERS, Child, Setup
 from tests.bench.figures import NOTHING, Scale, Spread
@@ -58,7 +58,7 @@ def measure(vendor: str, scale: Scale, directory: Path) -> Found:
             vendor=vendor,
             facts=facts,
             results={connections: compare(url, connections, scale, log) for connections in scale.rounds},
-            claims=claims(url, scale, log),
+            claims=claiming.measure(vendor, scale, directory, log),
         )
 
 
@@ -119,17 +119,3 @@ def _run(children: dict[str, Child], contender: str, result: Result, scale: Scal
 def _clear(children: dict[str, Child]) -> None:
     for contender in ("signals_app", "django_q"):
         children[contender].ask("clear")
-
-
-def claims(database: str, scale: Scale, log: Path) -> dict[str, dict[str, Spread]]:
-    """Measure claims beside backlogs and histories; the key of a case says what is in the table."""
-    few, many, past = scale.few, scale.many, scale.finished
-    cases = [(few, 0, 0), (many, 0, 0), (few, past, 0), (many, past, 0), (few, past, many)]
-    setup = Setup(contender="signals_app", database=database, connections="kept", log=log)
-    found = {}
-    with Child(setup) as child:
-        for waiting, finished, later in cases:
-            answer = child.ask("claim", count=scale.claims, waiting=waiting, finished=finished, later=later)
-            name = f"{waiting} waiting, {finished} finished, {later} for later"
-            found[name] = {what: Spread.of(seconds) for what, seconds in answer.items()}
-    return found
