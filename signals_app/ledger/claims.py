@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,10 +52,6 @@ class ClaimedDelivery:
     def is_last_attempt(self) -> bool:
         """Whether a bad end of this attempt is final."""
         return self.attempt >= self.max_attempts
-
-    def arguments(self) -> Any:
-        """Return the payload as parsed JSON. Raises ValueError where it is none."""
-        return json.loads(self.payload)
 
 
 def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDelivery]:
