@@ -103,7 +103,10 @@ def database() -> dict[str, Any]:
     """Return what the database says of itself."""
     questions = {
         "sqlite": ("sqlite_version()", ("journal_mode", "synchronous", "cache_size")),
-        "postgresql": ("version()", ("fsync", "synchronous_commit", "shared_buffers", "full_page_writes")),
+        "postgresql": (
+            "current_setting('server_version')",
+            ("fsync", "synchronous_commit", "shared_buffers", "full_page_writes"),
+        ),
     }
     version, names = questions[connection.vendor]
     word = "PRAGMA" if connection.vendor == "sqlite" else "SHOW"
@@ -113,7 +116,7 @@ def database() -> dict[str, Any]:
         for name in names:
             cursor.execute(f"{word} {name}")
             facts[name] = cursor.fetchone()[0]
-    options = {name: connection.settings_dict[name] for name in ("CONN_MAX_AGE", "CONN_HEALTH_CHECKS", "OPTIONS")}
+    options: dict[str, Any] = connection.settings_dict["OPTIONS"]
     return facts | options
 
 

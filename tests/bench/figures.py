@@ -75,16 +75,18 @@ NOTHING = Spread()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A ratio or a figure that is to be reached, and what the run measured."""
+    """A ratio or a figure that is to be reached, and what the run measured; without a limit, for comparison only."""
 
     what: str
     setup: str
     measured: float
-    limit: float
+    limit: float | None
     unit: str  # "times" or a unit
     at_least: bool = False
 
     @property
-    def is_met(self) -> bool:
-        """Whether the run reached it."""
+    def is_met(self) -> bool | None:
+        """Whether the run reached it; None where nothing was to be reached."""
+        if self.limit is None:
+            return None
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from statistics import median
 from typing import Any
 
 from tests.bench.contenders import CONTENDERS
@@ -35,15 +36,18 @@ def targets(found: Found) -> list[Target]:
 
 
 def _ratios(vendor: str, connections: str, results: dict[str, Result]) -> Iterable[Target]:
+    """Compare with django-q2 as it is, reopening connections; where they are kept, the ratios show what that costs it."""
     setup = f"{vendor}, {connections}"
+    as_it_is = connections == "reopened"
     ours, tuned = results["signals_app"], results["django_q_tuned"]
     send = ours.send.p50 / tuned.send.p50
-    yield Target(what="a send, of async_task's cost", setup=setup, measured=send, limit=0.1, unit="times")
+    cost = 0.1 if as_it_is else None
+    yield Target(what="a send, of async_task's cost", setup=setup, measured=send, limit=cost, unit="times")
     yield Target(
         what="finished per second, of tuned django-q2",
         setup=setup,
-        measured=ours.rate / tuned.rate,
-        limit=6 if vendor == "sqlite" else 12,
+        measured=median(our / its for our, its in zip(ours.rates, tuned.rates, strict=True)),
+        limit=(6 if vendor == "sqlite" else 12) if as_it_is else None,
         unit="times",
         at_least=True,
     )
@@ -65,8 +69,7 @@ def as_text(machine: dict[str, str], runs: Sequence[Found]) -> str:
     """Return the tables of a run."""
     lines = [f"{name:20} {value}" for name, value in machine.items()]
     for found in runs:
-        lines += ["", f"== {found.vendor}: {found.facts.pop('version')} ".ljust(100, "=")]
-        lines += [", ".join(f"{name}={value}" for name, value in found.facts.items())]
+        lines += ["", f"== {found.vendor} ".ljust(100, "="), "; ".join(f"{k}: {v}" for k, v in found.facts.items())]
         for connections, results in found.results.items():
             lines += ["", f"-- connections {connections} ({CONNECTIONS[connections]})", *_comparison(results)]
         lines += ["", "-- one claim, ms: the statement; with its commit; the pusher's look for due work (p50 and p95)"]
@@ -108,6 +111,7 @@ def _memory(result: Result, role: str) -> str:
 
 
 def _verdict(aim: Target) -> str:
-    bound = "at least" if aim.at_least else "at most"
-    word = "met" if aim.is_met else "MISSED"
-    return f"{word:7}{aim.setup:22}{aim.what:60}{aim.measured:>8.3g} {aim.unit:5} ({bound} {aim.limit:g})"
+    figure = f"{aim.setup:22}{aim.what:60}{aim.measured:>8.3g} {aim.unit:5}"
+    if aim.limit is None:
+        return f"{'':7}{figure} (for comparison)"
+    return f"{'met' if aim.is_met else 'MISSED':7}{figure} ({'at least' if aim.at_least else 'at most'} {aim.limit:g})"
