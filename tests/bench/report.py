@@ -36,7 +36,7 @@ def targets(found: Found) -> list[Target]:
 
 
 def _ratios(vendor: str, connections: str, results: dict[str, Result]) -> Iterable[Target]:
-    """Compare with django-q2 as it is, reopening connections; where they are kept, the ratios show what that costs it."""
+    """Compare with django-q2 as it is, reopening connections; where they are kept, the ratios show what that costs."""
     setup = f"{vendor}, {connections}"
     as_it_is = connections == "reopened"
     ours, tuned = results["signals_app"], results["django_q_tuned"]
