@@ -120,3 +120,16 @@ def table_keys(page: Path, *, heading: str) -> set[str]:
             cell = line.split("|")[1]
             keys.update(code.strip("`") for code in _CODE.findall(cell))
     return keys
+
+
+def table_cells(page: Path, *, heading: str) -> dict[str, list[str]]:
+    """Return the cells of each row of the tables under a heading, by the first code in the first cell."""
+    rows: dict[str, list[str]] = {}
+    current = ""
+    for _, line in prose(page):
+        if match := _HEADING.match(line):
+            current = match[1]
+        elif line.startswith("| `") and current == heading:
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            rows[cells[0].strip("`")] = cells
+    return rows

@@ -39,6 +39,10 @@ class Reader:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the programs that still run."""
         for program in self._programs.values():
             program.close()
 
@@ -61,6 +65,10 @@ class Reader:
     def keep_running(self, command: str, expected: list[str]) -> None:
         """Start a program in a terminal of its own and wait until it prints these lines."""
         self._watch(command, self._here(command), [self._here(line) for line in expected])
+
+    def wait_for(self, command: str, expected: list[str]) -> None:
+        """Repeat a command until it prints these lines."""
+        wait_until(lambda: not differs(expected, self._shell.run(command)[1]), f"{expected} by {command}")
 
     def _here(self, text: str) -> str:
         return text.replace("8000", str(self.port))
@@ -86,7 +94,7 @@ class Reader:
 
     def _run(self, block: Block, command: str, expected: list[str]) -> None:
         if "wait" in block.options:
-            wait_until(lambda: not differs(expected, self._shell.run(command)[1]), f"{block.place}: {expected}")
+            self.wait_for(command, expected)
             return
         status, output = self._shell.run(command)
         assert bool(status) == ("fails" in block.options), f"{block.place}: {command} gave status {status}.\n{output}"
