@@ -17,7 +17,7 @@ from typing import Self
 
 from tests.cluster import wait_until
 from tests.docs.markdown import Block, blocks
-from tests.docs.terminal import Program, Shell, differs
+from tests.docs.terminal import PATIENCE, Program, Shell, differs
 
 SHOWN_ONLY = {"sh", "text", "ini", "sql"}
 
@@ -68,7 +68,8 @@ class Reader:
 
     def wait_for(self, command: str, expected: list[str]) -> None:
         """Repeat a command until it prints these lines."""
-        wait_until(lambda: not differs(expected, self._shell.run(command)[1]), f"{expected} by {command}")
+        what = f"{expected} by {command}"
+        wait_until(lambda: not differs(expected, self._shell.run(command)[1]), what, seconds=PATIENCE)
 
     def _here(self, text: str) -> str:
         return text.replace("8000", str(self.port))

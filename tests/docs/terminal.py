@@ -9,7 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-from tests.cluster import PATIENCE, descendants, wait_until
+from tests.cluster import descendants, wait_until
+
+PATIENCE = 90.0  # seconds for a command or a program's output; starting Django takes a second on a busy machine
 
 # What a shell of a developer or of CI may have set and a reader has not.
 _OURS = re.compile(
@@ -55,7 +57,7 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=180,
+            timeout=2 * PATIENCE,
         )
         return ended.returncode, ended.stdout
 
@@ -85,10 +87,13 @@ class Program:
     def shows(self, expected: list[str]) -> None:
         """Wait until it has printed these lines. Raises AssertionError, with all it printed, where it does not."""
         try:
-            wait_until(lambda: not differs(expected, self.log.read_text(errors="replace")), "the page's output")
+            wait_until(lambda: not differs(expected, self._printed()), "the page's output", seconds=PATIENCE)
         except AssertionError as error:
-            printed = self.log.read_text(errors="replace")
+            printed = self._printed()
             raise AssertionError(f"{error}\nmissing: {differs(expected, printed)!r}\nprinted:\n{printed}") from None
+
+    def _printed(self) -> str:
+        return self.log.read_text(errors="replace")
 
     def interrupt(self) -> int:
         """Press Ctrl-C and return its exit status."""
