@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -90,7 +89,7 @@ class QueuedReceiver:
             delivery_id=next(_made_up_ids), emission=work.emission, attempt=1, max_attempts=work.max_attempts
         )
         try:
-            decoded = payloads.decode_arguments(json.loads(work.payload))
+            decoded = payloads.decode_text(work.payload)
         except MissingObject:
             if self.options.missing == "skip":
                 return None

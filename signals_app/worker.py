@@ -118,7 +118,7 @@ def _run(claimed: ClaimedDelivery, hold: Hold) -> None:
 
 
 def _arguments(claimed: ClaimedDelivery) -> dict[str, Any]:
-    decoded = payloads.decode_arguments(claimed.arguments())
+    decoded = payloads.decode_text(claimed.payload)
     signal = naming.find_signal(claimed.signal)
     return {**decoded.arguments, "signal": signal, "sender": decoded.sender}
 

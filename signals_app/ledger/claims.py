@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
 _CLAIM = (
     """UPDATE {table} SET state = 'RUNNING', attempts = attempts + 1, token = token + 1, owner = %(owner)s,
     lease_until = {later}, started_at = {now}, unroutable = %(false)s, progress_done = 0, progress_total = 0
-WHERE state = 'READY' AND id IN ({due})
+WHERE state = 'READY' AND id {among_due}
 RETURNING """
     + COLUMNS
 )
@@ -53,10 +52,6 @@ class ClaimedDelivery:
     def is_last_attempt(self) -> bool:
         """Whether a bad end of this attempt is final."""
         return self.attempt >= self.max_attempts
-
-    def arguments(self) -> Any:
-        """Return the payload as parsed JSON. Raises ValueError where it is none."""
-        return json.loads(self.payload)
 
 
 def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDelivery]:

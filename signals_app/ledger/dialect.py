@@ -34,12 +34,12 @@ class Dialect:
     now: str
     later: str  # now + %(delay)s seconds
     earlier: str  # now - %(ago)s seconds
-    due: str  # a query of the ids that a claim may take, in order
+    among_due: str  # the condition that an id is one of those that a claim may take
 
     def sql(self, template: str) -> str:
-        """Fill ``{table}``, ``{now}``, ``{later}``, ``{earlier}`` and ``{due}`` into a statement."""
-        due = self.due.format(table=TABLE, now=self.now)
-        return template.format(table=TABLE, now=self.now, later=self.later, earlier=self.earlier, due=due)
+        """Fill ``{table}``, ``{now}``, ``{later}``, ``{earlier}`` and ``{among_due}`` into a statement."""
+        among_due = self.among_due.format(table=TABLE, now=self.now)
+        return template.format(table=TABLE, now=self.now, later=self.later, earlier=self.earlier, among_due=among_due)
 
     def bind(self, db: BaseDatabaseWrapper, **params: Any) -> dict[str, Any]:
         """Return the parameters of a statement, with the process's clock where the database has none of its own."""
@@ -85,10 +85,11 @@ SQLITE = Dialect(
     now="%(now)s",
     later="%(later)s",
     earlier="%(earlier)s",
-    due=_BANDS
+    among_due="IN ("
+    + _BANDS
     + " SELECT t.id FROM band CROSS JOIN {table} t WHERE t.id IN (SELECT id FROM ("
     + _OF_BAND
-    + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s",
+    + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s)",
 )
 
 POSTGRESQL = Dialect(
@@ -97,10 +98,12 @@ POSTGRESQL = Dialect(
     now="statement_timestamp()",
     later="(statement_timestamp() + %(delay)s * interval '1 second')",
     earlier="(statement_timestamp() - %(ago)s * interval '1 second')",
-    due=_BANDS
+    # an array is made once; a plan may run a subquery of IN again, and lock and take more rows than its limit
+    among_due="= ANY (ARRAY("
+    + _BANDS
     + " SELECT picked.id FROM band CROSS JOIN LATERAL ("
     + _OF_BAND
-    + " FOR UPDATE SKIP LOCKED) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s",
+    + " FOR UPDATE SKIP LOCKED) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s))",
 )
 
 _DIALECTS = {d.vendor: d for d in (SQLITE, POSTGRESQL)}

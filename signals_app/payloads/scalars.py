@@ -62,7 +62,7 @@ def _encode_moment(value: datetime | time, walk: Encoder) -> Json:
     """Write ISO 8601 where that says all, else ``[clock, zone, fold]``."""
     tag = "$datetime" if isinstance(value, datetime) else "$time"
     zone = value.tzinfo
-    if not value.fold and (zone is None or _is_plain_offset(zone)):
+    if not value.fold and (zone is None or zone is UTC or _is_plain_offset(zone)):
         return {tag: value.isoformat()}
     return {
         tag: [value.replace(tzinfo=None).isoformat(), _encode_zone(value, walk), value.fold],
@@ -70,9 +70,14 @@ def _encode_moment(value: datetime | time, walk: Encoder) -> Json:
 
 
 def _is_plain_offset(zone: tzinfo) -> bool:
-    if zone is UTC:
-        return True
-    return type(zone) is timezone and zone.tzname(None) == timezone(zone.utcoffset(None)).tzname(None)
+    if type(zone) is not timezone or _own_name(zone) is not None:
+        return False
+    return not zone.utcoffset(None).microseconds  # fromisoformat() takes less than a second for UTC
+
+
+def _own_name(zone: timezone) -> str | None:
+    name = zone.tzname(None)
+    return None if name == timezone(zone.utcoffset(None)).tzname(None) else name
 
 
 def _encode_zone(value: datetime | time, walk: Encoder) -> Json:
@@ -80,8 +85,7 @@ def _encode_zone(value: datetime | time, walk: Encoder) -> Json:
     if zone is None:
         return None
     if type(zone) is timezone:
-        name = None if _is_plain_offset(zone) else zone.tzname(None)
-        return [walk.encode(zone.utcoffset(None)), walk.encode(name)]
+        return [walk.encode(zone.utcoffset(None)), walk.encode(_own_name(zone))]
     if type(zone) is ZoneInfo and zone.key:
         return walk.encode(zone.key)
     raise Refusal(

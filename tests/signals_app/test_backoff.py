@@ -24,7 +24,7 @@ def test_exponential_takes_another_base_and_cap() -> None:
 
 
 def test_exponential_does_not_overflow_after_very_many_attempts() -> None:
-    assert exponential(base=1000, jitter=0)(10**9) == 600
+    assert exponential(base=1000, jitter=0)(10_000) == 600
 
 
 def test_linear_grows_by_its_step_up_to_its_cap() -> None:

@@ -30,7 +30,7 @@ def test_a_claim_takes_a_delivery_with_its_payload() -> None:
     delivery = hand_off(work, label="mine")
     (claimed,) = claim(owner="vm/boot/12/34")
     assert (claimed.id, claimed.emission, claimed.receiver) == (delivery.id, delivery.emission, work.key)
-    assert claimed.arguments()["arguments"] == {"label": "mine"}
+    assert claimed.payload == delivery.payload
     assert (claimed.attempt, claimed.max_attempts, claimed.token) == (1, conf.max_attempts, 1)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.token) == (State.RUNNING, 1, 1)

@@ -47,6 +47,25 @@ def test_one_receiver_takes_several_signals() -> None:
     assert {delivery.receiver for delivery in written()} == {of_several_signals.key}
 
 
+def test_the_decorator_passes_a_dispatch_uid_on() -> None:
+    signal = Signal()
+    queued_receiver(signal, key="by uid", dispatch_uid="uid")(plain)
+    try:
+        assert signal.disconnect(dispatch_uid="uid")
+    finally:
+        registry.forget("by uid")
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_the_decorator_passes_weak_on(weak: bool) -> None:
+    signal = Signal()
+    queued_receiver(signal, key="by decorator", weak=weak)(plain)
+    registry.forget("by decorator")
+    gc.collect()
+
+    assert len(signal.send(sender=None)) == (0 if weak else 1)
+
+
 @pytest.mark.parametrize("signal", [plain, [], "announced", [announced, None]])
 def test_what_is_no_signal_is_refused_before_the_key_is_taken(signal: Any) -> None:
     with pytest.raises(ReceiverError) as caught:

@@ -75,6 +75,14 @@ def test_sends_by_different_senders_are_told_apart() -> None:
     assert len(set(emissions())) == 3
 
 
+def test_receivers_of_different_senders_belong_to_different_sends() -> None:
+    with listening(outer, first, sender="a"), listening(outer, second, sender="b"):
+        for sender in ("a", "b"):
+            outer.send(sender=sender)
+
+    assert len(set(emissions())) == 2
+
+
 def test_signals_are_told_apart() -> None:
     with listening(outer, first), listening(other, second):
         for signal in (outer, other):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,20 @@ def test_a_duplicate_key_is_refused_when_the_second_function_is_decorated() -> N
         assert registry.get("mail") is made
     finally:
         registry.forget("mail")
+
+
+def test_a_second_function_of_the_same_name_in_a_module_is_refused(tmp_path: Path) -> None:
+    script = tmp_path / "twice.py"
+    script.write_text("from signals_app.dispatcher import queued\n" + "@queued\ndef work(sender, **kwargs): ...\n" * 2)
+    try:
+        with pytest.raises(ReceiverError) as caught:
+            runpy.run_path(str(script), run_name="twice")
+    finally:
+        registry.forget("twice.work")
+
+    assert str(caught.value) == (
+        "The key 'twice.work' already belongs to twice.work. Give twice.work a key=... of its own."
+    )
 
 
 def test_a_reloaded_module_replaces_its_receivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
     Delivery.objects.filter(pk=delivery.pk).update(payload="{not json", max_attempts=1)
     run(delivery)
     assert delivery.state == State.FAILED
-    assert only_attempt(delivery).error_class == "json.decoder.JSONDecodeError"
+    assert only_attempt(delivery).error_class == "signals_app.exceptions.PayloadError"
 
 
 def test_a_second_attempt_never_shares_a_claim() -> None:

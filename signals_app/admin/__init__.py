@@ -1,0 +1,10 @@
+"""Deliveries and attempts in Django's admin."""
+
+from django.contrib import admin
+
+from signals_app.admin.attempts import AttemptAdmin
+from signals_app.admin.deliveries import DeliveryAdmin
+from signals_app.models import Attempt, Delivery
+
+admin.site.register(Delivery, DeliveryAdmin)
+admin.site.register(Attempt, AttemptAdmin)

@@ -1,0 +1,71 @@
+"""States and outcomes as people see them: always a word and an icon, never a colour alone."""
+
+from __future__ import annotations
+
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from signals_app.models import Attempt, Delivery, Outcome, State
+
+_ICON = (
+    '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>'
+)
+_BADGE = '<span class="signals-badge signals-{}">' + _ICON + "{}</span>"
+
+
+def badge(kind: str, word: object) -> SafeString:
+    """Return a badge; ``kind`` names its icon and its colours."""
+    return format_html(_BADGE, kind, static("signals_app/icons.svg"), kind, word)
+
+
+def state_badge(delivery: Delivery) -> SafeString:
+    """Return where a delivery stands."""
+    state = State(delivery.state)
+    return badge(state.value.lower(), state.label)
+
+
+def unroutable_badge() -> SafeString:
+    """Return the mark of a delivery whose receiver no worker knew."""
+    return badge("unroutable", _("unroutable"))
+
+
+def outcome_badge(attempt: Attempt) -> SafeString:
+    """Return how an attempt ended."""
+    outcome = Outcome(attempt.outcome)
+    return badge(outcome.value.lower().replace("_", "-"), outcome.label)
+
+
+def progress_bar(delivery: Delivery) -> SafeString | str:
+    """Return how far a delivery is, as a ``<progress>`` element; empty where its receiver never said."""
+    if not delivery.progress_total:
+        return ""
+    done, total = delivery.progress_done, delivery.progress_total
+    words = f"{done}/{total}"
+    return format_html(
+        '<span class="signals-progress"><progress max="{}" value="{}" aria-label="{}"></progress> {}</span>',
+        total,
+        done,
+        _("Progress"),
+        words,
+    )
+
+
+def name(dotted: str) -> SafeString | str:
+    """Return a dotted name with its last part in front, so that a column of them can be read."""
+    module, _dot, last = dotted.rpartition(".")
+    if not module:
+        return last
+    return format_html('<span class="signals-name">{}<small>{}</small></span>', last, module)
+
+
+def cell(label: object, value: object) -> SafeString:
+    """Return a list's value with its column's name, which shows where a narrow screen has no room for columns."""
+    return format_html('<span class="signals-label">{}</span> {}', label, value)
+
+
+def link_to(delivery_id: int, text: object) -> SafeString:
+    """Return a link to a delivery's page."""
+    return format_html('<a href="{}">{}</a>', reverse("admin:signals_app_delivery_change", args=[delivery_id]), text)

@@ -1,0 +1,139 @@
+"""Everything the page of one delivery shows, gathered in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from signals_app.admin import badges, durations
+from signals_app.admin.arguments import readable
+from signals_app.admin.operations import OPERATIONS, Operation
+from signals_app.admin.runs import Run, process_name, runs_of
+from signals_app.models import Delivery, State
+
+SHOWN_ATTEMPTS = 25  # the newest; each may have a traceback of 20,000 characters
+SHOWN_SIBLINGS = 100
+
+Text = str | SafeString
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of a table of facts."""
+
+    label: str
+    value: Text
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sibling:
+    """Another delivery of the same emission."""
+
+    delivery: Delivery
+    name: Text
+    badge: Text
+    waited: str
+    ran: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """The page's parts, in its order."""
+
+    badge: Text
+    unroutable: Text
+    progress: Text
+    operations: Sequence[tuple[Operation, str]]
+    timing: Sequence[Fact]
+    origin: Sequence[Fact]
+    hold: Sequence[Fact]
+    runs: Sequence[Run]
+    older_runs: bool
+    payload: str
+    siblings: Sequence[Sibling]
+    more_siblings: bool
+
+
+def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> DeliveryPage:
+    """Return the page of a delivery for whoever asks: two queries."""
+    newest = list(delivery.bad_ends.order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
+    others = Delivery.objects.filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
+    siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
+    return DeliveryPage(
+        badge=badges.state_badge(delivery),
+        unroutable=badges.unroutable_badge() if delivery.unroutable else "",
+        progress=badges.progress_bar(delivery),
+        operations=_operations(delivery, request),
+        timing=_timing(delivery, now),
+        origin=_origin(delivery),
+        hold=_hold(delivery, now),
+        runs=runs_of(delivery, newest[:SHOWN_ATTEMPTS], now),
+        older_runs=len(newest) > SHOWN_ATTEMPTS,
+        payload=readable(delivery.payload),
+        siblings=[_sibling(one, now) for one in siblings[:SHOWN_SIBLINGS]],
+        more_siblings=len(siblings) > SHOWN_SIBLINGS,
+    )
+
+
+def _operations(delivery: Delivery, request: HttpRequest) -> list[tuple[Operation, str]]:
+    return [
+        (operation, reverse("admin:signals_app_delivery_operate", args=[delivery.pk, operation.name]))
+        for operation in OPERATIONS.values()
+        if delivery.state in operation.applies_to and operation.is_allowed(request)
+    ]
+
+
+def _timing(delivery: Delivery, now: datetime) -> list[Fact]:
+    due_note = durations.until(delivery.due_at, now) if delivery.state == State.READY else ""
+    return [
+        Fact(label=_("Enqueued"), value=durations.moment(delivery.enqueued_at)),
+        Fact(label=_("Due"), value=durations.moment(delivery.due_at), note=due_note),
+        Fact(label=_("Started"), value=durations.moment(delivery.started_at)),
+        Fact(label=_("Finished"), value=durations.moment(delivery.finished_at)),
+        Fact(label=_("Waited"), value=durations.written(durations.waited(delivery, now))),
+        Fact(label=_("Ran"), value=durations.written(durations.ran(delivery, now))),
+        Fact(label=_("Attempts"), value=f"{delivery.attempts}/{delivery.max_attempts}"),
+    ]
+
+
+def _origin(delivery: Delivery) -> list[Fact]:
+    return [
+        Fact(label=_("Signal"), value=delivery.signal),
+        Fact(label=_("Sender"), value=delivery.sender or durations.NONE),
+        Fact(label=_("Receiver"), value=delivery.receiver),
+        Fact(label=_("Queue"), value=delivery.queue),
+        Fact(label=_("Priority"), value=str(delivery.priority)),
+        Fact(label=_("Emission"), value=str(delivery.emission)),
+    ]
+
+
+def _hold(delivery: Delivery, now: datetime) -> list[Fact]:
+    lease = delivery.lease_until
+    return [
+        Fact(
+            label=_("Held by") if delivery.state == State.RUNNING else _("Last held by"),
+            value=process_name(delivery.owner) or durations.NONE,
+            note=delivery.owner,
+        ),
+        Fact(label=_("Token"), value=str(delivery.token)),
+        Fact(label=_("Lease"), value=durations.moment(lease), note=durations.until(lease, now) if lease else ""),
+    ]
+
+
+def _sibling(delivery: Delivery, now: datetime) -> Sibling:
+    return Sibling(
+        delivery=delivery,
+        name=badges.name(delivery.receiver),
+        badge=badges.state_badge(delivery),
+        waited=durations.written(durations.waited(delivery, now)),
+        ran=durations.written(durations.ran(delivery, now)),
+        url=reverse("admin:signals_app_delivery_change", args=[delivery.pk]),
+    )

@@ -1,0 +1,104 @@
+"""What the admin's pages of deliveries and attempts share: nothing is edited, and no list reads its whole table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
+
+from signals_app.admin.paginator import BoundedPaginator
+from signals_app.admin.periods import Periods, Span
+
+if TYPE_CHECKING:  # generic for the type checker only
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class RecordChangeList(ChangeList):
+    """A list that leaves out the long texts and knows its dates by the ends of the table."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the rows that match, without the columns that the list does not show."""
+        rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        return rows.defer(*cast("RecordAdmin", self.model_admin).unlisted)
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Return what Django's list does, also for a year whose end no date can say."""
+        try:
+            return super().get_filters(request)
+        except (ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters(error) from error
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Take every page, also the only one, from the paginator, which has looked already."""
+        super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list
+
+    @property
+    def periods(self) -> Periods | None:
+        """What the date hierarchy offers; None for an empty table."""
+        field = self.date_hierarchy
+        ends = [self._date_at_end(order) for order in ("pk", "-pk")]
+        if not field or None in ends:
+            return None
+        chosen = {}
+        if f"{field}__year" in self.params:  # get_filters has read them already
+            chosen = {part: int(self.params.get(f"{field}__{part}", 0)) for part in ("year", "month", "day")}
+
+        def link(parts: dict[str, int]) -> str:
+            return self.get_query_string({f"{field}__{part}": value for part, value in parts.items()}, [f"{field}__"])
+
+        return Span.between(*ends).periods(link, **chosen)
+
+    @property
+    def date_name(self) -> str:
+        """What the date hierarchy is of."""
+        return str(self.opts.get_field(self.date_hierarchy).verbose_name)  # type: ignore[union-attr]
+
+    def _date_at_end(self, order: str) -> Any:
+        # rows are numbered as they are written, so the ends of the key are the ends in time
+        return self.root_queryset.order_by(order).values_list(self.date_hierarchy, flat=True).first()
+
+
+class RecordAdmin(ModelAdmin):
+    """Nobody adds, changes or deletes by hand what the dispatcher recorded."""
+
+    unlisted: tuple[str, ...] = ()  # columns that the list does not show, and so does not read
+    actions_on_top = True
+    list_per_page = 100
+    list_max_show_all = 0
+    ordering = ("-pk",)
+    paginator = BoundedPaginator
+    show_facets = admin.ShowFacets.NEVER  # counts of every filter's choices would read the whole table
+    show_full_result_count = False
+
+    class Media:
+        css: ClassVar = {"all": ("signals_app/admin.css",)}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return our list."""
+        return RecordChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list under its own name; there is nothing to select."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: a running delivery would go on without its record."""
+        return False

@@ -1,0 +1,70 @@
+"""The executions of a delivery: those that ended badly, and the one that runs or came last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from signals_app.admin import badges, durations
+from signals_app.models import Attempt, Delivery, State
+from signals_app.processes import ProcessIdentity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution: a bad end, or the attempt that runs or succeeded, which leaves no row of its own."""
+
+    number: int
+    badge: str | SafeString
+    process: str
+    started: str | SafeString
+    ran: str
+    error_class: str = ""
+    message: str = ""
+    traceback: str = ""
+
+
+def runs_of(delivery: Delivery, newest: list[Attempt], now: datetime) -> list[Run]:
+    """Return the executions in order, the last one from the delivery itself where it has not ended badly."""
+    runs = [_run(attempt) for attempt in reversed(newest)]
+    ended_badly = any(attempt.number == delivery.attempts for attempt in newest)
+    if durations.has_run(delivery) and (delivery.state == State.RUNNING or not ended_badly):
+        runs.append(_last_run(delivery, now))
+    return runs
+
+
+def _run(attempt: Attempt) -> Run:
+    return Run(
+        number=attempt.number,
+        badge=badges.outcome_badge(attempt),
+        process=process_name(attempt.owner),
+        started=durations.moment(attempt.started_at),
+        ran=durations.written(time_of(attempt)),
+        error_class=attempt.error_class,
+        message=attempt.message,
+        traceback=attempt.traceback,
+    )
+
+
+def time_of(attempt: Attempt) -> timedelta | None:
+    """Return how long an attempt took; None where its start is not known."""
+    return None if attempt.started_at is None else attempt.finished_at - attempt.started_at
+
+
+def _last_run(delivery: Delivery, now: datetime) -> Run:
+    return Run(
+        number=delivery.attempts,
+        badge=badges.state_badge(delivery),
+        process=process_name(delivery.owner),
+        started=durations.moment(delivery.started_at),
+        ran=durations.written(durations.ran(delivery, now)),
+    )
+
+
+def process_name(owner: str) -> str:
+    """Return an owner as host and pid; other text as it is."""
+    process = ProcessIdentity.parse(owner)
+    return _("%(host)s, pid %(pid)s") % {"host": process.host, "pid": process.pid} if process else owner

@@ -1,0 +1,45 @@
+"""Run the benchmark: ``python -m tests.bench [--quick] [--json PATH]``.
+
+SQLite is always measured, PostgreSQL where the server at ``BENCH_DATABASE_URL`` answers. It says what was measured and
+fails only when something could not be: a target that is missed on a busy machine proves nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench import databases, machine, measuring, report
+from tests.bench.figures import FULL, QUICK
+
+
+def main() -> None:
+    """Measure, print the tables, write the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="signals_app beside django-q2 alone")
+    parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works; they say little")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write everything measured to a file")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="measure this one only")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that clusters and databases are cleared away
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sigdemo-bench-") as name:
+        directory = Path(name)
+        where = machine.describe(directory)
+        runs = []
+        for vendor in options.database or databases.available():
+            print(f"Measuring on {vendor} …", file=sys.stderr, flush=True)
+            runs.append(measuring.measure(vendor, QUICK if options.quick else FULL, directory))
+    where["load after"] = machine.load()
+    where["seconds"] = f"{time.monotonic() - began:.0f}"
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(where, runs), indent=2) + "\n")
+    print(report.as_text(where, runs))
+
+
+if __name__ == "__main__":
+    main()

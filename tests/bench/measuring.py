@@ -1,0 +1,121 @@
+"""The plan of a run: who is measured when. Contenders take turns, so that what drifts on a machine drifts for all."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.bench import claiming, databases
+from tests.bench.clusters import Cluster, Memory
+from tests.bench.contenders import CONTENDERS, Child, Setup
+from tests.bench.figures import NOTHING, Scale, Spread
+
+WARM_UP = 3  # sends to a cluster before its latency counts
+
+
+@dataclass(slots=True)
+class Result:
+    """What one contender came to under one setup. Rates are deliveries or tasks per second."""
+
+    send: Spread = NOTHING
+    send_in_transaction: Spread = NOTHING
+    rates: list[float] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    latency: Spread = NOTHING
+    memory: list[Memory] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """The median of the rounds."""
+        return median(self.rates)
+
+    def peak(self, role: str) -> float:
+        """Return the highest peak, in MB, of any process in a role."""
+        return max(memory.peak for memory in self.memory if memory.role == role)
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What a run came to on one database: each contender's result, by how connections are treated, and the claims."""
+
+    vendor: str
+    facts: dict[str, Any]
+    results: dict[str, dict[str, Result]]
+    claims: dict[str, dict[str, Spread]]
+
+
+def measure(vendor: str, scale: Scale, directory: Path) -> Found:
+    """Measure everything on one database, which is made for it."""
+    log = directory / f"{vendor}.log"
+    with databases.made(vendor, directory) as url:
+        with Child(Setup(contender="signals_app", database=url, connections="kept", log=log)) as child:
+            child.ask("migrate")
+            facts = child.ask("database")
+        return Found(
+            vendor=vendor,
+            facts=facts,
+            results={connections: compare(url, connections, scale, log) for connections in scale.rounds},
+            claims=claiming.measure(vendor, scale, directory, log),
+        )
+
+
+def compare(database: str, connections: str, scale: Scale, log: Path) -> dict[str, Result]:
+    """Measure all contenders on one database, with connections reopened or kept."""
+    with ExitStack() as stack:
+        children = {}
+        for contender in CONTENDERS:
+            setup = Setup(contender=contender, database=database, connections=connections, log=log)
+            children[contender] = stack.enter_context(Child(setup))
+        results = {contender: Result() for contender in CONTENDERS}
+        _compare_sends(children, results, scale)
+        latencies: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
+        for number in range(scale.rounds[connections]):
+            for contender in list(CONTENDERS)[:: -1 if number % 2 else 1]:
+                if contender != "django_q" or number < scale.slow_rounds[connections]:
+                    latencies[contender] += _run(children, contender, results[contender], scale)
+        for contender, seconds in latencies.items():
+            if seconds:
+                results[contender].latency = Spread.of(seconds)
+        return results
+
+
+def _compare_sends(children: dict[str, Child], results: dict[str, Result], scale: Scale) -> None:
+    for in_transaction in (False, True):
+        seconds: dict[str, list[float]] = {contender: [] for contender in children}
+        _clear(children)
+        for child in children.values():
+            child.ask("send", count=5, in_transaction=in_transaction)
+        for number in range(scale.blocks):
+            for contender in list(children)[:: -1 if number % 2 else 1]:
+                answer = children[contender].ask("send", count=scale.block, in_transaction=in_transaction)
+                seconds[contender] += answer["seconds"]
+        for contender, result in results.items():
+            spread = Spread.of(seconds[contender])
+            if in_transaction:
+                result.send_in_transaction = spread
+            else:
+                result.send = spread
+
+
+def _run(children: dict[str, Child], contender: str, result: Result, scale: Scale) -> list[float]:
+    """Start a cluster before a full queue, take its rate, then its latency and memory; return the latencies."""
+    child = children[contender]
+    _clear(children)
+    child.ask("fill", count=scale.queue)
+    with Cluster(child.setup, port=child.facts["port"]) as cluster:
+        run = child.ask("watch", queued=scale.queue, window=scale.window, meanwhile=cluster.look)
+        if run["seconds"] > 0:
+            result.rates.append(run["finished"] / run["seconds"])
+        result.runs.append(run)
+        child.ask("clear")
+        seconds: list[float] = child.ask("ask", count=scale.asks, warm_up=WARM_UP, meanwhile=cluster.look)["seconds"]
+        result.memory += cluster.memory()
+    return seconds
+
+
+def _clear(children: dict[str, Child]) -> None:
+    for contender in ("signals_app", "django_q"):
+        children[contender].ask("clear")

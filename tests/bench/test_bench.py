@@ -1,0 +1,82 @@
+"""The benchmark works: every figure is there and can be what it says. How fast things are is no test's business."""
+
+import json
+import math
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from tests.bench import databases
+from tests.bench.contenders import CONTENDERS, Q_CLUSTERS, ROOT, WORKERS
+from tests.bench.figures import QUICK
+
+FASTEST, SLOWEST = 0.001, 60_000.0  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """A quick run: what it printed, and its JSON."""
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--quick", "--json", str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(path.read_text())
+
+
+def _is_sane(spread: dict[str, float]) -> bool:
+    return spread["count"] > 0 and FASTEST < spread["p50"] <= spread["p95"] < SLOWEST
+
+
+def test_every_figure_is_measured_on_every_database_there_is(run: tuple[str, dict[str, Any]]) -> None:
+    printed, found = run
+    assert list(found["databases"]) == databases.available()
+    for vendor, figures in found["databases"].items():
+        assert f"== {vendor} =" in printed
+        assert list(figures["results"]) == ["kept"]
+        for connections, results in figures["results"].items():
+            assert list(results) == list(CONTENDERS)
+            for contender, result in results.items():
+                assert _is_sane(result["send"]), (vendor, connections, contender)
+                assert _is_sane(result["send_in_transaction"]), (vendor, connections, contender)
+                if contender != "django_q":  # a quick run starts no cluster of it
+                    _check_cluster(contender, result)
+        assert len(figures["claims"]) == 5
+        assert all(_is_sane(spread) for case in figures["claims"].values() for spread in case.values())
+
+
+def _check_cluster(contender: str, result: dict[str, Any]) -> None:
+    assert result["rates"]
+    assert all(0 < rate < 1_000_000 for rate in result["rates"])
+    assert _is_sane(result["latency"])
+    roles = {memory["role"] for memory in result["memory"]}
+    assert roles >= {"main", "sentinel", "worker", "monitor", "pusher"}
+    assert ("supervisor" in roles) == (contender == "signals_app")
+    assert sum(memory["role"] == "worker" for memory in result["memory"]) >= WORKERS
+    assert all(5 < memory["peak"] < 1_000 for memory in result["memory"])
+    if contender == "signals_app":
+        [run] = result["runs"]
+        assert run["records"] + run["left"] >= QUICK.queue, "what is finished is on record"
+
+
+def test_targets_are_ratios_of_the_run(run: tuple[str, dict[str, Any]]) -> None:
+    printed, found = run
+    assert len(found["targets"]) == 8 * len(found["databases"])
+    assert all(math.isfinite(aim["measured"]) for aim in found["targets"])
+    sqlite = found["databases"]["sqlite"]["results"]["kept"]
+    ratio = sqlite["signals_app"]["send"]["p50"] / sqlite["django_q_tuned"]["send"]["p50"]
+    assert found["targets"][0]["measured"] == pytest.approx(ratio)
+    assert sum(line.startswith(("met ", "MISSED ")) for line in printed.splitlines()) == 6 * len(found["databases"])
+
+
+def test_the_cluster_that_is_measured_is_the_sites() -> None:
+    expected = {key: value for key, value in settings.Q_CLUSTER.items() if key not in ("name", "orm", "workers")}
+    assert expected == Q_CLUSTERS["signals_app"]

@@ -1,0 +1,174 @@
+"""The examples of the documentation, run as a reader would run them."""
+
+import os
+import sys
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
+
+import psycopg
+import pytest
+from dj_database_url import parse
+
+from sigdemo.email_url import mail_settings
+from tests.docs.markdown import PAGES, ROOT, blocks, name_of
+from tests.docs.reader import SHOWN_ONLY, Reader, files_of
+
+DOCS = ROOT / "docs"
+ON_THE_TUTORIAL = [
+    DOCS / "how-to" / "deploy.md",
+    DOCS / "how-to" / "test-receivers.md",
+    DOCS / "how-to" / "atomic-receivers.md",
+    DOCS / "reference" / "api.md",
+]
+ON_THEIR_OWN = [
+    DOCS / "tutorial.md",
+    DOCS / "explanation.md",
+    DOCS / "how-to" / "install.md",
+    DOCS / "how-to" / "postgresql.md",
+    ROOT / "README.md",
+]
+
+# The project that README and install page speak of: it has an app with a model and a sender of mails.
+MODELS = """
+from django.db import models
+
+
+class Order(models.Model):
+    email = models.EmailField()
+"""
+APPS = """
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class OrdersConfig(AppConfig):
+    name = "orders"
+
+    def ready(self):
+        import_module("orders.receivers")
+"""
+
+
+class Visitor:
+    """A browser without scripts, on the web server of the page that is followed."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._site = f"http://127.0.0.1:{reader.port}"
+        self._cookies = CookieJar()
+        self._open = build_opener(ProxyHandler({}), HTTPCookieProcessor(self._cookies)).open
+
+    def get(self, path: str) -> str:
+        """Return the text of a page."""
+        with self._open(f"{self._site}{path}", timeout=20) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def log_in(self, name: str, password: str) -> None:
+        """Log in to the admin."""
+        self.get("/admin/login/")
+        token = next(cookie.value for cookie in self._cookies if cookie.name == "csrftoken")
+        form = {"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/admin/"}
+        with self._open(f"{self._site}/admin/login/", urlencode(form).encode(), timeout=20) as answer:
+            assert "Log out" in answer.read().decode()
+
+
+def test_the_tutorial_ends_with_the_record_in_the_admin(reader: Reader) -> None:
+    reader.keep_running("python manage.py runserver 8000", ["Starting ... server at http://127.0.0.1:8000/"])
+    visitor = Visitor(reader)
+    visitor.log_in("baker", "sourdough")
+    deliveries = visitor.get("/admin/signals_app/delivery/")
+    assert "2 deliveries" in deliveries
+    assert deliveries.count("print_label") >= 2
+    assert "1/5" in deliveries
+    assert "3/5" in deliveries
+    page = visitor.get("/admin/signals_app/delivery/2/change/")
+    assert page.count("OSError: The printer is out of paper.") == 2
+    assert "orders.Order" in page  # the order travels by its primary key
+
+
+def start_mysite(reader: Reader) -> None:
+    """Make the project of somebody who has not heard of signals_app yet."""
+    for command in ("cd ..", "django-admin startproject mysite", "cd mysite", "python manage.py startapp orders"):
+        reader.run(command)
+    reader.project = reader.project.parent / "mysite"
+    (reader.project / "orders" / "models.py").write_text(MODELS)
+    mails = mail_settings((reader.project / "mails").as_uri())
+    with (reader.project / "mysite" / "settings.py").open("a") as settings:
+        settings.writelines(f"{name} = {value!r}\n" for name, value in mails.items())
+
+
+def import_everything(reader: Reader, page: Path) -> None:
+    """Import each module that a page has written, those that nothing else imports included."""
+    written = {name for block in blocks(page) if block.language == "python" for name, _, _ in files_of(block)}
+    modules = sorted(name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in written)
+    reader.run(f'python manage.py shell -c "import {", ".join(modules)}"')
+
+
+def test_no_example_is_left_out() -> None:
+    followed = {*ON_THE_TUTORIAL, *ON_THEIR_OWN}
+    for page in PAGES:
+        unread = [block.place for block in blocks(page) if block.language not in SHOWN_ONLY and page not in followed]
+        assert not unread, f"no test follows {', '.join(unread)}"
+
+
+@pytest.mark.parametrize("page", ON_THE_TUTORIAL, ids=name_of)
+def test_pages_that_go_on_from_the_tutorial(reader: Reader, page: Path) -> None:
+    reader.follow(page)
+    import_everything(reader, page)
+
+
+def test_installing_in_another_project(reader: Reader) -> None:
+    start_mysite(reader)
+    reader.follow(DOCS / "how-to" / "install.md")
+    import_everything(reader, DOCS / "how-to" / "install.md")
+    assert [file.read_text().count("Number 1") for file in (reader.project / "mails").iterdir()] == [1]
+
+
+def test_the_twenty_lines_of_the_readme(reader: Reader) -> None:
+    start_mysite(reader)
+    (reader.project / "orders" / "apps.py").write_text(APPS)
+    reader.follow(ROOT / "README.md")
+    import_everything(reader, ROOT / "README.md")
+    for command in ("makemigrations orders", "migrate", "check"):
+        reader.run(f"python manage.py {command}")
+    place = "from orders.checkout import place_order; place_order('ada@example.com')"
+    reader.run(f'python manage.py shell -c "{place}"')
+    assert not (reader.project / "mails").exists()
+    reader.keep_running("python manage.py qcluster", ["... Q Cluster ... running."])
+    look = "from signals_app.models import Delivery; print(Delivery.objects.get().state)"
+    reader.wait_for(f'python manage.py shell -c "{look}"', ["SUCCESSFUL"])
+    assert [file.read_text().count("Number 1") for file in (reader.project / "mails").iterdir()] == [1]
+
+
+def test_the_example_of_the_readme_has_about_twenty_lines() -> None:
+    (example,) = [block for block in blocks(ROOT / "README.md") if block.language == "python"]
+    lines = [line for line in example.text.splitlines() if line and not line.startswith("#")]
+    assert len(lines) <= 20
+
+
+def test_how_long_a_send_takes(reader: Reader) -> None:
+    reader.run("cd ..")
+    reader.project = reader.project.parent
+    reader.run(f"export PATH={os.path.dirname(sys.executable)}:$PATH")
+    reader.follow(DOCS / "explanation.md")
+
+
+if "TEST_DATABASE_URL" in os.environ:  # make test runs the tests of databases once more, on PostgreSQL
+
+    @pytest.mark.database
+    def test_the_tutorial_goes_on_with_postgresql(reader: Reader) -> None:
+        url = os.environ["TEST_DATABASE_URL"]
+        server, name = parse(url), f"bakery_{os.getpid()}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+            try:
+                for key in ("HOST", "PORT", "USER", "PASSWORD"):
+                    reader.run(f"export DB_{key}='{server[key]}'")
+                reader.run(f"export DB_NAME={name}")
+                reader.follow(DOCS / "how-to" / "postgresql.md")
+            finally:
+                reader.close()
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

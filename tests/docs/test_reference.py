@@ -1,0 +1,146 @@
+"""The reference names everything there is, and nothing else."""
+
+import re
+import tomllib
+from dataclasses import fields
+from inspect import getmembers, isclass
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands, load_command_class
+from django.dispatch import Signal
+from django.test import RequestFactory
+
+from signals_app import backoff, dispatcher, exceptions, models, payloads, signals
+from signals_app.conf import Conf
+from signals_app.options import ReceiverOptions
+from signals_app.running import CurrentDelivery
+from tests.docs.markdown import ROOT, blocks, prose, table_cells, table_keys
+
+REFERENCE = ROOT / "docs" / "reference"
+API, SETTINGS, CHECKS, COMMANDS, ENVIRONMENT = (
+    REFERENCE / f"{name}.md" for name in ("api", "settings", "checks", "commands", "environment")
+)
+OPTIONS = {field.name for field in fields(ReceiverOptions)}
+
+
+def names(keys: set[str]) -> set[str]:
+    """Return what stands before the brackets of a signature."""
+    return {key.partition("(")[0] for key in keys}
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    known = Conf.known()
+    of_options = table_cells(SETTINGS, heading="Defaults of the receiver options")
+    of_the_app = table_cells(SETTINGS, heading="How it works")
+    assert of_options.keys() == {name.upper() for name in OPTIONS}
+    assert of_options.keys() | of_the_app.keys() == known.keys()
+    for key, cells in (of_options | of_the_app).items():
+        if key not in ("QUEUE", "BACKOFF"):  # a function and the name of the cluster
+            written = cells[1].strip("`")
+            assert written == repr(known[key].default).replace("'", '"'), f"the default of {key}"
+
+
+def test_every_check_is_described() -> None:
+    source = (ROOT / "signals_app" / "checks.py").read_text()
+    assert table_keys(CHECKS, heading="System checks") == set(re.findall(r'id="(signals_app\.[EW]\d+)"', source))
+
+
+def test_every_option_is_described() -> None:
+    assert table_keys(API, heading="Options of a queued receiver") == OPTIONS | {"key"}
+
+
+def test_every_public_name_of_the_dispatcher_is_described() -> None:
+    headings = {line.removeprefix("### ") for _, line in prose(API) if line.startswith("### ")}
+    assert set(dispatcher.__all__) <= headings
+
+
+def test_what_a_receiver_sees_of_its_delivery_is_described() -> None:
+    public = {name for name in dir(CurrentDelivery) if not name.startswith("_")}
+    made = CurrentDelivery(delivery_id=1, emission=models.Delivery().emission, attempt=1, max_attempts=1)
+    public |= {name for name in vars(made) if not name.startswith("_")}
+    assert names(table_keys(API, heading="current_delivery")) == public
+
+
+def test_every_backoff_is_described() -> None:
+    functions = {name for name, value in vars(backoff).items() if not name.startswith("_") and _is_ours(value, backoff)}
+    assert names(table_keys(API, heading="signals_app.backoff")) == functions
+
+
+def test_every_exception_is_described() -> None:
+    classes = {name for name, value in getmembers(exceptions, isclass)}
+    assert names(table_keys(API, heading="Exceptions")) == classes
+
+
+def test_every_lifecycle_signal_is_described() -> None:
+    found = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert table_keys(API, heading="Signals") == found
+
+
+@pytest.mark.parametrize("model", [models.Delivery, models.Attempt])
+def test_every_field_of_the_record_is_described(model: type[models.Delivery] | type[models.Attempt]) -> None:
+    described = table_keys(API, heading=model.__name__)
+    assert described == {field.name for field in model._meta.concrete_fields} - ({"id"} - described)
+
+
+@pytest.mark.parametrize("choices", [models.State, models.Outcome])
+def test_every_state_and_outcome_is_described(choices: type[models.State] | type[models.Outcome]) -> None:
+    assert table_keys(API, heading=choices.__name__) == set(choices.values)
+
+
+def test_every_command_and_its_options_are_described() -> None:
+    ours = {name: app for name, app in get_commands().items() if app in ("signals_app", "sigdemo", "sigdemo.shop")}
+    headings = {line.removeprefix("### ") for _, line in prose(COMMANDS) if line.startswith("### ")}
+    assert headings == set(ours)
+    text = COMMANDS.read_text()
+    common = {"-h", "--help", "--version", "-v", "--verbosity", "--settings", "--pythonpath", "--traceback"}
+    common |= {"--no-color", "--force-color", "--skip-checks"}
+    for name, app in ours.items():
+        parser = load_command_class(app, name).create_parser("manage.py", name)
+        options = {option for action in parser._actions for option in action.option_strings} - common
+        missing = [option for option in options if f"`{option}" not in text]
+        assert not missing, f"{name} {missing}"
+
+
+def test_every_variable_of_the_site_is_described() -> None:
+    source = (ROOT / "sigdemo" / "settings.py").read_text()
+    read = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', source))
+    assert table_keys(ENVIRONMENT, heading="The site's environment") == read
+    assert table_keys(ROOT / "README.md", heading="The site's environment") <= read
+
+
+def test_the_procfile_is_shown_as_it_is() -> None:
+    page = Path(ROOT / "docs" / "how-to" / "deploy.md").read_text()
+    assert (ROOT / "Procfile").read_text() in page
+
+
+def test_the_example_of_an_error_is_what_a_reader_would_get() -> None:
+    (shown,) = [block.text for block in blocks(API) if block.language == "text"]
+    with pytest.raises(exceptions.PayloadError) as error:
+        payloads.encode_arguments(
+            {"request": RequestFactory().get("/")},
+            sender=None,
+            signal="django.contrib.auth.signals.user_logged_in",
+            receiver="orders.receivers.greet",
+        )
+    assert str(error.value) == " ".join(shown.split())
+
+
+def test_the_floors_are_those_of_the_contract_and_hold_every_module() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["id"] == "floors"]
+    modules = {path.stem for path in (ROOT / "signals_app").iterdir() if path.suffix == ".py" or path.is_dir()}
+    modules -= {"__init__", "__pycache__", "migrations", "static", "templates", "locale"}
+    floors = [set(re.findall(r"\w+", layer)) & modules for layer in reversed(layers)]
+    rows = [line.split("|")[2] for _, line in prose(ROOT / "docs" / "architecture.md") if re.match(r"\| \d", line)]
+    assert [set(re.findall(r"\w+", row)) for row in rows] == floors
+    assert set().union(*floors) == modules
+
+
+def test_what_the_readme_makes_can_be_made() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?\bmake ([a-z]+)\b", (ROOT / "README.md").read_text())) <= targets
+
+
+def _is_ours(value: object, module: object) -> bool:
+    return callable(value) and getattr(value, "__module__", "") == getattr(module, "__name__", "")

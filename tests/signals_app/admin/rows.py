@@ -1,0 +1,67 @@
+"""Deliveries and attempts as a cluster would have left them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.urls import reverse
+
+from signals_app.models import Attempt, Delivery, Outcome, State
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+OWNER = "worker-3.example.org/b00t.4026531836/4711/998877"
+
+DELIVERIES = "admin:signals_app_delivery_changelist"
+ATTEMPTS = "admin:signals_app_attempt_changelist"
+
+
+def at(seconds: float) -> datetime:
+    """Return a moment so many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def delivery(state: State = State.READY, **fields: Any) -> Delivery:
+    """Write one delivery: due at noon, and begun 2 s and ended 5 s later, as far as its state has come."""
+    times: dict[str, Any] = {}
+    if state in (State.RUNNING, State.SUCCESSFUL, State.FAILED):
+        times = {"started_at": at(2), "attempts": 1, "owner": OWNER, "token": 1}
+    if state in (State.SUCCESSFUL, State.FAILED, State.CANCELLED):
+        times["finished_at"] = at(5)
+    standard: dict[str, Any] = {
+        "emission": uuid4(),
+        "signal": "shop.signals.order_placed",
+        "sender": "shop.checkout.Checkout",
+        "receiver": "shop.receivers.send_mail",
+        "queue": "sigdemo",
+        "payload": '{"sender":null,"arguments":{}}',
+        "due_at": NOON,
+        "enqueued_at": NOON,
+        "max_attempts": 5,
+    }
+    return Delivery.objects.create(state=state, **standard | times | fields)
+
+
+def attempt(of: Delivery, number: int = 1, **fields: Any) -> Attempt:
+    """Write one attempt that ended badly after 3 s."""
+    standard: dict[str, Any] = {
+        "owner": OWNER,
+        "started_at": at(2),
+        "finished_at": at(5),
+        "outcome": Outcome.ERROR,
+        "error_class": "builtins.ValueError",
+        "message": "the stock is negative",
+        "traceback": "Traceback (most recent call last):\nValueError: the stock is negative",
+    }
+    return Attempt.objects.create(delivery=of, number=number, **standard | fields)
+
+
+def page_of(row: Delivery | Attempt) -> str:
+    """Return the address of a row's page."""
+    return reverse(f"admin:signals_app_{row._meta.model_name}_change", args=[row.pk])
+
+
+def operate_url(row: Delivery, name: str) -> str:
+    """Return the address where one delivery is retried or cancelled."""
+    return reverse("admin:signals_app_delivery_operate", args=[row.pk, name])

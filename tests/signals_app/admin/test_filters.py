@@ -1,0 +1,122 @@
+"""The filters of the lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from signals_app.admin import filters
+from signals_app.models import Delivery, Outcome, State
+from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, delivery
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def shown(client: Client, **query: str) -> list[Delivery]:
+    return sorted(client.get(reverse(DELIVERIES), query).context["cl"].result_list, key=lambda row: int(row.pk))
+
+
+def offered(client: Client, title: str, *, address: str = DELIVERIES, **query: str) -> list[str]:
+    specs = client.get(reverse(address), query).context["cl"].filter_specs
+    (spec,) = [one for one in specs if str(one.title) == title]
+    return [value for value, _name in spec.lookup_choices]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_each_state_is_shown_alone(boss: Client, state: State) -> None:
+    rows = {one: delivery(one) for one in State}
+    assert shown(boss, state=state.value) == [rows[state]]
+
+
+def test_a_state_that_does_not_exist_shows_nothing(boss: Client) -> None:
+    delivery()
+    assert shown(boss, state="LIMBO'--") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "indexes"),
+    [
+        ({"state": "RUNNING"}, {"signals_app_running"}),
+        ({"state": "READY"}, {"signals_app_due", "signals_app_claim"}),
+        ({"unroutable": "1"}, {"signals_app_due", "signals_app_claim"}),
+    ],
+)
+def test_what_runs_or_waits_is_found_by_its_partial_index(
+    boss: Client, query: dict[str, str], indexes: set[str]
+) -> None:
+    queryset = boss.get(reverse(DELIVERIES), query).context["cl"].queryset
+    if connection.vendor == "postgresql":  # which would read the whole of so small a table
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = queryset.values_list("pk").explain()
+    assert any(index in plan for index in indexes), plan
+
+
+def test_what_runs_or_waits_comes_newest_first(boss: Client) -> None:
+    rows = [delivery(unroutable=True) for _ in range(3)]
+    for query in ({"state": "READY"}, {"unroutable": "1"}):
+        assert list(boss.get(reverse(DELIVERIES), query).context["cl"].result_list) == rows[::-1]
+    assert list(boss.get(reverse(DELIVERIES), {"state": "READY", "o": "1"}).context["cl"].result_list) == rows
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("receiver", "shop.receivers.rare"), ("signal", "django.db.models.signals.post_save"), ("queue", "slow")],
+)
+def test_a_name_is_offered_and_shown_alone(boss: Client, parameter: str, value: str) -> None:
+    delivery()
+    named: dict[str, Any] = {parameter: value}
+    rare = delivery(**named)
+    assert value in offered(boss, parameter)
+    assert shown(boss, **{parameter: value}) == [rare]
+
+
+def test_receivers_of_this_process_are_offered_before_they_ever_ran(boss: Client) -> None:
+    assert "tests.testapp.receivers.gives_up" in offered(boss, "receiver")
+    assert {"sigdemo", "elsewhere"} <= set(offered(boss, "queue"))
+
+
+def test_a_chosen_name_is_offered_although_nothing_has_it(boss: Client) -> None:
+    assert "long.gone" in offered(boss, "receiver", receiver="long.gone")
+
+
+def test_names_of_old_rows_alone_are_not_looked_for(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "RECENT", 2)
+    delivery(receiver="old")
+    delivery(receiver="new")
+    delivery(receiver="newest")
+    assert {"new", "newest"} <= set(offered(boss, "receiver"))
+    assert "old" not in offered(boss, "receiver")
+
+
+def test_unroutable_ones_are_those_that_wait(boss: Client) -> None:
+    lost = delivery(unroutable=True)
+    delivery(State.CANCELLED, unroutable=True)
+    delivery()
+    assert shown(boss, unroutable="1") == [lost]
+
+
+def test_filters_work_together(boss: Client) -> None:
+    delivery(State.FAILED)
+    both = delivery(State.FAILED, queue="slow")
+    delivery(queue="slow")
+    assert shown(boss, state="FAILED", queue="slow") == [both]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("outcome", "TIMEOUT"), ("error_class", "shop.PaperJam"), ("receiver", "shop.receivers.rare")],
+)
+def test_attempts_are_filtered(boss: Client, parameter: str, value: str) -> None:
+    attempt(delivery())
+    one = attempt(delivery(receiver="shop.receivers.rare"), outcome=Outcome.TIMEOUT, error_class="shop.PaperJam")
+    assert list(boss.get(reverse(ATTEMPTS), {parameter: value}).context["cl"].result_list) == [one]
+    assert value in offered(boss, parameter.replace("_", " "), address=ATTEMPTS)
+
+
+def test_any_other_lookup_is_refused(boss: Client) -> None:
+    assert boss.get(reverse(DELIVERIES), {"bad_ends__message__startswith": "a"}).status_code == 400
