@@ -6,6 +6,7 @@ import logging
 import math
 import socket
 import time
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -25,11 +26,24 @@ from signals_app.processes import is_dead
 logger = logging.getLogger("signals_app.broker")
 
 LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices when its cluster stops
-HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again
+HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
+LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
 RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
 
 Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted:
+    """When a due delivery was hinted at, and for how many seconds that is enough."""
+
+    since: float
+    life: float
+
+    def again(self, now: float) -> Hinted:
+        """Return the record of another hint."""
+        return Hinted(since=now, life=min(self.life * 2, LONGEST_HINT_LIFE))
 
 
 class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
@@ -41,7 +55,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key=list_key)
         self._lookout = ledger.Lookout(queue=self.list_key, poll=q_conf.Conf.POLL)
-        self._hinted: dict[int, float] = {}
+        self._hinted: dict[int, Hinted] = {}
         self._rescued_at = 0.0
 
     @staticmethod
@@ -84,10 +98,11 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         """Return a hint for each due delivery that has none yet, up to the number of workers."""
         now = time.monotonic()
         due = ledger.due(self.list_key, limit=q_conf.Conf.WORKERS)
-        self._hinted = {one: since for one, since in self._hinted.items() if one in due and now - since < HINT_LIFE}
-        fresh = [one for one in due if one not in self._hinted]
-        self._hinted |= dict.fromkeys(fresh, now)
-        return [(None, hint(self.list_key)) for _ in fresh]
+        known = {one: self._hinted[one] for one in due if one in self._hinted}
+        fresh = {one: Hinted(since=now, life=HINT_LIFE) for one in due if one not in known}
+        stale = {one: hinted.again(now) for one, hinted in known.items() if now - hinted.since >= hinted.life}
+        self._hinted = known | fresh | stale
+        return [(None, hint(self.list_key)) for _ in fresh | stale]
 
     def _rescue(self) -> None:
         if time.monotonic() - self._rescued_at < RESCUE_EVERY:
@@ -158,9 +173,13 @@ def cluster_name() -> str:
 
 
 def plain_task_seconds(queue: str) -> float:
-    """Return for how long plain tasks that were given out may keep the workers of a queue busy; 0 when none is out."""
+    """Return for how long plain tasks that were given out may keep the workers of a queue busy.
+
+    0 when none is out, infinity when one is that has no timeout.
+    """
     given_out = OrmQ.objects.using(q_conf.Conf.ORM).filter(key=queue, lock__gt=timezone.now())
-    return float(q_conf.Conf.TIMEOUT or q_conf.Conf.RETRY) if given_out.exists() else 0.0
+    limits = [(row.task or {}).get("timeout", q_conf.Conf.TIMEOUT) for row in given_out]
+    return max((math.inf if limit in (None, -1) else float(limit) for limit in limits), default=0.0)
 
 
 def hint_timeout() -> int:

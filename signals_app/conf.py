@@ -106,7 +106,7 @@ class Conf:
     batch = Setting[int](16, "the most deliveries one claim takes, 1 or more", _is_count)
     grace = Setting[float](5.0, "seconds, 0 to ten years", is_seconds)
     unroutable_delay = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)
-    stop_within = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)
+    stop_within = Setting[float](75.0, "seconds, more than 0 and at most ten years", _is_positive)
     stall = Setting[float](15.0, "seconds, more than 0 and at most ten years", _is_positive)
 
     @property

@@ -42,5 +42,9 @@ class RetryAfter(SignalsAppError):
         self.seconds = float(seconds)
 
 
+class TransactionLeftOpen(SignalsAppError):
+    """A receiver returned with a transaction of its own still open."""
+
+
 class LeaseLost(SignalsAppError):
     """Another claim holds this delivery now; what this worker did for it is not recorded."""

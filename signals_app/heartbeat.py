@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 
 from signals_app import ledger
 from signals_app.conf import conf
@@ -54,15 +54,24 @@ class Heartbeat:
             hold = self._hold
             run = hold.run if hold else None
             if hold and run and run.seconds >= TICK:
-                self._stay_with(hold, run)
+                try:
+                    self._stay_with(hold, run)
+                except Exception:  # this thread has to outlive whatever one run brings
+                    logger.exception("The heartbeat of delivery %d failed.", run.claimed.id)
 
     def _stay_with(self, hold: Hold, run: Run) -> None:
         """Look after one slow run until it ends."""
-        self._renewed = run.since
+        self._renewed, steps = run.since, run.current.steps
         try:
             while hold.run is run:
+                if run.seconds > run.timeout + conf.grace:
+                    self._end_process(hold, run)
                 try:
-                    self._look(hold, run)
+                    with _briefly():
+                        self._look(hold, run)
+                        if run.current.steps != steps:
+                            steps = run.current.steps
+                            ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
                 except Error as error:
                     # an atomic receiver on SQLite holds the only write lock; nobody can take the lease over either
                     logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
@@ -71,14 +80,11 @@ class Heartbeat:
             connections.close_all()  # this thread's own
 
     def _look(self, hold: Hold, run: Run) -> None:
-        if run.seconds > run.timeout + conf.grace:
-            self._end_process(hold, run)
-        _lock_briefly()
-        ledger.give_back(hold.take_rest())
+        hold.give_back_rest(ledger.give_back)
         renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
         if time.monotonic() - self._renewed >= renewal:
             self._renewed = time.monotonic()
-            if not ledger.renew(run.claimed, lease=conf.lease):
+            if not ledger.renew(run.claimed, lease=conf.lease) and not ledger.is_successful(run.claimed):
                 logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
 
     def _end_process(self, hold: Hold, run: Run) -> None:
@@ -92,8 +98,8 @@ class Heartbeat:
             )
             end = judge(error, run.claimed, run.receiver, ran=run.seconds)
             try:
-                _lock_briefly()
-                ledger.end_badly(run.claimed, replace(end, traceback=_main_stack()))
+                with _briefly():
+                    ledger.end_badly(run.claimed, replace(end, traceback=_main_stack()))
             except Error:  # then it is found lost, and says so
                 logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
             logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
@@ -101,12 +107,18 @@ class Heartbeat:
             os._exit(70)
 
 
-def _lock_briefly() -> None:
-    """On SQLite, let this thread wait a moment only for the write lock: an atomic receiver may hold it for long."""
+@contextmanager
+def _briefly() -> Iterator[None]:
+    """A transaction that waits a moment only for a lock: the receiver's own may hold it for long."""
     db = ledger.connection()
     if db.vendor == "sqlite":
         with db.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 200")
+    with transaction.atomic(using=db.alias):
+        if db.vendor == "postgresql":
+            with db.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '200ms'")
+        yield
 
 
 def _main_stack() -> str:

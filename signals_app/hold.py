@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery
+from signals_app.running import CurrentDelivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class Run:
 
     claimed: ClaimedDelivery
     receiver: QueuedReceiver
+    current: CurrentDelivery
     since: float
     timeout: float
 
@@ -48,16 +51,24 @@ class Hold:
             self._waiting.clear()
         return rest
 
+    def give_back_rest(self, give_back: Callable[[Sequence[ClaimedDelivery]], None]) -> None:
+        """Give back every delivery that has not begun; where that raises they stay in the hold."""
+        with self.lock:
+            if self._waiting:
+                give_back(tuple(self._waiting))
+                self._waiting.clear()
+
     @property
     def run(self) -> Run | None:
         """The receiver at work right now."""
         return self._run
 
-    def begin(self, run: Run) -> None:
-        """Note that a receiver starts."""
+    @contextmanager
+    def running(self, run: Run) -> Iterator[None]:
+        """Note that a receiver is at work while the block runs; after it the main thread alone decides."""
         self._run = run
-
-    def end(self) -> None:
-        """Note that it has returned: from here on the main thread alone decides."""
-        with self.lock:
-            self._run = None
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._run = None

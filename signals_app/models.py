@@ -47,6 +47,7 @@ class Delivery(models.Model):
     enqueued_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField()
+    losses = models.PositiveIntegerField(default=0, help_text=_("Attempts that were lost with their worker."))
     owner = models.CharField(max_length=255, blank=True, help_text=_("The process that holds it."))
     token = models.PositiveIntegerField(default=0, help_text=_("Which hold it is; grows with each claim."))
     lease_until = models.DateTimeField(null=True, blank=True)

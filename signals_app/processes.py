@@ -37,11 +37,21 @@ def current_process() -> ProcessIdentity:
 
 def is_dead(owner: str) -> bool:
     """Tell whether the process that wrote this owner ran on this host and has ended; False when that is not known."""
-    process = ProcessIdentity.parse(owner)
-    here = current_process()
+    process = _of_this_host(owner)
+    return process is not None and _started(process.pid) != process.started
+
+
+def is_alive(owner: str) -> bool:
+    """Tell whether the process that wrote this owner still runs on this host; False when that is not known."""
+    process = _of_this_host(owner)
+    return process is not None and _started(process.pid) == process.started
+
+
+def _of_this_host(owner: str) -> ProcessIdentity | None:
+    process, here = ProcessIdentity.parse(owner), current_process()
     if process is None or not process.boot or (process.host, process.boot) != (here.host, here.boot):
-        return False
-    return _started(process.pid) != process.started
+        return None
+    return process
 
 
 @lru_cache(maxsize=1)  # a fork changes the pid, and with it the key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,10 +11,7 @@ from uuid import UUID
 
 from asgiref.sync import async_to_sync
 
-from signals_app import ledger
 from signals_app.exceptions import SignalsAppError
-
-PROGRESS_EVERY = 0.2  # seconds between two writes of progress, however often it is reported
 
 
 class CurrentDelivery:
@@ -28,15 +24,13 @@ class CurrentDelivery:
         emission: UUID,
         attempt: int,
         max_attempts: int,
-        claimed: ledger.ClaimedDelivery | None = None,
     ) -> None:
-        """``claimed`` is None where the receiver runs in the sender's process (``IMMEDIATE``)."""
+        """Take the delivery's id, its emission, the number of this attempt (from 1) and the most there may be."""
         self.id = delivery_id
         self.emission = emission
         self.attempt = attempt
         self.max_attempts = max_attempts
-        self._claimed = claimed
-        self._written = 0.0
+        self.steps = (0, 0)
 
     @property
     def idempotency_key(self) -> str:
@@ -44,18 +38,14 @@ class CurrentDelivery:
         return f"{self.emission}.{self.id}"
 
     def progress(self, done: int, total: int) -> None:
-        """Record that ``done`` of ``total`` steps are finished; writes at most five times a second.
+        """Say that ``done`` of ``total`` steps are finished. The heartbeat writes it down, each quarter of a second.
 
-        In a receiver with ``atomic=True`` it shows only when the receiver has finished. Raises ValueError unless
-        0 <= done <= total.
+        On SQLite the progress of an ``atomic=True`` receiver shows at its end only: it holds the one write lock. Raises
+        ValueError unless 0 <= done <= total.
         """
         if not 0 <= done <= total:
             raise ValueError(f"progress({done!r}, {total!r}): done lies between 0 and total.")
-        now = time.monotonic()
-        if self._claimed is None or (done < total and now - self._written < PROGRESS_EVERY):
-            return
-        self._written = now
-        ledger.report_progress(self._claimed, done=done, total=total)
+        self.steps = (done, total)
 
 
 _current: ContextVar[CurrentDelivery | None] = ContextVar("signals_app_delivery", default=None)

@@ -6,10 +6,12 @@ killed. Nothing is lost by ending it: the deliveries it held are found and given
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,13 +21,15 @@ from types import FrameType
 
 from django.db import Error, connections
 
-from signals_app import broker, ledger
+from signals_app import broker, ledger, worker
 from signals_app.conf import conf
+from signals_app.processes import is_alive
 
 logger = logging.getLogger("signals_app.supervisor")
 
 LOOK = 1.0  # seconds between two looks at the queue
 LONGEST_PAUSE = 30.0  # seconds between two starts of a cluster that keeps ending
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 STEADY = 60.0  # seconds after which a cluster that ran is taken to be well
 
 
@@ -39,8 +43,8 @@ class Supervisor:
         self._signals = 0
 
     def run(self) -> int:
-        """Keep the cluster running until SIGTERM or SIGINT; return the exit status for the command."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Keep the cluster running until SIGTERM, SIGINT or SIGHUP; return the exit status for the command."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         pause = 1.0
         while not self._stopping.is_set():
@@ -55,8 +59,10 @@ class Supervisor:
 
     def _start(self) -> BaseProcess:
         connections.close_all()  # a fork must not share them
+        worker.may_claim(True)
         child = multiprocessing.get_context("fork").Process(target=_lead, args=(self._cluster,))
         child.start()
+        _lead_group(child.pid or 0)
         return child
 
     def _watch(self, child: BaseProcess) -> None:
@@ -96,6 +102,7 @@ class Supervisor:
 
     def _pass_on(self, child: BaseProcess, times: int) -> None:
         """Ask the cluster to stop; at the third request, end it."""
+        worker.may_claim(False)
         with suppress(ProcessLookupError):
             if times < 3:
                 os.kill(child.pid or 0, signal.SIGTERM)
@@ -119,7 +126,7 @@ class Stall:
         """Return for how long the queue has stood still; 0 when it moves, is empty or cannot be seen."""
         try:
             first = ledger.due(self._queue, limit=1)
-            stands = first and first == self._first and not ledger.is_running(self._queue)
+            stands = first and first == self._first and not ledger.is_running(self._queue, is_alive=is_alive)
         except Error as error:
             logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
             ledger.connection().close()
@@ -136,10 +143,23 @@ class Stall:
 
 def _lead(cluster: Callable[[], None]) -> None:
     """In the child: become the leader of a process group, so that the whole tree can be ended, and run the cluster."""
-    os.setpgid(0, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _lead_group(0)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    _end_with_parent()
     cluster()
+
+
+def _lead_group(pid: int) -> None:
+    """Make a process the leader of its group; parent and child both do, for either may be the first to need it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpgid(pid, pid)
+
+
+def _end_with_parent() -> None:
+    """On Linux, have the kernel send SIGTERM when the supervisor dies: a cluster that nobody watches should end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill_group(pid: int | None) -> None:

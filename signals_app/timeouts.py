@@ -28,14 +28,24 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
     found out by the clock when it returns; one that never returns is ended by the heartbeat.
     """
     end = time.monotonic() + seconds
+    try:
+        value = _call(seconds, func, arguments)
+    except Exception as error:
+        if time.monotonic() > end:  # a library may wrap the interruption in an error of its own
+            raise _timed_out(seconds) from error
+        raise
+    if time.monotonic() > end:
+        raise _timed_out(seconds)
+    return value
+
+
+def _call(seconds: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     if threading.current_thread() is threading.main_thread():
         value = _interruptible(seconds, lambda: func(**arguments))
     else:
         value = func(**arguments)  # signals reach the main thread only; the clock still tells
     if inspect.isawaitable(value):
         value = async_to_sync(_bounded)(seconds, value)
-    if time.monotonic() > end:
-        raise _timed_out(seconds)
     return value
 
 

@@ -6,6 +6,7 @@ import logging
 import traceback
 
 from signals_app.backoff import exponential
+from signals_app.conf import LONGEST
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import PermanentFailure, RetryAfter
 from signals_app.ledger import BadEnd, ClaimedDelivery
@@ -36,9 +37,9 @@ def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiv
         state=State.FAILED if final else State.READY,
         ran=ran,
         error_class=f"{type(error).__module__}.{type(error).__qualname__}",
-        message=_clean(str(error))[:LONGEST_MESSAGE],
+        message=_clean(_text(error))[:LONGEST_MESSAGE],
         traceback=_clean("".join(traceback.format_exception(error)))[-LONGEST_TRACEBACK:],
-        delay=delay,
+        delay=min(delay, LONGEST),
     )
 
 
@@ -48,6 +49,13 @@ def _backoff(receiver: QueuedReceiver, claimed: ClaimedDelivery) -> float:
     except Exception:
         logger.exception("The backoff of %s failed; the default one decides.", receiver.key)
         return exponential()(claimed.attempt)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"(a {type(error).__qualname__} that cannot be printed)"
 
 
 def _clean(text: str) -> str:

@@ -12,7 +12,14 @@ from signals_app.ledger.dialect import connection
 from signals_app.ledger.handoff import HandOff, enqueue
 from signals_app.ledger.lookout import Lookout, count_ready, due, is_running, seconds_to_next
 from signals_app.ledger.operate import cancel, retry, skip
-from signals_app.ledger.outcomes import BadEnd, end_badly, record_stale, succeed
+from signals_app.ledger.outcomes import (
+    BadEnd,
+    end_badly,
+    has_ended_badly,
+    is_successful,
+    record_stale,
+    succeed,
+)
 from signals_app.ledger.rescue import Rescued, rescue
 from signals_app.ledger.statistics import forget_old_stats, keep_stat, read_stat, read_stats
 
@@ -32,7 +39,9 @@ __all__ = [
     "forget_old_stats",
     "give_back",
     "give_back_unroutable",
+    "has_ended_badly",
     "is_running",
+    "is_successful",
     "keep_stat",
     "read_stat",
     "read_stats",

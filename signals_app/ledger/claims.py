@@ -9,7 +9,9 @@ from uuid import UUID
 
 from signals_app.ledger.dialect import execute
 
-COLUMNS = "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, priority, due_at"
+COLUMNS = (
+    "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, due_at"
+)
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
 HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
@@ -25,10 +27,9 @@ RETURNING """
 
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
 
-_GIVE_BACK = (
-    "UPDATE {table} SET state = 'READY', attempts = attempts - 1, owner = '', lease_until = NULL, started_at = NULL, "
-    "unroutable = %(unroutable)s, due_at = CASE WHEN %(delay)s > 0 THEN {later} ELSE due_at END WHERE " + HELD
-)
+_UNSTARTED = "state = 'READY', attempts = attempts - 1, owner = '', lease_until = NULL, started_at = NULL"
+
+_GIVE_BACK_UNROUTABLE = "UPDATE {table} SET " + _UNSTARTED + ", unroutable = %(true)s, due_at = {later} WHERE " + HELD
 
 _PROGRESS = "UPDATE {table} SET progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
 
@@ -47,6 +48,7 @@ class ClaimedDelivery:
     max_attempts: int
     token: int
     owner: str
+    losses: int  # how many of its attempts were lost with their worker
 
     @property
     def is_last_attempt(self) -> bool:
@@ -61,7 +63,7 @@ def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDe
     """
     with execute(_CLAIM, queue=queue, owner=owner, limit=limit, delay=lease, false=False) as cursor:
         rows = cursor.fetchall()
-    rows.sort(key=lambda row: (-row[10], row[11], row[0]))  # RETURNING promises no order
+    rows.sort(key=lambda row: (-row[11], row[12], row[0]))  # RETURNING promises no order
     return [claimed_from(row) for row in rows]
 
 
@@ -78,6 +80,7 @@ def claimed_from(row: Sequence[Any]) -> ClaimedDelivery:
         max_attempts=row[7],
         token=row[8],
         owner=row[9],
+        losses=row[10],
     )
 
 
@@ -88,13 +91,20 @@ def renew(claimed: ClaimedDelivery, *, lease: float) -> bool:
 
 def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
     """Return deliveries that were claimed but not started; their attempt never happened."""
-    for one in claimed:
-        _write(_GIVE_BACK, one, delay=0, unroutable=False)
+    if not claimed:
+        return
+    held = {f"id{n}": one.id for n, one in enumerate(claimed)} | {
+        f"token{n}": one.token for n, one in enumerate(claimed)
+    }
+    pairs = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(claimed)))
+    template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE state = 'RUNNING' AND (id, token) IN (VALUES {pairs})"
+    with execute(template, **held):
+        pass
 
 
 def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:
     """Return a delivery whose receiver this worker does not know; it is due again in ``delay`` seconds."""
-    return _write(_GIVE_BACK, claimed, delay=delay, unroutable=True)
+    return _write(_GIVE_BACK_UNROUTABLE, claimed, delay=delay, true=True)
 
 
 def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:

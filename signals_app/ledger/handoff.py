@@ -14,9 +14,9 @@ from signals_app.models import Delivery, State
 # Written by hand: Model.save() costs four times as much, and the NOTIFY has to ride along (one round trip,
 # and only while a cluster of the queue sleeps, because a NOTIFY at every commit would halve the insert rate).
 _INSERT = """INSERT INTO {table} (emission, signal, sender, receiver, queue, priority, payload, state,
-    due_at, enqueued_at, attempts, max_attempts, owner, token, progress_done, progress_total, unroutable)
+    due_at, enqueued_at, attempts, max_attempts, owner, token, losses, progress_done, progress_total, unroutable)
 VALUES (%(emission)s, %(signal)s, %(sender)s, %(receiver)s, %(queue)s, %(priority)s, %(payload)s, 'READY',
-    {later}, {now}, 0, %(max_attempts)s, '', 0, 0, 0, %(false)s) RETURNING id, due_at, enqueued_at"""
+    {later}, {now}, 0, %(max_attempts)s, '', 0, 0, 0, 0, %(false)s) RETURNING id, due_at, enqueued_at"""
 
 _INSERT_AND_NOTIFY = (
     "WITH row AS (" + _INSERT + ") SELECT row.*, (SELECT pg_notify('signals_app', i.queue) "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,10 +16,11 @@ _DUE = (
     "ORDER BY due_at LIMIT %(limit)s"
 )
 _NEXT_DUE = "SELECT min(due_at), {now} FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND due_at > {now}"
-_RUNNING = "SELECT 1 FROM {table} WHERE queue = %(queue)s AND state = 'RUNNING' AND lease_until > {now} LIMIT 1"
+_RUNNING = "SELECT DISTINCT owner, lease_until > {now} FROM {table} WHERE queue = %(queue)s AND state = 'RUNNING'"
 _READY = "SELECT count(*) FROM {table} WHERE queue = %(queue)s AND state = 'READY'"
 _SLEEP = (
-    "INSERT INTO signals_app_idlequeue (queue, until) VALUES (%(queue)s, {later}) "
+    "INSERT INTO signals_app_idlequeue (queue, until) SELECT %(queue)s, {later} "
+    "WHERE set_config('synchronous_commit', 'off', true) = 'off' "  # a note lost in a crash costs one nap
     "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
 )
 
@@ -42,10 +44,10 @@ def seconds_to_next(queue: str) -> float | None:
     return (to_datetime(db, moment) - to_datetime(db, now)).total_seconds()
 
 
-def is_running(queue: str) -> bool:
-    """Tell whether any delivery of a queue is running under a lease that holds."""
+def is_running(queue: str, *, is_alive: Callable[[str], bool]) -> bool:
+    """Tell whether any delivery of a queue is running, under a lease that holds or in a process known to live."""
     with execute(_RUNNING, queue=queue) as cursor:
-        return cursor.fetchone() is not None
+        return any(holds or is_alive(owner) for owner, holds in cursor.fetchall())
 
 
 def count_ready(queue: str) -> int:
@@ -83,7 +85,8 @@ class Lookout:
         end = time.monotonic() + seconds
         execute_raw = cast(Any, db.connection).execute
         while True:
-            version = execute_raw("PRAGMA data_version").fetchone()[0]
+            with db.wrap_database_errors:
+                version = execute_raw("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._version = version
                 return
@@ -103,22 +106,20 @@ class Lookout:
             with db.cursor() as cursor:
                 cursor.execute("LISTEN signals_app")
             self._listening = raw
-        if self._note_sleep(db):
+        if self._note_sleep():
             return  # look once more: whoever wrote before the note did not notify
         nap = min(seconds, self._nap)
-        for _ in raw.notifies(timeout=nap, stop_after=1):
-            return
+        with db.wrap_database_errors:
+            for _ in raw.notifies(timeout=nap, stop_after=1):
+                return
         self._nap = min(self.poll, self._nap * 2)
 
-    def _note_sleep(self, db: BaseDatabaseWrapper) -> bool:
+    def _note_sleep(self) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""
         since = time.monotonic() - self._noted
         if since < SLEEP_NOTE / 2:
             return False
-        with db.cursor() as cursor:
-            cursor.execute("SET synchronous_commit = off")  # a note lost in a crash costs one nap
-            with execute(_SLEEP, queue=self.queue, delay=SLEEP_NOTE):
-                pass
-            cursor.execute("SET synchronous_commit = on")
+        with execute(_SLEEP, queue=self.queue, delay=SLEEP_NOTE):
+            pass
         self._noted = time.monotonic()
         return since > SLEEP_NOTE

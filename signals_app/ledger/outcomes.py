@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from signals_app.ledger.claims import HELD, ClaimedDelivery
 from signals_app.ledger.dialect import connection, execute
-from signals_app.models import Attempt, Outcome, State
+from signals_app.models import Attempt, Delivery, Outcome, State
 
 _SUCCEED = (
-    "UPDATE {table} SET state = 'SUCCESSFUL', started_at = {earlier}, finished_at = {now}, lease_until = NULL WHERE "
-    + HELD
+    "UPDATE {table} SET state = 'SUCCESSFUL', started_at = {earlier}, finished_at = {now}, lease_until = NULL, "
+    "progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
 )
+
+_IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'SUCCESSFUL'"
 
 # Outside of a transaction PostgreSQL need not wait for its disk: a success forgotten in its crash is a delivery that is
 # run again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
@@ -23,7 +25,7 @@ _SUCCEED_SOON = _SUCCEED + " AND set_config('synchronous_commit', 'off', true) =
 
 # `later` is the next attempt; a final state keeps the old due time
 _END = (
-    "UPDATE {table} SET state = %(state)s, lease_until = NULL, started_at = {earlier}, "
+    "UPDATE {table} SET state = %(state)s, lease_until = NULL, started_at = {earlier}, losses = losses + %(lost)s, "
     "due_at = CASE WHEN %(state)s = 'READY' THEN {later} ELSE due_at END, "
     "finished_at = CASE WHEN %(state)s = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
 )
@@ -42,12 +44,29 @@ class BadEnd:
     delay: float = 0.0
 
 
-def succeed(claimed: ClaimedDelivery, *, ran: float) -> bool:
-    """Record SUCCESSFUL after ``ran`` seconds. False, and nothing written, when the claim is not ours any more."""
+def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int = 0) -> bool:
+    """Record SUCCESSFUL after ``ran`` seconds, with ``done`` of ``total`` steps of progress.
+
+    False, and nothing written, when the claim is not ours any more.
+    """
     db = connection()
     alone = db.vendor == "postgresql" and not db.in_atomic_block
-    with execute(_SUCCEED_SOON if alone else _SUCCEED, id=claimed.id, token=claimed.token, ago=ran) as cursor:
+    with execute(
+        _SUCCEED_SOON if alone else _SUCCEED, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total
+    ) as cursor:
         return bool(cursor.rowcount)
+
+
+def is_successful(claimed: ClaimedDelivery) -> bool:
+    """Tell whether the success of this very claim is on the record."""
+    with execute(_IS_SUCCESSFUL, id=claimed.id, token=claimed.token) as cursor:
+        return cursor.fetchone() is not None
+
+
+def has_ended_badly(claimed: ClaimedDelivery) -> bool:
+    """Tell whether a bad end of this very attempt is on the record."""
+    ends = Attempt.objects.using(connection().alias).exclude(outcome=Outcome.STALE)
+    return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
 
 
 def end_badly(claimed: ClaimedDelivery, end: BadEnd) -> bool:
@@ -62,6 +81,7 @@ def end_badly(claimed: ClaimedDelivery, end: BadEnd) -> bool:
             id=claimed.id,
             token=claimed.token,
             state=end.state.value,
+            lost=int(end.outcome == Outcome.LOST),
             ago=end.ran,
             delay=end.delay,
         ) as cursor:
@@ -75,6 +95,8 @@ def end_badly(claimed: ClaimedDelivery, end: BadEnd) -> bool:
 
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
     """Keep the fact that an attempt ended after its claim had been taken over."""
+    if not Delivery.objects.using(connection().alias).filter(pk=claimed.id).exists():
+        return  # deleted while it ran: nothing is left to keep it with
     refused = "This attempt ended after its lease had run out; another claim decides."
     _keep(
         claimed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -57,16 +58,23 @@ def _free(queue: str, owner: str, *, dead: bool) -> tuple[ClaimedDelivery | None
     """Free one owner's deliveries; return the one that was running and the number of the others."""
     db = connection()
     with transaction.atomic(using=db.alias):
-        lock = " FOR UPDATE" if dialect(db).vendor == "postgresql" else ""
-        with execute(_HELD_BY + lock, queue=queue, owner=owner, dead=dead) as cursor:
-            rows = cursor.fetchall()
+        rows = _held_by(_HELD_BY, queue, owner, dead)
+        if dialect(db).vendor == "postgresql":
+            # a row that is locked is being ended, or its receiver's transaction is: look again in a moment
+            locked = _held_by(_HELD_BY + " FOR UPDATE SKIP LOCKED", queue, owner, dead)
+            rows = locked if len(locked) == len(rows) else []
         if not rows:
             return None, 0
         first, *rest = (claimed_from(row) for row in rows)
-        started_at, now = (to_datetime(db, value) for value in rows[0][12:14])
+        started_at, now = (to_datetime(db, value) for value in rows[0][13:15])
         end_badly(first, _loss(first, ran=max(0.0, (now - started_at).total_seconds()), dead=dead))
         give_back(rest)
     return first, len(rest)
+
+
+def _held_by(query: str, queue: str, owner: str, dead: bool) -> list[tuple[Any, ...]]:
+    with execute(query, queue=queue, owner=owner, dead=dead) as cursor:
+        return list(cursor.fetchall())
 
 
 def _loss(claimed: ClaimedDelivery, *, ran: float, dead: bool) -> BadEnd:

@@ -19,7 +19,7 @@ from tests.bench.figures import FULL, QUICK
 
 
 def main() -> None:
-    """Measure, print the tables, write the JSON."""
+    """Measure, print a table for each database as soon as it is done, write the JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="signals_app beside django-q2 alone")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works; they say little")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write everything measured to a file")
@@ -30,15 +30,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sigdemo-bench-") as name:
         directory = Path(name)
         where = machine.describe(directory)
+        print(report.heading(where), flush=True)
         runs = []
         for vendor in options.database or databases.available():
             print(f"Measuring on {vendor} …", file=sys.stderr, flush=True)
             runs.append(measuring.measure(vendor, QUICK if options.quick else FULL, directory))
-    where["load after"] = machine.load()
-    where["seconds"] = f"{time.monotonic() - began:.0f}"
+            print(report.tables(runs[-1]), flush=True)
+    after = {"load after": machine.load(), "seconds": f"{time.monotonic() - began:.0f}"}
+    print("", report.heading(after), sep="\n")
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(where, runs), indent=2) + "\n")
-    print(report.as_text(where, runs))
+        options.json.write_text(json.dumps(report.as_json(where | after, runs), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,20 +6,14 @@ from typing import Any
 from django.db import connection, transaction
 
 from signals_app import ledger
-
-ROW = """INSERT INTO signals_app_delivery (emission, signal, sender, receiver, queue, priority, payload, state, due_at,
-    enqueued_at, attempts, max_attempts, owner, token, started_at, finished_at, progress_done, progress_total,
-    unroutable)
-SELECT {uuid}, 'tests.bench.signals.placed', '', 'tests.bench.with_signals_app.nothing', 'bench', %(priority)s,
-    '{{"arguments": {{"number": 1, "label": "bench"}}}}', %(state)s, {due}, {past}, %(attempts)s, 5, %(owner)s,
-    %(attempts)s, {ran}, {ran}, 0, 0, {false} FROM {numbers}"""
+from signals_app.models import Delivery
+from tests.bench.signals import placed
 
 VENDORS = {
     "sqlite": {
         "uuid": "lower(hex(randomblob(16)))",
         "past": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || i || ' seconds')",
         "later": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '+1 day', '+' || i || ' seconds')",
-        "false": "0",
         "numbers": "(WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %(count)s) "
         "SELECT i FROM n)",
     },
@@ -27,24 +21,43 @@ VENDORS = {
         "uuid": "gen_random_uuid()",
         "past": "now() - i * interval '1 second'",
         "later": "now() + interval '1 day' + i * interval '1 second'",
-        "false": "false",
         "numbers": "generate_series(1, %(count)s) AS n (i)",
     },
 }
 
 
 def prepare(*, waiting: int = 0, finished: int = 0, later: int = 0) -> dict[str, Any]:
-    """Write so many rows of each kind; ``later`` ones wait for tomorrow, in a higher priority."""
+    """Write so many rows of each kind, copies of one that a send left; ``later`` ones wait in a higher priority."""
+    words = VENDORS[connection.vendor]
+    old = {"enqueued_at": words["past"], "due_at": words["past"]}
+    ran = {"attempts": "1", "token": "1", "owner": "'bench'", "started_at": words["past"], "finished_at": words["past"]}
+    placed.send(sender=None, number=1, label="bench")
+    seed = Delivery.objects.get()
     with connection.cursor() as cursor:
-        _insert(cursor, finished, state="SUCCESSFUL")
-        _insert(cursor, waiting, state="READY")
-        _insert(cursor, later, state="READY", priority=9, due="later")
+        _copy(cursor, seed, finished, {**old, **ran, "state": "'SUCCESSFUL'"})
+        _copy(cursor, seed, waiting, old)
+        _copy(cursor, seed, later, {**old, "priority": "9", "due_at": words["later"]})
+        cursor.execute("DELETE FROM signals_app_delivery WHERE id = %s", [seed.id])
         if connection.vendor == "postgresql":  # as its autovacuum would
             cursor.execute("VACUUM ANALYZE signals_app_delivery")
             cursor.execute("CHECKPOINT")
         else:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return {}
+
+
+def _copy(cursor: Any, seed: Delivery, count: int, changed: dict[str, str]) -> None:
+    """Copy a row so many times, with some columns ``changed`` to an expression of the copy's number ``i``."""
+    words = VENDORS[connection.vendor]
+    columns = [str(field.column) for field in Delivery._meta.local_concrete_fields if not field.primary_key]
+    changed = {"emission": words["uuid"], **changed}
+    values = ", ".join(changed.get(column, column) for column in columns)
+    if count:
+        cursor.execute(
+            f"INSERT INTO signals_app_delivery ({', '.join(columns)}) SELECT {values} FROM {words['numbers']} "
+            "CROSS JOIN (SELECT * FROM signals_app_delivery WHERE id = %(seed)s) AS seed",
+            {"count": count, "seed": seed.id},
+        )
 
 
 def claim(count: int) -> dict[str, Any]:
@@ -75,13 +88,3 @@ def _timed_claim(*, give_back: bool = False) -> float:
     if give_back:
         ledger.give_back(claimed)
     return seconds
-
-
-def _insert(cursor: Any, count: int, *, state: str, priority: int = 0, due: str = "past") -> None:
-    if count <= 0:
-        return
-    words = VENDORS[connection.vendor]
-    done = state == "SUCCESSFUL"
-    sql = ROW.format(**words, due=words[due], ran=words["past"] if done else "NULL")
-    owner = "bench/boot/1/1" if done else ""
-    cursor.execute(sql, {"count": count, "state": state, "priority": priority, "attempts": int(done), "owner": owner})

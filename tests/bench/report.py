@@ -65,17 +65,19 @@ def as_json(machine: dict[str, str], runs: Sequence[Found]) -> dict[str, Any]:
     }
 
 
-def as_text(machine: dict[str, str], runs: Sequence[Found]) -> str:
-    """Return the tables of a run."""
-    lines = [f"{name:20} {value}" for name, value in machine.items()]
-    for found in runs:
-        lines += ["", f"== {found.vendor} ".ljust(100, "="), "; ".join(f"{k}: {v}" for k, v in found.facts.items())]
-        for connections, results in found.results.items():
-            lines += ["", f"-- connections {connections} ({CONNECTIONS[connections]})", *_comparison(results)]
-        lines += ["", "-- one claim, ms: the statement; with its commit; the pusher's look for due work (p50 and p95)"]
-        lines += [_row(name, *(_pair(spread) for spread in case.values())) for name, case in found.claims.items()]
-    lines += ["", "== Targets ".ljust(100, "=")]
-    lines += [_verdict(aim) for found in runs for aim in targets(found)]
+def heading(machine: dict[str, str]) -> str:
+    """Return where a run took place."""
+    return "\n".join(f"{name:20} {value}" for name, value in machine.items())
+
+
+def tables(found: Found) -> str:
+    """Return what one database came to."""
+    lines = ["", f"== {found.vendor} ".ljust(100, "="), "; ".join(f"{k}: {v}" for k, v in found.facts.items())]
+    for connections, results in found.results.items():
+        lines += ["", f"-- connections {connections} ({CONNECTIONS[connections]})", *_comparison(results)]
+    lines += ["", "-- one claim, ms: the statement; with its commit; the pusher's look for due work (p50 and p95)"]
+    lines += [_row(name, *(_pair(spread) for spread in case.values())) for name, case in found.claims.items()]
+    lines += ["", "-- targets", *(_verdict(aim) for aim in targets(found))]
     return "\n".join(lines)
 
 

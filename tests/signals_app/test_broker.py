@@ -1,5 +1,6 @@
 """The door to Django-Q: what the pusher is told."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -56,6 +57,11 @@ def test_a_delivery_is_hinted_at_again_only_after_a_while() -> None:
     while not (again := one.dequeue()) and time.monotonic() < end:
         pass
     assert len(again or []) == 1
+    (hinted,) = one._hinted.values()
+    assert hinted.life == 2 * broker.HINT_LIFE
+    for _ in range(20):
+        hinted = hinted.again(0)
+    assert hinted.life == broker.LONGEST_HINT_LIFE
 
 
 def test_a_second_delivery_is_hinted_at_though_the_first_still_waits() -> None:
@@ -175,3 +181,9 @@ def test_plain_tasks_that_are_out_may_keep_the_workers_busy() -> None:
     async_task("math.sqrt", 16)
     DeliveryBroker().dequeue()
     assert broker.plain_task_seconds("sigdemo") == Conf.TIMEOUT
+    async_task("math.sqrt", 16, timeout=500)
+    DeliveryBroker().dequeue()
+    assert broker.plain_task_seconds("sigdemo") == 500
+    async_task("math.sqrt", 16, timeout=-1)
+    DeliveryBroker().dequeue()
+    assert broker.plain_task_seconds("sigdemo") == math.inf

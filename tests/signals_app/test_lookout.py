@@ -34,14 +34,19 @@ def test_seconds_to_next_is_the_time_until_the_first_that_waits() -> None:
     assert 50 < left <= 60
 
 
-def test_running_counts_while_its_lease_holds() -> None:
+def test_running_counts_while_its_lease_holds_or_its_process_lives() -> None:
     hand_off(nothing)
-    assert not ledger.is_running(conf.queue)
-    ledger.claim(conf.queue, owner="", limit=1, lease=0)
-    assert not ledger.is_running(conf.queue)
+
+    def is_running(*living: str) -> bool:
+        return ledger.is_running(conf.queue, is_alive=lambda owner: owner in living)
+
+    assert not is_running()
+    ledger.claim(conf.queue, owner="vm/boot/1/2", limit=1, lease=0)
+    assert not is_running()
+    assert is_running("vm/boot/1/2")
     hand_off(nothing)
-    ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    assert ledger.is_running(conf.queue)
+    ledger.claim(conf.queue, owner="vm/boot/3/4", limit=1, lease=30)
+    assert is_running()
 
 
 @pytest.mark.django_db(transaction=True)

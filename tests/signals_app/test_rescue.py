@@ -28,7 +28,7 @@ def test_what_a_dead_process_ran_is_ready_at_once_and_charged() -> None:
     assert [one.id for one in rescued.lost] == [delivery.id]
     assert rescued.failed == ()
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+    assert (delivery.state, delivery.attempts, delivery.losses) == (State.READY, 1, 1)
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.error_class, attempt.owner) == (Outcome.LOST, "WorkerDied", DEAD)
     assert attempt.message == "Worker 12 on vm died while it ran this delivery."

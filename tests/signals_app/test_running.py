@@ -9,15 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import current_delivery, queued
 from signals_app.exceptions import SignalsAppError
 from signals_app.models import Delivery, State
-from signals_app.running import PROGRESS_EVERY, CurrentDelivery, running
+from signals_app.running import CurrentDelivery, running
 from signals_app.worker import drain
-from tests.cluster import wait_until
-from tests.testapp.receivers import hand_off, work
+from tests.testapp.receivers import hand_off
 
 seen: list[dict[str, Any]] = []
 
@@ -31,8 +29,14 @@ def looks(sender: object, **kwargs: Any) -> None:
         raise ValueError("once more")
 
 
-def some_delivery(claimed: ledger.ClaimedDelivery | None = None) -> CurrentDelivery:
-    return CurrentDelivery(delivery_id=7, emission=UUID(int=1), attempt=1, max_attempts=5, claimed=claimed)
+@queued
+def advances(sender: object, steps: int, **kwargs: Any) -> None:
+    for done in range(1, steps + 1):
+        current_delivery().progress(done, steps)
+
+
+def some_delivery() -> CurrentDelivery:
+    return CurrentDelivery(delivery_id=7, emission=UUID(int=1), attempt=1, max_attempts=5)
 
 
 def test_outside_of_a_receiver_there_is_no_delivery() -> None:
@@ -96,53 +100,36 @@ def test_a_receiver_in_a_worker_sees_its_own_record_at_each_attempt() -> None:
     assert seen == [{**same, "attempt": 1}, {**same, "attempt": 2}]
 
 
-@pytest.fixture
-def claimed(db: None) -> ledger.ClaimedDelivery:
-    hand_off(work)
-    (one,) = ledger.claim(conf.queue, owner="me", limit=1, lease=30)
-    return one
-
-
-def progress_of(claimed: ledger.ClaimedDelivery) -> tuple[int, int]:
-    row = Delivery.objects.get(pk=claimed.id)
-    return row.progress_done, row.progress_total
-
-
 @pytest.mark.database
-def test_progress_is_on_the_record(claimed: ledger.ClaimedDelivery) -> None:
-    some_delivery(claimed).progress(2, 8)
+@pytest.mark.django_db
+def test_the_last_progress_is_on_the_record_of_a_success() -> None:
+    delivery = hand_off(advances, steps=1000)
 
-    assert progress_of(claimed) == (2, 8)
+    drain(conf.queue)
+
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.progress_done, delivery.progress_total) == (State.SUCCESSFUL, 1000, 1000)
 
 
-@pytest.mark.database
-def test_progress_in_quick_succession_is_written_now_and_then_and_at_the_end(
-    claimed: ledger.ClaimedDelivery, django_assert_num_queries: Callable[[int], Any]
-) -> None:
-    delivery = some_delivery(claimed)
-    with django_assert_num_queries(2):
-        for done in range(1, 1001):
+@pytest.mark.django_db
+def test_progress_costs_the_receiver_no_query(django_assert_num_queries: Callable[[int], Any]) -> None:
+    delivery = some_delivery()
+    with django_assert_num_queries(0):
+        for done in range(1001):
             delivery.progress(done, 1000)
 
-    assert progress_of(claimed) == (1000, 1000)
+    assert delivery.steps == (1000, 1000)
 
 
-@pytest.mark.database
-def test_progress_is_written_again_after_a_while(claimed: ledger.ClaimedDelivery) -> None:
-    delivery = some_delivery(claimed)
-    delivery.progress(1, 3)
-
-    def reported_and_written() -> bool:
-        delivery.progress(2, 3)
-        return progress_of(claimed) == (2, 3)
-
-    assert not reported_and_written()
-    wait_until(reported_and_written, "progress on the record", seconds=PROGRESS_EVERY * 20)
+def test_nothing_is_done_before_progress_is_reported() -> None:
+    assert some_delivery().steps == (0, 0)
 
 
 @pytest.mark.parametrize(("done", "total"), [(-1, 5), (6, 5), (1, 0)])
 def test_progress_beyond_its_total_is_an_error(done: int, total: int) -> None:
+    delivery = some_delivery()
     with pytest.raises(ValueError, match="done lies between 0 and total") as caught:
-        some_delivery().progress(done, total)
+        delivery.progress(done, total)
 
     assert str(caught.value) == f"progress({done}, {total}): done lies between 0 and total."
+    assert delivery.steps == (0, 0)

@@ -64,6 +64,16 @@ def test_a_drain_ends_with_its_time_slice() -> None:
     assert worker.drain(conf.queue) == 2
 
 
+def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
+    hand_off(receivers.work)
+    worker.may_claim(False)
+    try:
+        assert worker.drain(conf.queue) == 0
+    finally:
+        worker.may_claim(True)
+    assert worker.drain(conf.queue) == 1
+
+
 def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(40):
         hand_off(receivers.nothing)
@@ -76,6 +86,7 @@ def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pyt
 
     monkeypatch.setattr(ledger, "claim", watched)
     monkeypatch.setattr(worker, "QUICK", 10)
+    Delivery.objects.update(attempts=1)  # second attempts are taken together as well
     worker.drain(conf.queue)
     assert limits == [1, 2, 4, 8, 16, 16, 16]
     hand_off(receivers.nothing)
@@ -222,9 +233,9 @@ def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
     assert only_attempt(delivery).error_class == "signals_app.exceptions.PayloadError"
 
 
-def test_a_second_attempt_never_shares_a_claim() -> None:
+def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
     first, second, third = (hand_off(receivers.nothing) for _ in range(3))
-    Delivery.objects.filter(pk=second.pk).update(attempts=1)
+    Delivery.objects.filter(pk=second.pk).update(losses=1)
     claimed = ledger.claim(conf.queue, owner="", limit=3, lease=30)
     now, back = worker._apart(claimed)
     assert ([one.id for one in now], [one.id for one in back]) == ([first.id], [second.id, third.id])

@@ -1,0 +1,62 @@
+"""A worker's database connections, before and after a receiver used them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, cast
+
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from signals_app.exceptions import TransactionLeftOpen
+
+logger = logging.getLogger("signals_app.worker")
+
+
+class Sessions:
+    """Remembers which transactions were open before a receiver ran, so that it is seen what it left behind."""
+
+    def __init__(self) -> None:
+        self._open = {db.alias for db in _used() if _in_transaction(db)}
+
+    def require_closed(self) -> None:
+        """Raise TransactionLeftOpen where the receiver returned with a transaction of its own under way."""
+        left = sorted(db.alias for db in self._own() if _in_transaction(db))
+        if left:
+            raise TransactionLeftOpen(
+                f"The receiver returned with a transaction open on {', '.join(left)}; what it wrote there is undone. "
+                "Use transaction.atomic() as a block, or the option atomic=True."
+            )
+
+    def mend(self) -> None:
+        """Close every connection that a receiver which ended badly left in a transaction, in a query, or broken."""
+        for db in self._own():
+            _stop_query(db)
+            if _in_transaction(db) or not db.is_usable():
+                # close() alone would keep the mark of the transaction
+                db.in_atomic_block, db.savepoint_ids = False, []
+                with suppress(Error):
+                    db.close()
+
+    def _own(self) -> Iterator[BaseDatabaseWrapper]:
+        return (db for db in _used() if db.alias not in self._open)
+
+
+def _used() -> list[BaseDatabaseWrapper]:
+    return [db for db in connections.all(initialized_only=True) if db.connection is not None]
+
+
+def _in_transaction(db: BaseDatabaseWrapper) -> bool:
+    return db.in_atomic_block or not db.autocommit
+
+
+def _stop_query(db: BaseDatabaseWrapper) -> None:
+    """End a query on the server that a timeout interrupted here; psycopg goes on waiting for it otherwise."""
+    if db.vendor != "postgresql":
+        return
+    raw = cast(Any, db.connection)
+    if raw.info.transaction_status.name == "ACTIVE":
+        with suppress(Error), db.wrap_database_errors:
+            raw.cancel_safe(timeout=5)

@@ -1,0 +1,125 @@
+"""Deliveries in the admin, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, expect
+
+from signals_app.models import Delivery, Outcome, State
+from tests.browser.visitor import AXE, Scheme, Visitor, visitor
+from tests.browser.web import Web
+from tests.cluster import Cluster, wait_for_end
+from tests.signals_app.admin.rows import attempt, delivery, page_of
+from tests.testapp.receivers import fails, hand_off
+
+LIST = "/admin/signals_app/delivery/"
+ATTEMPTS = "/admin/signals_app/attempt/"
+EVIL = "<script>document.title = 'taken over'</script>"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
+    """A web server of each test's own: emptying the tables renumbers the content types, which a server remembers."""
+    with Web(tmp_path / "web.log") as server:
+        yield server
+
+
+@pytest.fixture
+def failed(transactional_db: None) -> Delivery:
+    """A failed delivery whose sender and errors are long and hostile, among deliveries in every state."""
+    User.objects.create_superuser("root", password="a secret")
+    one = delivery(State.FAILED, payload=f'{{"note":"{EVIL}","long":"{"A" * 4096}"}}', max_attempts=1)
+    attempt(one, error_class=f"shop.{EVIL}", message=EVIL + "x" * 4096, traceback=EVIL * 40)
+    attempt(one, 2, outcome=Outcome.TIMEOUT)
+    for state in State:
+        delivery(state, emission=one.emission, progress_done=3, progress_total=8)
+    delivery(unroutable=True, receiver="shop." + "z" * 200)
+    return one
+
+
+def log_in(guest: Visitor) -> None:
+    guest.open("/admin/")
+    guest.page.get_by_label("Username").fill("root")
+    guest.page.get_by_label("Password").fill("a secret")
+    guest.page.get_by_role("button", name="Log in").click()
+    guest.page.wait_for_url("**/admin/")
+
+
+def barriers(guest: Visitor) -> list[str]:
+    """Return what axe has against a page, but for the breadcrumbs and the search form, which are stock admin's."""
+    guest.page.evaluate((files("axe_playwright_python") / AXE).read_text())
+    found = guest.page.evaluate("axe.run({exclude: ['.breadcrumbs', '#toolbar']}, {preload: false})")
+    guest.complaints.clear()  # the policy has refused axe its styles
+    return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_fits_the_screen_and_keeps_the_policy(
+    browser: Browser, web: Web, failed: Delivery, width: int, scheme: Scheme
+) -> None:
+    with visitor(browser, web.url, width=width, scheme=scheme) as guest:
+        log_in(guest)
+        for path in (LIST, f"{LIST}?state=FAILED", page_of(failed), ATTEMPTS, page_of(failed.bad_ends.all()[0])):
+            guest.open(path)
+            guest.fits()
+            guest.is_untroubled()
+            assert guest.page.title() != "taken over"
+            assert barriers(guest) == []
+
+
+def test_a_narrow_screen_names_the_columns_in_each_row(browser: Browser, web: Web, failed: Delivery) -> None:
+    with visitor(browser, web.url, width=390) as guest:
+        log_in(guest)
+        guest.open(f"{LIST}?state=FAILED")
+        row = guest.page.locator("#result_list tbody tr")
+        expect(row.first.get_by_text("Waited")).to_be_visible()
+        expect(row.first.get_by_text("failed")).to_be_in_viewport()
+
+
+def test_a_traceback_is_folded_until_it_is_asked_for(ada: Visitor, failed: Delivery) -> None:
+    log_in(ada)
+    ada.open(page_of(failed))
+    traceback = ada.page.get_by_text("ValueError: the stock is negative")
+    expect(traceback).to_be_hidden()
+    ada.page.get_by_text("Traceback", exact=True).last.click()
+    expect(traceback).to_be_visible()
+
+
+def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Cluster) -> None:
+    User.objects.create_superuser("root", password="a secret")
+    one = hand_off(fails)
+    wait_for_end([one])
+    assert (one.state, one.attempts) == (State.FAILED, 3)
+
+    log_in(ada)
+    ada.open(page_of(one))
+    ada.page.get_by_role("button", name="Retry").click()
+
+    told = ada.page.get_by_text("1 delivery is ready again, with up to 5 more attempts.")
+    expect(told).to_be_visible()
+    wait_for_end([one])
+    assert (one.state, one.attempts) == (State.FAILED, 8)
+    ada.page.reload()
+    expect(ada.page.get_by_text("it went wrong at attempt 8", exact=True)).to_be_visible()
+    ada.page.get_by_role("link", name="History").click()
+    expect(ada.page.get_by_text("Retried, with up to 5 more attempts.")).to_be_visible()
+    ada.is_untroubled()
+
+
+def test_without_javascript_deliveries_are_cancelled_from_the_list(grace: Visitor, failed: Delivery) -> None:
+    log_in(grace)
+    grace.open(f"{LIST}?state=READY")
+    for box in grace.page.locator("#result_list tbody input[type=checkbox]").all():
+        box.check()
+    grace.page.get_by_label("Action:").select_option("Cancel selected deliveries")
+    grace.page.locator("button[name=index]").click()
+    expect(grace.page.get_by_text("2 deliveries were cancelled.")).to_be_visible()
+    assert not Delivery.objects.filter(state=State.READY).exists()

@@ -1,0 +1,227 @@
+"""One attempt, where the receiver or the database does what nobody hopes for."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from signals_app import ledger, signals, worker
+from signals_app.conf import LONGEST, conf
+from signals_app.exceptions import RetryAfter
+from signals_app.ledger import ClaimedDelivery
+from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.testapp import receivers
+from tests.testapp.models import Effect
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+@pytest.fixture(autouse=True)
+def succeeded() -> Iterator[list[int]]:
+    """The deliveries of which delivery_succeeded was sent."""
+    told: list[int] = []
+
+    def tell(delivery: ClaimedDelivery, **kwargs: object) -> None:
+        told.append(delivery.id)
+
+    signals.delivery_succeeded.connect(tell)
+    yield told
+    signals.delivery_succeeded.disconnect(tell)
+
+
+def run(delivery: Delivery) -> Delivery:
+    worker.drain(delivery.queue)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def doing(monkeypatch: pytest.MonkeyPatch, receiver: Any, func: Callable[..., Any]) -> Delivery:
+    """Hand off to a receiver that does something else for once."""
+    monkeypatch.setattr(receiver, "func", func)
+    return hand_off(receiver)
+
+
+def cut_connection() -> None:
+    """End the connection as a server that restarts, or a firewall that forgets."""
+    if connection.vendor == "postgresql":
+        raw: Any = connection.connection
+        raw.close()
+    else:
+        connection.close()  # SQLite has no server to lose; a receiver may still close what it used
+
+
+def test_a_timeout_in_the_middle_of_a_query_is_recorded_and_stops_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    if connection.vendor != "postgresql":
+        connection.ensure_connection()
+        raw: Any = connection.connection
+        raw.create_function("pg_sleep", 1, time.sleep)
+
+    def query(**arguments: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(30)")
+
+    delivery = run(doing(monkeypatch, receivers.sleeps, query))
+    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active' "
+                "AND datname = current_database()"
+            )
+            assert cursor.fetchone() == (0,)
+
+
+def test_a_success_is_recorded_though_the_connection_is_gone(
+    monkeypatch: pytest.MonkeyPatch, succeeded: list[int]
+) -> None:
+    delivery = run(doing(monkeypatch, receivers.work, lambda **arguments: cut_connection()))
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+    assert succeeded == [delivery.id]
+    assert not Attempt.objects.exists()
+
+
+def test_an_error_is_recorded_though_the_connection_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(**arguments: object) -> None:
+        cut_connection()
+        raise ValueError("and then it went wrong")
+
+    delivery = run(doing(monkeypatch, receivers.work, cut))
+    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+    assert delivery.bad_ends.get().message == "and then it went wrong"
+
+
+def test_a_success_whose_answer_was_lost_is_not_recorded_as_stale(
+    monkeypatch: pytest.MonkeyPatch, succeeded: list[int]
+) -> None:
+    succeed = ledger.succeed
+
+    def cut_after(claimed: ClaimedDelivery, **options: Any) -> bool:
+        succeed(claimed, **options)
+        raise OperationalError("the server closed the connection unexpectedly")
+
+    monkeypatch.setattr(ledger, "succeed", cut_after)
+    delivery = run(hand_off(receivers.work))
+    assert (delivery.state, succeeded) == (State.SUCCESSFUL, [delivery.id])
+    assert not Attempt.objects.exists()
+
+
+def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    end_badly = ledger.end_badly
+
+    def cut_after(claimed: ClaimedDelivery, end: ledger.BadEnd) -> bool:
+        end_badly(claimed, end)
+        raise OperationalError("the server closed the connection unexpectedly")
+
+    monkeypatch.setattr(ledger, "end_badly", cut_after)
+    delivery = run(hand_off(receivers.fails))
+    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+    assert delivery.bad_ends.get().outcome == Outcome.ERROR
+
+
+def test_an_error_of_the_record_is_never_charged_to_the_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(claimed: ClaimedDelivery, **options: Any) -> bool:
+        raise OperationalError("database is locked")
+
+    delivery = hand_off(receivers.work)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "succeed", locked)
+        with pytest.raises(OperationalError, match="database is locked"):
+            worker.drain(conf.queue)
+    delivery.refresh_from_db()
+    assert delivery.state == State.RUNNING  # until its lease runs out
+    assert not Attempt.objects.exists()
+
+
+def test_a_receiver_that_leaves_a_transaction_open_fails_and_spoils_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def opens(**arguments: object) -> None:
+        transaction.set_autocommit(False)
+        Effect.objects.create(label="in a transaction that nobody ends")
+
+    delivery = doing(monkeypatch, receivers.fails, opens)
+    next_one = hand_off(receivers.work, label="next")
+    run(delivery)
+    assert delivery.bad_ends.get().message.startswith("The receiver returned with a transaction open on default;")
+    next_one.refresh_from_db()
+    assert next_one.state == State.SUCCESSFUL
+    assert list(Effect.objects.values_list("label", flat=True)) == ["next"]
+    assert transaction.get_autocommit()
+
+
+def test_a_function_that_fails_after_the_commit_leaves_the_success_standing(
+    monkeypatch: pytest.MonkeyPatch, succeeded: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook() -> None:
+        raise ValueError("the cache is down")
+
+    def commits(**arguments: object) -> None:
+        Effect.objects.create(label="committed")
+        transaction.on_commit(hook)
+
+    delivery = run(doing(monkeypatch, receivers.atomic_work, commits))
+    assert (delivery.state, succeeded) == (State.SUCCESSFUL, [delivery.id])
+    assert not Attempt.objects.exists()
+    assert f"Delivery {delivery.id} is SUCCESSFUL; what followed its commit failed." in caplog.text
+    assert "the cache is down" in caplog.text
+
+
+def test_an_exception_that_cannot_be_printed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def raises(**arguments: object) -> None:
+        raise Mute
+
+    delivery = run(doing(monkeypatch, receivers.fails, raises))
+    assert delivery.bad_ends.get().message == f"(a {Mute.__qualname__} that cannot be printed)"
+
+
+@pytest.mark.parametrize("error", [RetryAfter(1e15), ValueError("with a backoff from beyond")])
+def test_a_delay_beyond_the_calendar_is_cut(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def raises(**arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(receivers.fails.options), "backoff", property(lambda self: lambda attempts: 10.0**15))
+    delivery = run(doing(monkeypatch, receivers.fails, raises))
+    assert delivery.state == State.READY
+    assert (delivery.due_at - delivery.enqueued_at).total_seconds() == pytest.approx(LONGEST, rel=0.01)
+
+
+def test_a_delivery_deleted_while_it_runs_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    doing(monkeypatch, receivers.work, lambda **arguments: Delivery.objects.all().delete())
+    assert worker.drain(conf.queue) == 1
+    assert not Delivery.objects.exists()
+
+
+def test_what_cannot_be_given_back_now_is_given_back_by_the_next_drain(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost, other = hand_off(receivers.work), hand_off(receivers.nothing)
+    Delivery.objects.filter(pk=lost.pk).update(losses=1, due_at=other.due_at)
+    give_back = ledger.give_back
+    failures = iter([OperationalError("database is locked")])
+
+    def fails_first(claimed: list[ClaimedDelivery]) -> None:
+        for failure in failures:
+            raise failure
+        give_back(claimed)
+
+    monkeypatch.setattr(ledger, "give_back", fails_first)
+    claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
+    assert worker._run_all(claimed) == 1
+    assert "1 deliveries cannot be given back yet: database is locked" in caplog.text
+    assert worker.drain(conf.queue) == 1
+    assert {(d.state, d.attempts) for d in Delivery.objects.all()} == {(State.SUCCESSFUL, 1)}
+
+
+def test_every_bad_end_leaves_the_connection_fit_for_the_next() -> None:
+    for receiver in (receivers.fails, receivers.sleeps, receivers.atomic_fails_once, receivers.exits):
+        run(hand_off(receiver))
+        assert not connection.in_atomic_block
+        assert transaction.get_autocommit()
+    assert run(hand_off(receivers.work)).state == State.SUCCESSFUL
