@@ -195,6 +195,5 @@ def _may_go_on(way: Way, works: Sequence[Work]) -> bool:
     if not works:
         return True
     last = works[-1]
-    if way != Way.QUEUED:
-        return False
-    return last.is_lost or (last.outcome == Outcome.FAILED and last.attempt < ATTEMPTS)
+    went_badly = last.is_lost or last.outcome == Outcome.FAILED
+    return way == Way.QUEUED and went_badly and last.attempt < ATTEMPTS

@@ -15,7 +15,7 @@ from sigdemo.lab.models import LabRun
 from signals_app.models import Delivery, State
 from tests.browser.visitor import Scheme, Visitor, visitor
 from tests.browser.web import Web
-from tests.cluster import Cluster
+from tests.cluster import Cluster, wait_for_end
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -239,10 +239,8 @@ def test_without_a_cluster_a_banner_says_so_and_the_work_waits(lise: Visitor, we
 def test_javascript_off_shows_the_same_facts(mary: Visitor, cluster: Cluster) -> None:
     choose(mary, "Waiting (I/O)", seconds=0.5)
     mary.page.wait_for_url("**/lab/run/*/", timeout=PATIENCE)
-    for _ in range(50):
-        if mary.page.locator('.result[data-over="true"]').count():
-            break
-        mary.page.get_by_role("link", name="Reload to see what has happened since").click()
+    wait_for_end(Delivery.objects.all())
+    mary.page.reload()
 
     assert mary.page.locator(".lane").count() == 6
     for way in WAITING:

@@ -106,6 +106,15 @@ def test_a_worker_that_was_lost_and_replaced() -> None:
     )
 
 
+def test_workers_that_were_all_lost() -> None:
+    measured = Measured(Way.QUEUED, answered=0.004)
+    for attempt in (1, 2, 3):
+        measured.work(attempt / 10, None, attempt=attempt, outcome=Outcome.LOST, lost_after=0.05, queued_from=0.002)
+
+    assert measured.lane().is_over
+    assert sentence(measured.lane()).endswith(f"the process with pid {PID} died at the work, and nobody does it again.")
+
+
 def test_lanes_that_have_not_come_so_far() -> None:
     assert sentence(Measured(Way.INLINE, answered=None).lane()) == "The request is still waiting for the work."
 
