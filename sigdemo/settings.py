@@ -172,7 +172,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} [{process:d}] {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_hints": {"()": "sigdemo.log_lines.WithoutHints"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_hints"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # "django" is named to take away the handlers it has by default, which would say all twice.
     "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")},

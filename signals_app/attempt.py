@@ -106,6 +106,12 @@ def _end_badly(error: BaseException, run: Run) -> None:
     if not _recorded(lambda: ledger.end_badly(claimed, end), lambda: ledger.has_ended_badly(claimed)):
         logger.warning("Delivery %d was taken over; its error here does not count.", claimed.id)
         return
+    announce_bad_end(run, end, error)
+
+
+def announce_bad_end(run: Run, end: ledger.BadEnd, error: BaseException) -> None:
+    """Log a bad end that is on the record, and send the signals that tell of it."""
+    claimed, receiver = run.claimed, run.receiver
     signals.delivery_attempt_failed.send_robust(sender=receiver, delivery=claimed, outcome=end.outcome, exception=error)
     fate = "is FAILED" if end.state == State.FAILED else f"runs again in {end.delay:.1f} s"
     logger.warning(

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import connections, router
 
-from signals_app.conf import Conf, given
+from signals_app.conf import Conf, conf, given
 from signals_app.models import Delivery
 
 BROKER = "signals_app.broker.DeliveryBroker"
@@ -47,6 +47,15 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                     id="signals_app.E003",
                 )
             )
+    if not found and conf.lease < 2 * conf.heartbeat:
+        found.append(
+            Error(
+                f"SIGNALS_APP['LEASE'] is {conf.lease:g} s and HEARTBEAT {conf.heartbeat:g} s: one late "
+                "heartbeat, and a run that is well is taken for lost.",
+                hint="Make LEASE at least twice HEARTBEAT.",
+                id="signals_app.E009",
+            )
+        )
     return found
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from django.db import Error, connections, transaction
 
 from signals_app import ledger
+from signals_app.attempt import announce_bad_end
 from signals_app.conf import conf
 from signals_app.hold import Hold, Run
 from signals_app.timeouts import TimedOut
@@ -96,10 +97,12 @@ class Heartbeat:
                 f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
                 "its worker process was ended."
             )
-            end = judge(error, run.claimed, run.receiver, ran=run.seconds)
+            end = replace(judge(error, run.claimed, run.receiver, ran=run.seconds), traceback=_main_stack())
             try:
                 with _briefly():
-                    ledger.end_badly(run.claimed, replace(end, traceback=_main_stack()))
+                    recorded = ledger.end_badly(run.claimed, end)
+                if recorded:
+                    announce_bad_end(run, end, error)
             except Error:  # then it is found lost, and says so
                 logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
             logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)

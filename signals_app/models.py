@@ -121,7 +121,7 @@ class ClusterStat(models.Model):
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        verbose_name = _("cluster statistic")
+        verbose_name = _("cluster")
 
     def __str__(self) -> str:
         return f"{self.queue} at {self.host}"

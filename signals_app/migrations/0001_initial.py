@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
             options={
-                "verbose_name": "cluster statistic",
+                "verbose_name": "cluster",
             },
         ),
         migrations.CreateModel(

@@ -32,7 +32,7 @@ def prepare(*, waiting: int = 0, finished: int = 0, later: int = 0) -> dict[str,
     old = {"enqueued_at": words["past"], "due_at": words["past"]}
     ran = {"attempts": "1", "token": "1", "owner": "'bench'", "started_at": words["past"], "finished_at": words["past"]}
     placed.send(sender=None, number=1, label="bench")
-    seed = Delivery.objects.get()
+    seed = Delivery.objects.latest("id")
     with connection.cursor() as cursor:
         _copy(cursor, seed, finished, {**old, **ran, "state": "'SUCCESSFUL'"})
         _copy(cursor, seed, waiting, old)

@@ -190,3 +190,13 @@ def test_sqlite_that_begins_immediate_is_right(odd_database: dict[str, Any]) -> 
     odd_database["OPTIONS"] = {"transaction_mode": "immediate"}
 
     assert check_database(None) == []
+
+
+def test_a_lease_that_one_late_heartbeat_breaks_is_an_error() -> None:
+    message = (
+        "SIGNALS_APP['LEASE'] is 9 s and HEARTBEAT 5 s: one late heartbeat, and a run that is well is taken for lost."
+    )
+    with override_settings(SIGNALS_APP={"LEASE": 9, "HEARTBEAT": 5}):
+        assert said(check_settings(None)) == [("signals_app.E009", message, "Make LEASE at least twice HEARTBEAT.")]
+    with override_settings(SIGNALS_APP={"LEASE": 10, "HEARTBEAT": 5}):
+        assert check_settings(None) == []

@@ -125,6 +125,16 @@ def test_a_worker_killed_from_outside_loses_nothing(cluster: Cluster) -> None:
     assert Effect.objects.filter(label="long_work").count() == 1
 
 
+def test_a_worker_killed_inside_an_atomic_receiver_leaves_one_effect(cluster: Cluster) -> None:
+    delivery = hand_off(receivers.atomic_work, seconds=1.5)
+    wait_until(lambda: Delivery.objects.get().state == State.RUNNING, "the start of the receiver")
+    delivery.refresh_from_db()
+    os.kill(worker_of(delivery), signal.SIGKILL)
+    wait_for_end([delivery], seconds=60)
+    assert (delivery.state, delivery.attempts, outcomes(delivery)) == (State.SUCCESSFUL, 2, [Outcome.LOST])
+    assert [(e.label, e.attempt) for e in Effect.objects.all()] == [("atomic", 2)]
+
+
 def test_progress_is_seen_while_the_receiver_runs(cluster: Cluster) -> None:
     delivery = hand_off(receivers.counts, steps=4, hold=0.4)
     seen: set[int] = set()

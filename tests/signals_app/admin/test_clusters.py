@@ -1,0 +1,35 @@
+"""Clusters in the admin."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+
+from signals_app import ledger
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def page(client: Client) -> str:
+    client.force_login(get_user_model().objects.create_superuser("root"))
+    ledger.keep_stat("q:1", "signed", queue="mail", host="here", seconds=60)
+    ledger.keep_stat("q:2", "signed", queue="bulk", host="there", seconds=-60)
+    answer = client.get(reverse("admin:signals_app_clusterstat_changelist"))
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_list_shows_every_cluster_and_whether_it_lives(page: str) -> None:
+    dead, alive = page.index("bulk"), page.index("mail")
+    assert page.count('alt="True"') == 1
+    assert page.count('alt="False"') == 1
+    assert dead < page.index('alt="False"') < page.index('alt="True"')
+    assert alive
+
+
+def test_nobody_adds_or_deletes_a_cluster_by_hand(page: str, client: Client) -> None:
+    add = reverse("admin:signals_app_clusterstat_add")
+    assert add not in page
+    assert "delete_selected" not in page
+    assert client.get(add).status_code == 403
