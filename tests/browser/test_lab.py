@@ -15,7 +15,7 @@ from sigdemo.lab.models import LabRun
 from signals_app.models import Delivery, State
 from tests.browser.visitor import Scheme, Visitor, visitor
 from tests.browser.web import Web
-from tests.cluster import Cluster, wait_for_end
+from tests.cluster import Cluster, wait_for_end, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -81,7 +81,8 @@ def latency(guest: Visitor, kind: str, way: str) -> float:
     """Run one lane with four receivers; return the p95 of other visitors, in milliseconds."""
     LabRun.objects.all().delete()  # a visitor may not start so many in a minute
     choose(guest, kind, seconds=1, fan_out=4, ways=(way,))
-    guest.page.wait_for_url("**/lab/run/*/#go")
+    wait_until(LabRun.objects.exists, "a new run")
+    guest.page.wait_for_url(f"**{LabRun.objects.get().get_absolute_url()}*")
     all_done(guest)
     assert guest.page.locator(".visitors svg.plot path").count() == 2
     return p95(guest, Way(way).label)
