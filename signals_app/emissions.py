@@ -14,7 +14,7 @@ DEEPEST = 16  # sends within sends that are told apart
 def new_emission() -> UUID:
     """Return a UUID that begins with the time in milliseconds (version 7 of RFC 9562).
 
-    Emissions are indexed: one made after another is written beside it, where a random one would touch a page of its own.
+    Emissions are indexed: one made after another is written beside it; a random one would touch a page of its own.
     """
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10))
