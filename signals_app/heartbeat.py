@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -19,6 +19,7 @@ from signals_app import ledger
 from signals_app.attempt import announce_bad_end
 from signals_app.conf import conf
 from signals_app.hold import Hold, Run
+from signals_app.ledger import ClaimedDelivery
 from signals_app.timeouts import TimedOut
 from signals_app.verdict import judge
 
@@ -62,16 +63,16 @@ class Heartbeat:
 
     def _stay_with(self, hold: Hold, run: Run) -> None:
         """Look after one slow run until it ends."""
-        self._renewed, steps = run.since, run.current.steps
+        self._renewed, steps = run.since, (0, 0)
         try:
             while hold.run is run:
                 if run.seconds > run.timeout + conf.grace:
                     self._end_process(hold, run)
                 try:
-                    with _briefly():
-                        self._look(hold, run)
-                        if run.current.steps != steps:
-                            steps = run.current.steps
+                    self._look(hold, run)
+                    if run.current.steps != steps:
+                        steps = run.current.steps
+                        with _briefly():
                             ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
                 except Error as error:
                     # an atomic receiver on SQLite holds the only write lock; nobody can take the lease over either
@@ -81,11 +82,13 @@ class Heartbeat:
             connections.close_all()  # this thread's own
 
     def _look(self, hold: Hold, run: Run) -> None:
-        hold.give_back_rest(ledger.give_back)
+        hold.give_back_rest(_give_back)
         renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
         if time.monotonic() - self._renewed >= renewal:
             self._renewed = time.monotonic()
-            if not ledger.renew(run.claimed, lease=conf.lease) and not ledger.is_successful(run.claimed):
+            with _briefly():
+                ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
+            if not ours:
                 logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
 
     def _end_process(self, hold: Hold, run: Run) -> None:
@@ -108,6 +111,12 @@ class Heartbeat:
             logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
             logging.shutdown()
             os._exit(70)
+
+
+def _give_back(rest: Sequence[ClaimedDelivery]) -> None:
+    """Give back in a transaction of its own: once this returns, it is done."""
+    with _briefly():
+        ledger.give_back(rest)
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals_app.ledger.dialect import connection, dialect, execute, to_datetime
-from signals_app.models import Delivery, State
+from signals_app.models import Delivery
 
 # Written by hand: Model.save() costs four times as much, and the NOTIFY has to ride along (one round trip,
 # and only while a cluster of the queue sleeps, because a NOTIFY at every commit would halve the insert rate).
@@ -62,20 +62,17 @@ def enqueue(work: HandOff) -> Delivery:
 
 
 def _delivery(work: HandOff, row: tuple[Any, ...], db: BaseDatabaseWrapper) -> Delivery:
-    delivery = Delivery(
-        id=row[0],
-        emission=work.emission,
-        signal=work.signal,
-        sender=work.sender,
-        receiver=work.receiver,
-        queue=work.queue,
-        priority=work.priority,
-        payload=work.payload,
-        state=State.READY,
-        due_at=to_datetime(db, row[1]),
-        enqueued_at=to_datetime(db, row[2]),
-        max_attempts=work.max_attempts,
-    )
-    delivery._state.adding = False
-    delivery._state.db = db.alias
-    return delivery
+    """Return the row as the ORM would have read it; from_db() takes a third of the time of Delivery(...)."""
+    written = {
+        **_BLANK,
+        **{field.name: getattr(work, field.name) for field in _TAKEN},
+        "id": row[0],
+        "due_at": to_datetime(db, row[1]),
+        "enqueued_at": to_datetime(db, row[2]),
+    }
+    return Delivery.from_db(db.alias, _NAMES, [written[name] for name in _NAMES])
+
+
+_NAMES = [field.attname for field in Delivery._meta.concrete_fields]
+_TAKEN = [field for field in fields(HandOff) if field.name in _NAMES]
+_BLANK = {field.attname: field.get_default() for field in Delivery._meta.concrete_fields}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.dispatch import Signal
 
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.emissions import DEEPEST, emission_of
+from signals_app.emissions import DEEPEST, emission_of, new_emission
 from tests.signals_app.listeners import asynchronous, first, listening, second, written
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -172,3 +173,13 @@ def test_beyond_the_deepest_nesting_sends_are_only_told_apart() -> None:
     assert len(set(going_in)) == len(frames)
     assert coming_out[-DEEPEST:] == going_in[-DEEPEST:]
     assert set(coming_out[:-DEEPEST]).isdisjoint(going_in)
+
+
+def test_emissions_are_uuids_that_grow_with_time() -> None:
+    before = time.time_ns() // 1_000_000
+    made = [new_emission() for _ in range(100)]
+    after = time.time_ns() // 1_000_000
+    assert len(set(made)) == 100
+    assert {(one.version, one.variant) for one in made} == {(7, RFC_4122)}
+    assert all(before <= one.int >> 80 <= after for one in made)
+    assert [one.int >> 80 for one in made] == sorted(one.int >> 80 for one in made)

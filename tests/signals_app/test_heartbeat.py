@@ -1,0 +1,110 @@
+"""The second thread of a worker, beside a receiver that takes its time."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import override_settings
+
+from signals_app import heartbeat, ledger
+from signals_app.conf import conf
+from signals_app.heartbeat import Heartbeat
+from signals_app.hold import Hold, Run
+from signals_app.ledger import ClaimedDelivery
+from signals_app.models import Delivery, State
+from signals_app.running import CurrentDelivery
+from tests.cluster import wait_until
+from tests.testapp import receivers
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+@pytest.fixture
+def claimed() -> list[ClaimedDelivery]:
+    """Three deliveries, claimed at once, with a lease of ten seconds."""
+    for _ in range(3):
+        hand_off(receivers.long_work)
+    return ledger.claim(conf.queue, owner="me", limit=3, lease=10)
+
+
+@pytest.fixture
+def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[Hold, Run]]:
+    """The first of them runs, under a heartbeat, until the test ends."""
+    hold = Hold(claimed)
+    one = hold.take()
+    assert one is not None
+    current = CurrentDelivery(delivery_id=one.id, emission=one.emission, attempt=1, max_attempts=5)
+    run = Run(claimed=one, receiver=receivers.long_work, current=current, since=time.monotonic(), timeout=30)
+    with Heartbeat().over(hold), hold.running(run):
+        yield hold, run
+    time.sleep(heartbeat.TICK * 2)  # the thread has one more look; it must not meet the emptied tables
+
+
+def states() -> list[tuple[str, int]]:
+    return list(Delivery.objects.order_by("id").values_list("state", "attempts"))
+
+
+def test_what_waits_behind_a_slow_run_goes_back_uncharged(slow: tuple[Hold, Run]) -> None:
+    wait_until(lambda: states()[1:] == [(State.READY, 0), (State.READY, 0)], "the return of the rest")
+    assert states()[0] == (State.RUNNING, 1)
+    assert slow[0].take() is None
+
+
+def test_what_cannot_be_given_back_stays_in_the_hold(
+    monkeypatch: pytest.MonkeyPatch, claimed: list[ClaimedDelivery]
+) -> None:
+    def locked(rest: object) -> None:
+        raise OperationalError("database is locked")
+
+    hold = Hold(claimed)
+    monkeypatch.setattr(ledger, "give_back", locked)
+    with pytest.raises(OperationalError):
+        hold.give_back_rest(heartbeat._give_back)
+    assert [hold.take() for _ in range(3)] == claimed
+
+
+def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[Hold, Run]) -> None:
+    first = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
+    assert first is not None
+
+    def longer() -> bool:
+        now = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
+        return now is not None and (now - first).total_seconds() > 10  # LEASE is 30 s
+
+    wait_until(longer, "the renewal")
+
+
+def test_progress_is_written_while_the_receiver_runs(slow: tuple[Hold, Run]) -> None:
+    slow[1].current.progress(3, 8)
+    wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).progress_done == 3, "the progress")
+    slow[1].current.progress(4, 8)
+    wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).progress_done == 4, "the next progress")
+
+
+def test_a_run_that_was_taken_over_is_told_of(slow: tuple[Hold, Run], caplog: pytest.LogCaptureFixture) -> None:
+    Delivery.objects.filter(pk=slow[1].claimed.id).update(token=99)
+    message = f"Delivery {slow[1].claimed.id} was taken over while it runs here."
+    wait_until(lambda: message in caplog.text, "the warning")
+
+
+def test_a_database_that_fails_does_not_end_the_heartbeat(
+    monkeypatch: pytest.MonkeyPatch, slow: tuple[Hold, Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    renew = ledger.renew
+    errors: list[Exception] = [OperationalError("gone"), RuntimeError("worse")]
+
+    def fails_twice(claimed: ClaimedDelivery, **options: Any) -> bool:
+        if errors:
+            raise errors.pop(0)
+        return renew(claimed, **options)
+
+    monkeypatch.setattr(ledger, "renew", fails_twice)
+    monkeypatch.setattr(heartbeat, "FIRST_RENEWAL", 0.1)
+    first = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
+    with override_settings(SIGNALS_APP={"HEARTBEAT": 0.1}):
+        wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).lease_until != first, "the renewal")
+    assert not errors
+    assert f"The heartbeat of delivery {slow[1].claimed.id} failed." in caplog.text
