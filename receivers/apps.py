@@ -13,3 +13,4 @@ class ReceiversConfig(AppConfig):
     def ready(self) -> None:
         """Import every module of receivers, which connects them."""
         import_module("receivers.shop")
+        import_module("receivers.lab")

@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "django_q",
     "receivers.apps.ReceiversConfig",
     "sigdemo.shop.apps.ShopConfig",
+    "sigdemo.lab.apps.LabConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -11,6 +11,7 @@ favicon = lazy(static, str)("site/favicon.svg")  # its name is known only after 
 urlpatterns = [
     path("", RedirectView.as_view(url="/shop/"), name="home"),
     path("shop/", include("sigdemo.shop.urls")),
+    path("lab/", include("sigdemo.lab.urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=favicon), name="favicon"),
 ]

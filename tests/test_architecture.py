@@ -24,7 +24,7 @@ def test_modules_import_only_from_floors_below() -> None:
     ("module", "line", "contract"),
     [
         ("signals_app/backoff.py", "import signals_app.models", "from floors below its own"),
-        ("signals_app/conf.py", "import receivers", "know only what is beneath them"),
+        ("signals_app/checks.py", "import receivers", "know only what is beneath them"),
         (
             "signals_app/models.py",
             "import django_q.tasks",

@@ -89,7 +89,11 @@ def test_every_state_and_outcome_is_described(choices: type[models.State] | type
 
 
 def test_every_command_and_its_options_are_described() -> None:
-    ours = {name: app for name, app in get_commands().items() if app in ("signals_app", "sigdemo", "sigdemo.shop")}
+    ours = {
+        name: app
+        for name, app in get_commands().items()
+        if app in ("signals_app", "sigdemo", "sigdemo.shop", "sigdemo.lab")
+    }
     headings = {line.removeprefix("### ") for _, line in prose(COMMANDS) if line.startswith("### ")}
     assert headings == set(ours)
     text = COMMANDS.read_text()

@@ -1,0 +1,1 @@
+"""The lab: the same work sent six ways, measured side by side."""

@@ -1,0 +1,66 @@
+"""What other visitors noticed: latencies of a trivial page, as the visitor's browser measured them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, isfinite
+
+from django.core.exceptions import ValidationError
+
+MOST = 2_400  # samples of one lane: a minute of them
+LONGEST = 120_000.0  # milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Pings of one stretch of time, in milliseconds."""
+
+    label: str
+    samples: Sequence[float]
+    idle_p95: float | None = None
+
+    @property
+    def p50(self) -> float | None:
+        """Half of them were quicker."""
+        return percentile(self.samples, 50)
+
+    @property
+    def p95(self) -> float | None:
+        """One in twenty was slower."""
+        return percentile(self.samples, 95)
+
+    @property
+    def factor(self) -> float | None:
+        """How many times slower the p95 is than the idle one."""
+        return self.p95 / self.idle_p95 if self.p95 is not None and self.idle_p95 else None
+
+    @property
+    def points(self) -> str:
+        """The samples for the page's script."""
+        return ",".join(f"{sample:.1f}" for sample in self.samples)
+
+
+def percentile(samples: Sequence[float], percent: int) -> float | None:
+    """Return the smallest sample that ``percent`` of them do not exceed; None without any."""
+    if not samples:
+        return None
+    return sorted(samples)[max(0, ceil(len(samples) * percent / 100) - 1)]
+
+
+def read_samples(body: bytes) -> list[float]:
+    """Return the samples of a JSON list. Raises ValidationError for anything that is none, or too long."""
+    try:
+        samples = json.loads(body)
+    except ValueError:
+        raise ValidationError("The pings are no JSON.") from None
+    if not isinstance(samples, list) or len(samples) > MOST:
+        raise ValidationError(f"The pings are no list of at most {MOST} numbers.")
+    if not all(_is_latency(sample) for sample in samples):
+        raise ValidationError(f"A ping is no number of milliseconds from 0 to {LONGEST:.0f}.")
+    return [round(float(sample), 2) for sample in samples]
+
+
+def _is_latency(sample: object) -> bool:
+    if not isinstance(sample, int | float) or isinstance(sample, bool):
+        return False
+    return isfinite(sample) and 0 <= sample <= LONGEST

@@ -1,0 +1,38 @@
+"""The request's end of a lane: when it came in, who took it, and when its answer had left."""
+
+import threading
+
+from sigdemo.lab.clock import Moment
+from sigdemo.lab.kinds import Way
+from sigdemo.lab.lanes import SEND
+from sigdemo.lab.models import LabLane
+from sigdemo.lab.work import LabFailure
+from signals_app.processes import current_process
+
+
+def begin(lane: LabLane, since: Moment) -> bool:
+    """Note that a request took the lane. False when another one had it already: a lane is run once."""
+    process = current_process()
+    lane.started_at, lane.host, lane.pid = since.wall, process.host, process.pid
+    lane.thread = threading.current_thread().name[:100]
+    waiting = LabLane.objects.filter(pk=lane.pk, started_at=None)
+    return bool(waiting.update(started_at=since.wall, host=lane.host, pid=lane.pid, thread=lane.thread))
+
+
+def send(lane: LabLane) -> str:
+    """Get the lane's work done its way; return the failure that reached the request, or ""."""
+    try:
+        SEND[Way(lane.way)](lane)
+    except LabFailure as error:
+        return f"{type(error).__name__}: {error}"
+    except ExceptionGroup as group:  # asend() since Django 6, where several receivers failed
+        _, others = group.split(LabFailure)
+        if others:
+            raise
+        return f"{len(group.exceptions)} receivers failed, as they were told to."
+    return ""
+
+
+def answered(lane: LabLane, since: Moment, *, error: str = "") -> None:
+    """Note that the answer has left just now."""
+    LabLane.objects.filter(pk=lane.pk).update(answered_after=since.elapsed(), error=error[:200])

@@ -1,0 +1,187 @@
+"""The pages of the lab. Each validates, acts and answers; none knows who receives a signal."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from sigdemo.lab import answers, clusters, crash, limits, page, requests
+from sigdemo.lab.clock import Moment
+from sigdemo.lab.facts import facts_of
+from sigdemo.lab.forms import CrashForm, LabForm
+from sigdemo.lab.models import LabLane, LabRun
+from sigdemo.lab.pings import read_samples
+
+UNPROCESSABLE = 422  # a form that was understood and refused; the page says what to change
+TOO_MANY = 429
+CONFLICT = 409
+IDLE = "idle"
+
+View = Callable[..., HttpResponse]
+
+
+def for_the_lab(view: View) -> View:
+    """Open a view to everyone in DEBUG, to staff otherwise."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not (settings.DEBUG or getattr(request.user, "is_staff", False)):
+            raise PermissionDenied("Only staff may use the lab: it keeps the site busy. Log in to the admin first.")
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_the_lab
+def lab(request: HttpRequest) -> HttpResponse:
+    """Show the lab; a valid POST writes a run and leads to its first lane, or to its page where a script goes on."""
+    posted = request.POST if request.method == "POST" else None
+    form = LabForm(posted, label_suffix="")
+    if not form.is_valid():
+        return _page(request, form=form, status=UNPROCESSABLE if form.is_bound else 200)
+    try:
+        new = limits.admit(form.plan(), client=limits.client_of(request))
+    except limits.TooMuch as error:
+        return _too_much(request, error, form=form)
+    if "script" in request.POST:
+        return redirect(f"{new.get_absolute_url()}#go")
+    return redirect(answers.next_address(new), preserve_request=True)
+
+
+@never_cache
+@require_POST
+@for_the_lab
+def crash_test(request: HttpRequest) -> HttpResponse:
+    """Carry out a crash test, which takes some seconds, and lead to its page."""
+    form = CrashForm(request.POST, label_suffix="")
+    if not form.is_valid():
+        return _page(request, crash_form=form, status=UNPROCESSABLE)
+    try:
+        new = limits.admit(form.plan(), client=limits.client_of(request))
+    except limits.TooMuch as error:
+        return _too_much(request, error, crash_form=form)
+    try:
+        crash.run(new)
+    except crash.CrashTestFailed as error:
+        return _page(request, trouble=str(error), run=new, status=503)
+    finally:
+        LabRun.objects.filter(pk=new.pk).update(slot=None)
+    return redirect(new)
+
+
+@never_cache
+@require_POST
+@for_the_lab
+def run_lane(request: HttpRequest, public_id: UUID, way: str) -> HttpResponse:
+    """Run one lane of a run in this very request; each lane is run once."""
+    since = Moment.now()
+    lane = get_object_or_404(LabLane.objects.select_related("run"), run__public_id=public_id, way=way)
+    if lane.run.slot is None or lane.run.is_crash_test:
+        return HttpResponse("This run has given its place up. Start a new one.", status=CONFLICT)
+    if not requests.begin(lane, since):
+        return HttpResponse("This lane has been run already. Start a new run.", status=CONFLICT)
+    error = requests.send(lane)
+    location = "" if "script" in request.POST else answers.next_address(lane.run)
+    return answers.MeasuredAnswer(lane, since, error=error, location=location)
+
+
+@never_cache
+@require_safe
+@for_the_lab
+def run(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Show a run: the permalink."""
+    found = get_object_or_404(LabRun, public_id=public_id)
+    initial = {name: getattr(found, name) for name in ("kind", "seconds", "fan_out")}
+    initial["ways"] = list(found.lanes.values_list("way", flat=True))
+    form = LabForm(initial=None if found.is_crash_test else initial, label_suffix="")
+    return _page(request, form=form, crash_form=CrashForm(initial={"death": found.death or "SIGKILL"}), run=found)
+
+
+@never_cache
+@require_safe
+@for_the_lab
+def result(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Show what was measured alone, for the run page's script."""
+    found = get_object_or_404(LabRun, public_id=public_id)
+    return render(request, "lab/result.html", page.result_of(found))
+
+
+@never_cache
+@require_safe
+@for_the_lab
+def state(request: HttpRequest, public_id: UUID) -> JsonResponse:
+    """Tell how far each lane is and whether a cluster is alive, for the run page's script."""
+    facts = facts_of(get_object_or_404(LabRun, public_id=public_id))
+    lanes = {lane.way.value: lane.state for lane in facts.lanes}
+    return JsonResponse({"lanes": lanes, "over": facts.is_over, "cluster": clusters.is_alive()})
+
+
+@never_cache
+@require_POST
+@for_the_lab
+def pings(request: HttpRequest, public_id: UUID, stretch: str) -> HttpResponse:
+    """Keep the latencies that the visitor's browser measured, idle or during one lane; the first ones count."""
+    found = get_object_or_404(LabRun, public_id=public_id)
+    try:
+        samples = read_samples(request.body)
+    except ValidationError as error:
+        return HttpResponse(error.message, status=400)
+    if stretch == IDLE:
+        LabRun.objects.filter(pk=found.pk, idle_pings=[]).update(idle_pings=samples)
+    else:
+        LabLane.objects.filter(run=found, way=stretch, pings=[]).update(pings=samples)
+    return HttpResponse(status=204)
+
+
+@never_cache
+@require_safe
+def ping(request: HttpRequest) -> HttpResponse:
+    """Answer at once: what another visitor's request is while a run is under way."""
+    return HttpResponse("pong", content_type="text/plain")
+
+
+@never_cache
+@require_safe
+@for_the_lab
+def cluster(request: HttpRequest) -> JsonResponse:
+    """Tell whether a cluster is alive."""
+    return JsonResponse({"cluster": clusters.is_alive()})
+
+
+def _too_much(
+    request: HttpRequest, error: limits.TooMuch, *, form: Form | None = None, crash_form: Form | None = None
+) -> HttpResponse:
+    response = _page(request, form=form, crash_form=crash_form, trouble=str(error), status=TOO_MANY)
+    response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _page(
+    request: HttpRequest,
+    *,
+    form: Form | None = None,
+    crash_form: Form | None = None,
+    run: LabRun | None = None,
+    trouble: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "section": "lab",
+        "form": form or LabForm(label_suffix=""),
+        "crash_form": crash_form or CrashForm(label_suffix=""),
+        "trouble": trouble,
+        "cluster_alive": clusters.is_alive(),
+        **page.lab_context(),
+        **(page.result_of(run) if run else {}),
+    }
+    return render(request, "lab/lab.html", context, status=status)
