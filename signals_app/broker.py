@@ -28,6 +28,7 @@ logger = logging.getLogger("signals_app.broker")
 LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices when its cluster stops
 HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
 LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
+YIELD = 0.004  # seconds
 RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
 
@@ -57,6 +58,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         self._lookout = ledger.Lookout(queue=self.list_key, poll=q_conf.Conf.POLL)
         self._hinted: dict[int, Hinted] = {}
         self._rescued_at = 0.0
+        self._gave = False
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
@@ -78,17 +80,25 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
             return None
 
     def _look(self) -> list[Package]:
+        if self._gave:
+            self._gave = False
+            time.sleep(YIELD)  # django_q's queue is fed by a thread of this process; let it go first
         reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
         self._rescue()
         packages = self._hints() + self._plain_tasks()
+        if not packages and self._wait():
+            packages = [(None, hint(self.list_key))]
         if packages:
+            self._gave = True
             self._lookout.reset()
-            return packages
+        return packages
+
+    def _wait(self) -> bool:
+        """Wait for a change; True when it is certain to be one that a worker should see."""
         to_next = ledger.seconds_to_next(self.list_key)
         # a hint's life bounds the wait too: what was hinted at and not claimed is hinted at again
         wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
-        self._lookout.wait(max(wait, 0.001))
-        return []
+        return self._lookout.wait(max(wait, 0.001))
 
     def _plain_tasks(self) -> list[Package]:
         waiting = self.get_connection().filter(key=self.list_key, lock__lt=timezone.now())

@@ -20,7 +20,7 @@ VALUES (%(emission)s, %(signal)s, %(sender)s, %(receiver)s, %(queue)s, %(priorit
 
 _INSERT_AND_NOTIFY = (
     "WITH row AS (" + _INSERT + ") SELECT row.*, (SELECT pg_notify('signals_app', i.queue) "
-    "FROM signals_app_idlequeue i WHERE i.queue = %(queue)s AND i.until > {now})::text FROM row"
+    "FROM signals_app_idlequeue i WHERE i.queue = %(queue)s AND i.until > {now} AND %(delay)s <= 0)::text FROM row"
 )
 
 

@@ -24,7 +24,7 @@ _SLEEP = (
     "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
 )
 
-NAP = 0.003  # seconds between two looks at SQLite's change counter
+NAP = 0.002  # seconds between two looks at SQLite's change counter
 SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its pusher last lay down
 
 
@@ -71,14 +71,18 @@ class Lookout:
         """Look often again: something was found."""
         self._nap = 0.005
 
-    def wait(self, seconds: float) -> None:
-        """Return when the database has changed, or may have, and at the latest after ``seconds``."""
+    def wait(self, seconds: float) -> bool:
+        """Return when the database has changed, or may have, and at the latest after ``seconds``.
+
+        True when a sender said that it has handed off to this very queue, for now.
+        """
         db = connection()
         db.ensure_connection()
         if db.vendor == "sqlite":
             self._wait_for_version(db, seconds)
         elif db.vendor == "postgresql":
-            self._wait_for_notify(db, seconds)
+            return self._wait_for_notify(db, seconds)
+        return False
 
     def _wait_for_version(self, db: BaseDatabaseWrapper, seconds: float) -> None:
         """Watch the counter that SQLite keeps of other connections' commits; reading it takes no lock."""
@@ -95,7 +99,7 @@ class Lookout:
                 return
             time.sleep(min(NAP, left))
 
-    def _wait_for_notify(self, db: BaseDatabaseWrapper, seconds: float) -> None:
+    def _wait_for_notify(self, db: BaseDatabaseWrapper, seconds: float) -> bool:
         """Sleep until a sender's NOTIFY.
 
         A transaction that began before we lay down and commits after our last look does not notify; the naps, doubling
@@ -107,12 +111,13 @@ class Lookout:
                 cursor.execute("LISTEN signals_app")
             self._listening = raw
         if self._note_sleep():
-            return  # look once more: whoever wrote before the note did not notify
+            return False  # look once more: whoever wrote before the note did not notify
         nap = min(seconds, self._nap)
         with db.wrap_database_errors:
-            for _ in raw.notifies(timeout=nap, stop_after=1):
-                return
+            for note in raw.notifies(timeout=nap, stop_after=1):
+                return bool(note.payload == self.queue)
         self._nap = min(self.poll, self._nap * 2)
+        return False
 
     def _note_sleep(self) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""

@@ -11,7 +11,7 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.ledger.lookout import Lookout
 from signals_app.models import Delivery, IdleQueue
-from tests.testapp.receivers import hand_off, nothing
+from tests.testapp.receivers import delayed_work, hand_off, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -102,3 +102,19 @@ def test_senders_on_postgresql_notify_only_while_a_pusher_sleeps() -> None:
     with transaction.atomic():
         hand_off(nothing)
     assert notified()
+    hand_off(delayed_work)
+    assert not notified()  # it is not due yet; the pusher's own clock tells when
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wait_tells_a_note_for_its_own_queue_from_others() -> None:
+    lookout = Lookout(queue=conf.queue, poll=5)
+    while lookout.wait(0.05):
+        pass
+    if connection.vendor != "postgresql":
+        assert not lookout.wait(0.05)  # SQLite's counter says that something changed, never what
+        return
+    for queue, told in (("elsewhere", False), (conf.queue, True)):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify('signals_app', %s)", [queue])
+        assert lookout.wait(5) is told
