@@ -30,7 +30,7 @@ DEFAULTS = {
     "batch": 16,
     "grace": 5.0,
     "unroutable_delay": 30.0,
-    "stop_within": 30.0,
+    "stop_within": 75.0,
     "stall": 15.0,
 }
 
