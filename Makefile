@@ -21,9 +21,10 @@ venv := .venv-$(version)$(if $(DJANGO),-$(shell printf %s '$(DJANGO)' | tr -cs '
 bin := $(CURDIR)/$(venv)/bin
 python := $(bin)/python
 manage := $(python) manage.py
+pytest := $(python) -m pytest --numprocesses auto --dist loadfile
 install := $(python) -m pip install --quiet --disable-pip-version-check $(if $(DJANGO),'$(DJANGO)')
 
-.PHONY: help run test bench lint types contract migrations deploy checks clean
+.PHONY: help run test faults bench lint types contract migrations deploy security checks clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -42,14 +43,20 @@ run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C 
 
 test: $(venv)/tests ## Run all tests: those of the database on PostgreSQL, then everything on SQLite
 	@if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
-		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(python) -m pytest -m database $(ARGS); \
+		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(pytest) -m database $(ARGS); \
 	elif [ -n "$${CI:-}" ]; then exit 1; fi
-	env -u TEST_DATABASE_URL $(python) -m pytest $(ARGS)
+	env -u TEST_DATABASE_URL $(pytest) $(ARGS)
+
+faults: export FAULTS := full
+faults: $(venv)/tests ## Inject every fault at full size and print a ledger; SOAK_MINUTES=20 of it a soak, on each database
+	@if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
+		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(python) -m pytest tests/faults -m database $(ARGS); fi
+	env -u TEST_DATABASE_URL $(python) -m pytest tests/faults $(ARGS)
 
 bench: $(venv)/tests ## Measure against django-q2 alone
 	$(python) -m tests.bench $(ARGS)
 
-checks: lint types contract migrations deploy ## All checks but the tests
+checks: lint types contract migrations deploy security ## All checks but the tests
 
 lint: $(venv)/tests ## Lint, and check the format
 	$(bin)/ruff check .
@@ -75,6 +82,10 @@ deploy: export HSTS_INCLUDE_SUBDOMAINS := true
 deploy: export HSTS_PRELOAD := true
 deploy: $(venv)/site ## Check the settings of a production site
 	$(manage) check --deploy --fail-level WARNING
+
+security: $(venv)/tests ## Look for insecure code and for packages known to be vulnerable; AUDIT=required makes it sure of these
+	$(bin)/bandit --quiet --recursive --configfile pyproject.toml signals_app receivers sigdemo manage.py
+	$(python) -m tests.audit
 
 clean: ## Remove the virtual environments and what the tools have cached; var/ is yours and stays
 	rm -rf .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,6 +11,16 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
+# A server that is cut off answers nothing, not even that it is gone; TCP alone would wait for a quarter of an hour
+# for what was sent, and for ever for an answer.
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 10,  # seconds of silence before the server is asked whether it is still there
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds that what was sent may stay without a sign of its arrival
+}
+
 
 def database(url: str) -> dj_database_url.DBConfig:
     """Return the settings for the database at url; options in its query win over ours.
@@ -30,4 +40,6 @@ def database(url: str) -> dj_database_url.DBConfig:
     else:
         config["CONN_MAX_AGE"] = 600
         config["CONN_HEALTH_CHECKS"] = True
+    if config["ENGINE"] == "django.db.backends.postgresql":
+        config["OPTIONS"] = POSTGRESQL_OPTIONS | config.get("OPTIONS", {})
     return config

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
-from environs import FileAwareEnv
+from environs import FileAwareEnv, validate
 
 from sigdemo.database_url import database
 from sigdemo.email_url import mail_settings
@@ -32,6 +32,7 @@ PORT = env.int("PORT", 8000)
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 WAREHOUSE_URL = env.str("WAREHOUSE_URL", f"{SITE_URL}/shop/warehouse/")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+PROXIES = env.int("PROXIES", 0)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
@@ -51,7 +52,8 @@ INSTALLED_APPS = [
     "receivers.apps.ReceiversConfig",
     "sigdemo.shop.apps.ShopConfig",
     "sigdemo.lab.apps.LabConfig",
-    "django.contrib.admin",
+    "sigdemo.throttle.apps.ThrottleConfig",
+    "sigdemo.apps.SiteAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -62,14 +64,17 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",  # before those that answer themselves, for redirects and statics
+    "sigdemo.middleware.BrowserRights",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "sigdemo.middleware.Refusals",
+    "sigdemo.middleware.DatabaseAway",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "sigdemo.urls"
 WSGI_APPLICATION = "sigdemo.wsgi.application"
@@ -125,7 +130,11 @@ Q_CLUSTER: dict[str, Any] = {
     "guard_cycle": 0.5,
     "scheduler": True,
     "save_limit": 250,
+    "ALT_CLUSTERS": {"lab-crash": {}},  # the lab's crash test starts the workers of this queue itself
 }
+
+DJANGO_Q_ADMIN = env.bool("DJANGO_Q_ADMIN", False)
+SIGNALS_APP: dict[str, Any] = {"METRICS_TOKEN": env.str("METRICS_TOKEN", "")}
 
 # People: language, passwords
 
@@ -146,11 +155,13 @@ AUTH_PASSWORD_VALIDATORS = [
 
 TLS = env.bool("TLS", not DEBUG)
 SECURE_SSL_REDIRECT = TLS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes take a redirect for an answer
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 3600) if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", False)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a whole request: the site takes no files
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -168,12 +179,20 @@ CONTENT_SECURITY_POLICY = {
 # What it says of itself
 
 LOG_LEVEL = env.log_level("LOG_LEVEL", logging.INFO)
+LOG_FORMAT = env.str("LOG_FORMAT", "line", validate=validate.OneOf(["line", "json"]))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{process:d}] {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "sigdemo.log_lines.OneRecord",
+            "fmt": "{asctime} {levelname} {name} [{process:d}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "signals_app.monitoring.json_lines.JsonFormatter"},
+    },
     "filters": {"without_hints": {"()": "sigdemo.log_lines.WithoutHints"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_hints"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["without_hints"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # "django" is named to take away the handlers it has by default, which would say all twice.
     "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")},

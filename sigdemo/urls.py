@@ -6,12 +6,21 @@ from django.urls import include, path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
+from sigdemo.throttle.login import login
+
 favicon = lazy(static, str)("site/favicon.svg")  # its name is known only after collectstatic
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/shop/"), name="home"),
     path("shop/", include("sigdemo.shop.urls")),
     path("lab/", include("sigdemo.lab.urls")),
+    path("admin/login/", login),
     path("admin/", admin.site.urls),
+    path("", include("signals_app.urls")),
     path("favicon.ico", RedirectView.as_view(url=favicon), name="favicon"),
 ]
+
+handler400 = "sigdemo.errors.bad_request"
+handler403 = "sigdemo.errors.permission_denied"
+handler404 = "sigdemo.errors.page_not_found"
+handler500 = "sigdemo.errors.server_error"

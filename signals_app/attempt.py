@@ -2,55 +2,63 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
-from signals_app import ledger, naming, payloads, signals
+from signals_app import ledger, naming, payloads, tracing, transitions
+from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.exceptions import LeaseLost, MissingObject
+from signals_app.endurance import AWAY, insist
+from signals_app.exceptions import LeaseLost, NotBegun
 from signals_app.hold import Hold, Run
 from signals_app.ledger import ClaimedDelivery
+from signals_app.logs import get_logger
 from signals_app.models import State
 from signals_app.running import CurrentDelivery, running
 from signals_app.sessions import Sessions
 from signals_app.timeouts import call_within
 from signals_app.verdict import judge
 
-logger = logging.getLogger("signals_app.worker")
+logger = get_logger("signals_app.worker")
 
 
 def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
     """Run a receiver under its timeout and record the outcome.
 
-    Raises only where the outcome cannot be recorded, not even on a new connection; then the lease runs out.
+    Raises NotBegun where an atomic receiver gets no transaction to run in, and the database's error where the outcome
+    cannot be recorded, not even after as many tries as fit in a lease; then the lease runs out.
     """
-    signals.delivery_started.send_robust(sender=receiver, delivery=claimed)
+    with tracing.attempt_span(claimed):
+        _attempt(claimed, receiver, hold)
+
+
+def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
     run = _run_of(claimed, receiver)
+    transitions.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - hold.claimed_at))
     sessions = Sessions()
     is_atomic = receiver.options.atomic
     try:
-        with hold.running(run):
-            (_call_atomically if is_atomic else _call)(run)
+        with hold.watched():
+            (_call_atomically if is_atomic else _call)(run, hold)
         sessions.require_closed()
+    except NotBegun:
+        raise
     except LeaseLost:
         _taken_over(run)
     except BaseException as error:  # SystemExit and the like end the attempt, not the worker
         sessions.mend()
-        if is_atomic and ledger.is_successful(claimed):
+        if is_atomic and _has_committed(claimed):
             # the commit's answer was lost on the way, or a function given to on_commit() failed after it
             logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
             _succeeded(run)
-        elif isinstance(error, MissingObject) and receiver.options.missing == "skip":
-            _recorded(lambda: ledger.skip(claimed), lambda: False)
-            logger.info("Delivery %d is cancelled: %s", claimed.id, error)
         else:
             _end_badly(error, run)
     else:
-        if is_atomic or _recorded(lambda: _succeed(run), lambda: ledger.is_successful(claimed)):
+        if is_atomic or _recorded(lambda: _succeed(run), ledger.is_successful, claimed):
             _succeeded(run)
         else:
             _taken_over(run)
@@ -67,7 +75,8 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
     return Run(claimed=claimed, receiver=receiver, current=current, since=time.monotonic(), timeout=timeout)
 
 
-def _call(run: Run) -> None:
+def _call(run: Run, hold: Hold) -> None:
+    hold.begin(run)
     decoded = payloads.decode_text(run.claimed.payload)
     arguments: dict[str, Any] = {
         **decoded.arguments,
@@ -78,10 +87,17 @@ def _call(run: Run) -> None:
         call_within(run.timeout, run.receiver.func, arguments)
 
 
-def _call_atomically(run: Run) -> None:
-    """Call the receiver and record success in one transaction with the receiver's own writes."""
-    with transaction.atomic(using=ledger.connection().alias):
-        _call(run)
+def _call_atomically(run: Run, hold: Hold) -> None:
+    """Call the receiver and record success in one transaction with the receiver's own writes.
+
+    The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(transaction.atomic(using=ledger.connection().alias))
+        except AWAY as error:
+            raise NotBegun(str(error)) from error
+        _call(run, hold)
         if not _succeed(run):
             raise LeaseLost
 
@@ -92,53 +108,44 @@ def _succeed(run: Run) -> bool:
 
 
 def _succeeded(run: Run) -> None:
-    signals.delivery_succeeded.send_robust(sender=run.receiver, delivery=run.claimed, seconds=run.seconds)
+    transitions.succeeded(run.claimed, receiver=run.receiver, seconds=run.seconds)
 
 
 def _taken_over(run: Run) -> None:
-    ledger.record_stale(run.claimed, ran=run.seconds)
-    logger.warning("Delivery %d was taken over; its result here does not count.", run.claimed.id)
+    insist(lambda: ledger.record_stale(run.claimed, ran=run.seconds), seconds=conf.lease)
+    transitions.taken_over(run.claimed, seconds=run.seconds)
 
 
 def _end_badly(error: BaseException, run: Run) -> None:
     claimed, receiver = run.claimed, run.receiver
     end = judge(error, claimed, receiver, ran=run.seconds)
-    if not _recorded(lambda: ledger.end_badly(claimed, end), lambda: ledger.has_ended_badly(claimed)):
-        logger.warning("Delivery %d was taken over; its error here does not count.", claimed.id)
-        return
-    announce_bad_end(run, end, error)
+    if not _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed):
+        transitions.taken_over(claimed, seconds=end.ran)
+    elif end.state == State.CANCELLED:
+        transitions.cancelled(claimed, seconds=end.ran, reason=end.message)
+    else:
+        transitions.ended_badly(claimed, end, receiver=receiver, error=error)
 
 
-def announce_bad_end(run: Run, end: ledger.BadEnd, error: BaseException) -> None:
-    """Log a bad end that is on the record, and send the signals that tell of it."""
-    claimed, receiver = run.claimed, run.receiver
-    signals.delivery_attempt_failed.send_robust(sender=receiver, delivery=claimed, outcome=end.outcome, exception=error)
-    fate = "is FAILED" if end.state == State.FAILED else f"runs again in {end.delay:.1f} s"
-    logger.warning(
-        "Delivery %d (%s) ended its attempt %d of %d with %s and %s.\n%s",
-        claimed.id,
-        receiver.key,
-        claimed.attempt,
-        claimed.max_attempts,
-        end.outcome,
-        fate,
-        end.traceback,
-    )
-    if end.state == State.FAILED:
-        signals.delivery_failed.send_robust(sender=receiver, delivery=claimed, outcome=end.outcome, exception=error)
-
-
-def _recorded(write: Callable[[], bool], already: Callable[[], bool]) -> bool:
+def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
     """Write an outcome; where the connection is lost over it, look on a new one whether it was written, or write again.
 
-    A long receiver is the likeliest to find its connection gone.
+    A long receiver is the likeliest to find its connection gone. After a lease others decide, and nobody waits for us.
     """
-    try:
-        return write()
-    except (OperationalError, InterfaceError) as error:
-        db = ledger.connection()
-        if db.in_atomic_block:
-            raise
-        logger.warning("An outcome is written again on a new connection: %s", error)
-        db.close()
-        return already() or write()
+    tries = iter((write,))
+
+    def settle() -> bool:
+        return next(tries, lambda: _stands(already, claimed) or write())()
+
+    return insist(settle, seconds=conf.lease)
+
+
+def _has_committed(claimed: ClaimedDelivery) -> bool:
+    """Tell whether the success of an atomic receiver was committed, although an error came of it."""
+    return insist(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease)
+
+
+def _stands(already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
+    """Look whether an outcome is on the record, when a lost connection of ours may still be at writing it."""
+    ledger.wait_for_writer(claimed)
+    return already(claimed)

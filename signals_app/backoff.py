@@ -32,18 +32,26 @@ class _Curve:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Exponential(_Curve):
     base: float
+
+    def __repr__(self) -> str:
+        return f"exponential(base={self.base:g}, cap={self.cap:g}, jitter={self.jitter:g})"
 
     def delay(self, attempts: int) -> float:
         # past the 64th attempt any cap is reached; the bound keeps the power from overflowing
         return float(self.base ** min(attempts, 64))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Linear(_Curve):
     step: float
+
+    def __repr__(self) -> str:
+        if self.step == self.cap:
+            return f"fixed({self.step:g}, jitter={self.jitter:g})"
+        return f"linear(step={self.step:g}, cap={self.cap:g}, jitter={self.jitter:g})"
 
     def delay(self, attempts: int) -> float:
         return self.step * attempts

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import socket
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -15,21 +15,26 @@ from django.utils import timezone
 from django_q import conf as q_conf
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ
-from django_q.signing import SignedPackage
+from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
+from django_q.signing import BadSignature, SignedPackage
 
-from signals_app import ledger, signals
+from signals_app import ledger, lineage, pruning, signals, tallies, tracing, transitions
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.models import Outcome
-from signals_app.processes import is_dead
+from signals_app.logs import get_logger
+from signals_app.processes import is_dead, pid_here
+from signals_app.pulse import pulse
 
-logger = logging.getLogger("signals_app.broker")
+logger = get_logger("signals_app.broker")
 
 LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices when its cluster stops
 HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
 LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
 YIELD = 0.004  # seconds
 RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
+PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
+CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
+MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
 
 Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
@@ -58,6 +63,9 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         self._lookout = ledger.Lookout(queue=self.list_key, poll=q_conf.Conf.POLL)
         self._hinted: dict[int, Hinted] = {}
         self._rescued_at = 0.0
+        self._parked_at = 0.0
+        self._chores_at = 0.0
+        self._paused = False  # whether anything was, at the last look
         self._gave = False
 
     @staticmethod
@@ -85,13 +93,19 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
             time.sleep(YIELD)  # django_q's queue is fed by a thread of this process; let it go first
         reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
         self._rescue()
-        packages = self._hints() + self._plain_tasks()
-        if not packages and self._wait():
+        self._park()
+        packages = self._hints() + self._chores() + self._plain_tasks()
+        if not packages and (self._wakes() or pulse.monitor_owes(MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
             self._gave = True
+            pulse.give()
             self._lookout.reset()
         return packages
+
+    def _wakes(self) -> bool:
+        """Wait for a change; True when a worker should look at once."""
+        return self._wait() and (not self._paused or bool(ledger.due(self.list_key, limit=1)))
 
     def _wait(self) -> bool:
         """Wait for a change; True when it is certain to be one that a worker should see."""
@@ -118,23 +132,30 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         if time.monotonic() - self._rescued_at < RESCUE_EVERY:
             return
         self._rescued_at = time.monotonic()
-        rescued = ledger.rescue(self.list_key, is_dead=is_dead)
+        rescued = ledger.rescue(self.list_key, is_dead=is_dead, at_work=_delivery_at)
         for one in rescued.lost:
-            receiver = registry.get(one.receiver)
-            logger.warning("Delivery %d (%s) was lost; it was given back.", one.id, one.receiver)
-            signals.delivery_attempt_failed.send_robust(
-                sender=receiver, delivery=one, outcome=Outcome.LOST, exception=None
-            )
-        for one in rescued.failed:
-            signals.delivery_failed.send_robust(
-                sender=registry.get(one.receiver),
-                delivery=one,
-                outcome=Outcome.LOST,
-                exception=None,
-            )
+            transitions.ended_badly(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
+        tallies.write()
+
+    def _park(self) -> None:
+        """Keep what is paused out of the way of claims: a batch at each look while there is more to do."""
+        if time.monotonic() - self._parked_at < PARK_EVERY:
+            return
+        self._paused = bool(ledger.pauses())
+        if ledger.park(self.list_key) < ledger.PARK_AT_ONCE / 10:
+            self._parked_at = time.monotonic()
+
+    def _chores(self) -> list[Package]:
+        """Return a hint for what one of all the clusters' workers is to do now."""
+        if time.monotonic() - self._chores_at < CHORES_EVERY:
+            return []
+        self._chores_at = time.monotonic()
+        is_offered = ledger.offer_chore(pruning.CHORE, first=pruning.EVERY, lease=pruning.LEASE)
+        return [(None, _package("prune", "signals_app.pruning.prune_for_a_while"))] if is_offered else []
 
     def ping(self) -> bool:
-        """Answer as a new cluster starts; a good moment to clear away what dead ones left."""
+        """Answer as a new cluster starts, in its sentinel; a good moment to clear away what dead ones left."""
+        lineage.stand_fast()
         ledger.forget_old_stats()
         return bool(super().ping())
 
@@ -144,11 +165,12 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Keep a cluster's statistic for ``timeout`` seconds, in the database."""
-        try:
-            ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
-        except Error:
-            ledger.connection().close()  # django_q logs the error and calls again, on a new connection
-            raise
+        with pulse.guarding():
+            try:
+                ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
+            except Error:
+                ledger.connection().close()  # django_q logs the error and calls again, on a new connection
+                raise
 
     def get_stat(self, key: str) -> str | None:
         """Return a cluster's statistic, or None when it has not been heard of lately."""
@@ -161,20 +183,13 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
 def hint(queue: str) -> str:
     """Return a signed Django-Q task that says no more than "there is work in this queue"."""
-    return str(
-        SignedPackage.dumps(
-            {
-                "id": uuid4().hex,
-                "name": f"hint-{queue}",
-                "func": "signals_app.worker.drain",
-                "args": (queue,),
-                "kwargs": {},
-                "started": timezone.now(),
-                "save": False,
-                "timeout": hint_timeout(),
-            }
-        )
-    )
+    return _package(f"hint-{queue}", "signals_app.worker.drain", queue)
+
+
+def _package(name: str, function: str, *args: str) -> str:
+    """Return a signed Django-Q task that leaves no record."""
+    task = {"id": uuid4().hex, "name": name, "func": function, "args": args, "kwargs": {}}
+    return str(SignedPackage.dumps(task | {"started": timezone.now(), "save": False, "timeout": hint_timeout()}))
 
 
 def cluster_name() -> str:
@@ -182,14 +197,9 @@ def cluster_name() -> str:
     return str(q_conf.Conf.CLUSTER_NAME)
 
 
-def plain_task_seconds(queue: str) -> float:
-    """Return for how long plain tasks that were given out may keep the workers of a queue busy.
-
-    0 when none is out, infinity when one is that has no timeout.
-    """
-    given_out = OrmQ.objects.using(q_conf.Conf.ORM).filter(key=queue, lock__gt=timezone.now())
-    limits = [(row.task or {}).get("timeout", q_conf.Conf.TIMEOUT) for row in given_out]
-    return max((math.inf if limit in (None, -1) else float(limit) for limit in limits), default=0.0)
+def worker_count() -> int:
+    """Return how many workers this process's cluster has."""
+    return int(q_conf.Conf.WORKERS)
 
 
 def hint_timeout() -> int:
@@ -198,10 +208,63 @@ def hint_timeout() -> int:
     return math.ceil(longest + conf.time_slice + conf.grace) + 5
 
 
+def _delivery_at(owner: str) -> int | None:
+    """Return the delivery that a worker of this very cluster is at, whatever the record says of its lease.
+
+    On SQLite any transaction keeps a renewal from being written; the pusher may get in first when it ends.
+    """
+    pid = pid_here(owner)
+    return None if pid is None else pulse.beats_for(pid, within=conf.lease / 2)
+
+
 def report_error(**kwargs: object) -> None:
     """Pass the exception that is being handled to Django-Q's error reporters; a signal receiver."""
     if q_conf.error_reporter:
         q_conf.error_reporter.report()
 
 
+def _on_task(signal: object, **kwargs: object) -> None:
+    """Leave a sign of life; a receiver of Django-Q's signals."""
+    {pre_execute: pulse.take, post_execute_in_worker: pulse.end, post_execute: pulse.record}[signal]()
+
+
+for _signal in (pre_execute, post_execute_in_worker, post_execute):
+    _signal.connect(_on_task, dispatch_uid="signals_app.pulse")
 signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")
+
+
+def on_worker(**kwargs: object) -> None:
+    """Prepare a worker process of the cluster; a signal receiver."""
+    tallies.write_in_background()
+    tracing.export_at_end()
+
+
+post_spawn.connect(on_worker, dispatch_uid="signals_app.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """What a cluster said of itself: pids are those of its host, ``reincarnations`` the workers that it replaced."""
+
+    host: str
+    pid: int
+    started: datetime
+    status: str
+    reincarnations: int
+    workers: tuple[int, ...]
+
+
+def cluster_status(package: str) -> ClusterStatus | None:
+    """Read a cluster's statistic; None where it was signed with another key."""
+    try:
+        stat = SignedPackage.loads(package)
+    except BadSignature:
+        return None
+    return ClusterStatus(
+        host=stat.host,
+        pid=stat.pid,
+        started=stat.tob,
+        status=str(stat.status),
+        reincarnations=stat.reincarnations,
+        workers=tuple(stat.workers),
+    )

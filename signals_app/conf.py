@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeGuard, TypeVar, overload
 
 from django.conf import settings
 from django.core.signals import setting_changed
 
 from signals_app.backoff import Backoff, exponential
+from signals_app.q_cluster import main_queue
+from signals_app.retention import DEFAULT, Keep, is_retention
 
 T = TypeVar("T")
 
+_SECRETS = (
+    "password passwd passphrase passcode pwd pin otp secret token key apikey "
+    "authorization credential cookie session_id cvv cvc card_number"
+)
 LONGEST = 10 * 365 * 86_400  # seconds in ten years, the most that any setting or option takes
 
 
 class Setting(Generic[T]):
-    """One key of ``SIGNALS_APP``: its default and the sentence that says what it takes."""
+    """One key of ``SIGNALS_APP``: its default and the sentence that says what it takes. A secret one is not shown."""
 
-    def __init__(self, default: T, takes: str, accepts: Callable[[Any], bool]) -> None:
+    def __init__(self, default: T, takes: str, accepts: Callable[[Any], bool], *, secret: bool = False) -> None:
         self.default = default
         self.takes = takes
         self.accepts = accepts
+        self.secret = secret
         self.key = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -71,17 +79,21 @@ def _is_priority(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(2**15) <= value < 2**15
 
 
+def is_queue(value: Any) -> TypeGuard[str]:
+    """Tell whether value can be the name of a queue."""
+    return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) and (not value or re.fullmatch(r"[!-~]{16,}", value) is not None)
+
+
 def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
 
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, tuple | list | set | frozenset) and all(isinstance(n, str) for n in value)
-
-
-def _default_queue() -> str:
-    cluster: Mapping[str, Any] = getattr(settings, "Q_CLUSTER", {})
-    return str(cluster.get("cluster_name") or cluster.get("name") or "default")
 
 
 class Conf:
@@ -106,19 +118,25 @@ class Conf:
     batch = Setting[int](16, "the most deliveries one claim takes, 1 or more", _is_count)
     grace = Setting[float](5.0, "seconds, 0 to ten years", is_seconds)
     unroutable_delay = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)
+    mask = Setting[tuple[str, ...]](tuple(_SECRETS.split()), "a tuple of words", _is_names)
+    keep = Setting[Mapping[str, Keep | None] | None](
+        DEFAULT, "None, or a dict of final states with a Keep of days and a number, or None, for each", is_retention
+    )
     stop_within = Setting[float](75.0, "seconds, more than 0 and at most ten years", _is_positive)
     stall = Setting[float](15.0, "seconds, more than 0 and at most ten years", _is_positive)
+    metrics_token = Setting[str]("", "16 or more visible ASCII characters, or an empty text", _is_token, secret=True)
+    health_max_wait = Setting[float](300.0, "seconds, more than 0 and at most ten years", _is_positive)
 
     @property
     def queue(self) -> str:
         """The queue of receivers that name none: ``SIGNALS_APP["QUEUE"]``, else the cluster's name in ``Q_CLUSTER``."""
-        return str(given().get("QUEUE") or _default_queue())
+        return str(given().get("QUEUE") or main_queue())
 
     @classmethod
     def known(cls) -> dict[str, Setting[Any]]:
         """Return every key that ``SIGNALS_APP`` may have, with what it takes."""
         found = {s.key: s for s in vars(cls).values() if isinstance(s, Setting)}
-        queue = Setting[str]("", "a cluster name", lambda v: isinstance(v, str) and 0 < len(v) <= 100)
+        queue = Setting[str]("", "a cluster name, 1 to 100 printable characters", is_queue)
         queue.key = "QUEUE"
         return {**found, "QUEUE": queue}
 

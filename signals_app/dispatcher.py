@@ -12,8 +12,9 @@ from typing import Any, TypeVar, Unpack, overload
 from django.db import transaction
 from django.dispatch import Signal
 
-from signals_app import ledger, naming, payloads
+from signals_app import ledger, naming, payloads, tracing, transitions
 from signals_app.conf import conf
+from signals_app.connected import require_unconnected
 from signals_app.emissions import emission_of
 from signals_app.exceptions import MissingObject, ReceiverError
 from signals_app.findable import require_findable
@@ -37,11 +38,13 @@ class QueuedReceiver:
     def __init__(self, func: Receiver, *, key: str, options: ReceiverOptions) -> None:
         """Enter the function in the registry. Raises ReceiverError where a worker could not find it again."""
         require_findable(func)
+        require_unconnected(func)
         functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours
         self.func = func
         self.key = key or f"{func.__module__}.{func.__qualname__}"
-        if len(str(self.key)) > 255 or self.key != str(self.key):
-            raise ReceiverError(f"key={self.key!r} is not a text of 1 to 255 characters.")
+        text = str(self.key)
+        if text != self.key or len(text) > 255 or not text.isprintable():
+            raise ReceiverError(f"key={self.key!r} is not a printable text of 1 to 255 characters.")
         self.options = Resolved(options)
         registry.add(self.key, self, func)
 
@@ -80,8 +83,13 @@ class QueuedReceiver:
             payload=payload,
             delay=options.delay,
             max_attempts=options.max_attempts,
+            trace=tracing.traceparent(),
         )
-        return self._run_here(work, signal) if conf.immediate else ledger.enqueue(work)
+        if conf.immediate:
+            return self._run_here(work, signal)
+        delivery = ledger.enqueue(work)
+        transitions.handed_off(delivery)
+        return delivery
 
     def _run_here(self, work: ledger.HandOff, signal: Signal) -> object:
         """Run in the sender's process what a worker would have run, from the same payload."""

@@ -42,8 +42,16 @@ class RetryAfter(SignalsAppError):
         self.seconds = float(seconds)
 
 
+class OperationRefused(SignalsAppError):
+    """An operator asked for what cannot be done."""
+
+
 class TransactionLeftOpen(SignalsAppError):
     """A receiver returned with a transaction of its own still open."""
+
+
+class NotBegun(SignalsAppError):
+    """The database gave no transaction for an atomic receiver, so that it was not called."""
 
 
 class LeaseLost(SignalsAppError):

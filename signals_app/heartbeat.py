@@ -7,25 +7,27 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
+from types import TracebackType
 
-from django.db import Error, connections, transaction
+from django.db import Error, connections
 
-from signals_app import ledger
-from signals_app.attempt import announce_bad_end
+from signals_app import ledger, tallies, transitions
 from signals_app.conf import conf
 from signals_app.hold import Hold, Run
 from signals_app.ledger import ClaimedDelivery
+from signals_app.logs import get_logger
+from signals_app.pulse import pulse
+from signals_app.sessions import take_lock_from
 from signals_app.timeouts import TimedOut
 from signals_app.verdict import judge
 
-logger = logging.getLogger("signals_app.worker")
+logger = get_logger("signals_app.worker")
 
 TICK = 0.25  # seconds between two looks at the worker; a run that sees one is slow
+LAST_WAIT = 5.0  # seconds to wait for a lock before the process ends without having said why
 FIRST_RENEWAL = 1.0  # seconds a run lasts before its lease is renewed for the first time
 
 
@@ -52,6 +54,9 @@ class Heartbeat:
     def _beat(self) -> None:
         while True:
             self._held.wait()
+            hold = self._hold
+            if hold and hold.taken:
+                pulse.beat(hold.taken.id)
             time.sleep(TICK)
             hold = self._hold
             run = hold.run if hold else None
@@ -66,16 +71,17 @@ class Heartbeat:
         self._renewed, steps = run.since, (0, 0)
         try:
             while hold.run is run:
+                pulse.beat(run.claimed.id)
                 if run.seconds > run.timeout + conf.grace:
                     self._end_process(hold, run)
                 try:
                     self._look(hold, run)
                     if run.current.steps != steps:
                         steps = run.current.steps
-                        with _briefly():
+                        with ledger.briefly():
                             ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
                 except Error as error:
-                    # an atomic receiver on SQLite holds the only write lock; nobody can take the lease over either
+                    # an atomic receiver on SQLite holds the only write lock, and the pusher knows that this one lives
                     logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
                 time.sleep(TICK)
         finally:
@@ -86,7 +92,7 @@ class Heartbeat:
         renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
         if time.monotonic() - self._renewed >= renewal:
             self._renewed = time.monotonic()
-            with _briefly():
+            with ledger.briefly():
                 ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
             if not ours:
                 logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
@@ -99,13 +105,18 @@ class Heartbeat:
             error = TimedOut(
                 f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
                 "its worker process was ended."
-            )
-            end = replace(judge(error, run.claimed, run.receiver, ran=run.seconds), traceback=_main_stack())
+            ).with_traceback(_where_main_is())
+            end = judge(error, run.claimed, run.receiver, ran=run.seconds)
+            take_lock_from(hold.session)
             try:
-                with _briefly():
+                with ledger.briefly(LAST_WAIT):
+                    ledger.give_back(hold.take_rest())
                     recorded = ledger.end_badly(run.claimed, end)
                 if recorded:
-                    announce_bad_end(run, end, error)
+                    transitions.ended_badly(run.claimed, end, receiver=run.receiver, error=error)
+                else:
+                    transitions.taken_over(run.claimed, seconds=end.ran)
+                tallies.write(beside=True)
             except Error:  # then it is found lost, and says so
                 logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
             logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
@@ -115,27 +126,18 @@ class Heartbeat:
 
 def _give_back(rest: Sequence[ClaimedDelivery]) -> None:
     """Give back in a transaction of its own: once this returns, it is done."""
-    with _briefly():
+    with ledger.briefly():
         ledger.give_back(rest)
 
 
-@contextmanager
-def _briefly() -> Iterator[None]:
-    """A transaction that waits a moment only for a lock: the receiver's own may hold it for long."""
-    db = ledger.connection()
-    if db.vendor == "sqlite":
-        with db.cursor() as cursor:
-            cursor.execute("PRAGMA busy_timeout = 200")
-    with transaction.atomic(using=db.alias):
-        if db.vendor == "postgresql":
-            with db.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '200ms'")
-        yield
-
-
-def _main_stack() -> str:
+def _where_main_is() -> TracebackType | None:
+    """Return the main thread's stack as the traceback of an error that would be raised there."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
-    return "".join(traceback.format_stack(frame)) if frame else ""
+    trace: TracebackType | None = None
+    while frame:
+        trace = TracebackType(trace, frame, frame.f_lasti, frame.f_lineno or 0)
+        frame = frame.f_back
+    return trace
 
 
 @lru_cache(maxsize=1)  # a fork changes the pid, and has none of its parent's threads

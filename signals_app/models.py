@@ -27,7 +27,24 @@ class Outcome(models.TextChoices):
     TIMEOUT = "TIMEOUT", _("timeout")
     LOST = "LOST", _("lost")
     RETRY_AFTER = "RETRY_AFTER", _("retry after")
+    SKIPPED = "SKIPPED", _("skipped")
     STALE = "STALE", _("stale")
+
+
+class PauseKind(models.TextChoices):
+    """What can be paused."""
+
+    QUEUE = "QUEUE", _("queue")
+    RECEIVER = "RECEIVER", _("receiver")
+
+
+class Measure(models.TextChoices):
+    """What is counted for monitoring."""
+
+    WAIT = "WAIT", _("waits for the start of an attempt")
+    RUN = "RUN", _("runs, by how they ended")
+    LOSS = "LOSS", _("lost attempts, by cause")
+    FAILURE = "FAILURE", _("deliveries that became FAILED")
 
 
 class Delivery(models.Model):
@@ -42,6 +59,7 @@ class Delivery(models.Model):
     priority = models.SmallIntegerField(default=0, help_text=_("Higher runs first."))
     # JSON as text: PostgreSQL's jsonb would reorder keys and read 1e22 back as an int
     payload = models.TextField(help_text=_("The signal's arguments as JSON."))
+    trace = models.CharField(max_length=55, blank=True, help_text=_("The W3C traceparent of the send."))
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     due_at = models.DateTimeField(help_text=_("Not claimed before."))
     enqueued_at = models.DateTimeField()
@@ -58,6 +76,9 @@ class Delivery(models.Model):
     unroutable = models.BooleanField(
         default=False, help_text=_("The last worker that claimed it did not know its receiver.")
     )
+    parked = models.BooleanField(
+        default=False, help_text=_("Set aside while its receiver is paused, out of the way of claims.")
+    )
 
     class Meta:
         verbose_name = _("delivery")
@@ -65,22 +86,34 @@ class Delivery(models.Model):
         permissions = (
             ("retry_delivery", "Can retry delivery"),
             ("cancel_delivery", "Can cancel delivery"),
+            ("move_delivery", "Can move delivery to another queue"),
+            ("run_now_delivery", "Can run delivery before it is due"),
+            ("reassign_delivery", "Can give delivery another receiver"),
+            ("pause_delivery", "Can pause and resume queues and receivers"),
         )
         indexes = (
-            # the claim: a band of one priority, by due time
+            # the claim, and the looks of pushers: a band of one priority, by due time; what is parked lies apart
             models.Index(
-                fields=["queue", "-priority", "due_at", "id"],
+                fields=["queue", "parked", "-priority", "due_at", "id"],
                 name="signals_app_claim",
                 condition=Q(state="READY"),
             ),
-            # the look of a pusher: is anything due, and when will it be
-            models.Index(fields=["queue", "due_at"], name="signals_app_due", condition=Q(state="READY")),
             models.Index(
                 fields=["queue", "lease_until"],
                 name="signals_app_running",
                 condition=Q(state="RUNNING"),
             ),
             models.Index(fields=["emission"], name="signals_app_emission"),
+            models.Index(fields=["receiver", "id"], name="signals_app_parked", condition=Q(parked=True)),
+            # few of those that wait, counted for those who watch
+            models.Index(fields=["queue"], name="signals_app_retrying", condition=Q(state="READY", attempts__gt=0)),
+            models.Index(fields=["queue"], name="signals_app_unroutable", condition=Q(state="READY", unroutable=True)),
+            # what ended lately, for those who watch, and what ended long ago, to be pruned
+            models.Index(
+                fields=["state", "finished_at"],
+                name="signals_app_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
@@ -105,9 +138,43 @@ class Attempt(models.Model):
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         ordering = ("delivery_id", "number", "id")
+        indexes = (
+            models.Index(fields=["finished_at"], name="signals_app_ended_badly"),
+            models.Index(fields=["error_class", "delivery"], name="signals_app_error_class"),
+        )
 
     def __str__(self) -> str:
         return f"{self.delivery_id} attempt {self.number}: {self.outcome}"
+
+
+class Pause(models.Model):
+    """A queue or a receiver whose waiting deliveries nobody claims until it is resumed."""
+
+    kind = models.CharField(max_length=8, choices=PauseKind.choices)
+    name = models.CharField(max_length=255, help_text=_("The queue's name, or the receiver's key."))
+    since = models.DateTimeField()
+    by = models.CharField(max_length=150, blank=True, help_text=_("Who paused it."))
+
+    class Meta:
+        verbose_name = _("pause")
+        constraints = (models.UniqueConstraint(fields=["kind", "name"], name="signals_app_paused_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.name}"
+
+
+class Chore(models.Model):
+    """Work of the app's own that one process of all does at a time, such as pruning."""
+
+    name = models.CharField(max_length=30, primary_key=True)
+    next_at = models.DateTimeField(help_text=_("Not begun before, unless whoever does it says that it is done."))
+    owner = models.CharField(max_length=255, blank=True, help_text=_("The process that is at it."))
+
+    class Meta:
+        verbose_name = _("chore")
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ClusterStat(models.Model):
@@ -138,3 +205,28 @@ class IdleQueue(models.Model):
 
     def __str__(self) -> str:
         return self.queue
+
+
+class Tally(models.Model):
+    """How often something happened since the table was made; workers add to it, nobody takes away."""
+
+    id = models.BigAutoField(primary_key=True)
+    measure = models.CharField(max_length=8, choices=Measure.choices)
+    queue = models.CharField(max_length=100)
+    receiver = models.CharField(max_length=255)
+    detail = models.CharField(max_length=20, blank=True, help_text=_("An outcome or a cause."))
+    bound = models.CharField(max_length=10, blank=True, help_text=_("The most seconds that a bucket takes."))
+    count = models.BigIntegerField()
+    seconds = models.FloatField(help_text=_("Their sum, where it was time that was counted."))
+
+    class Meta:
+        verbose_name = _("tally")
+        verbose_name_plural = _("tallies")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["measure", "queue", "receiver", "detail", "bound"], name="signals_app_tallied_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.measure} of {self.receiver}: {self.count}"

@@ -32,7 +32,7 @@ def find_class(path: str) -> type:
     found: object = _module(module_name)
     for part in qualname.split("."):
         # straight from the namespace: a module's __getattr__ or a descriptor would run code
-        found = _namespace(found).get(part)
+        found = namespace(found).get(part)
         if found is None:
             break
     if not issubclass(type(found), type):
@@ -61,23 +61,60 @@ def find_signal(name: str) -> Signal | None:
     """Return the signal of a ``module.name``, looking where ``find_class`` looks; None where there is none."""
     module_name, _, attribute = name.rpartition(".")
     try:
-        found = _namespace(_module(module_name)).get(attribute)
+        found = namespace(_module(module_name)).get(attribute)
     except LookupError:
         return None
     return cast(Signal, found) if issubclass(type(found), Signal) else None
+
+
+def named_signals() -> list[tuple[Signal, str]]:
+    """Return every signal that a loaded module holds, with its ``signal_name``, by name."""
+    found = {id(signal): signal for signal, *_ in _signals()}.values()
+    return sorted(((signal, signal_name(signal)) for signal in found), key=lambda pair: pair[1])
+
+
+def members() -> Iterator[tuple[str, str, object]]:
+    """Yield module name, attribute and value of everything that loaded modules hold; nothing lazy is evaluated."""
+    for module_name, module in list(sys.modules.items()):
+        for attribute, value in list(namespace(module).items()):
+            yield module_name, attribute, value
+
+
+def namespace(holder: object) -> Mapping[str, object]:
+    """Return the names of a class or module, without running code of theirs; empty for anything else."""
+    """Return the attributes that a class or a module holds itself; empty for anything else. Runs no foreign code."""
+    # types are compared, here and below, because isinstance() would evaluate a lazy object
+    if issubclass(type(holder), type):
+        return vars(holder)
+    if issubclass(type(holder), ModuleType):
+        # past the module's own __getattribute__, which would load a lazy module
+        own: dict[str, object] = object.__getattribute__(holder, "__dict__")
+        return own
+    return {}
 
 
 def label(obj: object) -> str:
     """Return a short text for a sender: ``""`` for None, a string itself, ``shop.Order(5)``, ``module.Class``."""
     if obj is None:
         return ""
-    if isinstance(obj, str):
+    if issubclass(type(obj), str):
         return str.__str__(obj)  # str() would leave a subclass such as SafeString as it is
+    if isinstance(obj, str):
+        return str(obj)  # a lazy one
     if isinstance(obj, type):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):
-        return f"{obj._meta.label}({obj.pk})"
+        return f"{obj._meta.label}({_printable(obj.pk)})"
     return label(obj.__class__)
+
+
+def _printable(key: object) -> str:
+    """Return the text of a key, with what databases cannot hold or would break a line escaped."""
+    try:
+        text = str(key)
+    except Exception:  # such as the limit of 4,300 digits
+        text = type(key).__qualname__
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _module(name: str) -> ModuleType:
@@ -104,17 +141,6 @@ def _may_import(name: str) -> bool:
     )
 
 
-def _namespace(holder: object) -> Mapping[str, object]:
-    # types are compared, here and below, because isinstance() would evaluate a lazy object
-    if issubclass(type(holder), type):
-        return vars(holder)
-    if issubclass(type(holder), ModuleType):
-        # past the module's own __getattribute__, which would load a lazy module
-        namespace: dict[str, object] = object.__getattribute__(holder, "__dict__")
-        return namespace
-    return {}
-
-
 def _scan() -> None:
     """Enter the best name of every signal that a loaded module holds."""
     best: dict[Signal, tuple[bool, bool, int, str]] = {}
@@ -130,7 +156,6 @@ def _scan() -> None:
 
 
 def _signals() -> Iterator[tuple[Signal, str, str]]:
-    for module_name, module in list(sys.modules.items()):
-        for attribute, value in list(_namespace(module).items()):
-            if issubclass(type(value), Signal):
-                yield cast(Signal, value), module_name, attribute
+    for module_name, attribute, value in members():
+        if issubclass(type(value), Signal):
+            yield cast(Signal, value), module_name, attribute

@@ -41,10 +41,16 @@ def is_dead(owner: str) -> bool:
     return process is not None and _started(process.pid) != process.started
 
 
-def is_alive(owner: str) -> bool:
-    """Tell whether the process that wrote this owner still runs on this host; False when that is not known."""
+def pid_here(owner: str) -> int | None:
+    """Return the pid of the process that wrote this owner, where it was one of this host; None when it was not."""
     process = _of_this_host(owner)
-    return process is not None and _started(process.pid) == process.started
+    return process.pid if process else None
+
+
+def group_of(pid: int) -> int | None:
+    """Return the process group of a living process, or None when it has ended."""
+    fields = _stat(pid)
+    return int(fields[2]) if fields else None
 
 
 def _of_this_host(owner: str) -> ProcessIdentity | None:
@@ -69,10 +75,27 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return the start time of a living process in clock ticks since boot; "" when there is none, or a zombie."""
+    """Return the start time of a living process in clock ticks since boot; "" when there is none."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the kernel says of a living process, from its state on; nothing when there is none, or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return ""
+        return []
     fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
-    return "" if fields[0] in "ZX" else fields[19]
+    return [] if fields[0] in "ZX" else fields
+
+
+def resident_bytes(host: str, pid: int) -> int | None:
+    """Return how much memory a process of this host holds, None where the system does not tell or it is elsewhere."""
+    if host != socket.gethostname():
+        return None
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except OSError:
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, cast
@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals_app.exceptions import TransactionLeftOpen
 
-logger = logging.getLogger("signals_app.worker")
+INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
 
 
 class Sessions:
@@ -60,3 +60,17 @@ def _stop_query(db: BaseDatabaseWrapper) -> None:
     if raw.info.transaction_status.name == "ACTIVE":
         with suppress(Error), db.wrap_database_errors:
             raw.cancel_safe(timeout=5)
+
+
+def take_lock_from(db: BaseDatabaseWrapper) -> None:
+    """Close the connection of another thread, where it may hold SQLite's one write lock; what it began is undone.
+
+    Only for a process that is about to end. Closed rather than rolled back: a receiver that woke up in between would
+    write without a transaction. A query that is under way is interrupted first, for closing would wait for it.
+    """
+    if db.vendor == "sqlite" and db.connection is not None:
+        raw = cast(Any, db.connection)
+        with suppress(Error), db.wrap_database_errors:
+            raw.interrupt()
+            time.sleep(INTERRUPTION)
+            raw.close()

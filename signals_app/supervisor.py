@@ -6,31 +6,32 @@ killed. Nothing is lost by ending it: the deliveries it held are found and given
 
 from __future__ import annotations
 
-import ctypes
-import logging
+import math
 import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import cast
 
-from django.db import Error, connections
+from django.db import connections
 
-from signals_app import broker, ledger, worker
+from signals_app import broker, lineage
 from signals_app.conf import conf
-from signals_app.processes import is_alive
+from signals_app.logs import get_logger
+from signals_app.pulse import pulse
+from signals_app.standstill import Standstill
 
-logger = logging.getLogger("signals_app.supervisor")
+logger = get_logger("signals_app.supervisor")
 
 LOOK = 1.0  # seconds between two looks at the queue
+FIRST_PAUSE = 1.0  # seconds before a cluster that ended is started anew
 LONGEST_PAUSE = 30.0  # seconds between two starts of a cluster that keeps ending
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-STEADY = 60.0  # seconds after which a cluster that ran is taken to be well
+LINGER = 5.0  # seconds a cluster that is to stop may take once it runs nothing
+STEADY = 10.0  # seconds after which a cluster that ran is taken to be well
 
 
 class Supervisor:
@@ -39,59 +40,76 @@ class Supervisor:
     def __init__(self, cluster: Callable[[], None], *, queue: str) -> None:
         self._cluster = cluster
         self._queue = queue
-        self._stopping = threading.Event()
-        self._signals = 0
+        self._signals = 0  # how many have come; an Event has a lock, which a handler must not wait for
+        self._looks = False  # whether it asks the database just now, and so may wait for long
+        self._asked = 0  # of these signals, those passed on
+        self._reason: str | None = None  # why the cluster is ended, if it stands still
+        self._deadline = math.inf
 
     def run(self) -> int:
         """Keep the cluster running until SIGTERM, SIGINT or SIGHUP; return the exit status for the command."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        pause = 1.0
-        while not self._stopping.is_set():
+        pause = FIRST_PAUSE / 2
+        while not self._signals:
             started = time.monotonic()
             self._watch(self._start())
-            if self._stopping.is_set():
+            if self._signals:
                 break
-            pause = 1.0 if time.monotonic() - started > STEADY else min(LONGEST_PAUSE, pause * 2)
+            pause = FIRST_PAUSE if time.monotonic() - started > STEADY else min(LONGEST_PAUSE, pause * 2)
             logger.critical("The cluster of %s starts anew in %.0f s.", self._queue, pause)
-            self._stopping.wait(pause)
+            end = time.monotonic() + pause
+            while time.monotonic() < end and not self._signals:
+                time.sleep(0.1)
         return 0
 
     def _start(self) -> BaseProcess:
         connections.close_all()  # a fork must not share them
-        worker.may_claim(True)
-        child = multiprocessing.get_context("fork").Process(target=_lead, args=(self._cluster,))
+        pulse.begin()
+        child = multiprocessing.get_context("fork").Process(target=_lead, args=(self._cluster, os.getpid()))
         child.start()
         _lead_group(child.pid or 0)
         return child
 
     def _watch(self, child: BaseProcess) -> None:
         """Return when the cluster has ended, of itself or because it stood still; nothing of it is left then."""
-        stall = Stall(self._queue)
-        asked, asked_at = 0, 0.0
-        while child.is_alive():
-            if asked < self._signals:
-                asked, asked_at = self._signals, asked_at or time.monotonic()
-                self._pass_on(child, asked)
-            elif asked and time.monotonic() - asked_at > conf.stop_within:
-                logger.critical(
-                    "The cluster of %s did not stop within %.0f s; it is ended, and what it ran is given back.",
-                    self._queue,
-                    conf.stop_within,
-                )
-                break
-            elif not asked and stall.seconds() > stall.limit():
-                logger.critical(
-                    "The cluster of %s has claimed nothing for %.0f s while work is due; it is ended.",
-                    self._queue,
-                    stall.seconds(),
-                )
-                break
-            self._wait(child, LOOK if not asked else 0.1)
+        standstill = Standstill(self._queue, leader=child.pid or 0, workers=broker.worker_count())
+        self._asked, self._reason, self._deadline = 0, None, math.inf
+        while child.is_alive() and not self._is_beyond_waiting(standstill):
+            if self._asked < self._signals:
+                self._asked = self._signals
+                self._give_up_claims()
+                self._pass_on(child, self._asked)
+            elif not self._asked and not self._reason and (reason := self._look(standstill)):
+                logger.critical("The cluster of %s %s; it is ended when nothing runs in it.", self._queue, reason)
+                self._reason = reason
+                self._give_up_claims()
+            self._wait(child, 0.1 if self._asked or self._reason else LOOK)
         if child.exitcode:
             logger.critical("The cluster of %s ended with status %s.", self._queue, child.exitcode)
         _kill_group(child.pid)
         child.join()
+
+    def _give_up_claims(self) -> None:
+        """Have the workers stop after what they run, for which they have a set time."""
+        pulse.stop_claiming()
+        self._deadline = min(self._deadline, time.monotonic() + conf.stop_within)
+
+    def _is_beyond_waiting(self, standstill: Standstill) -> bool:
+        """Tell whether a cluster that is to end has nothing left to finish, or no time."""
+        if time.monotonic() > self._deadline:
+            logger.critical(
+                "The cluster of %s did not stop within %.0f s; it is ended, and what it ran is given back.",
+                self._queue,
+                conf.stop_within,
+            )
+            return True
+        if self._reason:
+            return not standstill.working()
+        if self._asked and standstill.idle_seconds() > LINGER:
+            logger.critical("The cluster of %s runs nothing and does not stop; it is ended.", self._queue)
+            return True
+        return False
 
     def _wait(self, child: BaseProcess, seconds: float) -> None:
         """Sleep until the child ends or a signal comes, at most for that long."""
@@ -102,64 +120,74 @@ class Supervisor:
 
     def _pass_on(self, child: BaseProcess, times: int) -> None:
         """Ask the cluster to stop; at the third request, end it."""
-        worker.may_claim(False)
         with suppress(ProcessLookupError):
             if times < 3:
                 os.kill(child.pid or 0, signal.SIGTERM)
             else:
                 _kill_group(child.pid)
 
+    def _look(self, standstill: Standstill) -> str | None:
+        """Return what stands still; None as well when a signal comes, for a database that is cut off answers nobody."""
+        with suppress(_Interrupted):
+            self._looks = True
+            try:
+                return standstill.reason()
+            finally:
+                self._looks = False
+        return None
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stopping.set()
         self._signals += 1
+        if self._looks:
+            self._looks = False
+            raise _Interrupted
 
 
-class Stall:
-    """How long the work that is due first has waited without anything running."""
-
-    def __init__(self, queue: str) -> None:
-        self._queue = queue
-        self._first: list[int] = []
-        self._since = time.monotonic()
-
-    def seconds(self) -> float:
-        """Return for how long the queue has stood still; 0 when it moves, is empty or cannot be seen."""
-        try:
-            first = ledger.due(self._queue, limit=1)
-            stands = first and first == self._first and not ledger.is_running(self._queue, is_alive=is_alive)
-        except Error as error:
-            logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
-            ledger.connection().close()
-            first, stands = [], False
-        if not stands:
-            self._first, self._since = first, time.monotonic()
-        return time.monotonic() - self._since
-
-    def limit(self) -> float:
-        """Return how long it may: plain tasks may keep every worker busy for their own timeout."""
-        busy = broker.plain_task_seconds(self._queue)
-        return conf.stall + busy
+class _Interrupted(Exception):
+    """A signal came while the supervisor waited for the database."""
 
 
-def _lead(cluster: Callable[[], None]) -> None:
+def _lead(cluster: Callable[[], None], supervisor: int) -> None:
     """In the child: become the leader of a process group, so that the whole tree can be ended, and run the cluster."""
     _lead_group(0)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    _end_with_parent()
+    signal.signal(signal.SIGHUP, _on_hang_up)
+    lineage.end_with_parent(signal.SIGHUP, parent=supervisor)
+    lineage.found()
     cluster()
+    _stop_once()
+
+
+def _on_hang_up(number: int, frame: FrameType | None) -> None:
+    """Stop a cluster that nobody watches any more, within the set time."""
+    signal.signal(signal.SIGALRM, lambda *_: _kill_group(os.getpid()))
+    signal.setitimer(signal.ITIMER_REAL, conf.stop_within)
+    pulse.stop_claiming()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop_once() -> None:
+    """Have a stop begin with the workers' claims, and not be interrupted by another one.
+
+    Django-Q's handler takes a lock; a second signal's would wait for it in vain.
+    """
+    stop = cast(Callable[[int, FrameType | None], None], signal.getsignal(signal.SIGTERM))
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        pulse.stop_claiming()
+        stop(number, frame)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, on_signal)
 
 
 def _lead_group(pid: int) -> None:
     """Make a process the leader of its group; parent and child both do, for either may be the first to need it."""
     with suppress(ProcessLookupError, PermissionError):
         os.setpgid(pid, pid)
-
-
-def _end_with_parent() -> None:
-    """On Linux, have the kernel send SIGTERM when the supervisor dies: a cluster that nobody watches should end."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill_group(pid: int | None) -> None:

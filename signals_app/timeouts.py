@@ -30,8 +30,10 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
     end = time.monotonic() + seconds
     try:
         value = _call(seconds, func, arguments)
-    except Exception as error:
-        if time.monotonic() > end:  # a library may wrap the interruption in an error of its own
+    except TimedOut:
+        raise
+    except BaseException as error:  # a receiver or a library may turn the interruption into an error of its own
+        if time.monotonic() > end:
             raise _timed_out(seconds) from error
         raise
     if time.monotonic() > end:

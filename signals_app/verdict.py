@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 
 from signals_app.backoff import exponential
 from signals_app.conf import LONGEST
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.exceptions import PermanentFailure, RetryAfter
+from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
 from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.logs import get_logger
+from signals_app.masking import masked_text
 from signals_app.models import Outcome, State
 from signals_app.timeouts import TimedOut
 
-logger = logging.getLogger("signals_app.worker")
+logger = get_logger("signals_app.worker")
 
 LONGEST_MESSAGE = 2_000  # characters of an error's message that are kept
-LONGEST_TRACEBACK = 20_000  # characters of a traceback that are kept: its end, which says what happened
+LONGEST_TRACEBACK = 20_000  # characters of a traceback that are kept
 
 
 def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, *, ran: float) -> BadEnd:
@@ -30,17 +31,25 @@ def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiv
         outcome = Outcome.RETRY_AFTER
     elif isinstance(error, PermanentFailure):
         final = True
+    elif isinstance(error, MissingObject) and receiver.options.missing == "skip":
+        outcome, final = Outcome.SKIPPED, True
     if not final:
         delay = error.seconds if isinstance(error, RetryAfter) else _backoff(receiver, claimed)
     return BadEnd(
         outcome=outcome,
-        state=State.FAILED if final else State.READY,
+        state=_state(outcome, final),
         ran=ran,
         error_class=f"{type(error).__module__}.{type(error).__qualname__}",
-        message=_clean(_text(error))[:LONGEST_MESSAGE],
-        traceback=_clean("".join(traceback.format_exception(error)))[-LONGEST_TRACEBACK:],
+        message=kept_message(_text(error)),
+        traceback=kept_traceback("".join(traceback.format_exception(error))),
         delay=min(delay, LONGEST),
     )
+
+
+def _state(outcome: Outcome, final: bool) -> State:
+    if outcome == Outcome.SKIPPED:
+        return State.CANCELLED
+    return State.FAILED if final else State.READY
 
 
 def _backoff(receiver: QueuedReceiver, claimed: ClaimedDelivery) -> float:
@@ -52,10 +61,24 @@ def _backoff(receiver: QueuedReceiver, claimed: ClaimedDelivery) -> float:
 
 
 def _text(error: BaseException) -> str:
+    kind = type(error).__qualname__
     try:
-        return str(error)
+        return str(error) or f"(a {kind} without a message)"
     except Exception:
-        return f"(a {type(error).__qualname__} that cannot be printed)"
+        return f"(a {kind} that cannot be printed)"
+
+
+def kept_message(text: str) -> str:
+    """Return what is kept of an error's message: its beginning, secrets masked."""
+    return masked_text(_clean(text[: 2 * LONGEST_MESSAGE]))[:LONGEST_MESSAGE]
+
+
+def kept_traceback(text: str) -> str:
+    """Return what is kept of a traceback: its end, which says what happened, secrets masked.
+
+    No traceback has the values of variables, so those that ``sensitive_variables`` names are not in it either.
+    """
+    return masked_text(_clean(text[-2 * LONGEST_TRACEBACK :]))[-LONGEST_TRACEBACK:]
 
 
 def _clean(text: str) -> str:

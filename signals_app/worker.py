@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
-from multiprocessing.sharedctypes import RawValue
 
-from django.db import Error, reset_queries
+from django.db import reset_queries
 
-from signals_app import heartbeat, ledger
+from signals_app import heartbeat, ledger, tallies, transitions
 from signals_app.attempt import attempt
-from signals_app.conf import conf
-from signals_app.dispatcher import registry
+from signals_app.conf import conf, is_queue
+from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.doubt import Doubt
+from signals_app.endurance import AWAY, insist, start_afresh
+from signals_app.exceptions import NotBegun
 from signals_app.hold import Hold
 from signals_app.ledger import ClaimedDelivery
+from signals_app.logs import get_logger
+from signals_app.payloads.walks import shown
 from signals_app.processes import current_process
+from signals_app.pulse import pulse
 
-logger = logging.getLogger("signals_app.worker")
+logger = get_logger("signals_app.worker")
 
-_may_claim = RawValue("b", 1)  # shared with the processes forked from this one; has no lock that could die
-_stranded: list[ClaimedDelivery] = []  # claimed, not begun, and not yet given back
+_doubt = Doubt()
 
 QUICK = 0.005  # seconds: while deliveries take less on average, a claim may take twice as many
 
 
-def drain(queue: str) -> int:
+def drain(queue: object) -> int:
     """Run due deliveries of a queue until none is due or the time slice is over; return how many were run.
 
-    A time slice keeps Django-Q's plain tasks from starving behind a long queue.
+    A time slice keeps Django-Q's plain tasks from starving behind a long queue. What is no queue's name is logged and
+    nothing is run: an error would only have Django-Q try the same task again.
     """
+    if not is_queue(queue):
+        logger.error("A hint names no queue but %s; nothing was run for it.", shown(queue))
+        return 0
     reset_queries()  # a worker has no requests that would do it
-    _return([])
-    end = time.monotonic() + conf.time_slice
     owner = str(current_process())
+    try:
+        _doubt.settle(queue, owner=owner)
+        ran = _work_through(queue, owner)
+        _doubt.settle(queue, owner=owner)
+    except AWAY as error:
+        _doubt.is_open = True
+        if not start_afresh():
+            raise
+        logger.warning("A worker of %s cannot reach the database: %s", queue, error)
+        # now, for nobody sends a hint for what seems to be running
+        insist(lambda: _doubt.settle(queue, owner=owner), seconds=conf.lease)
+        return 0
+    except BaseException:  # such as Django-Q's timeout of the hint, which may come in the middle of anything
+        _doubt.is_open = True
+        raise
+    finally:
+        tallies.write_after_drain()
+    return ran
+
+
+def _work_through(queue: str, owner: str) -> int:
+    """Claim and run, as ``drain`` does; return how many were run."""
+    end = time.monotonic() + conf.time_slice
     limit, ran = 1, 0
-    while _may_claim.value:
+    while pulse.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease)
         if not claimed:
             break
@@ -49,15 +77,10 @@ def drain(queue: str) -> int:
     return ran
 
 
-def may_claim(value: bool) -> None:
-    """Let the workers of this process's cluster claim, or have them stop after what they run."""
-    _may_claim.value = value
-
-
 def _run_all(claimed: list[ClaimedDelivery]) -> int:
     """Run what one claim took; return how many were run."""
     now, later = _apart(claimed)
-    _return(later)
+    _doubt.give_back(later)
     hold = Hold(now)
     count = 0
     with heartbeat.of_process(os.getpid()).over(hold):
@@ -67,7 +90,7 @@ def _run_all(claimed: list[ClaimedDelivery]) -> int:
                     _run(one, hold)
                     count += 1
         finally:
-            _return(hold.take_rest())
+            _doubt.give_back(hold.take_rest())
     return count
 
 
@@ -82,20 +105,9 @@ def _apart(claimed: list[ClaimedDelivery]) -> tuple[list[ClaimedDelivery], list[
     return claimed, []
 
 
-def _return(rest: list[ClaimedDelivery]) -> None:
-    """Give back what has not begun; where the database does not take it, keep it for the next drain to try."""
-    rest = _stranded + rest
-    _stranded.clear()
-    try:
-        ledger.give_back(rest)
-    except Error as error:
-        logger.warning("%d deliveries cannot be given back yet: %s", len(rest), error)
-        _stranded.extend(rest)
-
-
 def _still_ours(claimed: ClaimedDelivery, hold: Hold) -> bool:
-    """Make sure of the lease where this process may have stood still since the claim."""
-    if time.monotonic() - hold.claimed_at < conf.lease / 2:
+    """Make sure of the lease where this process may have stood still since the claim, or given it back after all."""
+    if hold.is_certain and time.monotonic() - hold.claimed_at < conf.lease / 2:
         return True
     return ledger.renew(claimed, lease=conf.lease)
 
@@ -103,9 +115,18 @@ def _still_ours(claimed: ClaimedDelivery, hold: Hold) -> bool:
 def _run(claimed: ClaimedDelivery, hold: Hold) -> None:
     receiver = registry.get(claimed.receiver)
     if receiver is not None:
-        attempt(claimed, receiver, hold)
+        _attempt(claimed, receiver, hold)
         return
-    logger.warning(
-        "Delivery %d waits for the receiver %r, which this worker does not know.", claimed.id, claimed.receiver
-    )
     ledger.give_back_unroutable(claimed, delay=conf.unroutable_delay)
+    transitions.unroutable(claimed)
+
+
+def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
+    try:
+        attempt(claimed, receiver, hold)
+    except NotBegun as error:
+        logger.warning("Delivery %d goes back before it began: %s", claimed.id, error)
+        _doubt.give_back([claimed])
+    except BaseException:
+        _doubt.note_begun(claimed)
+        raise

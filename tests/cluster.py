@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -42,10 +42,14 @@ def wait_for_end(deliveries: Iterable[Delivery], *, seconds: float = PATIENCE) -
 
 
 class Cluster:
-    """Starts and stops a cluster; what it prints is in ``log``."""
+    """Starts and stops a cluster; what it prints is in ``log``.
 
-    def __init__(self, log: Path, **environment: str) -> None:
+    ``within`` is a command that starts its own somewhere else: ``("ip", "netns", "exec", "there")``.
+    """
+
+    def __init__(self, log: Path, *, within: Sequence[str] = (), **environment: str) -> None:
         self.log = log
+        self.within = within
         self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
@@ -62,7 +66,7 @@ class Cluster:
         seen = self._ready()
         environment = {**os.environ, "TEST_RUN_DB": "1", "PYTHONUNBUFFERED": "1", **self.environment}
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "default", "manage.py", "qcluster", "--settings", "tests.settings"],
+            [*self.within, sys.executable, "-W", "default", "manage.py", "qcluster", "--settings", "tests.settings"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -101,6 +105,10 @@ class Cluster:
         """Return the pids of the processes below ``manage.py qcluster``, parents first."""
         return descendants(self.pid)
 
+    def cpu_seconds(self) -> float:
+        """Return how long its living processes have computed."""
+        return sum(cpu_seconds(pid) for pid in [self.pid, *self.family()])
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -130,3 +138,21 @@ def descendants(pid: int) -> list[int]:
         found += children
         todo += children
     return found
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return for how long a process has computed, in its own code and in the kernel's; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

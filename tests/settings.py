@@ -1,8 +1,9 @@
 """The site's settings, for the tests.
 
-One run of the tests has one directory, ``TEST_RUN_DIR``: its databases, files and mail are in it,
-and it goes away with the process that made it. ``TEST_DATABASE_URL`` puts the default database
-elsewhere, such as on PostgreSQL; the alias ``other`` stays on SQLite, for tests with two databases.
+One run of the tests, or each of the processes that share it (pytest-xdist), has one directory, ``TEST_RUN_DIR``:
+its databases, files and mail are in it, and it goes away with the process that made it. ``TEST_DATABASE_URL``
+puts the default database elsewhere, such as on PostgreSQL; the alias ``other`` stays on SQLite, for tests with
+two databases.
 
 Databases are files, never memory, so that real processes share them with the tests. Such a process
 inherits the environment and is started with ``TEST_RUN_DB=1`` and ``--settings tests.settings``: it
@@ -11,19 +12,32 @@ runner has made them.
 """
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
-if "TEST_RUN_DIR" not in os.environ:
+_run = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+if os.environ.get("TEST_RUN") != _run:  # the clusters that it starts inherit it
     _run_dir = tempfile.mkdtemp(prefix="sigdemo-tests-")
     atexit.register(shutil.rmtree, _run_dir, ignore_errors=True)
-    for _name in ("EMAIL_URL", "LOG_LEVEL", "PORT", "Q_CLUSTER_NAME", "SITE_URL", "WAREHOUSE_URL", "WORKERS"):
+    for _name in (
+        "EMAIL_URL",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "PORT",
+        "Q_CLUSTER_NAME",
+        "SITE_URL",
+        "WAREHOUSE_URL",
+        "WORKERS",
+    ):
         os.environ.pop(_name, None)
         os.environ.pop(f"{_name}_FILE", None)
     os.environ.pop("SECRET_KEY_FILE", None)
     os.environ |= {
+        "TEST_RUN": _run,
         "TEST_RUN_DIR": _run_dir,
         "VAR_DIR": _run_dir,
         "ENV_FILE": os.devnull,
@@ -34,9 +48,11 @@ if "TEST_RUN_DIR" not in os.environ:
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{_run_dir}/default.sqlite3",
     }
 
+import time_machine
+
 from sigdemo.database_url import database
 from sigdemo.settings import *  # noqa: F403
-from sigdemo.settings import DATABASES, INSTALLED_APPS, STATIC_ROOT, STORAGES
+from sigdemo.settings import DATABASES, INSTALLED_APPS, Q_CLUSTER, STATIC_ROOT, STORAGES
 
 RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
 
@@ -54,5 +70,11 @@ for _alias, _database in DATABASES.items():
     if os.environ.get("TEST_RUN_DB") == "1":
         _database["NAME"] = _test_name
 
-if "TEST_STALL" in os.environ:  # a cluster of a test that waits for it
-    SIGNALS_APP = {"STALL": float(os.environ["TEST_STALL"])}
+Q_CLUSTER["ALT_CLUSTERS"]["elsewhere"] = {}  # some receivers of the tests name it
+# a cluster on a host whose clock is wrong by so many seconds
+if _shift := float(os.environ.get("TEST_CLOCK_SHIFT", "0")):
+    time_machine.travel(time.time() + _shift, tick=True).start()
+
+# a cluster of a test that needs other settings: JSON
+SIGNALS_APP = json.loads(os.environ.get("TEST_SIGNALS_APP", "{}"))
+Q_CLUSTER |= json.loads(os.environ.get("TEST_Q_CLUSTER", "{}"))

@@ -4,9 +4,7 @@ from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
 from sigdemo.lab.facts import Facts, Lane, facts_of
 from sigdemo.lab.kinds import MOST_RECEIVERS, Way
@@ -32,12 +30,6 @@ class TooMuch(Exception):
         """``retry_after`` is in seconds."""
         super().__init__(message)
         self.retry_after = retry_after
-
-
-def client_of(request: HttpRequest) -> str:
-    """Return who asks, as a keyed hash of the address, so that no address is kept."""
-    address = request.META.get("REMOTE_ADDR", "")
-    return salted_hmac("sigdemo.lab.client", address, algorithm="sha256").hexdigest()
 
 
 def admit(plan: Plan, *, client: str) -> LabRun:

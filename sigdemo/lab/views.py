@@ -19,6 +19,7 @@ from sigdemo.lab.facts import facts_of
 from sigdemo.lab.forms import CrashForm, LabForm
 from sigdemo.lab.models import LabLane, LabRun
 from sigdemo.lab.pings import read_samples
+from sigdemo.throttle.clients import client_of
 
 UNPROCESSABLE = 422  # a form that was understood and refused; the page says what to change
 TOO_MANY = 429
@@ -50,7 +51,7 @@ def lab(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form=form, status=UNPROCESSABLE if form.is_bound else 200)
     try:
-        new = limits.admit(form.plan(), client=limits.client_of(request))
+        new = limits.admit(form.plan(), client=client_of(request))
     except limits.TooMuch as error:
         return _too_much(request, error, form=form)
     if "script" in request.POST:
@@ -67,7 +68,7 @@ def crash_test(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, crash_form=form, status=UNPROCESSABLE)
     try:
-        new = limits.admit(form.plan(), client=limits.client_of(request))
+        new = limits.admit(form.plan(), client=client_of(request))
     except limits.TooMuch as error:
         return _too_much(request, error, crash_form=form)
     try:

@@ -14,6 +14,7 @@ from sigdemo.shop.exceptions import ShopError
 from sigdemo.shop.forms import OrderForm, OutageForm
 from sigdemo.shop.models import Invoice, Order, Product, WarehouseNotice, WarehouseOutage
 from sigdemo.shop.tracking import tracking_of
+from sigdemo.throttle.limits import CHECKOUT, OUTAGE, limited
 
 UNPROCESSABLE = 422  # a form that was understood and refused; the page says what to change
 LATEST = 20
@@ -21,6 +22,7 @@ LATEST = 20
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited(CHECKOUT)
 def shop(request: HttpRequest) -> HttpResponse:
     """Show what is for sale; a valid POST places the order and leads to its page.
 
@@ -68,6 +70,7 @@ def invoice(request: HttpRequest, public_id: UUID) -> FileResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@limited(OUTAGE)
 def outage(request: HttpRequest) -> HttpResponse:
     """Show what the warehouse got, and let staff (everyone in DEBUG) make it fail for a while."""
     if not (settings.DEBUG or getattr(request.user, "is_staff", False)):

@@ -12,11 +12,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.admin import badges, durations
-from signals_app.admin.filters import AttemptReceiverFilter, ErrorClassFilter, OutcomeFilter
+from signals_app.admin.filters import AttemptReceiverFilter, EndedFilter, ErrorClassFilter, OutcomeFilter
 from signals_app.admin.records import RecordAdmin
-from signals_app.admin.runs import process_name, time_of
-from signals_app.admin.search import ATTEMPT_HELP, find_attempts
+from signals_app.admin.runs import time_of
+from signals_app.masking import masked_text
 from signals_app.models import Attempt
+from signals_app.operations.readable import process_name
+from signals_app.operations.search import ATTEMPT_HELP, find_attempts
 
 
 class AttemptAdmin(RecordAdmin):
@@ -24,7 +26,7 @@ class AttemptAdmin(RecordAdmin):
 
     list_display = ("attempt", "ended", "error", "of_delivery", "process", "ran", "finished")
     list_display_links = ("attempt",)
-    list_filter = (OutcomeFilter, ErrorClassFilter, AttemptReceiverFilter)
+    list_filter = (OutcomeFilter, ErrorClassFilter, AttemptReceiverFilter, EndedFilter)
     list_select_related = ("delivery",)
     search_fields = ("delivery__id", "error_class", "message", "owner", "delivery__receiver")  # see get_search_results
     search_help_text = ATTEMPT_HELP
@@ -64,7 +66,7 @@ class AttemptAdmin(RecordAdmin):
     @admin.display(description=_("error"))
     def error(self, attempt: Attempt) -> SafeString:
         """The class of the error and the beginning of its message."""
-        message = Truncator(attempt.message).chars(160)
+        message = Truncator(masked_text(attempt.message)).chars(160)
         return format_html(
             '<span class="signals-excerpt"><b>{}</b> {}</span>', attempt.error_class.rpartition(".")[2], message
         )
@@ -107,4 +109,4 @@ class AttemptAdmin(RecordAdmin):
 
 
 def _text(text: str) -> SafeString | str:
-    return format_html('<pre class="signals-text" tabindex="0">{}</pre>', text) if text else durations.NONE
+    return format_html('<pre class="signals-text" tabindex="0">{}</pre>', masked_text(text)) if text else durations.NONE

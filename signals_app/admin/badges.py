@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
@@ -14,6 +16,11 @@ _ICON = (
     '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>'
 )
 _BADGE = '<span class="signals-badge signals-{}">' + _ICON + "{}</span>"
+
+
+def icon(kind: str) -> SafeString:
+    """Return the icon of a kind of badge, alone."""
+    return format_html(_ICON, static("signals_app/icons.svg"), kind)
 
 
 def badge(kind: str, word: object) -> SafeString:
@@ -69,3 +76,8 @@ def cell(label: object, value: object) -> SafeString:
 def link_to(delivery_id: int, text: object) -> SafeString:
     """Return a link to a delivery's page."""
     return format_html('<a href="{}">{}</a>', reverse("admin:signals_app_delivery_change", args=[delivery_id]), text)
+
+
+def emission_link(emission: UUID) -> SafeString:
+    """Return a link to the page of a ``send()``."""
+    return format_html('<a href="{}">{}</a>', reverse("admin:signals_app_emission", args=[emission]), emission)

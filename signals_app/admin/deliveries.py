@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -16,17 +17,30 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from signals_app.admin import badges, durations
+from signals_app.admin.confirmation import OperationForm, choose_queue, confirm_or_do, everything_that_matches
 from signals_app.admin.delivery_page import page_of
-from signals_app.admin.filters import QueueFilter, ReceiverFilter, SignalFilter, StateFilter, UnroutableFilter
-from signals_app.admin.operations import AT_ONCE, CANCEL, OPERATIONS, RETRY, Operation
+from signals_app.admin.emission import show_emission
+from signals_app.admin.filters import (
+    AttemptsFilter,
+    EndedFilter,
+    LastErrorFilter,
+    LongFilter,
+    QueueFilter,
+    ReceiverFilter,
+    SignalFilter,
+    StateFilter,
+    UnroutableFilter,
+)
+from signals_app.admin.operations import OPERATIONS, is_allowed, perform_for
 from signals_app.admin.records import RecordAdmin
-from signals_app.admin.search import DELIVERY_HELP, find_deliveries
 from signals_app.models import Delivery, State
+from signals_app.operations import CANCEL, RETRY, RUN_NOW
+from signals_app.operations.search import DELIVERY_HELP, find_deliveries
 
 
 class DeliveryAdmin(RecordAdmin):
@@ -34,29 +48,53 @@ class DeliveryAdmin(RecordAdmin):
 
     list_display = ("number", "standing", "by_receiver", "by_signal", "by_queue", "tries", "waited", "ran", "finished")
     list_display_links = ("number", "by_receiver")
-    list_filter = (StateFilter, ReceiverFilter, SignalFilter, QueueFilter, UnroutableFilter)
+    list_filter = (
+        StateFilter,
+        ReceiverFilter,
+        SignalFilter,
+        QueueFilter,
+        LastErrorFilter,
+        AttemptsFilter,
+        UnroutableFilter,
+        LongFilter,
+        EndedFilter,
+    )
     search_fields = ("id", "emission", "receiver", "sender", "payload")  # see get_search_results
     search_help_text = DELIVERY_HELP
     date_hierarchy = "enqueued_at"
     sortable_by = ("number",)  # any other order would have to sort the whole table
     unlisted = ("payload", "sender", "emission")
-    actions = ("retry", "cancel")
+    actions = ("retry", "cancel", "run_now", "move")
+    action_form = OperationForm
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address where one delivery is retried or cancelled."""
+        """Add the address where one delivery is retried or cancelled, and the page of an emission."""
         operate = path(
             "<path:object_id>/operate/<str:name>/",
             self.admin_site.admin_view(self.operate_view),
             name="signals_app_delivery_operate",
         )
-        return [operate, *super().get_urls()]
+        emission = path(
+            "emission/<uuid:emission>/",
+            self.admin_site.admin_view(self.emission_view),
+            name="signals_app_emission",
+        )
+        return [operate, emission, *super().get_urls()]
+
+    @method_decorator(require_safe)
+    def emission_view(self, request: HttpRequest, emission: UUID) -> HttpResponse:
+        """Show one ``send()`` and what became of it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return show_emission(self, request, emission)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str | Combinable, ...]:
         """Return newest first, said so that the partial indexes of the states are used.
 
         Told to order by the key itself, SQLite walks the whole table along it to find the few that run.
         """
-        indexed = request.GET.get("state") in (State.READY, State.RUNNING) or "unroutable" in request.GET
+        indexed = request.GET.get("state") in (State.READY, State.RUNNING)
+        indexed = indexed or not request.GET.keys().isdisjoint({"unroutable", "long", "ended"})
         return ((F("pk") + 0).desc(),) if indexed else self.ordering
 
     def get_search_results(
@@ -67,21 +105,45 @@ class DeliveryAdmin(RecordAdmin):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Tell whether the user may retry; the action asks."""
-        return RETRY.is_allowed(request)
+        return is_allowed(request, RETRY)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Tell whether the user may cancel; the action asks."""
-        return CANCEL.is_allowed(request)
+        return is_allowed(request, CANCEL)
+
+    def has_run_now_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may run what is due later; the action asks."""
+        return is_allowed(request, RUN_NOW)
+
+    def has_move_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may move to another queue; the action asks."""
+        return request.user.has_perm("signals_app.move_delivery")
 
     @admin.action(description=_("Retry selected deliveries"), permissions=["retry"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+    def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
         """Make the failed and cancelled ones ready again."""
-        _perform(RETRY, request, queryset)
+        return confirm_or_do(self, request, queryset, RETRY)
 
     @admin.action(description=_("Cancel selected deliveries"), permissions=["cancel"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
         """Cancel the ready ones."""
-        _perform(CANCEL, request, queryset)
+        return confirm_or_do(self, request, queryset, CANCEL)
+
+    @admin.action(description=_("Run selected deliveries now"), permissions=["run_now"])
+    def run_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
+        """Make those due that wait for later."""
+        return confirm_or_do(self, request, queryset, RUN_NOW)
+
+    @admin.action(description=_("Move selected deliveries to another queue"), permissions=["move"])
+    def move(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
+        """Put the ready ones into the queue that the confirmation asks for."""
+        return choose_queue(self, request, queryset)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list; an action on all that match the filter needs no row that is ticked."""
+        if request.method == "POST" and "matching" in request.POST:
+            request.POST = everything_that_matches(request.POST)  # type: ignore[assignment]
+        return super().changelist_view(request, extra_context)
 
     @method_decorator(require_POST)
     def operate_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
@@ -90,9 +152,9 @@ class DeliveryAdmin(RecordAdmin):
         delivery = self.get_object(request, unquote(object_id))
         if operation is None or delivery is None:
             raise Http404(gettext("There is no such delivery, or nothing of that name can be done to it."))
-        if not (self.has_view_permission(request, delivery) and operation.is_allowed(request)):
+        if not (self.has_view_permission(request, delivery) and is_allowed(request, operation)):
             raise PermissionDenied
-        operation.perform(request, [delivery.pk])
+        perform_for(request, operation, [delivery.pk])
         address = reverse("admin:signals_app_delivery_change", args=[delivery.pk], current_app=self.admin_site.name)
         preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         return HttpResponseRedirect(add_preserved_filters(preserved, address))
@@ -119,11 +181,11 @@ class DeliveryAdmin(RecordAdmin):
     @admin.display(description=_("state"))
     def standing(self, delivery: Delivery) -> SafeString:
         """The state, and what matters about it now."""
-        marks = [badges.state_badge(delivery)]
+        marks: list[str | SafeString] = [badges.state_badge(delivery)]
         if delivery.unroutable:
             marks.append(badges.unroutable_badge())
         if delivery.state == State.RUNNING:
-            marks.append(SafeString(badges.progress_bar(delivery)))
+            marks.append(badges.progress_bar(delivery))
         return format_html("{} {} {}", *marks, *[""] * (3 - len(marks)))
 
     @admin.display(description=_("receiver"))
@@ -163,15 +225,3 @@ class DeliveryAdmin(RecordAdmin):
     def finished(self, delivery: Delivery) -> SafeString:
         """When it reached its final state."""
         return badges.cell(gettext("Finished"), durations.moment(delivery.finished_at))
-
-
-def _perform(operation: Operation, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-    ids = list(queryset.values_list("pk", flat=True)[: AT_ONCE + 1])
-    operation.perform(request, ids[:AT_ONCE])
-    if len(ids) > AT_ONCE:
-        left = ngettext(
-            "Only the newest %(count)d was taken; do it again for the rest.",
-            "Only the newest %(count)d were taken; do it again for the rest.",
-            AT_ONCE,
-        )
-        messages.warning(request, left % {"count": AT_ONCE})

@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from signals_app.admin import badges, durations
-from signals_app.admin.arguments import readable
-from signals_app.admin.operations import OPERATIONS, Operation
-from signals_app.admin.runs import Run, process_name, runs_of
+from signals_app.admin.operations import OPERATIONS, is_allowed
+from signals_app.admin.runs import Run, runs_of
 from signals_app.models import Delivery, State
+from signals_app.operations import Operation
+from signals_app.operations.readable import process_name, readable_payload
 
 SHOWN_ATTEMPTS = 25  # the newest; each may have a traceback of 20,000 characters
 SHOWN_SIBLINGS = 100
@@ -77,7 +78,7 @@ def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> Deliv
         hold=_hold(delivery, now),
         runs=runs_of(delivery, newest[:SHOWN_ATTEMPTS], now),
         older_runs=len(newest) > SHOWN_ATTEMPTS,
-        payload=readable(delivery.payload),
+        payload=readable_payload(delivery.payload),
         siblings=[_sibling(one, now) for one in siblings[:SHOWN_SIBLINGS]],
         more_siblings=len(siblings) > SHOWN_SIBLINGS,
     )
@@ -87,7 +88,7 @@ def _operations(delivery: Delivery, request: HttpRequest) -> list[tuple[Operatio
     return [
         (operation, reverse("admin:signals_app_delivery_operate", args=[delivery.pk, operation.name]))
         for operation in OPERATIONS.values()
-        if delivery.state in operation.applies_to and operation.is_allowed(request)
+        if operation.scope.holds(delivery) and is_allowed(request, operation)
     ]
 
 
@@ -111,7 +112,7 @@ def _origin(delivery: Delivery) -> list[Fact]:
         Fact(label=_("Receiver"), value=delivery.receiver),
         Fact(label=_("Queue"), value=delivery.queue),
         Fact(label=_("Priority"), value=str(delivery.priority)),
-        Fact(label=_("Emission"), value=str(delivery.emission)),
+        Fact(label=_("Emission"), value=badges.emission_link(delivery.emission)),
     ]
 
 

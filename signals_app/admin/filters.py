@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
-from django.db.models import Model, QuerySet, Subquery
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Model, QuerySet, Subquery, TextChoices
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.operations.selection import last_ended_with
 
 RECENT = 5_000  # newest rows whose names a filter offers, beside those that this process knows
 
@@ -31,11 +36,8 @@ class StateFilter(SimpleListFilter):
         return [(state.value, capfirst(str(state.label))) for state in State]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the deliveries in the chosen state; none where it does not exist."""
-        value = self.value()
-        if value is None:
-            return queryset
-        return queryset.filter(state=value) if value in State else queryset.none()
+        """Keep the deliveries in the chosen state. Raises IncorrectLookupParameters where it does not exist."""
+        return _chosen(queryset, "state", self.value(), State)
 
 
 class UnroutableFilter(SimpleListFilter):
@@ -66,8 +68,55 @@ class OutcomeFilter(SimpleListFilter):
         return [(outcome.value, capfirst(str(outcome.label))) for outcome in Outcome]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the attempts of the chosen outcome."""
-        return queryset if self.value() is None else queryset.filter(outcome=self.value())
+        """Keep the attempts of the chosen outcome. Raises IncorrectLookupParameters where it does not exist."""
+        return _chosen(queryset, "outcome", self.value(), Outcome)
+
+
+def _chosen(queryset: QuerySet[Any], field: str, value: str | None, choices: type[TextChoices]) -> QuerySet[Any]:
+    if value is None:
+        return queryset
+    if value not in choices.values:
+        raise IncorrectLookupParameters(f"There is no {field} {value!r}.")
+    return queryset.filter(**{field: value})
+
+
+class EndedFilter(SimpleListFilter):
+    """Those that ended lately."""
+
+    title = _("ended")
+    parameter_name = "ended"
+    spans: ClassVar = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
+        """Return the spans of time."""
+        return [("hour", _("In the last hour")), ("day", _("In the last day")), ("week", _("In the last week"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep what ended within the span. Raises IncorrectLookupParameters for one that does not exist."""
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in self.spans:
+            raise IncorrectLookupParameters(f"There is no span {value!r}.")
+        return queryset.filter(finished_at__gt=timezone.now() - self.spans[value])
+
+
+class LongFilter(SimpleListFilter):
+    """Those that have been running for long."""
+
+    title = _("running")
+    parameter_name = "long"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
+        """Return the one choice."""
+        return [("1", _("For over a minute"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep what runs and began so long ago."""
+        if self.value() is None:
+            return queryset
+        began = timezone.now() - timedelta(seconds=ledger.LONG)
+        return queryset.filter(state=State.RUNNING, started_at__lt=began)
 
 
 class NameFilter(SimpleListFilter):
@@ -91,8 +140,11 @@ class NameFilter(SimpleListFilter):
         return [(name, name) for name in sorted(names) if name]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the rows of the chosen name."""
-        return queryset if self.value() is None else queryset.filter(**{self.column: self.value()})
+        """Keep the rows of the chosen name. Raises IncorrectLookupParameters for what PostgreSQL could not look for."""
+        value = self.value()
+        if value is not None and "\0" in value:
+            raise IncorrectLookupParameters("A name has no NUL character.")
+        return queryset if value is None else queryset.filter(**{self.column: value})
 
 
 class ReceiverFilter(NameFilter):
@@ -132,9 +184,39 @@ class AttemptReceiverFilter(ReceiverFilter):
     parameter_name = "receiver"
 
 
+class AttemptsFilter(SimpleListFilter):
+    """By how many attempts were made at least."""
+
+    title = _("attempts")
+    parameter_name = "attempts"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
+        """Return some numbers."""
+        return [(str(number), _("%(number)d or more") % {"number": number}) for number in (1, 2, 5, 10)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep what was tried so often. Raises IncorrectLookupParameters for what is not offered."""
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in dict(self.lookup_choices):
+            raise IncorrectLookupParameters(f"There is no number of attempts {value!r}.")
+        return queryset.filter(attempts__gte=int(value))
+
+
 class ErrorClassFilter(NameFilter):
     """By the class of the error."""
 
     model = Attempt
     title = _("error class")
     parameter_name = column = "error_class"
+
+
+class LastErrorFilter(ErrorClassFilter):
+    """By the class of the error with which the last attempt of a delivery ended."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the deliveries of the chosen class, found by its index."""
+        super().queryset(request, Attempt.objects.none())  # refuses what no class is called
+        value = self.value()
+        return queryset if value is None else queryset.filter(last_ended_with(value))

@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 from signals_app.admin.paginator import BoundedPaginator
 from signals_app.admin.periods import Periods, Span
@@ -37,8 +38,13 @@ class RecordChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         """Take every page, also the only one, from the paginator, which has looked already."""
-        super().get_results(request)
+        try:
+            super().get_results(request)
+        except (ValueError, OverflowError) as error:  # a year that no date can say is found out by the query
+            raise IncorrectLookupParameters(error) from error
         if not self.multi_page:
+            if self.page_num != 1:
+                raise IncorrectLookupParameters("There is only one page.")
             self.result_list = self.paginator.page(1).object_list
 
     @property
@@ -85,6 +91,13 @@ class RecordAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return our list."""
         return RecordChangeList
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the list. Raises Http404 for a page or a filter that there is not; Django would list everything."""
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters as error:
+            raise Http404(gettext("There is no such page or filter of this list.")) from error
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list under its own name; there is nothing to select."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 
 from signals_app.admin import badges, durations
+from signals_app.masking import masked_text
 from signals_app.models import Attempt, Delivery, State
-from signals_app.processes import ProcessIdentity
+from signals_app.operations.readable import process_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ def _run(attempt: Attempt) -> Run:
         started=durations.moment(attempt.started_at),
         ran=durations.written(time_of(attempt)),
         error_class=attempt.error_class,
-        message=attempt.message,
-        traceback=attempt.traceback,
+        message=masked_text(attempt.message),
+        traceback=masked_text(attempt.traceback),
     )
 
 
@@ -62,9 +62,3 @@ def _last_run(delivery: Delivery, now: datetime) -> Run:
         started=durations.moment(delivery.started_at),
         ran=durations.written(durations.ran(delivery, now)),
     )
-
-
-def process_name(owner: str) -> str:
-    """Return an owner as host and pid; other text as it is."""
-    process = ProcessIdentity.parse(owner)
-    return _("%(host)s, pid %(pid)s") % {"host": process.host, "pid": process.pid} if process else owner

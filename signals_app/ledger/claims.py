@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from signals_app.ledger.dialect import execute
+from signals_app.ledger.dialect import execute, seconds_between
 
 COLUMNS = (
-    "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, due_at"
+    "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, due_at, "
+    "trace"
 )
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
@@ -23,6 +24,7 @@ _CLAIM = (
 WHERE state = 'READY' AND id {among_due}
 RETURNING """
     + COLUMNS
+    + ", {now}"
 )
 
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
@@ -49,6 +51,8 @@ class ClaimedDelivery:
     token: int
     owner: str
     losses: int  # how many of its attempts were lost with their worker
+    trace: str = ""  # the W3C traceparent of the send
+    waited: float = 0.0  # seconds from its due time to its claim
 
     @property
     def is_last_attempt(self) -> bool:
@@ -64,10 +68,10 @@ def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDe
     with execute(_CLAIM, queue=queue, owner=owner, limit=limit, delay=lease, false=False) as cursor:
         rows = cursor.fetchall()
     rows.sort(key=lambda row: (-row[11], row[12], row[0]))  # RETURNING promises no order
-    return [claimed_from(row) for row in rows]
+    return [claimed_from(row, waited=seconds_between(row[12], row[14])) for row in rows]
 
 
-def claimed_from(row: Sequence[Any]) -> ClaimedDelivery:
+def claimed_from(row: Sequence[Any], *, waited: float = 0.0) -> ClaimedDelivery:
     """Read a row that starts with ``COLUMNS``."""
     return ClaimedDelivery(
         id=row[0],
@@ -81,6 +85,8 @@ def claimed_from(row: Sequence[Any]) -> ClaimedDelivery:
         token=row[8],
         owner=row[9],
         losses=row[10],
+        trace=row[13],
+        waited=waited,
     )
 
 
@@ -100,6 +106,22 @@ def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
     template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE state = 'RUNNING' AND (id, token) IN (VALUES {pairs})"
     with execute(template, **held):
         pass
+
+
+def give_back_unbegun(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
+    """Return whatever one process holds in a queue but the claims it has begun, given by id and token; say how many.
+
+    A process may hold more than it knows of: a claim whose answer was lost on the way.
+    """
+    params = {f"id{n}": one for n, (one, _) in enumerate(begun)} | {
+        f"token{n}": token for n, (_, token) in enumerate(begun)
+    }
+    pairs = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(begun)))
+    template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"
+    if begun:
+        template += f" AND (id, token) NOT IN (VALUES {pairs})"
+    with execute(template, queue=queue, owner=owner, **params) as cursor:
+        return int(cursor.rowcount)
 
 
 def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:

@@ -5,10 +5,11 @@ Times that are compared between hosts are the database's. SQLite is one host, so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connections, router
@@ -34,28 +35,34 @@ class Dialect:
     now: str
     later: str  # now + %(delay)s seconds
     earlier: str  # now - %(ago)s seconds
+    due: str  # the query of the ids that are due first, in the order of claims
     among_due: str  # the condition that an id is one of those that a claim may take
+    among_ids: str  # the condition that an id is in the list %(ids)s
+    # SQLite takes a partial index where its condition is met to the letter. Of a flag Django 5.2 writes "flag" there,
+    # Django 6.1 "flag = 1"; a query says both: flag AND flag = {yes}
+    yes: str
+    skip_locked: str  # after a SELECT: locks its rows, and leaves out those that are locked already
 
     def sql(self, template: str) -> str:
-        """Fill ``{table}``, ``{now}``, ``{later}``, ``{earlier}`` and ``{among_due}`` into a statement."""
-        among_due = self.among_due.format(table=TABLE, now=self.now)
-        return template.format(table=TABLE, now=self.now, later=self.later, earlier=self.earlier, among_due=among_due)
+        """Fill ``{table}``, ``{bands}`` and this class's fragments, such as ``{now}``, into a statement."""
+        simple = {field.name: getattr(self, field.name) for field in fields(self)}
+        made = {"bands": BANDS, "due": self.due, "among_due": self.among_due}
+        made = {name: part.format(table=TABLE, now=self.now) for name, part in made.items()}
+        return template.format(table=TABLE, **simple | made)
 
-    def bind(self, db: BaseDatabaseWrapper, **params: Any) -> dict[str, Any]:
+    def bind(self, db: BaseDatabaseWrapper, *, at: datetime | None = None, **params: Any) -> dict[str, Any]:
         """Return the parameters of a statement, with the process's clock where the database has none of its own."""
         if self.vendor == "sqlite":
             # naive, in the connection's zone: that is how Django stores times in SQLite
-            now = datetime.now(db.timezone).replace(tzinfo=None)
-            params["now"] = str(now)
-            if "delay" in params:
+            now = (at or datetime.now(db.timezone)).replace(tzinfo=None)
+            params["now"] = params["later"] = str(now)
+            if params.get("delay"):
                 params["later"] = str(now + timedelta(seconds=params["delay"]))
             if "ago" in params:
                 params["earlier"] = str(now - timedelta(seconds=params["ago"]))
+            if "ids" in params:
+                params["ids"] = json.dumps(params["ids"])
         return params
-
-    def uuid(self, value: Any) -> Any:
-        """Return a UUID as this database stores it."""
-        return value.hex if self.vendor == "sqlite" else value
 
 
 def to_datetime(db: BaseDatabaseWrapper, value: datetime | str) -> datetime:
@@ -64,32 +71,69 @@ def to_datetime(db: BaseDatabaseWrapper, value: datetime | str) -> datetime:
     return timezone.make_aware(read, db.timezone) if settings.USE_TZ and not read.tzinfo else read
 
 
+def seconds_between(earlier: datetime | str, later: datetime | str) -> float:
+    """Return the time between two moments that one statement answered; below 0 where they are in disorder."""
+    begin = datetime.fromisoformat(earlier) if isinstance(earlier, str) else earlier
+    end = datetime.fromisoformat(later) if isinstance(later, str) else later
+    return (end - begin).total_seconds()
+
+
+# Deliveries that a claim may take, of a queue as a whole and one by one. Both subqueries stand alone and are run once;
+# the table is empty unless something is paused.
+QUEUE_RUNS = "NOT EXISTS (SELECT 1 FROM signals_app_pause WHERE kind = 'QUEUE' AND name = %(queue)s)"
+PAUSED_RECEIVERS = "SELECT name FROM signals_app_pause WHERE kind = 'RECEIVER'"
+RECEIVER_RUNS = f"receiver NOT IN ({PAUSED_RECEIVERS})"
+
 # Why not the ORM: it cannot say UPDATE … RETURNING, nor pick rows band by band. "ORDER BY priority DESC, due_at"
 # alone would walk over every delivery that waits for later in a higher band; here each band is one index range.
-_BANDS = """
+# FALSE is written out: SQLite plans anew at each execution what it chose a partial index for by a parameter.
+BANDS = (
+    """
 WITH RECURSIVE band(priority) AS (
-    SELECT max(priority) FROM {table} WHERE queue = %(queue)s AND state = 'READY'
+    SELECT max(priority) FROM {table}
+    WHERE queue = %(queue)s AND state = 'READY' AND parked = FALSE AND """
+    + QUEUE_RUNS
+    + """
     UNION ALL
-    SELECT (SELECT max(d.priority) FROM {table} d
-            WHERE d.queue = %(queue)s AND d.state = 'READY' AND d.priority < band.priority)
+    SELECT (SELECT max(d.priority) FROM {table} d WHERE d.queue = %(queue)s AND d.state = 'READY'
+            AND d.parked = FALSE AND d.priority < band.priority)
     FROM band WHERE band.priority IS NOT NULL
 )"""
+)
 
-_OF_BAND = """
+_OF_BAND = (
+    """
     SELECT d.id, d.priority, d.due_at FROM {table} d
-    WHERE d.queue = %(queue)s AND d.state = 'READY' AND d.priority = band.priority AND d.due_at <= {now}
-    ORDER BY d.due_at, d.id LIMIT %(limit)s"""
+    WHERE d.queue = %(queue)s AND d.state = 'READY' AND d.parked = FALSE AND d.priority = band.priority
+    AND d.due_at <= {now} AND d."""
+    + RECEIVER_RUNS
+    + " ORDER BY d.due_at, d.id LIMIT %(limit)s"
+)
+
+_SQLITE_DUE = (
+    BANDS
+    + " SELECT t.id FROM band CROSS JOIN {table} t WHERE t.id IN (SELECT id FROM ("
+    + _OF_BAND
+    + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s"
+)
+
+_POSTGRESQL_DUE = (
+    BANDS
+    + " SELECT picked.id FROM band CROSS JOIN LATERAL ("
+    + _OF_BAND
+    + "{lock}) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s"
+)
 
 SQLITE = Dialect(
     vendor="sqlite",
     now="%(now)s",
     later="%(later)s",
     earlier="%(earlier)s",
-    among_due="IN ("
-    + _BANDS
-    + " SELECT t.id FROM band CROSS JOIN {table} t WHERE t.id IN (SELECT id FROM ("
-    + _OF_BAND
-    + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s)",
+    due=_SQLITE_DUE,
+    among_due=f"IN ({_SQLITE_DUE})",
+    among_ids="IN (SELECT value FROM json_each(%(ids)s))",
+    yes="1",
+    skip_locked="",  # there is one writer at a time
 )
 
 POSTGRESQL = Dialect(
@@ -98,12 +142,12 @@ POSTGRESQL = Dialect(
     now="statement_timestamp()",
     later="(statement_timestamp() + %(delay)s * interval '1 second')",
     earlier="(statement_timestamp() - %(ago)s * interval '1 second')",
+    due=_POSTGRESQL_DUE.replace("{lock}", ""),
     # an array is made once; a plan may run a subquery of IN again, and lock and take more rows than its limit
-    among_due="= ANY (ARRAY("
-    + _BANDS
-    + " SELECT picked.id FROM band CROSS JOIN LATERAL ("
-    + _OF_BAND
-    + " FOR UPDATE SKIP LOCKED) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s))",
+    among_due=f"= ANY (ARRAY({_POSTGRESQL_DUE.replace('{lock}', ' FOR UPDATE SKIP LOCKED')}))",
+    among_ids="= ANY (%(ids)s)",
+    yes="TRUE",
+    skip_locked="FOR UPDATE SKIP LOCKED",
 )
 
 _DIALECTS = {d.vendor: d for d in (SQLITE, POSTGRESQL)}
@@ -128,8 +172,21 @@ def statement(template: str, vendor: str) -> str:
 
 def execute(template: str, **params: Any) -> Any:
     """Run one statement of the ledger and return its cursor, open."""
-    db = connection()
+    return execute_on(connection(), template, **params)
+
+
+def execute_on(db: BaseDatabaseWrapper, template: str, **params: Any) -> Any:
+    """Run one statement of the ledger on this connection and return its cursor, open."""
     speech = dialect(db)
     cursor = db.cursor()
     cursor.execute(statement(template, speech.vendor), speech.bind(db, **params))
     return cursor
+
+
+def journal_mode(db: BaseDatabaseWrapper) -> str | None:
+    """Return how a SQLite file keeps its transactions safe, such as ``wal``; None for what is no file."""
+    if db.vendor != "sqlite" or cast(Any, db).is_in_memory_db():
+        return None
+    with db.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")  # no ORM form
+        return str(cursor.fetchone()[0])

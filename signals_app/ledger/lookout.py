@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,12 +10,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals_app.ledger.dialect import connection, execute, to_datetime
 
-_DUE = (
-    "SELECT id FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND due_at <= {now} "
-    "ORDER BY due_at LIMIT %(limit)s"
+# Both go band by band of priority, as claims do, so that one index serves all three. What is paused is not due: nobody
+# may claim it, so nobody is woken for it.
+_DUE = "{due}"
+_NEXT_DUE = (
+    "{bands} SELECT min((SELECT d.due_at FROM {table} d WHERE d.queue = %(queue)s AND d.state = 'READY' "
+    "AND d.parked = FALSE AND d.priority = band.priority AND d.due_at > {now} ORDER BY d.due_at LIMIT 1)), {now} "
+    "FROM band"
 )
-_NEXT_DUE = "SELECT min(due_at), {now} FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND due_at > {now}"
-_RUNNING = "SELECT DISTINCT owner, lease_until > {now} FROM {table} WHERE queue = %(queue)s AND state = 'RUNNING'"
 _READY = "SELECT count(*) FROM {table} WHERE queue = %(queue)s AND state = 'READY'"
 _SLEEP = (
     "INSERT INTO signals_app_idlequeue (queue, until) SELECT %(queue)s, {later} "
@@ -29,7 +30,7 @@ SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its 
 
 
 def due(queue: str, *, limit: int) -> list[int]:
-    """Return the ids of up to ``limit`` deliveries that could run now, those due longest first."""
+    """Return the ids of up to ``limit`` deliveries that could run now, in the order of claims."""
     with execute(_DUE, queue=queue, limit=limit) as cursor:
         return [row[0] for row in cursor.fetchall()]
 
@@ -42,12 +43,6 @@ def seconds_to_next(queue: str) -> float | None:
         return None
     db = connection()
     return (to_datetime(db, moment) - to_datetime(db, now)).total_seconds()
-
-
-def is_running(queue: str, *, is_alive: Callable[[str], bool]) -> bool:
-    """Tell whether any delivery of a queue is running, under a lease that holds or in a process known to live."""
-    with execute(_RUNNING, queue=queue) as cursor:
-        return any(holds or is_alive(owner) for owner, holds in cursor.fetchall())
 
 
 def count_ready(queue: str) -> int:

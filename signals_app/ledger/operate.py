@@ -1,35 +1,60 @@
-"""What an operator does to deliveries, and what a receiver decides with ``missing="skip"``."""
+"""What an operator does to deliveries.
+
+Each takes a batch of ids, changes those in the right state by one statement and returns their ids in order; done again,
+it changes nothing. The ORM could not return what it changed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from signals_app.ledger.claims import HELD, ClaimedDelivery
 from signals_app.ledger.dialect import execute
 
 _RETRY = (
     "UPDATE {table} SET state = 'READY', due_at = {now}, finished_at = NULL, lease_until = NULL, "
-    "unroutable = %(false)s, max_attempts = attempts + %(grant)s WHERE id = %(id)s AND state IN ('FAILED', 'CANCELLED')"
+    "unroutable = %(false)s, max_attempts = attempts + %(grant)s "
+    "WHERE id {among_ids} AND state IN ('FAILED', 'CANCELLED') RETURNING id"
 )
-_CANCEL = "UPDATE {table} SET state = 'CANCELLED', finished_at = {now} WHERE id = %(id)s AND state = 'READY'"
-_SKIP = "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, lease_until = NULL WHERE " + HELD
+_CANCEL = (
+    "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE "
+    "WHERE id {among_ids} AND state = 'READY' RETURNING id"
+)
+_MOVE = (
+    "UPDATE {table} SET queue = %(queue)s, parked = FALSE "
+    "WHERE id {among_ids} AND state = 'READY' AND queue <> %(queue)s RETURNING id"
+)
+_RUN_NOW = "UPDATE {table} SET due_at = {now} WHERE id {among_ids} AND state = 'READY' AND due_at > {now} RETURNING id"
+_REASSIGN = (
+    "UPDATE {table} SET receiver = %(receiver)s, unroutable = %(false)s, parked = FALSE, due_at = {now} "
+    "WHERE id {among_ids} AND state = 'READY' AND unroutable RETURNING id"
+)
 
 
 def retry(ids: Iterable[int], *, attempts: int) -> list[int]:
-    """Make FAILED and CANCELLED deliveries READY, each with that many more attempts; return the ids that changed."""
-    return [one for one in ids if _changed(_RETRY, id=one, grant=attempts, false=False)]
+    """Make FAILED and CANCELLED deliveries READY and due now, each with that many more attempts."""
+    return _changed(_RETRY, ids, grant=attempts, false=False)
 
 
 def cancel(ids: Iterable[int]) -> list[int]:
-    """Make READY deliveries CANCELLED; return the ids that changed."""
-    return [one for one in ids if _changed(_CANCEL, id=one)]
+    """Make READY deliveries CANCELLED."""
+    return _changed(_CANCEL, ids)
 
 
-def skip(claimed: ClaimedDelivery) -> bool:
-    """Cancel a delivery that this worker holds. False when the claim is not ours any more."""
-    return _changed(_SKIP, id=claimed.id, token=claimed.token)
+def move(ids: Iterable[int], *, queue: str) -> list[int]:
+    """Put READY deliveries of other queues into a queue, where they keep their due time."""
+    return _changed(_MOVE, ids, queue=queue)
 
 
-def _changed(template: str, **params: object) -> bool:
-    with execute(template, **params) as cursor:
-        return bool(cursor.rowcount)
+def run_now(ids: Iterable[int]) -> list[int]:
+    """Make READY deliveries that wait for later due now."""
+    return _changed(_RUN_NOW, ids)
+
+
+def reassign(ids: Iterable[int], *, receiver: str) -> list[int]:
+    """Give READY deliveries that are unroutable another receiver, by its key, and make them due now."""
+    return _changed(_REASSIGN, ids, receiver=receiver, false=False)
+
+
+def _changed(template: str, ids: Iterable[int], **params: object) -> list[int]:
+    with execute(template, ids=list(ids), **params) as cursor:
+        return sorted(row[0] for row in cursor.fetchall())

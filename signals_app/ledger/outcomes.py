@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from signals_app.ledger.claims import HELD, ClaimedDelivery
@@ -18,6 +20,9 @@ _SUCCEED = (
 )
 
 _IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'SUCCESSFUL'"
+
+# shared, so that it gets in nobody's way: all it does is wait for whoever changes the row
+_LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s FOR SHARE"
 
 # Outside of a transaction PostgreSQL need not wait for its disk: a success forgotten in its crash is a delivery that is
 # run again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
@@ -55,6 +60,17 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
         _SUCCEED_SOON if alone else _SUCCEED, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total
     ) as cursor:
         return bool(cursor.rowcount)
+
+
+def wait_for_writer(claimed: ClaimedDelivery) -> None:
+    """Return when no other session is about to commit something about this delivery.
+
+    A connection may be lost while the server works on what it was sent last: until that is done, nobody can tell by
+    reading what will have come of it.
+    """
+    if connection().vendor == "postgresql":
+        with execute(_LOCK, id=claimed.id):
+            pass
 
 
 def is_successful(claimed: ClaimedDelivery) -> bool:
@@ -95,23 +111,19 @@ def end_badly(claimed: ClaimedDelivery, end: BadEnd) -> bool:
 
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
     """Keep the fact that an attempt ended after its claim had been taken over."""
-    if not Delivery.objects.using(connection().alias).filter(pk=claimed.id).exists():
-        return  # deleted while it ran: nothing is left to keep it with
+    alias = connection().alias
+    if not Delivery.objects.using(alias).filter(pk=claimed.id).exists():
+        return  # pruned while it ran: nothing is left to keep it with
     refused = "This attempt ended after its lease had run out; another claim decides."
-    _keep(
-        claimed,
-        BadEnd(
-            outcome=Outcome.STALE,
-            state=State.READY,
-            ran=ran,
-            message=f"{refused} {message}".strip(),
-        ),
-    )
+    end = BadEnd(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())
+    with suppress(IntegrityError), transaction.atomic(using=alias):  # it may be pruned at this very moment
+        _keep(claimed, end)
 
 
 def _keep(claimed: ClaimedDelivery, end: BadEnd) -> None:
-    finished_at = timezone.now()
-    Attempt.objects.using(connection().alias).create(
+    db = connection()
+    finished_at = Now() if db.vendor == "postgresql" else timezone.now()  # the clock of all other times of a delivery
+    Attempt.objects.using(db.alias).create(
         delivery_id=claimed.id,
         number=claimed.attempt,
         owner=claimed.owner,

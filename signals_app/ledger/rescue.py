@@ -16,64 +16,77 @@ from signals_app.processes import ProcessIdentity
 
 _HOLDERS = "SELECT DISTINCT owner, lease_until <= {now} FROM {table} WHERE queue = %(queue)s AND state = 'RUNNING'"
 
-# in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
 _HELD_BY = (
     "SELECT " + COLUMNS + ", started_at, {now} FROM {table} WHERE queue = %(queue)s "
-    "AND state = 'RUNNING' AND owner = %(owner)s AND (%(dead)s OR lease_until <= {now}) "
-    "ORDER BY priority DESC, due_at, id"
+    "AND state = 'RUNNING' AND owner = %(owner)s AND (%(dead)s OR lease_until <= {now})"
 )
+_CLAIMED_BEFORE = " AND started_at < (SELECT kept.started_at FROM {table} kept WHERE kept.id = %(kept)s)"
+# in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
+_IN_ORDER = " ORDER BY priority DESC, due_at, id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A delivery that was running, and how the attempt that it is charged is on the record."""
+
+    claimed: ClaimedDelivery
+    end: BadEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescued:
     """What one rescue did."""
 
-    lost: tuple[ClaimedDelivery, ...] = ()  # were running; charged their attempt
-    failed: tuple[ClaimedDelivery, ...] = ()  # of these, the ones that have no attempt left
+    lost: tuple[Lost, ...] = ()
     returned: int = 0  # were claimed along with a lost one but had not begun; not charged
 
 
-def rescue(queue: str, *, is_dead: Callable[[str], bool]) -> Rescued:
+def rescue(
+    queue: str, *, is_dead: Callable[[str], bool], at_work: Callable[[str], int | None] = lambda owner: None
+) -> Rescued:
     """Free what lost workers hold in a queue.
 
-    ``is_dead`` tells of an owner whether its process is known to have ended. The delivery that was running is charged
-    its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed along with
-    it go back as they were.
+    ``is_dead`` tells of an owner whether its process is known to have ended, ``at_work`` which delivery it is known to
+    be at: that one it keeps, with those claimed along, though its lease has run out. The delivery that was running is
+    charged its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed
+    along with it go back as they were.
     """
     with execute(_HOLDERS, queue=queue) as cursor:
         holders = cursor.fetchall()
-    lost: list[ClaimedDelivery] = []
+    lost: list[Lost] = []
     returned = 0
     for owner, expired in holders:
         dead = is_dead(owner)
         if dead or expired:
-            first, rest = _free(queue, owner, dead=dead)
+            first, rest = _free(queue, owner, dead=dead, kept=None if dead else at_work(owner))
             lost += [first] if first else []
             returned += rest
-    failed = tuple(one for one in lost if one.is_last_attempt)
-    return Rescued(lost=tuple(lost), failed=failed, returned=returned)
+    return Rescued(lost=tuple(lost), returned=returned)
 
 
-def _free(queue: str, owner: str, *, dead: bool) -> tuple[ClaimedDelivery | None, int]:
+def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[Lost | None, int]:
     """Free one owner's deliveries; return the one that was running and the number of the others."""
     db = connection()
+    held_by = _HELD_BY + ("" if kept is None else _CLAIMED_BEFORE) + _IN_ORDER
+    params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept}
     with transaction.atomic(using=db.alias):
-        rows = _held_by(_HELD_BY, queue, owner, dead)
+        rows = _held(held_by, params)
         if dialect(db).vendor == "postgresql":
             # a row that is locked is being ended, or its receiver's transaction is: look again in a moment
-            locked = _held_by(_HELD_BY + " FOR UPDATE SKIP LOCKED", queue, owner, dead)
+            locked = _held(held_by + " FOR UPDATE SKIP LOCKED", params)
             rows = locked if len(locked) == len(rows) else []
         if not rows:
             return None, 0
         first, *rest = (claimed_from(row) for row in rows)
-        started_at, now = (to_datetime(db, value) for value in rows[0][13:15])
-        end_badly(first, _loss(first, ran=max(0.0, (now - started_at).total_seconds()), dead=dead))
+        started_at, now = (to_datetime(db, value) for value in rows[0][14:16])
+        end = _loss(first, ran=max(0.0, (now - started_at).total_seconds()), dead=dead)
+        end_badly(first, end)
         give_back(rest)
-    return first, len(rest)
+    return Lost(claimed=first, end=end), len(rest)
 
 
-def _held_by(query: str, queue: str, owner: str, dead: bool) -> list[tuple[Any, ...]]:
-    with execute(query, queue=queue, owner=owner, dead=dead) as cursor:
+def _held(query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with execute(query, **params) as cursor:
         return list(cursor.fetchall())
 
 

@@ -35,6 +35,36 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Chore",
+            fields=[
+                ("name", models.CharField(max_length=30, primary_key=True, serialize=False)),
+                (
+                    "next_at",
+                    models.DateTimeField(help_text="Not begun before, unless whoever does it says that it is done."),
+                ),
+                ("owner", models.CharField(blank=True, help_text="The process that is at it.", max_length=255)),
+            ],
+            options={
+                "verbose_name": "chore",
+            },
+        ),
+        migrations.CreateModel(
+            name="Pause",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("QUEUE", "queue"), ("RECEIVER", "receiver")], max_length=8)),
+                ("name", models.CharField(help_text="The queue's name, or the receiver's key.", max_length=255)),
+                ("since", models.DateTimeField()),
+                ("by", models.CharField(blank=True, help_text="Who paused it.", max_length=150)),
+            ],
+            options={
+                "verbose_name": "pause",
+                "constraints": [
+                    models.UniqueConstraint(fields=("kind", "name"), name="signals_app_paused_once"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Delivery",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
@@ -45,6 +75,7 @@ class Migration(migrations.Migration):
                 ("queue", models.CharField(max_length=100)),
                 ("priority", models.SmallIntegerField(default=0, help_text="Higher runs first.")),
                 ("payload", models.TextField(help_text="The signal's arguments as JSON.")),
+                ("trace", models.CharField(blank=True, help_text="The W3C traceparent of the send.", max_length=55)),
                 (
                     "state",
                     models.CharField(
@@ -80,19 +111,29 @@ class Migration(migrations.Migration):
                         default=False, help_text="The last worker that claimed it did not know its receiver."
                     ),
                 ),
+                (
+                    "parked",
+                    models.BooleanField(
+                        default=False, help_text="Set aside while its receiver is paused, out of the way of claims."
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "delivery",
                 "verbose_name_plural": "deliveries",
-                "permissions": (("retry_delivery", "Can retry delivery"), ("cancel_delivery", "Can cancel delivery")),
+                "permissions": (
+                    ("retry_delivery", "Can retry delivery"),
+                    ("cancel_delivery", "Can cancel delivery"),
+                    ("move_delivery", "Can move delivery to another queue"),
+                    ("run_now_delivery", "Can run delivery before it is due"),
+                    ("reassign_delivery", "Can give delivery another receiver"),
+                    ("pause_delivery", "Can pause and resume queues and receivers"),
+                ),
                 "indexes": [
                     models.Index(
                         condition=models.Q(("state", "READY")),
-                        fields=["queue", "-priority", "due_at", "id"],
+                        fields=["queue", "parked", "-priority", "due_at", "id"],
                         name="signals_app_claim",
-                    ),
-                    models.Index(
-                        condition=models.Q(("state", "READY")), fields=["queue", "due_at"], name="signals_app_due"
                     ),
                     models.Index(
                         condition=models.Q(("state", "RUNNING")),
@@ -100,6 +141,24 @@ class Migration(migrations.Migration):
                         name="signals_app_running",
                     ),
                     models.Index(fields=["emission"], name="signals_app_emission"),
+                    models.Index(
+                        condition=models.Q(("parked", True)), fields=["receiver", "id"], name="signals_app_parked"
+                    ),
+                    models.Index(
+                        condition=models.Q(("attempts__gt", 0), ("state", "READY")),
+                        fields=["queue"],
+                        name="signals_app_retrying",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "READY"), ("unroutable", True)),
+                        fields=["queue"],
+                        name="signals_app_unroutable",
+                    ),
+                    models.Index(
+                        condition=models.Q(("finished_at__isnull", False)),
+                        fields=["state", "finished_at"],
+                        name="signals_app_finished",
+                    ),
                 ],
             },
         ),
@@ -119,6 +178,7 @@ class Migration(migrations.Migration):
                             ("TIMEOUT", "timeout"),
                             ("LOST", "lost"),
                             ("RETRY_AFTER", "retry after"),
+                            ("SKIPPED", "skipped"),
                             ("STALE", "stale"),
                         ],
                         max_length=11,
@@ -138,6 +198,46 @@ class Migration(migrations.Migration):
                 "verbose_name": "attempt",
                 "verbose_name_plural": "attempts",
                 "ordering": ("delivery_id", "number", "id"),
+                "indexes": [
+                    models.Index(fields=["finished_at"], name="signals_app_ended_badly"),
+                    models.Index(fields=["error_class", "delivery"], name="signals_app_error_class"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Tally",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "measure",
+                    models.CharField(
+                        choices=[
+                            ("WAIT", "waits for the start of an attempt"),
+                            ("RUN", "runs, by how they ended"),
+                            ("LOSS", "lost attempts, by cause"),
+                            ("FAILURE", "deliveries that became FAILED"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("queue", models.CharField(max_length=100)),
+                ("receiver", models.CharField(max_length=255)),
+                ("detail", models.CharField(blank=True, help_text="An outcome or a cause.", max_length=20)),
+                (
+                    "bound",
+                    models.CharField(blank=True, help_text="The most seconds that a bucket takes.", max_length=10),
+                ),
+                ("count", models.BigIntegerField()),
+                ("seconds", models.FloatField(help_text="Their sum, where it was time that was counted.")),
+            ],
+            options={
+                "verbose_name": "tally",
+                "verbose_name_plural": "tallies",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("measure", "queue", "receiver", "detail", "bound"), name="signals_app_tallied_once"
+                    )
+                ],
             },
         ),
     ]

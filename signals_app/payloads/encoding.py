@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
@@ -23,6 +23,7 @@ from signals_app.payloads.walks import (
     Refusal,
     TooDeep,
     TooMany,
+    shown,
 )
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
@@ -80,7 +81,10 @@ def _by_family(kind: type) -> Encode:
 def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
     if value._wrapped is empty:
         value._setup()
-    return walk.encode(value._wrapped)
+    walk.enter(0)  # one that wraps itself would never end
+    written = walk.encode(value._wrapped)
+    walk.leave()
+    return written
 
 
 def _encode_promise(value: Promise, walk: Encoder) -> Json:
@@ -117,6 +121,7 @@ def encode_arguments(
         written_sender = _encode_sender(sender, limit)
         for name, value in arguments.items():
             walk.by_value = id(value) in by_value
+            _require_name(name)
             written[name] = walk.encode(value)
         text = _to_text({"sender": written_sender, "arguments": written})
     except TooMany:
@@ -129,6 +134,14 @@ def encode_arguments(
         largest = max(written, key=lambda key: len(_to_text(written[key])), default="sender")
         raise _too_large(f"{size:,}", limit, largest, signal, receiver)
     return text
+
+
+def _require_name(name: str) -> None:
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise Refusal(name, "is a name that UTF-8 cannot hold", "Rename it.") from None
 
 
 def _encode_sender(sender: object, budget: int) -> Json:
@@ -152,10 +165,11 @@ def _too_large(size: str, limit: int, largest: str, signal: str, receiver: str) 
 
 
 def _explanation(broken: BrokenOff, name: str) -> str:
-    path = broken.path(name)
+    path = broken.path(name if name.isprintable() else shown(name))
     if isinstance(broken, Refusal):
         culprit = broken.culprit
-        kind = culprit if isinstance(culprit, type) else type(culprit)
+        # types are compared, because isinstance() asks an object that may lie or fail
+        kind = cast(type, culprit) if issubclass(type(culprit), type) else type(culprit)
         cure = broken.cure.format(argument=name, path=path) if name != "sender" else _SENDER_CURE
         return f"{path} ({_type_name(kind)}) {broken.problem}. {cure}"
     cycle = broken.cycle(name)

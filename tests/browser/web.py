@@ -13,12 +13,15 @@ from urllib.request import ProxyHandler, build_opener
 
 from tests.cluster import ROOT, descendants, wait_until
 
+OF_TESTS = {"TEST_RUN_DB": "1", "DJANGO_SETTINGS_MODULE": "tests.settings"}
+
 
 class Web:
     """Starts and stops gunicorn; what it prints is in ``log``."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, **environment: str) -> None:
         self.log = log
+        self._environment = environment
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,7 +44,7 @@ class Web:
         self._process = subprocess.Popen(
             [*command, *options],
             cwd=ROOT,
-            env=os.environ | self.environment | {"TEST_RUN_DB": "1", "DJANGO_SETTINGS_MODULE": "tests.settings"},
+            env=os.environ | self.environment | self._environment | OF_TESTS,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,

@@ -18,6 +18,8 @@ from tests.docs.reader import SHOWN_ONLY, Reader, files_of
 DOCS = ROOT / "docs"
 ON_THE_TUTORIAL = [
     DOCS / "how-to" / "deploy.md",
+    DOCS / "how-to" / "monitor.md",
+    DOCS / "how-to" / "signals-map.md",
     DOCS / "how-to" / "test-receivers.md",
     DOCS / "how-to" / "atomic-receivers.md",
     DOCS / "reference" / "api.md",

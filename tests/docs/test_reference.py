@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from argparse import ArgumentParser, _SubParsersAction
 from dataclasses import fields
 from inspect import getmembers, isclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.core.management import get_commands, load_command_class
 from django.dispatch import Signal
 from django.test import RequestFactory
 
-from signals_app import backoff, dispatcher, exceptions, models, payloads, signals
+from signals_app import backoff, dispatcher, exceptions, models, payloads, signals, transitions
 from signals_app.conf import Conf
 from signals_app.options import ReceiverOptions
 from signals_app.running import CurrentDelivery
@@ -21,7 +22,18 @@ REFERENCE = ROOT / "docs" / "reference"
 API, SETTINGS, CHECKS, COMMANDS, ENVIRONMENT = (
     REFERENCE / f"{name}.md" for name in ("api", "settings", "checks", "commands", "environment")
 )
+MONITOR = ROOT / "docs" / "how-to" / "monitor.md"
 OPTIONS = {field.name for field in fields(ReceiverOptions)}
+
+
+def words_of(parser: ArgumentParser) -> set[str]:
+    """Return the options of a command, and its subcommands with theirs."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found |= {*action.option_strings}
+        if isinstance(action, _SubParsersAction):
+            found |= {*action.choices}.union(*map(words_of, action.choices.values()))
+    return found
 
 
 def names(keys: set[str]) -> set[str]:
@@ -42,7 +54,7 @@ def test_every_setting_is_described_with_its_default() -> None:
 
 
 def test_every_check_is_described() -> None:
-    source = (ROOT / "signals_app" / "checks.py").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "signals_app" / "checks").glob("*.py"))
     assert table_keys(CHECKS, heading="System checks") == set(re.findall(r'id="(signals_app\.[EW]\d+)"', source))
 
 
@@ -88,6 +100,10 @@ def test_every_state_and_outcome_is_described(choices: type[models.State] | type
     assert table_keys(API, heading=choices.__name__) == set(choices.values)
 
 
+def test_every_line_of_the_log_is_described() -> None:
+    assert table_keys(MONITOR, heading="The log") == set(transitions.Event)
+
+
 def test_every_command_and_its_options_are_described() -> None:
     ours = {
         name: app
@@ -101,8 +117,7 @@ def test_every_command_and_its_options_are_described() -> None:
     common |= {"--no-color", "--force-color", "--skip-checks"}
     for name, app in ours.items():
         parser = load_command_class(app, name).create_parser("manage.py", name)
-        options = {option for action in parser._actions for option in action.option_strings} - common
-        missing = [option for option in options if f"`{option}" not in text]
+        missing = [word for word in words_of(parser) - common if f"`{word}" not in text]
         assert not missing, f"{name} {missing}"
 
 

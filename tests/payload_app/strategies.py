@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Model
 from hypothesis import strategies as st
 
 from tests.payload_app.models import Plain
@@ -81,6 +82,9 @@ def fingerprint(value: Any) -> object:
         return kind, value
     if dataclasses.is_dataclass(value):
         return kind, [fingerprint(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if isinstance(value, Model):
+        fields = [field.attname for field in kind._meta.concrete_fields if field.attname in vars(value)]
+        return kind, [(name, fingerprint(vars(value)[name])) for name in fields]
     if isinstance(value, list | tuple):
         return kind, [fingerprint(item) for item in value]
     if isinstance(value, dict):

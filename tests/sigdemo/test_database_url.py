@@ -32,6 +32,13 @@ def test_postgresql_keeps_connections_for_a_while_and_checks_them() -> None:
     assert config["CONN_HEALTH_CHECKS"]
 
 
+def test_postgresql_is_given_up_when_it_is_cut_off() -> None:
+    assert database("postgres://shop@db/shop")["OPTIONS"]["tcp_user_timeout"] == 30_000
+    options = database("postgres://shop@db/shop?tcp_user_timeout=5000&sslmode=require")["OPTIONS"]
+    assert (int(options["tcp_user_timeout"]), options["connect_timeout"]) == (5000, 10)
+    assert options["sslmode"] == "require"
+
+
 @pytest.mark.parametrize("url", ["", "shop", "sqlit:///x", "postgres://u:hush@host:port/shop"])
 def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be read") as caught:

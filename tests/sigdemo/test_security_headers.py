@@ -1,6 +1,7 @@
 """Every answer of the site says what a browser may do with it."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.test import Client
 from pytest_django import Settings
@@ -39,6 +40,9 @@ def test_every_page_is_taken_for_what_it_says_it_is(page: str, client: Client) -
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert {"camera=()", "geolocation=()", "payment=()"} <= set(headers["Permissions-Policy"].split(", "))
     assert "Access-Control-Allow-Origin" not in headers
 
 
@@ -70,3 +74,26 @@ def test_no_script_reads_the_cookies(client: Client) -> None:
     cookie = client.cookies["csrftoken"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
+
+
+@pytest.mark.django_db
+def test_no_script_reads_the_session_and_no_plain_http_carries_it(settings: Settings) -> None:
+    settings.SESSION_COOKIE_SECURE = True  # as with TLS
+    User.objects.create_superuser("boss", password="right")
+    client = Client()
+
+    client.post("/admin/login/", {"username": "boss", "password": "right"})
+
+    cookie = client.cookies["sessionid"]
+    assert cookie["httponly"]
+    assert cookie["secure"]
+    assert cookie["samesite"] == "Lax"
+
+
+@pytest.mark.django_db
+def test_with_tls_browsers_are_told_to_insist_on_it(settings: Settings) -> None:
+    assert "Strict-Transport-Security" not in Client().get("/shop/", secure=True)
+
+    settings.SECURE_HSTS_SECONDS = 3600
+
+    assert Client().get("/shop/", secure=True)["Strict-Transport-Security"] == "max-age=3600"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.test import override_settings
 
 from signals_app import ledger, signals, worker
 from signals_app.conf import LONGEST, conf
@@ -108,6 +109,23 @@ def test_a_success_whose_answer_was_lost_is_not_recorded_as_stale(
     assert not Attempt.objects.exists()
 
 
+def test_an_outcome_is_recorded_when_the_database_is_back(
+    monkeypatch: pytest.MonkeyPatch, succeeded: list[int]
+) -> None:
+    succeed = ledger.succeed
+    errors = [OperationalError("the database system is starting up") for _ in range(3)]
+
+    def away(claimed: ClaimedDelivery, **options: Any) -> bool:
+        if errors:
+            raise errors.pop()
+        return succeed(claimed, **options)
+
+    monkeypatch.setattr(ledger, "succeed", away)
+    delivery = run(hand_off(receivers.work))
+    assert (delivery.state, delivery.attempts, succeeded) == (State.SUCCESSFUL, 1, [delivery.id])
+    assert not Attempt.objects.exists()
+
+
 def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     end_badly = ledger.end_badly
 
@@ -121,17 +139,19 @@ def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.Mo
     assert delivery.bad_ends.get().outcome == Outcome.ERROR
 
 
-def test_an_error_of_the_record_is_never_charged_to_the_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_record_is_never_charged_to_the_receiver(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def locked(claimed: ClaimedDelivery, **options: Any) -> bool:
         raise OperationalError("database is locked")
 
     delivery = hand_off(receivers.work)
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger, "succeed", locked)
-        with pytest.raises(OperationalError, match="database is locked"):
-            worker.drain(conf.queue)
+    monkeypatch.setattr(ledger, "succeed", locked)
+    with override_settings(SIGNALS_APP={"LEASE": 0.2}):
+        worker.drain(conf.queue)
+    assert "A worker of sigdemo cannot reach the database: database is locked" in caplog.text
     delivery.refresh_from_db()
-    assert delivery.state == State.RUNNING  # until its lease runs out
+    assert (delivery.state, delivery.attempts) == (State.RUNNING, 1)  # until its lease runs out
     assert not Attempt.objects.exists()
 
 
@@ -181,6 +201,14 @@ def test_an_exception_that_cannot_be_printed_is_recorded(monkeypatch: pytest.Mon
     assert delivery.bad_ends.get().message == f"(a {Mute.__qualname__} that cannot be printed)"
 
 
+def test_an_exception_without_words_is_recorded_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(**arguments: object) -> None:
+        raise MemoryError
+
+    delivery = run(doing(monkeypatch, receivers.fails, raises))
+    assert delivery.bad_ends.get().message == "(a MemoryError without a message)"
+
+
 @pytest.mark.parametrize("error", [RetryAfter(1e15), ValueError("with a backoff from beyond")])
 def test_a_delay_beyond_the_calendar_is_cut(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def raises(**arguments: object) -> None:
@@ -196,27 +224,6 @@ def test_a_delivery_deleted_while_it_runs_ends_quietly(monkeypatch: pytest.Monke
     doing(monkeypatch, receivers.work, lambda **arguments: Delivery.objects.all().delete())
     assert worker.drain(conf.queue) == 1
     assert not Delivery.objects.exists()
-
-
-def test_what_cannot_be_given_back_now_is_given_back_by_the_next_drain(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    lost, other = hand_off(receivers.work), hand_off(receivers.nothing)
-    Delivery.objects.filter(pk=lost.pk).update(losses=1, due_at=other.due_at)
-    give_back = ledger.give_back
-    failures = iter([OperationalError("database is locked")])
-
-    def fails_first(claimed: list[ClaimedDelivery]) -> None:
-        for failure in failures:
-            raise failure
-        give_back(claimed)
-
-    monkeypatch.setattr(ledger, "give_back", fails_first)
-    claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
-    assert worker._run_all(claimed) == 1
-    assert "1 deliveries cannot be given back yet: database is locked" in caplog.text
-    assert worker.drain(conf.queue) == 1
-    assert {(d.state, d.attempts) for d in Delivery.objects.all()} == {(State.SUCCESSFUL, 1)}
 
 
 def test_every_bad_end_leaves_the_connection_fit_for_the_next() -> None:

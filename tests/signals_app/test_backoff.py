@@ -82,3 +82,10 @@ def test_wrong_figures_are_refused_where_they_are_written(make: Callable[[], Bac
 def test_a_backoff_is_a_value() -> None:
     assert exponential(base=3) == exponential(base=3) != exponential(base=4)
     assert len({fixed(1), fixed(1), linear(step=1, cap=1, jitter=0)}) == 1
+
+
+@pytest.mark.parametrize(
+    "backoff", [exponential(base=3, jitter=0), linear(step=0.5, cap=60), fixed(8), fixed(1, jitter=0.5)]
+)
+def test_it_reads_as_it_was_made(backoff: Backoff) -> None:
+    assert eval(repr(backoff), {"exponential": exponential, "linear": linear, "fixed": fixed}) == backoff

@@ -1,6 +1,5 @@
 """The door to Django-Q: what the pusher is told."""
 
-import math
 import sys
 import time
 from typing import Any
@@ -174,16 +173,3 @@ def test_a_failed_attempt_reaches_the_error_reporters(monkeypatch: pytest.Monkey
     hand_off(receivers.fails)
     worker.drain(conf.queue)
     assert [str(error) for error in reported] == ["it went wrong at attempt 1"]
-
-
-def test_plain_tasks_that_are_out_may_keep_the_workers_busy() -> None:
-    assert broker.plain_task_seconds("sigdemo") == 0
-    async_task("math.sqrt", 16)
-    DeliveryBroker().dequeue()
-    assert broker.plain_task_seconds("sigdemo") == Conf.TIMEOUT
-    async_task("math.sqrt", 16, timeout=500)
-    DeliveryBroker().dequeue()
-    assert broker.plain_task_seconds("sigdemo") == 500
-    async_task("math.sqrt", 16, timeout=-1)
-    DeliveryBroker().dequeue()
-    assert broker.plain_task_seconds("sigdemo") == math.inf

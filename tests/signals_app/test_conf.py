@@ -10,6 +10,7 @@ from django.test import override_settings
 
 from signals_app.backoff import exponential, fixed
 from signals_app.conf import Conf, conf, is_seconds
+from signals_app.retention import Keep
 
 DEFAULTS = {
     "priority": 0,
@@ -30,8 +31,19 @@ DEFAULTS = {
     "batch": 16,
     "grace": 5.0,
     "unroutable_delay": 30.0,
+    "mask": (
+        *("password", "passwd", "passphrase", "passcode", "pwd", "pin", "otp", "secret", "token", "key", "apikey"),
+        *("authorization", "credential", "cookie", "session_id", "cvv", "cvc", "card_number"),
+    ),
+    "keep": {
+        "SUCCESSFUL": Keep(days=7, number=1_000_000),
+        "FAILED": Keep(days=90),
+        "CANCELLED": Keep(days=30),
+    },
     "stop_within": 75.0,
     "stall": 15.0,
+    "metrics_token": "",
+    "health_max_wait": 300.0,
 }
 
 
@@ -97,6 +109,16 @@ def test_the_queue_is_the_clusters_own_unless_another_is_named(
         ("LEASE", [0.5, 30], [0, -1, "30"]),
         ("BATCH", [1, 16], [0, 1.5, True]),
         ("GRACE", [0, 5], [-1, None]),
+        (
+            "KEEP",
+            [None, {}, {"FAILED": None}, {"SUCCESSFUL": Keep(days=0.5), "CANCELLED": Keep(number=0)}],
+            [7, {"READY": None}, {"failed": None}, {"FAILED": 7}, {"FAILED": {"days": 7}}],
+        ),
+        (
+            "KEEP",
+            [{"FAILED": Keep()}, {"FAILED": Keep(days=36_500, number=2**31 - 1)}],
+            [{"FAILED": Keep(days=-1)}, {"FAILED": Keep(days=float("inf"))}, {"FAILED": Keep(number=True)}],
+        ),
     ],
 )
 def test_a_setting_accepts_the_right_values_only(key: str, right: list[Any], wrong: list[Any]) -> None:

@@ -197,9 +197,7 @@ def test_missing_decides_what_becomes_of_work_on_a_deleted_object(
     thing.delete()
 
     assert run().state == state
-    assert list(Attempt.objects.values_list("error_class", flat=True)) == (
-        [] if missing == "skip" else ["signals_app.exceptions.MissingObject"]
-    )
+    assert list(Attempt.objects.values_list("error_class", flat=True)) == ["signals_app.exceptions.MissingObject"]
 
 
 @pytest.mark.parametrize(("atomic", "effects"), [(True, 0), (False, 1)])

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import time
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from django_q.tasks import (
 )
 
 from signals_app.models import State
-from tests.cluster import Cluster, wait_for_end, wait_until
+from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -45,6 +46,13 @@ def fail(message: str) -> None:
     raise ValueError(message)
 
 
+def hang(label: str) -> None:
+    """A plain task that nothing interrupts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM, signal.SIGTERM])
+    note(label)
+    time.sleep(60)
+
+
 NOTE = "tests.signals_app.test_django_q.note"
 HOOK = "tests.signals_app.test_django_q.note_result"
 
@@ -54,6 +62,15 @@ def test_a_plain_task_runs_and_its_result_comes_back(cluster: Cluster) -> None:
     assert result(task, wait=30_000) == "plain"
     assert Effect.objects.get().pid in cluster.family()
     wait_until(lambda: not OrmQ.objects.exists(), "the acknowledgement")
+
+
+def test_a_plain_task_that_nothing_interrupts_is_ended_with_its_worker(cluster: Cluster) -> None:
+    async_task("tests.signals_app.test_django_q.hang", "hangs", timeout=1)
+    wait_until(lambda: Effect.objects.exists(), "the start of the task")
+    OrmQ.objects.all().delete()  # it would be given out again
+    worker = Effect.objects.get().pid
+    assert is_alive(worker)
+    wait_until(lambda: not is_alive(worker), "the end of the worker")
 
 
 def test_a_task_that_fails_is_kept_as_a_failure(cluster: Cluster) -> None:
@@ -112,3 +129,23 @@ def test_hints_leave_no_trace_among_the_tasks(cluster: Cluster) -> None:
     time.sleep(0.3)  # the monitor records a task after its end
     assert not Task.objects.exists()
     assert not OrmQ.objects.exists()
+
+
+def test_hints_and_rows_of_garbage_stop_no_process_and_hold_up_no_delivery(cluster: Cluster) -> None:
+    family = set(cluster.family())
+    for queue in (None, 5, "", "nobody", "a\nb", {"queue": ["sigdemo"]}):
+        async_task("signals_app.worker.drain", queue, ack_failure=True)
+    async_task("signals_app.worker.drain", ack_failure=True)
+    async_task("signals_app.worker.drain", "sigdemo", "and", more=True, ack_failure=True)
+    past = timezone.now() - timedelta(seconds=1)
+    for payload in ("", "garbage", "a:b:c", "\ud7ff" * 100):
+        OrmQ.objects.create(key="sigdemo", payload=payload, lock=past)
+
+    delivery = hand_off(receivers.work)
+    wait_for_end([delivery])
+    assert delivery.state == State.SUCCESSFUL
+    wait_until(lambda: not OrmQ.objects.exists(), "the end of every row")
+    assert {task.attempt_count for task in Task.objects.all()} == {1}
+    assert Failure.objects.count() == 2
+    assert all("drain() " in failure.result for failure in Failure.objects.all())
+    assert set(cluster.family()) == family

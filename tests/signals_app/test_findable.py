@@ -177,14 +177,15 @@ def test_a_queued_receiver_is_not_made_twice() -> None:
 
 @pytest.mark.parametrize("key", [5, b"work", ("a",)])
 def test_a_key_that_is_no_text_is_refused(key: Any) -> None:
-    with pytest.raises(ReceiverError, match="is not a text of 1 to 255 characters") as caught:
+    with pytest.raises(ReceiverError, match="is not a printable text of 1 to 255 characters") as caught:
         queued(plain, key=key)
 
-    assert str(caught.value) == f"key={key!r} is not a text of 1 to 255 characters."
+    assert str(caught.value) == f"key={key!r} is not a printable text of 1 to 255 characters."
 
 
-def test_a_key_that_the_record_could_not_hold_is_refused() -> None:
+@pytest.mark.parametrize("key", ["x" * 256, "a\0b", "a\ud83d", "a\nforged log line"])
+def test_a_key_that_the_record_could_not_hold_is_refused(key: str) -> None:
     with pytest.raises(ReceiverError) as caught:
-        queued(plain, key="x" * 256)
+        queued(plain, key=key)
 
-    assert str(caught.value) == f"key={'x' * 256!r} is not a text of 1 to 255 characters."
+    assert str(caught.value) == f"key={key!r} is not a printable text of 1 to 255 characters."

@@ -1,21 +1,23 @@
 """The second thread of a worker, beside a receiver that takes its time."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import override_settings
 
-from signals_app import heartbeat, ledger
+from signals_app import heartbeat, ledger, worker
 from signals_app.conf import conf
 from signals_app.heartbeat import Heartbeat
 from signals_app.hold import Hold, Run
 from signals_app.ledger import ClaimedDelivery
-from signals_app.models import Delivery, State
+from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.running import CurrentDelivery
 from tests.cluster import wait_until
+from tests.faults.receivers import overruns
+from tests.forks import in_child
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -38,7 +40,8 @@ def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[Hold, Run]]:
     assert one is not None
     current = CurrentDelivery(delivery_id=one.id, emission=one.emission, attempt=1, max_attempts=5)
     run = Run(claimed=one, receiver=receivers.long_work, current=current, since=time.monotonic(), timeout=30)
-    with Heartbeat().over(hold), hold.running(run):
+    with Heartbeat().over(hold), hold.watched():
+        hold.begin(run)
         yield hold, run
     time.sleep(heartbeat.TICK * 2)  # the thread has one more look; it must not meet the emptied tables
 
@@ -64,6 +67,24 @@ def test_what_cannot_be_given_back_stays_in_the_hold(
     with pytest.raises(OperationalError):
         hold.give_back_rest(heartbeat._give_back)
     assert [hold.take() for _ in range(3)] == claimed
+
+
+def test_what_went_back_without_an_answer_is_not_run_here(
+    monkeypatch: pytest.MonkeyPatch, claimed: list[ClaimedDelivery]
+) -> None:
+    give_back = ledger.give_back
+
+    def cut_after(rest: Sequence[ClaimedDelivery]) -> None:
+        give_back(rest)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(ledger, "give_back", cut_after)
+    hold = Hold(claimed)
+    with pytest.raises(OperationalError):
+        hold.give_back_rest(ledger.give_back)
+    one = hold.take()
+    assert one == claimed[0]
+    assert not worker._still_ours(one, hold)
 
 
 def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[Hold, Run]) -> None:
@@ -108,3 +129,16 @@ def test_a_database_that_fails_does_not_end_the_heartbeat(
         wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).lease_until != first, "the renewal")
     assert not errors
     assert f"The heartbeat of delivery {slow[1].claimed.id} failed." in caplog.text
+
+
+def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() -> None:
+    for receiver in (overruns.digests_atomically, receivers.work, receivers.work):
+        hand_off(receiver, times=1)
+
+    def run_all_that_is_claimed() -> None:
+        worker._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30))
+
+    with override_settings(SIGNALS_APP={"GRACE": 0.1}):
+        assert in_child(run_all_that_is_claimed) == 70
+    assert states() == [(State.READY, 1), (State.READY, 0), (State.READY, 0)]
+    assert Attempt.objects.get().outcome == Outcome.TIMEOUT

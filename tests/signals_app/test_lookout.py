@@ -9,19 +9,23 @@ from django.db import connection, connections, transaction
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger.lookout import Lookout
+from signals_app.ledger.lookout import _DUE, _NEXT_DUE, Lookout
 from signals_app.models import Delivery, IdleQueue
+from tests.query_plan import query_plan
 from tests.testapp.receivers import delayed_work, hand_off, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
-def test_due_names_what_could_run_now_longest_due_first() -> None:
+def test_due_names_what_could_run_now_in_the_order_of_claims() -> None:
     late, first, second = (hand_off(nothing) for _ in range(3))
     Delivery.objects.filter(pk=late.pk).update(due_at=late.due_at.replace(year=2999))
     assert ledger.due(conf.queue, limit=5) == [first.id, second.id]
     assert ledger.due(conf.queue, limit=1) == [first.id]
     assert ledger.due("elsewhere", limit=5) == []
+    urgent = hand_off(nothing)
+    Delivery.objects.filter(pk=urgent.pk).update(priority=1)
+    assert ledger.due(conf.queue, limit=2) == [urgent.id, first.id]
 
 
 def test_seconds_to_next_is_the_time_until_the_first_that_waits() -> None:
@@ -29,24 +33,21 @@ def test_seconds_to_next_is_the_time_until_the_first_that_waits() -> None:
     delivery = hand_off(nothing)
     assert ledger.seconds_to_next(conf.queue) is None
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at + timedelta(seconds=60))
+    urgent = hand_off(nothing)
+    Delivery.objects.filter(pk=urgent.pk).update(due_at=urgent.due_at + timedelta(seconds=600), priority=1)
     left = ledger.seconds_to_next(conf.queue)
     assert left is not None
     assert 50 < left <= 60
 
 
-def test_running_counts_while_its_lease_holds_or_its_process_lives() -> None:
-    hand_off(nothing)
-
-    def is_running(*living: str) -> bool:
-        return ledger.is_running(conf.queue, is_alive=lambda owner: owner in living)
-
-    assert not is_running()
-    ledger.claim(conf.queue, owner="vm/boot/1/2", limit=1, lease=0)
-    assert not is_running()
-    assert is_running("vm/boot/1/2")
-    hand_off(nothing)
-    ledger.claim(conf.queue, owner="vm/boot/3/4", limit=1, lease=30)
-    assert is_running()
+@pytest.mark.parametrize("look", [_DUE, _NEXT_DUE])
+def test_a_look_reads_ranges_of_the_index_of_claims(look: str) -> None:
+    for _ in range(50):
+        hand_off(nothing)
+    plan = query_plan(look, queue=conf.queue, limit=1)
+    assert "signals_app_claim" in plan
+    assert "SCAN d\n" not in plan
+    assert "Seq Scan" not in plan
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
-from signals_app.naming import class_path, find_class, find_signal, label, signal_name
+from signals_app.naming import class_path, find_class, find_signal, label, named_signals, signal_name
 from signals_app.signals import delivery_started
 from tests.payload_app.models import ByCode, Plain
 from tests.payload_app.values import Outer, Service
@@ -132,6 +132,17 @@ def test_scan_for_a_nameless_signal_is_not_repeated() -> None:
         del sys.modules["zz_spy"]
 
 
+def test_signals_are_listed_once_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("a_module")
+    module.again = module_level  # type: ignore[attr-defined]
+    module.lazy = SimpleLazyObject(lambda: pytest.fail("evaluated"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "a_module", module)
+    found = named_signals()
+    assert [name for signal, name in found if signal is module_level] == [signal_name(module_level)]
+    assert [name for _signal, name in found] == sorted(name for _signal, name in found)
+    assert (post_save, "django.db.models.signals.post_save") in found
+
+
 def test_signal_is_found_by_its_name() -> None:
     assert find_signal("django.db.models.signals.post_save") is post_save
     assert find_signal(signal_name(module_level)) is module_level
@@ -154,6 +165,9 @@ def test_name_of_no_signal_finds_none(name: str) -> None:
         (Plain(), "payload_app.Plain(None)"),
         (Service(), "tests.payload_app.values.Service"),
         (SimpleLazyObject(lambda: ByCode(code="x2")), "payload_app.ByCode(x2)"),
+        (SimpleLazyObject(lambda: "checkout"), "checkout"),
+        (ByCode(code="é\0\ud83d"), "payload_app.ByCode(\\xe9\\x00\\ud83d)"),
+        (ByCode(code=10**5000), "payload_app.ByCode(int)"),
         (5, "builtins.int"),
     ],
 )

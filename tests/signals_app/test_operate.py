@@ -5,7 +5,7 @@ import pytest
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.models import Delivery, State
-from tests.testapp.receivers import gives_up, hand_off, nothing
+from tests.testapp.receivers import gives_up, hand_off, nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -42,9 +42,46 @@ def test_cancel_takes_only_what_waits() -> None:
     assert running.state == State.RUNNING
 
 
-def test_a_worker_can_skip_what_it_holds() -> None:
+def test_move_takes_only_what_waits_elsewhere_and_keeps_its_due_time() -> None:
+    deliveries = {state: in_state(state) for state in State}
+    ids = [d.id for d in deliveries.values()]
+    ready = deliveries[State.READY]
+    assert ledger.move(ids, queue="elsewhere") == [ready.id]
+    assert ledger.move(ids, queue="elsewhere") == []
+    due_at = ready.due_at
+    ready.refresh_from_db()
+    assert (ready.state, ready.queue, ready.due_at) == (State.READY, "elsewhere", due_at)
+    assert [one.id for one in ledger.claim("elsewhere", owner="", limit=9, lease=1)] == [ready.id]
+
+
+def test_run_now_takes_only_what_waits_for_later() -> None:
+    now = hand_off(nothing)
+    later = {state: in_state(state) for state in State}
+    Delivery.objects.exclude(pk=now.pk).update(due_at=now.due_at.replace(year=2999))
+    ids = [now.id, *(d.id for d in later.values())]
+    assert ledger.run_now(ids) == [later[State.READY].id]
+    assert ledger.run_now(ids) == []
+    assert [one.id for one in ledger.claim(conf.queue, owner="", limit=9, lease=1)] == [now.id, later[State.READY].id]
+
+
+def test_reassign_takes_only_what_waits_for_a_receiver_that_nobody_knows() -> None:
+    known, lost = hand_off(nothing), hand_off(nothing)
+    for delivery in (known, lost):
+        Delivery.objects.filter(pk=delivery.pk).update(receiver="orders.receivers.old_name")
+    claimed = ledger.claim(conf.queue, owner="", limit=9, lease=30)
+    ledger.give_back([one for one in claimed if one.id == known.id])
+    ledger.give_back_unroutable(next(one for one in claimed if one.id == lost.id), delay=60)
+
+    assert ledger.reassign([known.id, lost.id], receiver=work.key) == [lost.id]
+    assert ledger.reassign([known.id, lost.id], receiver=work.key) == []
+
+    lost.refresh_from_db()
+    assert (lost.receiver, lost.unroutable, lost.attempts) == (work.key, False, 0)
+    claimed = ledger.claim(conf.queue, owner="", limit=9, lease=1)
+    assert (lost.id, work.key) in [(one.id, one.receiver) for one in claimed]
+
+
+def test_a_batch_changes_once_what_it_names_twice() -> None:
     delivery = hand_off(nothing)
-    (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    assert ledger.skip(claimed)
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.lease_until) == (State.CANCELLED, None)
+    assert ledger.cancel([delivery.id, delivery.id, 10**12]) == [delivery.id]
+    assert ledger.cancel([]) == []

@@ -134,8 +134,9 @@ def test_an_unknown_option_names_those_there_are() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("queue", "", "queue='' is not a cluster name."),
-        ("queue", "x" * 101, f"queue='{'x' * 101}' is not a cluster name."),
+        ("queue", "", "queue='' is not a cluster name, 1 to 100 printable characters."),
+        ("queue", "a\nb", "queue='a\\nb' is not a cluster name, 1 to 100 printable characters."),
+        ("queue", "x" * 101, f"queue='{'x' * 101}' is not a cluster name, 1 to 100 printable characters."),
         ("priority", 1.5, "priority=1.5 is not a whole number from -32768 to 32767; higher runs first."),
         ("priority", "high", "priority='high' is not a whole number from -32768 to 32767; higher runs first."),
         ("max_attempts", 0, "max_attempts=0 is not a whole number, 1 or more"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import Enum
+from typing import Any
 
 import django
 import pytest
@@ -23,6 +24,7 @@ from django.utils.functional import SimpleLazyObject
 
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from signals_app.payloads import decode_text, encode_arguments
+from tests.payload_app.hostile import Classless
 from tests.payload_app.models import Plain, Tagged
 from tests.payload_app.values import Failure, Frozen, Number, Outer, Pair, PairPlus, Point, Service, Stray, Text
 
@@ -163,6 +165,15 @@ OTHER = "Pass plain values, a dataclass or a saved model instance instead, or ad
 )
 def test_value_that_cannot_travel_is_refused_with_its_cure(make: Callable[[], object], message: str) -> None:
     assert message in refusal(make())
+
+
+def test_object_that_fails_when_its_class_is_asked_is_refused() -> None:
+    assert refusal([Classless()]) == f"order[0] (tests.payload_app.hostile.Classless) {CANNOT}{OTHER}"
+
+
+def test_lazy_object_that_wraps_itself_is_refused() -> None:
+    endless: Any = SimpleLazyObject(lambda: endless)
+    assert "is nested deeper than 32 levels" in refusal(endless)
 
 
 def test_coroutine_is_refused() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from signals_app import processes
 from signals_app.models import Delivery
-from signals_app.processes import ProcessIdentity, current_process, is_dead
+from signals_app.processes import ProcessIdentity, current_process, group_of, is_dead, pid_here
 from tests.cluster import wait_until
 
 PRINT_OWNER = "from signals_app.processes import current_process; print(current_process(), flush=True); input()"
@@ -53,6 +53,21 @@ def test_an_identity_is_read_from_what_it_wrote() -> None:
 def test_any_other_text_is_nobody(owner: str) -> None:
     assert ProcessIdentity.parse(owner) is None
     assert not is_dead(owner)
+
+
+def test_a_pid_of_this_host_is_known_from_its_owner() -> None:
+    here = current_process()
+    assert pid_here(str(here)) == os.getpid()
+    assert pid_here(str(replace(here, host="elsewhere"))) is None
+    assert pid_here(str(replace(here, boot="before"))) is None
+    assert pid_here("me") is None
+
+
+def test_a_living_process_has_a_group_and_one_that_ended_has_none(child: subprocess.Popen[str]) -> None:
+    assert group_of(child.pid) == os.getpgrp()
+    child.kill()
+    wait_until(lambda: group_of(child.pid) is None, "the death of a zombie")
+    assert group_of(2**22 + 1) is None
 
 
 def test_the_process_itself_is_alive() -> None:

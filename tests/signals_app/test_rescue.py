@@ -25,8 +25,8 @@ def test_what_a_dead_process_ran_is_ready_at_once_and_charged() -> None:
     delivery = hand_off(nothing)
     claim(DEAD)
     rescued = rescue()
-    assert [one.id for one in rescued.lost] == [delivery.id]
-    assert rescued.failed == ()
+    assert [one.claimed.id for one in rescued.lost] == [delivery.id]
+    assert rescued.lost[0].end.state == State.READY
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.losses) == (State.READY, 1, 1)
     attempt = Attempt.objects.get()
@@ -42,6 +42,24 @@ def test_what_a_living_process_runs_is_left_alone() -> None:
     assert Delivery.objects.get().state == State.RUNNING
 
 
+def test_a_dead_process_takes_with_it_what_it_held_and_no_more() -> None:
+    lost, held = hand_off(nothing), hand_off(nothing)
+    claim(DEAD)
+    claim(ALIVE)
+    assert [one.claimed.id for one in rescue().lost] == [lost.id]
+    held.refresh_from_db()
+    assert (held.state, held.owner) == (State.RUNNING, ALIVE)
+
+
+def test_a_lease_that_was_renewed_outlives_the_others_of_its_process() -> None:
+    renewed, lost = hand_off(nothing), hand_off(nothing)
+    first, _ = claim(ALIVE, limit=2, lease=0)
+    ledger.renew(first, lease=30)
+    assert [one.claimed.id for one in rescue().lost] == [lost.id]
+    renewed.refresh_from_db()
+    assert renewed.state == State.RUNNING
+
+
 def test_a_lease_that_ran_out_is_a_loss_wherever_the_process_is() -> None:
     hand_off(nothing)
     claim(ALIVE, lease=0)
@@ -51,11 +69,25 @@ def test_a_lease_that_ran_out_is_a_loss_wherever_the_process_is() -> None:
     )
 
 
+def test_a_worker_known_to_be_at_work_keeps_its_delivery_and_what_it_claimed_along_without_a_lease() -> None:
+    forgotten, *kept = (hand_off(nothing) for _ in range(3))
+    claim(ALIVE, lease=0)  # whose outcome it could not record
+    claim(ALIVE, limit=2, lease=0)
+
+    def rescue_with(at_work: int | None) -> list[int]:
+        at = lambda owner: at_work if owner == ALIVE else None  # noqa: E731
+        return [one.claimed.id for one in ledger.rescue(conf.queue, is_dead=lambda owner: False, at_work=at).lost]
+
+    assert rescue_with(kept[0].id) == [forgotten.id]
+    assert rescue_with(kept[1].id) == []
+    assert rescue_with(None) == [kept[0].id]
+
+
 def test_deliveries_claimed_along_with_the_lost_one_are_not_charged() -> None:
     first, second, third = (hand_off(nothing) for _ in range(3))
     claim(DEAD, limit=3)
     rescued = rescue()
-    assert [one.id for one in rescued.lost] == [first.id]
+    assert [one.claimed.id for one in rescued.lost] == [first.id]
     assert rescued.returned == 2
     assert [Delivery.objects.get(pk=d.pk).attempts for d in (first, second, third)] == [1, 0, 0]
     assert {d.state for d in Delivery.objects.all()} == {State.READY}
@@ -66,7 +98,7 @@ def test_one_that_had_finished_before_its_worker_died_is_not_touched() -> None:
     first, second = hand_off(nothing), hand_off(nothing)
     done, _ = claim(DEAD, limit=2)
     ledger.succeed(done, ran=0)
-    assert [one.id for one in rescue().lost] == [second.id]
+    assert [one.claimed.id for one in rescue().lost] == [second.id]
     first.refresh_from_db()
     assert first.state == State.SUCCESSFUL
 
@@ -76,7 +108,7 @@ def test_losing_the_last_attempt_fails_the_delivery() -> None:
     for _ in range(3):
         claim(DEAD)
         rescued = rescue()
-    assert [one.id for one in rescued.failed] == [delivery.id]
+    assert [(one.claimed.id, one.end.state) for one in rescued.lost] == [(delivery.id, State.FAILED)]
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == (State.FAILED, 3)
     assert [a.number for a in delivery.bad_ends.all()] == [1, 2, 3]

@@ -42,3 +42,24 @@ def test_statistics_of_clusters_long_gone_are_cleared_away() -> None:
     ClusterStat.objects.filter(key="q:old").update(expires_at=timezone.now() - timedelta(hours=2))
     ledger.forget_old_stats()
     assert ClusterStat.objects.get().key == "q:new"
+
+
+def test_clusters_are_listed_with_the_age_of_what_they_said() -> None:
+    keep("q:one")
+    keep("q:gone", seconds=-1)
+    ledger.keep_stat("mail:one", "signed", queue="mail", host="other", seconds=3)
+    ClusterStat.objects.filter(key="mail:one").update(seen_at=timezone.now() - timedelta(minutes=5))
+    found = ledger.clusters()
+    assert [(one.queue, one.host, one.is_alive) for one in found] == [
+        ("mail", "other", True),
+        ("sigdemo", "vm", False),
+        ("sigdemo", "vm", True),
+    ]
+    assert 300 <= found[0].age < 330
+    assert 0 <= found[1].age < 30
+
+
+def test_a_prefix_is_taken_as_it_is() -> None:
+    keep("q%:one", "1")
+    keep("qx:one", "2")
+    assert ledger.read_stats("q%:") == ["1"]

@@ -1,6 +1,5 @@
 """Running what is due: every outcome, in the process of the test."""
 
-import logging
 import os
 from typing import Any
 
@@ -14,6 +13,7 @@ from signals_app.dispatcher import registry
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes import current_process
+from signals_app.pulse import pulse
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -66,11 +66,11 @@ def test_a_drain_ends_with_its_time_slice() -> None:
 
 def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
     hand_off(receivers.work)
-    worker.may_claim(False)
+    pulse.stop_claiming()
     try:
         assert worker.drain(conf.queue) == 0
     finally:
-        worker.may_claim(True)
+        pulse.begin()
     assert worker.drain(conf.queue) == 1
 
 
@@ -212,8 +212,11 @@ def test_an_unroutable_delivery_runs_once_its_receiver_is_back() -> None:
     assert (delivery.state, delivery.attempts, delivery.unroutable) == (State.SUCCESSFUL, 1, False)
 
 
-@pytest.mark.parametrize(("missing", "state"), [("fail", State.READY), ("skip", State.CANCELLED)])
-def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: State) -> None:
+@pytest.mark.parametrize(
+    ("missing", "state", "outcome"),
+    [("fail", State.READY, Outcome.ERROR), ("skip", State.CANCELLED, Outcome.SKIPPED)],
+)
+def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: State, outcome: Outcome) -> None:
     user = get_user_model().objects.create_user("ada")
     with override_settings(SIGNALS_APP={"MISSING": missing}):
         delivery = hand_off(receivers.work, user=user)
@@ -221,8 +224,9 @@ def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: St
         run(delivery)
     assert delivery.state == state
     assert not Effect.objects.exists()
-    if missing == "fail":
-        assert "auth.User" in only_attempt(delivery).message
+    assert (delivery.finished_at is not None, delivery.lease_until) == (missing == "skip", None)
+    assert only_attempt(delivery).outcome == outcome
+    assert "auth.User" in only_attempt(delivery).message
 
 
 def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
@@ -289,14 +293,6 @@ def test_a_faulty_listener_cannot_harm_a_delivery(caplog: pytest.LogCaptureFixtu
         for signal in (signals.delivery_started, signals.delivery_succeeded, signals.delivery_attempt_failed):
             signal.disconnect(faulty)
     assert "the listener is broken" in caplog.text
-
-
-def test_a_failed_attempt_is_logged_with_what_becomes_of_it(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="signals_app"):
-        delivery = run(hand_off(receivers.fails))
-    assert f"Delivery {delivery.id} ({receivers.fails.key}) ended its attempt 1 of 3 with ERROR" in caplog.text
-    assert "runs again in 0.2 s" in caplog.text
-    assert "it went wrong at attempt 1" in caplog.text
 
 
 def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:

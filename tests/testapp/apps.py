@@ -1,5 +1,6 @@
 """An app of models and receivers that only the tests use."""
 
+import os
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -13,3 +14,8 @@ class TestAppConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("tests.testapp.receivers")
+        if "TEST_TRACES" in os.environ:
+            import_module("tests.testapp.traces")
+        import_module("tests.faults.receivers").load()
+        if os.environ.get("FAULT_SABOTAGE"):
+            import_module("tests.faults.sabotage").carry_out()

@@ -33,6 +33,12 @@ def leave_effect(label: str, detail: str = "") -> None:
     )
 
 
+async def leave_effect_async(label: str) -> None:
+    """Write down that a coroutine ran here."""
+    delivery = current_delivery()
+    await Effect.objects.acreate(label=label, delivery_id=delivery.id, attempt=delivery.attempt, pid=os.getpid())
+
+
 @queued_receiver(plain)
 def work(sender: object, label: str = "work", **kwargs: Any) -> str:
     leave_effect(label)

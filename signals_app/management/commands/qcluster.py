@@ -8,9 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.db import connections, router
 from django_q.management.commands import qcluster
 
 from signals_app import broker
+from signals_app.models import Delivery
 from signals_app.supervisor import Supervisor
 
 
@@ -18,6 +20,11 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
     """Starts a Django-Q cluster and keeps it running."""
 
     help = "Starts a Django Q cluster and starts it anew when it dies or stands still."
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Have the checks look into the database of the deliveries too, as ``migrate`` does."""
+        alias = router.db_for_write(Delivery)
+        return {**super().get_check_kwargs(options), "databases": [alias] if alias in connections else []}
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""

@@ -15,12 +15,15 @@ def test_samples_are_a_list_of_milliseconds() -> None:
     [
         (b"{", "The pings are no JSON."),
         (b"\xff", "The pings are no JSON."),
+        (b"[" * 100_000, "The pings are no JSON."),
         (b"{}", "The pings are no list of at most 2400 numbers."),
         (b"[" + b"1," * 2400 + b"1]", "The pings are no list of at most 2400 numbers."),
         (b'["1"]', "A ping is no number of milliseconds from 0 to 120000."),
         (b"[true]", "A ping is no number of milliseconds from 0 to 120000."),
         (b"[NaN]", "A ping is no number of milliseconds from 0 to 120000."),
         (b"[-1]", "A ping is no number of milliseconds from 0 to 120000."),
+        (b"[" + b"9" * 400 + b"]", "A ping is no number of milliseconds from 0 to 120000."),
+        (b"[1e999]", "A ping is no number of milliseconds from 0 to 120000."),
         (b"[1e9]", "A ping is no number of milliseconds from 0 to 120000."),
     ],
 )

@@ -39,6 +39,14 @@ def test_the_page_shows_the_whole_message_and_traceback(reader: Client) -> None:
     assert "<textarea" not in page
 
 
+def test_no_secret_is_shown(reader: Client) -> None:
+    ended = attempt(delivery(State.FAILED), message="password=hunter2", traceback="Error: token: 'hunter2'")
+    for address in (page_of(ended), reverse(ATTEMPTS)):
+        page = reader.get(address).content.decode()
+        assert "hunter2" not in page
+        assert "password=********" in page
+
+
 def test_an_attempt_whose_start_is_not_known_has_no_duration(reader: Client) -> None:
     ended = attempt(delivery(State.FAILED), started_at=None, message="", traceback="")
     assert reader.get(page_of(ended)).content.decode().count("\N{EN DASH}") >= 4

@@ -61,6 +61,16 @@ def test_the_payload_is_indented(reader: Client) -> None:
     assert "&quot;arguments&quot;: {\n    &quot;order&quot;: {\n      &quot;$&quot;: &quot;instance&quot;" in page
 
 
+def test_no_secret_is_shown(reader: Client) -> None:
+    one = delivery(State.FAILED, payload='{"sender":null,"arguments":{"password":"hunter2"}}')
+    attempt(one, message="login(password='hunter2') failed", traceback="Error: https://ada:hunter2@example.org/")
+    page = reader.get(page_of(one)).content.decode()
+    assert "hunter2" not in page
+    assert "&quot;password&quot;: &quot;********&quot;" in page
+    assert "login(password=********) failed" in page
+    assert "https://ada:********@example.org/" in page
+
+
 def test_every_bad_end_is_told_with_its_process_and_its_folded_traceback(reader: Client) -> None:
     one = delivery(State.FAILED, attempts=2)
     attempt(one, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, modify_settings
 from django.urls import reverse
 
 from signals_app.admin import filters
@@ -32,20 +32,45 @@ def test_each_state_is_shown_alone(boss: Client, state: State) -> None:
     assert shown(boss, state=state.value) == [rows[state]]
 
 
-def test_a_state_that_does_not_exist_shows_nothing(boss: Client) -> None:
-    delivery()
-    assert shown(boss, state="LIMBO'--") == []
+@pytest.mark.parametrize(
+    ("address", "query"),
+    [
+        (DELIVERIES, {"state": "LIMBO'--"}),
+        (DELIVERIES, {"state": ""}),
+        (DELIVERIES, {"attempts": "-1"}),
+        (DELIVERIES, {"attempts": "many"}),
+        (DELIVERIES, {"p": "2"}),
+        (DELIVERIES, {"finished_at__year": "10000"}),
+        (ATTEMPTS, {"outcome": "LIMBO"}),
+        (ATTEMPTS, {"p": "0"}),
+    ],
+)
+def test_a_choice_or_a_page_that_does_not_exist_is_not_found(boss: Client, address: str, query: dict[str, str]) -> None:
+    attempt(delivery())
+    assert boss.get(reverse(address), query).status_code == 404
+
+
+@modify_settings(MIDDLEWARE={"remove": ["sigdemo.middleware.Refusals"]})  # which another project does not have
+def test_a_name_that_postgresql_cannot_look_for_is_not_found(boss: Client) -> None:
+    for parameter in ("receiver", "error_class"):
+        assert boss.get(reverse(DELIVERIES), {parameter: "\0"}).status_code == 404
+
+
+@pytest.mark.parametrize("query", [{"password": "x"}, {"id__foo__bar": "1"}])
+def test_a_filter_that_does_not_exist_is_refused(boss: Client, query: dict[str, str]) -> None:
+    assert boss.get(reverse(DELIVERIES), query).status_code in (400, 404)
 
 
 @pytest.mark.parametrize(
     ("query", "indexes"),
     [
         ({"state": "RUNNING"}, {"signals_app_running"}),
-        ({"state": "READY"}, {"signals_app_due", "signals_app_claim"}),
-        ({"unroutable": "1"}, {"signals_app_due", "signals_app_claim"}),
+        ({"state": "READY"}, {"signals_app_claim"}),
+        ({"unroutable": "1"}, {"signals_app_unroutable"}),
+        ({"error_class": "shop.PaperJam"}, {"signals_app_error_class"}),
     ],
 )
-def test_what_runs_or_waits_is_found_by_its_partial_index(
+def test_what_runs_waits_or_ended_with_an_error_is_found_by_its_index(
     boss: Client, query: dict[str, str], indexes: set[str]
 ) -> None:
     queryset = boss.get(reverse(DELIVERIES), query).context["cl"].queryset
@@ -98,6 +123,34 @@ def test_unroutable_ones_are_those_that_wait(boss: Client) -> None:
     delivery(State.CANCELLED, unroutable=True)
     delivery()
     assert shown(boss, unroutable="1") == [lost]
+
+
+def test_an_error_class_is_that_of_the_last_attempt(boss: Client) -> None:
+    for number, (first, last) in enumerate((("shop.PaperJam", "shop.Fire"), ("shop.Fire", "shop.PaperJam"))):
+        one = delivery(State.FAILED, pk=800 + number, attempts=2)
+        attempt(one, error_class=first)
+        attempt(one, 2, error_class=last)
+    delivery(State.FAILED)
+    assert {"shop.Fire", "shop.PaperJam"} <= set(offered(boss, "error class"))
+    assert [row.pk for row in shown(boss, error_class="shop.PaperJam")] == [801]
+    assert [row.pk for row in shown(boss, error_class="shop.Fire")] == [800]
+    assert shown(boss, error_class="shop.Flood") == []
+
+
+def test_a_late_report_of_a_lost_attempt_is_not_its_error_and_a_delivery_is_there_once(boss: Client) -> None:
+    one = delivery(State.FAILED)
+    attempt(one, outcome=Outcome.LOST, error_class="shop.Lost")
+    attempt(one, outcome=Outcome.STALE, error_class="shop.Late")
+    attempt(one, error_class="shop.Lost")
+    assert shown(boss, error_class="shop.Late") == []
+    assert shown(boss, error_class="shop.Lost") == [one]
+
+
+def test_deliveries_are_found_by_how_often_they_were_tried(boss: Client) -> None:
+    rows = {number: delivery(attempts=number) for number in (0, 1, 2, 4, 5, 12)}
+    assert shown(boss, attempts="2") == [rows[2], rows[4], rows[5], rows[12]]
+    assert shown(boss, attempts="5") == [rows[5], rows[12]]
+    assert offered(boss, "attempts") == ["1", "2", "5", "10"]
 
 
 def test_filters_work_together(boss: Client) -> None:

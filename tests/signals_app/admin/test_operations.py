@@ -8,9 +8,10 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from signals_app import ledger
-from signals_app.admin import deliveries, operations
+from signals_app.admin import confirmation
 from signals_app.conf import conf
 from signals_app.models import Delivery, State
+from signals_app.operations import performing
 from tests.signals_app.admin.rows import DELIVERIES, delivery, operate_url, page_of
 from tests.signals_app.admin.staff import client_of
 
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 def act(client: Client, action: str, *rows: Delivery, **more: str) -> list[str]:
     """Run an action on selected rows; return what the user is told."""
-    data = {"action": action, "_selected_action": [row.pk for row in rows], "index": "0", **more}
+    data = {"action": action, "_selected_action": [row.pk for row in rows], "index": "0", "confirmed": "yes", **more}
     response = client.post(reverse(DELIVERIES), data, follow=True)
     assert response.redirect_chain == [(reverse(DELIVERIES), 302)]
     return [str(message) for message in response.context["messages"]]
@@ -36,8 +37,7 @@ def test_retry_says_how_many_are_ready_and_how_many_could_not(operator: Client) 
     told = act(operator, "retry", *rows.values())
 
     assert " ".join(told) == (
-        "2 deliveries are ready again, each with up to 5 more attempts. "
-        "3 deliveries were neither failed nor cancelled and were left as they are."
+        "2 deliveries are ready again. 3 deliveries were neither failed nor cancelled and were left as they are."
     )
     assert states(*rows.values()) == ["READY", "RUNNING", "SUCCESSFUL", "READY", "READY"]
 
@@ -52,14 +52,14 @@ def test_cancel_says_how_many_are_cancelled_and_how_many_could_not(operator: Cli
 
 
 def test_all_well_is_said_in_one_sentence(operator: Client) -> None:
-    assert act(operator, "retry", delivery(State.FAILED)) == ["1 delivery is ready again, with up to 5 more attempts."]
+    assert act(operator, "retry", delivery(State.FAILED)) == ["1 delivery is ready again."]
     assert act(operator, "cancel", delivery(), delivery()) == ["2 deliveries were cancelled."]
 
 
 @override_settings(SIGNALS_APP={"MAX_ATTEMPTS": 1})
 def test_a_retry_grants_the_attempts_that_the_project_sets(operator: Client) -> None:
     failed = delivery(State.FAILED, attempts=3)
-    assert act(operator, "retry", failed) == ["1 delivery is ready again, with up to 1 more attempt."]
+    assert act(operator, "retry", failed) == ["1 delivery is ready again."]
     failed.refresh_from_db()
     assert (failed.attempts, failed.max_attempts) == (3, 4)
 
@@ -94,16 +94,16 @@ def test_each_delivery_that_changed_has_an_entry_in_its_history(operator: Client
 
 
 def test_the_whole_list_is_changed_in_batches(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "_BATCH", 2)
+    monkeypatch.setattr(performing, "_BATCH", 2)
     rows = [delivery(State.FAILED) for _ in range(5)]
     told = act(operator, "retry", rows[0], select_across="1")
-    assert told == ["5 deliveries are ready again, each with up to 5 more attempts."]
+    assert told == ["5 deliveries are ready again."]
     assert states(*rows) == ["READY"] * 5
     assert LogEntry.objects.count() == 5
 
 
 def test_one_request_changes_no_more_than_the_list_shows(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "AT_ONCE", 2)
+    monkeypatch.setattr(confirmation, "AT_ONCE", 2)
     rows = [delivery() for _ in range(3)]
     told = act(operator, "cancel", rows[0], select_across="1")
     assert told == ["2 deliveries were cancelled.", "Only the newest 2 were taken; do it again for the rest."]
@@ -157,7 +157,7 @@ def test_one_delivery_is_retried_from_its_page(operator: Client) -> None:
     failed = delivery(State.FAILED)
     response = operator.post(operate_url(failed, "retry"), follow=True)
     assert response.redirect_chain == [(page_of(failed), 302)]
-    assert "1 delivery is ready again, with up to 5 more attempts." in response.content.decode()
+    assert "1 delivery is ready again." in response.content.decode()
     assert LogEntry.objects.get().object_id == str(failed.pk)
 
 

@@ -1,0 +1,111 @@
+"""What is answered before or in place of a view: what is too large or broken, and a database that is away."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.response import HttpResponseBase
+
+from sigdemo.errors import error_page, is_away, unavailable
+from signals_app.logs import get_logger
+
+logger = get_logger("sigdemo.http")
+
+UNUSED_RIGHTS = ("camera", "microphone", "geolocation", "payment", "usb")  # browsers complain of ones they do not know
+CHUNK = 64 * 1024
+MOST_DISCARDED = 32 * 1024 * 1024  # bytes; who sends more finds the connection closed
+DISCARD_WITHIN = 10  # seconds
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class BrowserRights:
+    """Says on every answer that no page of ours wants a camera, a place or a payment, and whose pages may embed it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass on, and add the headers that Django has no setting for."""
+        response = self._get_response(request)
+        response["Permissions-Policy"] = ", ".join(f"{right}=()" for right in UNUSED_RIGHTS)
+        response["Cross-Origin-Resource-Policy"] = "same-origin"
+        return response
+
+
+class Refusals:
+    """Refuses a body that is too large by what its sender says of it, and text that no database can hold."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer 413 or 400, or give an empty 405 its page."""
+        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            _discard(request)
+            return error_page(request, 413)
+        if any("\0" in text for text in _texts(request)):
+            return error_page(request, 400)
+        response = self._get_response(request)
+        if isinstance(response, HttpResponse) and response.status_code == 405 and not response.content:
+            page = error_page(request, 405)
+            page["Allow"] = response["Allow"]
+            return page
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 400 for what the admin lets through: a ``_to_field`` without a name, a year beyond the calendar."""
+        if isinstance(exception, FieldDoesNotExist) and "_to_field" in {*request.GET, *request.POST}:
+            return error_page(request, 400)
+        if isinstance(exception, ValueError | OverflowError) and _looks_up_a_date(request):
+            logger.warning("An admin's list cannot look for %s: %s", request.GET.urlencode(), exception)
+            return error_page(request, 400)
+        return None
+
+
+def _looks_up_a_date(request: HttpRequest) -> bool:
+    is_list = request.resolver_match is not None and request.resolver_match.view_name.endswith("_changelist")
+    return is_list and any("__year" in name for name in request.GET)
+
+
+def _length(request: HttpRequest) -> int:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+
+
+def _discard(request: HttpRequest) -> None:
+    """Read what comes and keep nothing: a browser that cannot send to the end does not show the answer."""
+    deadline = time.monotonic() + DISCARD_WITHIN
+    left = MOST_DISCARDED
+    with suppress(UnreadablePostError):
+        while left > 0 and time.monotonic() < deadline:
+            read = len(request.read(CHUNK))
+            left = left - read if read else 0
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    """Yield what a view may look for in the database and no form has checked."""
+    yield request.path
+    yield request.META.get("QUERY_STRING", "").replace("%00", "\0")
+    yield from request.COOKIES.values()
+
+
+class DatabaseAway:
+    """Answers 503 where a view finds the database away; Django connects anew for the next request."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass on."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer 503 for what time mends; anything else is a bug and a 500."""
+        if not is_away(exception):
+            return None
+        logger.error("The database is away for %s %s: %s", request.method, request.path, exception)
+        return unavailable(request)

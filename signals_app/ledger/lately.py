@@ -1,0 +1,101 @@
+"""What ended lately, for those who watch: counts by minute, and the newest runs.
+
+By hand and not by the ORM: Django cuts times to minutes on SQLite by a function in Python, row by row.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
+
+from signals_app.ledger.dialect import connection, execute, to_datetime
+from signals_app.models import Delivery, State
+
+HOUR = 3600.0  # seconds
+NEWEST = 2_000  # runs of each state that percentiles and shares are taken from; more would take too long to read
+
+_MINUTE = {
+    "sqlite": "substr(finished_at, 1, 16)",
+    "postgresql": "date_trunc('minute', finished_at)",
+}
+_BY_MINUTE = (
+    "SELECT {minute}, state, count(*) FROM {{table}} "
+    "WHERE state IN ('SUCCESSFUL', 'FAILED', 'CANCELLED') AND finished_at > {{earlier}} GROUP BY 1, 2"
+)
+_NEWEST = (
+    "SELECT receiver, queue, due_at, started_at, finished_at FROM {table} "
+    "WHERE state = %(state)s AND finished_at > {earlier} ORDER BY finished_at DESC LIMIT %(limit)s"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How many deliveries ended in one minute, by their state."""
+
+    minute: datetime
+    state: State
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One delivery that succeeded or failed. Times of its last attempt are in seconds, None where it never ran."""
+
+    receiver: str
+    queue: str
+    state: State
+    waited: float | None
+    ran: float | None
+
+
+def ended_by_minute(seconds: float = HOUR) -> list[Ended]:
+    """Return the counts of the minutes in which something ended, within so many seconds until now."""
+    db = connection()
+    with execute(_BY_MINUTE.format(minute=_MINUTE[db.vendor]), ago=seconds) as cursor:
+        rows = cursor.fetchall()
+    return [Ended(minute=_utc(to_datetime(db, row[0])), state=State(row[1]), count=row[2]) for row in rows]
+
+
+def newest_runs(seconds: float = HOUR) -> list[Ran]:
+    """Return the newest deliveries that succeeded, and that failed, within so many seconds: ``NEWEST`` of each."""
+    found: list[Ran] = []
+    for state in (State.SUCCESSFUL, State.FAILED):
+        with execute(_NEWEST, state=state.value, ago=seconds, limit=NEWEST) as cursor:
+            found += [_ran(state, *row) for row in cursor.fetchall()]
+    return found
+
+
+def handed_off_lately(seconds: float) -> int:
+    """Return how many deliveries were handed off within so many seconds, by the clocks of their senders.
+
+    Emissions begin with the time, so their index answers; one over ``enqueued_at`` would be written at every send.
+    """
+    since = UUID(int=int((time.time() - seconds) * 1000) << 80)
+    return Delivery.objects.using(connection().alias).filter(emission__gte=since).count()
+
+
+def _ran(state: State, receiver: str, queue: str, due_at: object, started_at: object, finished_at: object) -> Ran:
+    waited = _seconds(due_at, started_at)
+    return Ran(
+        receiver=receiver,
+        queue=queue,
+        state=state,
+        # a retry moves the due time past the start of the attempt before it
+        waited=waited if waited is not None and waited >= 0 else None,
+        ran=_seconds(started_at, finished_at),
+    )
+
+
+def _seconds(since: object, until: object) -> float | None:
+    if since is None or until is None:
+        return None
+    ends = [one if isinstance(one, datetime) else datetime.fromisoformat(str(one)) for one in (since, until)]
+    return (ends[1] - ends[0]).total_seconds()
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if timezone.is_naive(moment) else moment.astimezone(timezone.get_default_timezone())

@@ -1,0 +1,65 @@
+"""How the processes of a cluster hang together: none outlives its parent, and none leaves its work at a SIGTERM.
+
+Django-Q forks its processes one from another: main, its sentinel, and the sentinel's workers, monitor and pusher. What
+main asks for here is passed on at each fork, so that it holds for all of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from multiprocessing import popen_fork
+from types import FrameType
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+SENTINEL, STAFF = 1, 2  # forks from main; what is forked further on is a receiver's own affair
+
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_terminate = popen_fork.Popen.terminate
+_generation = 0
+_pid = 0  # this process's own, and for a moment its parent's
+
+
+def found() -> None:
+    """Become the main process of a cluster; its sentinel, workers, monitor and pusher will not outlive each other."""
+    global _pid
+    _pid = os.getpid()
+    os.register_at_fork(after_in_child=_born)
+
+
+def end_with_parent(number: signal.Signals, *, parent: int) -> None:
+    """On Linux, have the kernel send a signal when the parent ends; at once, where it ended before this call."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)
+
+
+def stand_fast() -> None:
+    """In a sentinel: it and its staff let a SIGTERM pass, which may have been sent to a whole group of processes.
+
+    They stop when main has them stop: workers after what they run. Django-Q has the sentinel end a hung worker by
+    SIGTERM; it is a SIGKILL instead.
+    """
+    if _generation == SENTINEL:
+        signal.signal(signal.SIGTERM, _let_pass)
+        popen_fork.Popen.terminate = popen_fork.Popen.kill  # type: ignore[method-assign]
+
+
+def _born() -> None:
+    """In a new process, before anything else."""
+    global _generation, _pid
+    _generation, parent, _pid = _generation + 1, _pid, os.getpid()
+    if _generation <= STAFF:
+        end_with_parent(signal.SIGKILL, parent=parent)
+    if _generation == STAFF:
+        popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
+    elif _generation > STAFF and signal.getsignal(signal.SIGTERM) is _let_pass:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _let_pass(number: int, frame: FrameType | None) -> None:
+    """Do nothing. Unlike SIG_IGN, a handler is not passed on to programs that a receiver starts."""

@@ -1,0 +1,30 @@
+"""``manage.py deliveries``: watch and operate from a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from signals_app.exceptions import OperationRefused
+from signals_app.terminal import SUBCOMMANDS, Terminal
+
+
+class Command(BaseCommand):
+    """Hands over to a subcommand."""
+
+    help = "Shows deliveries, changes them, pauses queues and receivers, and checks that work flows."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the subcommands, each with arguments of its own."""
+        subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+        for one in SUBCOMMANDS.values():
+            one.add_arguments(subparsers.add_parser(one.name, help=one.help, description=one.help))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run a subcommand. What it refuses is one sentence."""
+        try:
+            SUBCOMMANDS[options["subcommand"]].run(options, Terminal(self.stdout, sys.stdin))
+        except OperationRefused as error:
+            raise CommandError(str(error)) from None

@@ -1,0 +1,36 @@
+"""``manage.py signals``: the signals map in a terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from signals_app.introspection import Mark, as_json, lines, signals_map
+
+
+class Command(BaseCommand):
+    """Look at the signals of this process and at the record, and print both."""
+
+    help = "Prints every signal of the project, its receivers, and the last day's deliveries of those that are queued."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take what the page in the admin takes."""
+        marks = [mark.value for mark in Mark]
+        parser.add_argument("--show", choices=marks, help="only what is marked so")
+        parser.add_argument("--all", action="store_true", help="also signals that only libraries send and hear")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead, with everything")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the map, or the part of it that bears a mark."""
+        found = signals_map()
+        if options["show"]:
+            found = found.marked(Mark(options["show"]))
+            if not options["json"] and not found.count(Mark(options["show"])):
+                self.stdout.write(f"Nothing is marked as {options['show']}.")
+        if options["json"]:
+            self.stdout.write(json.dumps(as_json(found), indent=2))
+            return
+        for line in lines(found, with_foreign=options["all"]):
+            self.stdout.write(line)

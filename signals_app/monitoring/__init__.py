@@ -1,0 +1,1 @@
+"""For monitoring systems: log lines as JSON, health, metrics."""

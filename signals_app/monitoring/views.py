@@ -1,0 +1,56 @@
+"""The addresses that load balancers, orchestrators and monitoring systems ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from signals_app.monitoring.health import Health, look, look_at_database
+
+
+@require_safe
+@never_cache
+@login_not_required
+@transaction.non_atomic_requests
+def health(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when work flows and 503 when not, with what was found; to anybody, so without names of hosts."""
+    return _answer(look())
+
+
+@require_safe
+@never_cache
+@login_not_required
+@transaction.non_atomic_requests
+def ready(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when the database does, so that signals can be sent, and 503 when not."""
+    return _answer(look_at_database())
+
+
+@require_safe
+@never_cache
+@login_not_required
+@transaction.non_atomic_requests
+def live(request: HttpRequest) -> JsonResponse:
+    """Answer 200: this process runs and serves requests."""
+    return JsonResponse({"status": "ok"})
+
+
+def _answer(found: Health) -> JsonResponse:
+    problems = found.problems()
+    told: dict[str, Any] = {
+        "status": "failing" if problems else "ok",
+        "problems": problems,
+        "database": found.database,
+        "queues": {
+            queue.name: {"clusters": queue.clusters, "oldest_wait": round(queue.oldest_wait, 3)}
+            for queue in found.queues
+        },
+    }
+    answer = JsonResponse(told, status=503 if problems else 200)
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # Django would log, and mail, an error at each probe
+    return answer

@@ -1,0 +1,125 @@
+"""Signs of life that the processes of a cluster leave for their supervisor, in memory that no lock guards.
+
+A lock dies with its holder; here each value has one writer, or any writer's will do.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import RawArray, RawValue
+
+SLOTS = 4096  # a worker notes its pid in the slot of that number, modulo this
+
+
+class Pulse:
+    """Shared by all processes that are forked after it was made. Moments are readings of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._may_claim = RawValue("b", 1)
+        self._given_at = RawValue("d", 0)
+        self._taken_at = RawValue("d", 0)
+        self._ended_at = RawValue("d", 0)
+        self._recorded_at = RawValue("d", 0)
+        self._guarded_at = RawValue("d", 0)
+        self._in_guards_database = RawValue("b", 0)
+        self._working = RawArray("i", SLOTS)
+        self._beats_at = RawArray("d", SLOTS)
+        self._beats_for = RawArray("q", SLOTS)
+
+    def begin(self) -> None:
+        """Forget an earlier cluster; a new one is about to be forked."""
+        now = time.monotonic()
+        for moment in (self._given_at, self._taken_at, self._ended_at, self._recorded_at, self._guarded_at):
+            moment.value = now
+        self._in_guards_database.value = 0
+        self._working[:] = [0] * SLOTS
+        self._may_claim.value = 1
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether workers may claim more."""
+        return bool(self._may_claim.value)
+
+    def stop_claiming(self) -> None:
+        """Have the workers stop after what they run."""
+        self._may_claim.value = 0
+
+    def give(self) -> None:
+        """Note, in the pusher, that a task goes out to the workers."""
+        self._given_at.value = time.monotonic()
+
+    def take(self) -> None:
+        """Note, in a worker, that it has taken a task."""
+        self._working[os.getpid() % SLOTS] = os.getpid()
+        self._taken_at.value = time.monotonic()
+
+    def end(self) -> None:
+        """Note, in a worker, that a task has ended and its result goes out to the monitor."""
+        self._ended_at.value = time.monotonic()
+        self._working[os.getpid() % SLOTS] = 0
+
+    def beat(self, delivery: int) -> None:
+        """Note, in a worker's heartbeat, that the worker is at a delivery, and neither stopped nor stuck."""
+        slot = os.getpid() % SLOTS
+        self._beats_for[slot] = delivery
+        self._beats_at[slot] = time.monotonic()
+
+    def beats_for(self, pid: int, *, within: float) -> int | None:
+        """Return the delivery that a worker is at, if its heartbeat has beaten in the last so many seconds."""
+        slot = pid % SLOTS
+        if self._working[slot] == pid and time.monotonic() - self._beats_at[slot] < within:
+            return int(self._beats_for[slot])
+        return None
+
+    def record(self) -> None:
+        """Note, in the monitor, that a result has been dealt with."""
+        self._recorded_at.value = time.monotonic()
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Note, in the sentinel, that its guard goes round; while the block runs it may wait for the database."""
+        self._in_guards_database.value = 1
+        try:
+            yield
+        finally:
+            self._guarded_at.value = time.monotonic()
+            self._in_guards_database.value = 0
+
+    @property
+    def taken_at(self) -> float:
+        """When a worker last took a task."""
+        return float(self._taken_at.value)
+
+    @property
+    def waits_for_worker(self) -> bool:
+        """Whether anything was given out since a worker last took a task."""
+        return bool(self._given_at.value > self._taken_at.value)
+
+    @property
+    def recorded_at(self) -> float:
+        """When the monitor last dealt with a result."""
+        return float(self._recorded_at.value)
+
+    @property
+    def waits_for_monitor(self) -> bool:
+        """Whether any task has ended since the monitor last dealt with a result."""
+        return bool(self._ended_at.value > self._recorded_at.value)
+
+    def monitor_owes(self, seconds: float) -> bool:
+        """Whether a task ended that long ago, and the monitor has not dealt with any result since."""
+        return self.waits_for_monitor and time.monotonic() - self._ended_at.value > seconds
+
+    @property
+    def guarded_at(self) -> float | None:
+        """When the guard last went round; None while it may wait for the database."""
+        return None if self._in_guards_database.value else float(self._guarded_at.value)
+
+    def working(self) -> list[int]:
+        """Return the pids of the workers that are at a task, or were when they died."""
+        return [pid for pid in self._working if pid]
+
+
+pulse = Pulse()

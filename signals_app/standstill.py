@@ -1,0 +1,80 @@
+"""Whether a cluster that looks alive does nothing any more, and how that shows.
+
+Django-Q's processes share locks, and a lock dies with the process that holds it: an idle worker takes the lock of the
+task queue along, a monitor that of the results, a worker that just ended a task the one that the guard waits for.
+"""
+
+from __future__ import annotations
+
+import time
+
+from django.db import Error
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.logs import get_logger
+from signals_app.processes import group_of
+from signals_app.pulse import pulse
+
+logger = get_logger("signals_app.supervisor")
+
+GUARD_ROUND = 60.0  # seconds a round of the guard may take: it runs schedules, and may wait for a database's lock
+
+
+class Unchanged:
+    """For how long something has been the same."""
+
+    def __init__(self) -> None:
+        self._value: object = None
+        self._since = 0.0
+
+    def seconds(self, value: object) -> float:
+        """Return for how many seconds the value has been this one, as far as was asked; 0 for None."""
+        now = time.monotonic()
+        if value is None or value != self._value:
+            self._value, self._since = value, now
+        return now - self._since
+
+
+class Standstill:
+    """Watches the cluster that is led by the process ``leader`` and has so many workers."""
+
+    def __init__(self, queue: str, *, leader: int, workers: int) -> None:
+        self._queue = queue
+        self._leader = leader
+        self._workers = workers
+        self._untaken, self._unrecorded, self._unguarded = Unchanged(), Unchanged(), Unchanged()
+        self._idle = Unchanged()
+
+    def reason(self) -> str | None:
+        """Return what has stood still for too long, for people to read; None when all goes on or cannot be seen."""
+        try:
+            first = ledger.due(self._queue, limit=1)
+        except Error as error:
+            logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
+            ledger.connection().close()
+            self._untaken, self._unrecorded, self._unguarded = Unchanged(), Unchanged(), Unchanged()
+            return None
+        if (seconds := self._untaken.seconds(self._not_taken(first))) > conf.stall:
+            return f"has claimed nothing for {seconds:.0f} s while work is due"
+        if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:
+            return f"has recorded no result of a task for {seconds:.0f} s"
+        if (seconds := self._unguarded.seconds(pulse.guarded_at)) > GUARD_ROUND:
+            return f"has not looked after its workers for {seconds:.0f} s"
+        return None
+
+    def idle_seconds(self) -> float:
+        """Return for how long no worker has been at a task and no result has been dealt with, as far as was asked."""
+        return self._idle.seconds(None if self.working() else pulse.recorded_at)
+
+    def working(self) -> list[int]:
+        """Return the pids of the cluster's workers that are at a task."""
+        return [pid for pid in pulse.working() if group_of(pid) == self._leader]
+
+    def _not_taken(self, first: list[int]) -> object:
+        """Return what waits for a worker, and when one last took anything; None where nothing waits or all are busy."""
+        if len(self.working()) >= self._workers:
+            return None
+        if pulse.waits_for_worker:
+            return pulse.taken_at
+        return (pulse.taken_at, first[0]) if first else None

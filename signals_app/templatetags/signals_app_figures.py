@@ -1,0 +1,52 @@
+"""Icons, badges and numbers, as the pages of the admin write them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django import template
+
+from signals_app import ledger
+from signals_app.admin import badges
+from signals_app.admin.durations import written
+
+register = template.Library()
+
+register.simple_tag(badges.badge, name="badge")
+register.simple_tag(badges.icon, name="icon")
+
+
+@register.filter
+def duration(value: timedelta | None) -> str:
+    """Write a duration; a dash for none."""
+    return written(value or None)
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """Write a number of seconds as a duration; a dash for none."""
+    return written(timedelta(seconds=value) if value else None)
+
+
+@register.filter
+def since(moment: datetime, now: datetime) -> str:
+    """Write how long ago a moment was."""
+    return written(max(now - moment, timedelta()))
+
+
+@register.filter
+def percent(share: float) -> str:
+    """Write a share from 0 to 1."""
+    return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.1%}"
+
+
+@register.filter
+def unlocalized(number: float) -> str:
+    """Write a number for a machine, without the marks of a language."""
+    return repr(number)
+
+
+@register.inclusion_tag("admin/signals_app/pauses.html")
+def pauses() -> dict[str, object]:
+    """Say what is paused; nothing where nothing is."""
+    return {"pauses": ledger.pauses()}

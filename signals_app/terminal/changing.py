@@ -1,0 +1,129 @@
+"""``retry``, ``cancel``, ``move``, ``run-now`` and ``reassign``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+
+from django.core.management.base import CommandError
+
+from signals_app.operations import (
+    CANCEL,
+    RETRY,
+    RUN_NOW,
+    Operation,
+    Result,
+    Selection,
+    matching,
+    move_to,
+    perform,
+    perform_on,
+    reassign_to,
+)
+from signals_app.terminal.asking import add_assent, add_operator, assented, operator_of
+from signals_app.terminal.choosing import add_filters, count, selection_of
+from signals_app.terminal.screen import Options, Subcommand, Terminal
+
+
+def _arguments(*targets: tuple[str, str]) -> Callable[[ArgumentParser], None]:
+    """Return the arguments that every change takes, and an option for what it needs beside."""
+
+    def add(parser: ArgumentParser) -> None:
+        for option, text in targets:
+            parser.add_argument(option, required=True, help=text)
+        add_filters(parser)
+        parser.add_argument("--all", action="store_true", help="of all deliveries, where no filter is given")
+        parser.add_argument("--limit", type=count, metavar="N", help="at most so many, the oldest")
+        add_operator(parser)
+        add_assent(parser)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    return add
+
+
+def _change(operation_of: Callable[[Options], Operation]) -> Callable[[Options, Terminal], None]:
+    """Return what runs one of the subcommands."""
+
+    def run(options: Options, terminal: Terminal) -> None:
+        operation, selection = operation_of(options), selection_of(options)
+        _require_choice(selection, options)
+        number = matching(operation, selection).count()
+        if options["limit"] is not None:
+            number = min(number, options["limit"])
+        if options["dry_run"]:
+            _tell_plan(operation, number, options, terminal)
+            return
+        by = operator_of(options, operation.permission)
+        if number and not assented(options, terminal, f"{operation.label()}: {_deliveries(number)}. Go on?"):
+            terminal.line("Nothing was changed.")
+            return
+        if selection == Selection(ids=selection.ids) and options["limit"] is None and selection.ids:
+            result = perform(operation, selection.ids, by=by)
+        else:
+            result = perform_on(operation, selection, by=by, limit=options["limit"])
+        _tell_result(result, options, terminal)
+
+    return run
+
+
+def _require_choice(selection: Selection, options: Options) -> None:
+    """Refuse what may be a slip: no choice at all, and deliveries that do not exist."""
+    if selection.is_everything and not options["all"]:
+        raise CommandError("Name deliveries, give a filter, or say --all.")
+    known = set(Selection(ids=selection.ids).rows().values_list("pk", flat=True)) if selection.ids else set()
+    if missing := [f"#{one}" for one in sorted(selection.ids) if one not in known]:
+        raise CommandError(f"There is no delivery {', '.join(missing)}. Nothing was changed.")
+
+
+def _tell_plan(operation: Operation, number: int, options: Options, terminal: Terminal) -> None:
+    if options["json"]:
+        terminal.json({"operation": operation.name, "dry_run": True, "matching": number})
+    else:
+        terminal.line(f"{operation.label()}: {_deliveries(number)}. Nothing was changed.")
+
+
+def _tell_result(result: Result, options: Options, terminal: Terminal) -> None:
+    if options["json"]:
+        changed = {"changed": list(result.changed), "refused": result.refused}
+        terminal.json({"operation": result.operation.name, "dry_run": False, **changed})
+    else:
+        for sentence in result.sentences():
+            terminal.line(sentence)
+
+
+def _deliveries(number: int) -> str:
+    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
+
+
+CHANGES = (
+    Subcommand(
+        name="retry",
+        help="make failed and cancelled deliveries ready again",
+        add_arguments=_arguments(),
+        run=_change(lambda options: RETRY),
+    ),
+    Subcommand(
+        name="cancel",
+        help="cancel deliveries that wait",
+        add_arguments=_arguments(),
+        run=_change(lambda options: CANCEL),
+    ),
+    Subcommand(
+        name="move",
+        help="put deliveries that wait into another queue",
+        add_arguments=_arguments(("--to", "the queue that they are to be in")),
+        run=_change(lambda options: move_to(options["to"])),
+    ),
+    Subcommand(
+        name="run-now",
+        help="make deliveries that wait for later due now",
+        add_arguments=_arguments(),
+        run=_change(lambda options: RUN_NOW),
+    ),
+    Subcommand(
+        name="reassign",
+        help="give unroutable deliveries another receiver",
+        add_arguments=_arguments(("--to", "the key of the receiver that is to have them")),
+        run=_change(lambda options: reassign_to(options["to"])),
+    ),
+)

@@ -1,0 +1,103 @@
+"""The signals map in the admin, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Browser, expect
+
+from signals_app.models import State
+from tests.browser.backstage import barriers, log_in
+from tests.browser.visitor import Scheme, Visitor, visitor
+from tests.browser.web import Web
+from tests.signals_app.admin.rows import delivery
+
+MAP = "/admin/signals_app/map/"
+ORDER_PLACED = "sigdemo.shop.signals.order_placed"
+SCREENS: tuple[tuple[Scheme, int], ...] = (("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390))
+
+# how far a text of a picture reaches beyond its box, in pixels; a fraction is no matter
+OVERHANGS = """boxes => boxes.flatMap(box => [...box.querySelectorAll("text")].map(text =>
+  Math.round(text.getBoundingClientRect().right - box.querySelector("rect").getBoundingClientRect().right)))"""
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
+    """A web server of each test's own: emptying the tables renumbers the content types, which a server remembers."""
+    with Web(tmp_path / "web.log") as server:
+        yield server
+
+
+@pytest.fixture
+def busy(transactional_db: None) -> None:
+    """A day of the shop, some of it bad, and deliveries of a receiver that is gone."""
+    User.objects.create_superuser("root", password="a secret")
+    now = timezone.now()
+    for receiver, state, number in (
+        ("receivers.shop.send_confirmation", State.SUCCESSFUL, 12),
+        ("receivers.shop.notify_warehouse", State.SUCCESSFUL, 9),
+        ("receivers.shop.notify_warehouse", State.FAILED, 3),
+        ("receivers.shop." + "a_long_name_" * 12, State.FAILED, 1),
+    ):
+        for _ in range(number):
+            delivery(state, signal=ORDER_PLACED, receiver=receiver, finished_at=now)
+    delivery(signal=ORDER_PLACED, receiver="receivers.shop.notify_warehouse")
+
+
+def test_the_map_fits_every_screen_and_keeps_the_policy(browser: Browser, web: Web, busy: None) -> None:
+    for scheme, width in SCREENS:
+        with visitor(browser, web.url, width=width, scheme=scheme) as guest:
+            log_in(guest)
+            guest.open(MAP)
+            guest.fits()
+            guest.page.locator("#content details").evaluate_all("all => all.forEach(one => (one.open = true))")
+            guest.fits()
+            guest.is_untroubled()
+            guest.open(f"{MAP}?show=failing")
+            guest.fits()
+            guest.is_untroubled()
+            assert barriers(guest) == []
+
+
+def test_the_whole_map_is_open_to_everybody(ada: Visitor, busy: None) -> None:
+    log_in(ada)
+    ada.open(MAP)
+    assert barriers(ada) == []
+
+
+def test_the_pictures_can_be_read_on_a_phone(browser: Browser, web: Web, busy: None) -> None:
+    with visitor(browser, web.url, width=390) as guest:
+        log_in(guest)
+        guest.open(MAP)
+        pictures = guest.page.locator("svg.signals-map")
+        widths = pictures.evaluate_all("all => all.map(one => one.getBoundingClientRect())")
+        assert len(widths) > 4
+        assert all(box["left"] >= 0 and box["right"] <= 390 and box["width"] > 320 for box in widths)
+        overhangs = guest.page.locator("svg.signals-map .signals-target svg").evaluate_all(OVERHANGS)
+        assert len(overhangs) > 40
+        assert max(overhangs) <= 0
+        image = guest.page.get_by_role("img", name="order_placed calls 5 receivers: reserve_stock, plain;")
+        expect(image).to_contain_text("3 failed · 1 waiting")
+
+
+def test_without_javascript_failures_are_found_from_the_index(grace: Visitor, busy: None) -> None:
+    log_in(grace)
+    grace.page.locator("#content").get_by_role("link", name="Signals map").click()
+    grace.page.get_by_role("link", name="failures").click()
+    rows = grace.page.locator("#map-table tbody tr:not(.signals-group)")
+    expect(rows).to_have_count(2)
+    rows.first.get_by_text("8 defaults").click()
+    expect(rows.first.get_by_text("atomic=False")).to_be_visible()
+    rows.first.get_by_role("link", name="3 failed").click()
+    expect(grace.page.locator("#result_list tbody tr")).to_have_count(3)
+    grace.page.go_back()
+    grace.page.get_by_role("link", name="All connections").click()
+    grace.page.locator("figcaption").get_by_role("link", name="order_placed").click()
+    expect(grace.page.locator(f'[id="signal-{ORDER_PLACED}"]')).to_be_in_viewport()
+    grace.is_untroubled()

@@ -1,0 +1,165 @@
+"""What the fault tests share: their size, the journal, the invariant, and the ledger that a run prints at its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from signals_app.models import ClusterStat, IdleQueue
+from tests.cluster import ROOT, Cluster, is_alive, wait_until
+from tests.faults import journal
+from tests.faults.server import Server
+
+Holds = Callable[[], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def journal_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The journal of a module's receivers; ask for it before a cluster is started. Ids of deliveries never recur."""
+    path = tmp_path_factory.mktemp("journal") / "journal"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(journal.VARIABLE, str(path))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    request: pytest.FixtureRequest,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    journal_file: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Cluster]:
+    """A cluster for the tests of one module, in the environment that its ``CLUSTER`` names; nothing is left of it."""
+    log = tmp_path_factory.mktemp("cluster") / "log"
+    with Cluster(log, **getattr(request.module, "CLUSTER", {})) as running:
+        yield running
+        family = running.family()
+    wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
+    with django_db_blocker.unblock():  # its last words come after the last test's clean-up
+        ClusterStat.objects.all().delete()
+        IdleQueue.objects.all().delete()
+
+
+@pytest.fixture
+def invariant(transactional_db: None, journal_file: Path) -> Holds:
+    """Return a function that asks the invariant, in a process of its own, and returns its ledger; it has to hold."""
+
+    def ask() -> dict[str, Any]:
+        asked = subprocess.run(
+            [sys.executable, "-m", "tests.faults.invariant", database_url(), str(journal_file)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert asked.returncode == 0, asked.stdout + asked.stderr
+        ledger: dict[str, Any] = json.loads(asked.stdout)
+        return ledger
+
+    return ask
+
+
+def database_url() -> str:
+    """Return the URL of the database that the test and its clusters use."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite://{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+@pytest.fixture(scope="session")
+def server(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Server]:
+    """A PostgreSQL of the tests' own, with the tables of the site; see ``own_server``."""
+    with Server.made(synchronous_commit="local") as own:  # the same, unless a test names a standby
+        own.execute(f'CREATE DATABASE "{connection.settings_dict["NAME"]}"')
+        with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), pointed_at(own, patch):
+            call_command("migrate", verbosity=0)
+        yield own
+
+
+@pytest.fixture
+def own_server(server: Server, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A PostgreSQL that is this test's to break: its default database and that of the clusters which it starts."""
+    with pointed_at(server, monkeypatch):
+        yield server
+        if not server.is_running():
+            server.start()
+        connection.close()
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
+        call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
+
+
+@contextmanager
+def pointed_at(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Use a server's database instead of the one of this run, whose name it has, in this process and its children."""
+    settings = connection.settings_dict
+    usual = {key: settings[key] for key in ("HOST", "PORT", "USER", "PASSWORD")}
+    connection.close()
+    settings.update(HOST=server.host, PORT=server.port, USER="postgres", PASSWORD="")
+    monkeypatch.setenv("DATABASE_URL", server.url())
+    try:
+        yield
+    finally:
+        connection.close()
+        settings.update(usual)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not for this database or size, and let a test's report carry which fault it is about."""
+    vendor = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
+    left_out = [item for item in items if vendor not in _databases(item, vendor) or _is_for_full_size(item)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        for mark in item.iter_markers("fault"):
+            item.user_properties.append(("fault", mark.args))
+
+
+def _databases(item: pytest.Item, default: str) -> tuple[str, ...]:
+    """Return what ``pytest.mark.database("postgresql")`` names; a test that names none is for every database."""
+    return tuple(name for mark in item.iter_markers("database") for name in mark.args) or (default,)
+
+
+def _is_for_full_size(item: pytest.Item) -> bool:
+    return item.get_closest_marker("full_size") is not None and not FULL
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the ledger: each fault, how it went, and the figures that its test noted with ``record_property``."""
+    if lines := Counter(_lines(terminalreporter)):
+        database = "PostgreSQL" if os.environ.get("TEST_DATABASE_URL") else "SQLite"
+        terminalreporter.section(f"faults on {database}, {'full size' if FULL else 'short form'}")
+        for (number, line), times in sorted(lines.items()):
+            terminalreporter.line(f"{number:>3}  {line}{f' ({times} times)' if times > 1 else ''}")
+
+
+def _lines(terminalreporter: Any) -> Iterator[tuple[int, str]]:
+    for outcome, words in (("passed", "holds "), ("failed", "BROKEN")):
+        for report in terminalreporter.stats.get(outcome, []):
+            noted = dict(getattr(report, "user_properties", []))
+            if "fault" in noted:
+                number, what = noted.pop("fault")
+                figures = ", ".join(f"{value} {name}" for name, value in noted.items())
+                yield number, f"{words}  {what}{': ' if figures else ''}{figures}"
+
+
+FULL = os.environ.get("FAULTS") == "full"
+
+
+def size(short: int, full: int) -> int:
+    """Return how much of something a test does: ``short`` in ``make test``, ``full`` in ``make faults``."""
+    return full if FULL else short

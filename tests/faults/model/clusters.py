@@ -1,0 +1,272 @@
+"""Senders, and the processes of clusters: how they hand off, claim, run, die, stand still and rescue."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from signals_app import ledger
+from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.models import FINAL_STATES, Delivery, Outcome, PauseKind, State
+from tests.faults.conftest import database_url
+from tests.faults.invariant import examine, read
+from tests.faults.model.expected import QUEUES, Expected, Row, Worker, queues, receivers
+from tests.faults.model.operators import Operators
+from tests.testapp.models import Effect
+
+LEASE = 3600.0  # seconds; nothing runs out but by a rule
+numbers = st.integers(0, 2)
+
+
+def some(condition: Callable[[Worker], object]) -> Callable[[Expected], bool]:
+    """Return the precondition that a worker is as said."""
+    return lambda machine: any(condition(worker) for worker in machine.workers)
+
+
+def is_idle(worker: Worker) -> bool:
+    return not worker.running and not worker.waiting
+
+
+def is_running(worker: Worker) -> bool:
+    return worker.running is not None
+
+
+def may_start(worker: Worker) -> bool:
+    return bool(worker.waiting) and not worker.running
+
+
+def holds(worker: Worker) -> bool:
+    return not is_idle(worker)
+
+
+class Clusters(Operators):
+    """Senders, workers and pushers of two queues, beside the operators."""
+
+    # senders
+
+    @precondition(lambda machine: sum(row.state == State.READY for row in machine.rows.values()) < 4)
+    @rule(
+        queue=queues,
+        receiver=receivers,
+        priority=st.integers(0, 1),
+        max_attempts=st.integers(1, 3),
+        commits=st.sampled_from([True, True, True, False]),
+    )
+    def hand_off(self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool) -> None:
+        work = ledger.HandOff(
+            emission=uuid.uuid4(),
+            signal="",
+            sender="",
+            receiver=receiver,
+            queue=queue,
+            priority=priority,
+            payload="{}",
+            delay=0,
+            max_attempts=max_attempts,
+        )
+        with transaction.atomic():
+            delivery = ledger.enqueue(work)
+            transaction.set_rollback(not commits)
+        if commits:
+            self.rows[delivery.id] = Row(queue=queue, receiver=receiver, max_attempts=max_attempts)
+
+    # workers
+
+    @precondition(lambda machine: some(is_idle)(machine) and any(map(machine.claimable, QUEUES)))
+    @rule(number=numbers, queue=queues, limit=st.integers(1, 3))
+    def claim(self, number: int, queue: str, limit: int) -> None:
+        worker = self._one(number, is_idle)
+        order = ("-priority", "due_at", "id")
+        due = Delivery.objects.filter(pk__in=self.claimable(queue)).order_by(*order)
+        expected = list(due.values_list("pk", flat=True)[:limit])
+        claimed = ledger.claim(queue, owner=worker.owner, limit=limit, lease=LEASE)
+        assert [one.id for one in claimed] == expected
+        for one in claimed:
+            row = self.rows[one.id]
+            row.state, row.owner, row.expired = State.RUNNING, worker.owner, False
+            row.attempts, row.token = row.attempts + 1, row.token + 1
+            assert (one.attempt, one.token) == (row.attempts, row.token)
+        worker.waiting, worker.stood_still = claimed, False
+
+    def claimable(self, queue: str) -> list[int]:
+        """Return what a claim may take from a queue."""
+        paused = {name for kind, name in self.pauses if kind == PauseKind.RECEIVER}
+        if (PauseKind.QUEUE, queue) in self.pauses:
+            return []
+        return [
+            one
+            for one, row in self.rows.items()
+            if row.state == State.READY and row.queue == queue and row.receiver not in paused
+        ]
+
+    @precondition(some(may_start))
+    @rule(number=numbers)
+    def start_next(self, number: int) -> None:
+        worker = self._one(number, may_start)
+        one = worker.waiting.pop(0)
+        if worker.stood_still and not self._renew(worker, one):
+            return
+        worker.running = one
+        self.journal[one.id][one.attempt] += 1
+
+    @precondition(some(is_running))
+    @rule(number=numbers)
+    def beat(self, number: int) -> None:
+        worker = self._one(number, is_running)
+        assert worker.running
+        self._renew(worker, worker.running)
+
+    def _renew(self, worker: Worker, one: ClaimedDelivery) -> bool:
+        renewed = ledger.renew(one, lease=LEASE)
+        assert renewed == self._holds(worker, one)
+        if renewed:
+            self.rows[one.id].expired = False
+        return renewed
+
+    @precondition(some(is_running))
+    @rule(number=numbers, commits=st.booleans())
+    def succeed(self, number: int, commits: bool) -> None:
+        worker = self._one(number, is_running)
+        one, worker.running = worker.running, None
+        assert one
+        with transaction.atomic():
+            Effect.objects.create(label="effect", delivery_id=one.id, attempt=one.attempt)
+            recorded = ledger.succeed(one, ran=0)
+            transaction.set_rollback(not commits or not recorded)
+        assert recorded == self._holds(worker, one)
+        if recorded and commits:
+            row = self.rows[one.id]
+            row.state, row.effects = State.SUCCESSFUL, 1
+        elif recorded:
+            self._end_badly(worker, one, Outcome.ERROR, is_final=one.is_last_attempt)
+        else:
+            ledger.record_stale(one, ran=0)
+
+    @precondition(some(is_running))
+    @rule(
+        number=numbers,
+        outcome=st.sampled_from([Outcome.ERROR, Outcome.TIMEOUT, Outcome.RETRY_AFTER, Outcome.SKIPPED]),
+        is_permanent=st.booleans(),
+    )
+    def fail(self, number: int, outcome: Outcome, is_permanent: bool) -> None:
+        worker = self._one(number, is_running)
+        one, worker.running = worker.running, None
+        assert one
+        self._end_badly(worker, one, outcome, is_final=one.is_last_attempt or is_permanent)
+
+    def _end_badly(self, worker: Worker, one: ClaimedDelivery, outcome: Outcome, *, is_final: bool) -> None:
+        state = State.FAILED if is_final else State.READY
+        if outcome == Outcome.SKIPPED:
+            state = State.CANCELLED
+        recorded = ledger.end_badly(one, BadEnd(outcome=outcome, state=state, ran=0, message="told to"))
+        assert recorded == self._holds(worker, one)
+        if recorded:
+            self.rows[one.id].state = state
+
+    @precondition(some(may_start))
+    @rule(number=numbers, known=st.booleans())
+    def give_back(self, number: int, known: bool) -> None:
+        worker = self._one(number, may_start)
+        rest, worker.waiting = worker.waiting, []
+        held = [one for one in rest if self._holds(worker, one)]
+        if known:
+            ledger.give_back(rest)
+        else:
+            assert [one for one in rest if ledger.give_back_unroutable(one, delay=0)] == held
+        for one in held:
+            row = self.rows[one.id]
+            row.state, row.attempts = State.READY, row.attempts - 1
+
+    def _holds(self, worker: Worker, one: ClaimedDelivery) -> bool:
+        row = self.rows.get(one.id)
+        return row is not None and (row.state, row.owner, row.token) == (State.RUNNING, worker.owner, one.token)
+
+    def _one(self, number: int, condition: Callable[[Worker], object]) -> Worker:
+        workers = [worker for worker in self.workers if condition(worker)]
+        return workers[number % len(workers)]
+
+    # what happens to workers
+
+    @precondition(some(holds))
+    @rule(number=numbers)
+    def crash(self, number: int) -> None:
+        worker = self._one(number, holds)
+        self.dead.add(worker.owner)
+        self.workers[self.workers.index(worker)] = Worker(owner=f"worker {self.born}")
+        self.born += 1
+
+    @precondition(some(holds))
+    @rule(number=numbers)
+    def stand_still(self, number: int) -> None:
+        self._expire(self._one(number, holds))
+
+    @precondition(lambda machine: some(is_idle)(machine) and some(is_running)(machine))
+    @rule(number=numbers, other=numbers, beats=st.booleans())
+    def be_taken_over(self, number: int, other: int, beats: bool) -> None:
+        """What a worker that stands still at the worst moment meets; by chance alone it would be rare."""
+        worker = self._one(number, is_running)
+        self._expire(worker)
+        assert worker.running
+        if beats:
+            self._renew(worker, worker.running)
+        queue = worker.running.queue
+        self.rescue(queue)
+        self.claim(other, queue, 3)
+
+    def _expire(self, worker: Worker) -> None:
+        worker.stood_still = True
+        past = timezone.now() - timedelta(seconds=1)
+        Delivery.objects.filter(state=State.RUNNING, owner=worker.owner).update(lease_until=past)
+        for row in self.rows.values():
+            row.expired |= row.state == State.RUNNING and row.owner == worker.owner
+
+    @precondition(lambda machine: any(row.expired or row.owner in machine.dead for row in machine.running()))
+    @rule(queue=queues)
+    def rescue(self, queue: str) -> None:
+        order = ("-priority", "due_at", "id")
+        running = Delivery.objects.filter(queue=queue, state=State.RUNNING).order_by(*order).values_list("pk", "owner")
+        free: defaultdict[str, list[int]] = defaultdict(list)
+        for one, owner in running:
+            if owner in self.dead or self.rows[one].expired:
+                free[owner].append(one)
+        rescued = ledger.rescue(queue, is_dead=self.dead.__contains__)
+        assert {lost.claimed.id for lost in rescued.lost} == {first for first, *_ in free.values()}
+        assert rescued.returned == sum(len(of) - 1 for of in free.values())
+        for first, *rest in free.values():
+            row = self.rows[first]
+            row.state = State.FAILED if row.attempts >= row.max_attempts else State.READY
+            for one in rest:
+                self.rows[one].state, self.rows[one].attempts = State.READY, self.rows[one].attempts - 1
+
+    def teardown(self) -> None:
+        """Recover as living clusters would, and ask the invariant."""
+        if not hasattr(self, "rows"):
+            return
+        for what in set(self.pauses):
+            self.pause_or_resume(what)
+        for number, worker in enumerate(self.workers):
+            self.dead.add(worker.owner)
+            self.workers[number] = Worker(owner=f"the last worker {number}")
+        for _ in range(100):  # more than enough for every attempt that is left
+            self._recover()
+        asked = examine(read(database_url()), self.journal)
+        assert asked.violations == []
+
+    def _recover(self) -> None:
+        for queue in QUEUES if self._is_work_left() else ():
+            self.rescue(queue)
+            ledger.park(queue)
+            self.claim(0, queue, 3)
+            while self.workers[0].waiting:
+                self.start_next(0)
+                self.succeed(0, commits=True)
+
+    def _is_work_left(self) -> bool:
+        return any(row.state not in FINAL_STATES for row in self.rows.values())

@@ -1,0 +1,65 @@
+"""The clocks of two hosts are an hour wrong: nobody steals what runs, and nobody runs what is not due."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from signals_app import ledger
+from signals_app.broker import RESCUE_EVERY
+from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.cluster import Cluster, wait_for_end
+from tests.faults import gates
+from tests.faults.conftest import Holds
+from tests.faults.receivers.commits import bare_effect, tells_the_time
+from tests.faults.receivers.effects import effect
+from tests.testapp.models import Effect
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
+
+HOUR = 3600
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.fault(16, "clusters whose clocks are an hour ahead and behind")
+def test_hosts_whose_clocks_are_wrong_steal_nothing_and_run_nothing_early(
+    invariant: Holds, journal_file: Path, tmp_path: Path, record_property: Any
+) -> None:
+    clusters = [Cluster(tmp_path / f"log{shift}", WORKERS="1", TEST_CLOCK_SHIFT=str(shift)) for shift in (HOUR, -HOUR)]
+    clusters.append(Cluster(tmp_path / "log", WORKERS="1"))
+    with transaction.atomic():
+        not_due = hand_off(effect)
+        Delivery.objects.filter(pk=not_due.pk).update(due_at=timezone.now() + timedelta(seconds=HOUR / 2))
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        for cluster in clusters:
+            stack.callback(cluster.kill)
+        list(pool.map(Cluster.start, clusters[:2]))
+        failing = [hand_off(tells_the_time) for _ in range(4)]
+        wait_for_end(failing)  # its second attempt is due by the clock of the database
+        clusters[2].start()
+        held = [hand_off(bare_effect, gate=True) for _ in clusters]
+        for delivery in held:
+            gates.reached(journal_file, delivery.id, 1)
+        time.sleep(3 * RESCUE_EVERY)  # each pusher looks for expired leases meanwhile, and two find all of them so
+        for delivery in held:
+            gates.let_through(journal_file, delivery.id, 1)
+        wait_for_end(held)
+        list(pool.map(Cluster.stop, clusters))
+    told = [datetime.fromisoformat(effect.detail) for effect in Effect.objects.exclude(detail="")]
+    assert len(told) == len(failing)
+    assert all(HOUR - 60 < abs((timezone.now() - moment).total_seconds()) < HOUR + 60 for moment in told)
+    not_due.refresh_from_db()
+    assert (not_due.state, not_due.attempts) == (State.READY, 0)
+    assert [delivery.attempts for delivery in held] == [1] * len(held)
+    ends = list(Attempt.objects.all())
+    assert [end.outcome for end in ends] == [Outcome.ERROR] * len(failing)
+    assert all(abs(end.finished_at - timezone.now()) < MINUTE for end in ends)
+    ledger.cancel([not_due.id])
+    record_property("deliveries", sum(invariant()["states"].values()))

@@ -1,0 +1,68 @@
+"""The invariant finds what is wrong; a check that cannot fail proves nothing."""
+
+from collections import Counter, defaultdict
+
+import pytest
+
+from tests.faults.invariant import Tables, examine
+
+Row = tuple[int, str, str, int]
+End = tuple[int, int, str, str]
+
+
+def violations(
+    *deliveries: Row, attempts: list[End] | None = None, effects: list[tuple[int, int]] | None = None, begun: str = ""
+) -> list[str]:
+    """Ask about some rows; ``begun`` names attempts as ``1.1 1.2``."""
+    journal: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for word in begun.split():
+        delivery, number = word.split(".")
+        journal[int(delivery)][int(number)] += 1
+    tables = Tables(deliveries=list(deliveries), attempts=attempts or [], effects=effects or [])
+    return examine(tables, journal).violations
+
+
+def test_what_went_well_is_no_violation() -> None:
+    assert not violations(
+        (1, "exactly_once.effect", "SUCCESSFUL", 3),
+        (2, "exactly_once.effect", "FAILED", 1),
+        (3, "exactly_once.effect", "CANCELLED", 0),
+        attempts=[
+            (1, 1, "LOST", "died"),
+            (1, 1, "STALE", "too late"),
+            (1, 2, "ERROR", "no"),
+            (2, 1, "ERROR", "never"),
+        ],
+        effects=[(1, 3)],
+        begun="1.2 1.3 2.1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "effects", "attempts", "begun", "said"),
+    [
+        ((1, "exactly_once.e", "RUNNING", 1), [], [(1, 1, "LOST", "x")], "", "is RUNNING"),
+        ((1, "exactly_once.e", "SUCCESSFUL", 1), [], [], "1.1", "left effects of attempts []"),
+        ((1, "exactly_once.e", "SUCCESSFUL", 1), [(1, 1), (1, 1)], [], "1.1", "left effects of attempts [1, 1]"),
+        ((1, "exactly_once.e", "FAILED", 1), [(1, 1)], [(1, 1, "ERROR", "x")], "1.1", "left effects of attempts [1]"),
+        (
+            (1, "exactly_once.e", "SUCCESSFUL", 2),
+            [(1, 1)],
+            [(1, 1, "LOST", "x")],
+            "1.1 1.2",
+            "left effects of attempts [1]",
+        ),
+        ((1, "e", "FAILED", 1), [], [(1, 1, "ERROR", "")], "1.1", "nothing says why"),
+        ((1, "e", "SUCCESSFUL", 2), [], [], "1.2", "its bad ends are {}"),
+        ((1, "e", "SUCCESSFUL", 1), [], [(1, 1, "ERROR", "x")], "1.1", "its bad ends are {1: ['ERROR']}"),
+        ((1, "e", "FAILED", 1), [], [(1, 1, "ERROR", "x"), (1, 1, "LOST", "y")], "1.1", "['ERROR', 'LOST']"),
+        ((1, "e", "SUCCESSFUL", 1), [], [], "1.1 1.1", "began its attempt 1 2 times"),
+        ((1, "e", "SUCCESSFUL", 1), [], [], "1.1 1.2", "began an attempt 2 and counts 1"),
+        ((1, "e", "SUCCESSFUL", 1), [], [], "", "an attempt 1 that never began"),
+        ((1, "e", "SUCCESSFUL", 1), [(7, 1)], [], "1.1", "delivery 7 does not exist"),
+    ],
+)
+def test_what_went_wrong_is_named(
+    row: Row, effects: list[tuple[int, int]], attempts: list[End], begun: str, said: str
+) -> None:
+    assert any(said in one for one in violations(row, attempts=attempts, effects=effects, begun=begun))

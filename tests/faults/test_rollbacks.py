@@ -1,0 +1,168 @@
+"""Transactions that roll back at every depth: what was handed off in them leaves no row, and nothing runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from signals_app.models import FINAL_STATES, Delivery
+from tests.cluster import Cluster, wait_until
+from tests.faults.conftest import Holds, size
+from tests.faults.receivers.effects import effect
+from tests.testapp.models import Effect
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+class Undone(Exception):
+    """Rolls a block back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A transaction.atomic(): how it is opened, whether it ends well, and the blocks in it, one after another."""
+
+    how: str  # "", "durable", "savepoint" or "no savepoint"
+    ends_well: bool
+    inner: tuple[Block, ...] = ()
+
+    def __str__(self) -> str:
+        return f"({self.how} {'+' if self.ends_well else '-'}{''.join(map(str, self.inner))})"
+
+    @property
+    def commits(self) -> bool:
+        """Whether it commits into what is around it; one without a savepoint of its own takes that with it."""
+        return self.ends_well and all(one.commits for one in self.inner if one.how == "no savepoint")
+
+
+def play(block: Block, name: str) -> Iterator[str]:
+    """Hand off at the begin and at the end of a block and of all that are in it; yield the name of each."""
+    with suppress(Undone), transaction.atomic(durable=block.how == "durable", savepoint=block.how != "no savepoint"):
+        yield leave(f"{name} begins")
+        for number, one in enumerate(block.inner):
+            if not connection.needs_rollback:
+                yield from play(one, f"{name}.{number}")
+        if not connection.needs_rollback:
+            yield leave(f"{name} ends")
+        if not block.ends_well:
+            raise Undone
+
+
+def leave(name: str) -> str:
+    hand_off(effect, name=name)
+    return name
+
+
+def kept(block: Block, name: str) -> Iterator[str]:
+    """Yield the names of what a block leaves when everything around it commits."""
+    if block.commits:
+        yield f"{name} begins"
+        for number, one in enumerate(block.inner):
+            yield from kept(one, f"{name}.{number}")
+        yield f"{name} ends"
+
+
+def nests(depth: int) -> Iterator[Block]:
+    """Yield every way to nest that many blocks."""
+    ways: Iterable[tuple[Block, ...]] = [()]
+    for hows in [("savepoint", "no savepoint")] * (depth - 1) + [("", "durable")]:
+        ways = [
+            (Block(how=how, ends_well=ends_well, inner=inner),)
+            for how, ends_well, inner in itertools.product(hows, (True, False), ways)
+        ]
+    return (way[0] for way in ways)
+
+
+def siblings() -> Iterator[Block]:
+    """Yield every way to put two blocks, one after the other, into a third."""
+    ends = (True, False)
+    for how, well, first, second, one, two in itertools.product(
+        ("", "durable"), ends, ends, ends, ("savepoint", "no savepoint"), ("savepoint", "no savepoint")
+    ):
+        yield Block(how=how, ends_well=well, inner=(Block(how=one, ends_well=first), Block(how=two, ends_well=second)))
+
+
+def names() -> list[str]:
+    """Return the names of the deliveries that there are."""
+    return [json.loads(payload)["arguments"]["name"] for payload in Delivery.objects.values_list("payload", flat=True)]
+
+
+def all_ended() -> bool:
+    return not Delivery.objects.exclude(state__in=FINAL_STATES).exists()
+
+
+@pytest.mark.fault(18, "rollbacks at every depth")
+def test_what_is_rolled_back_leaves_no_row_and_runs_nowhere(
+    invariant: Holds, cluster: Cluster, record_property: Any
+) -> None:
+    blocks = [*itertools.chain(*map(nests, range(1, size(3, 5) + 1))), *siblings()]
+    handed_off = [name for number, block in enumerate(blocks) for name in play(block, f"{number} {block}")]
+    expected = {name for number, block in enumerate(blocks) for name in kept(block, f"{number} {block}")}
+    assert set(names()) == expected
+    wait_until(all_ended, "the end of every delivery", seconds=60)
+    ledger = invariant()
+    record_property("shapes of transactions", len(blocks))
+    record_property("handed off", len(handed_off))
+    record_property("kept", len(expected))
+    assert ledger["states"] == {"SUCCESSFUL": len(expected)}
+    assert ledger["effects"] == Effect.objects.count() == len(expected) < len(handed_off)
+
+
+@pytest.mark.fault(18, "a sibling commits while a parent rolls back")
+def test_another_connection_commits_while_this_one_rolls_back(invariant: Holds, cluster: Cluster) -> None:
+    def commit() -> None:
+        with transaction.atomic():
+            leave("sibling")
+        connection.close()
+
+    sibling = threading.Thread(target=commit)
+    with suppress(Undone), transaction.atomic():
+        leave("parent")
+        sibling.start()  # on SQLite it waits for the parent's lock
+        if connection.vendor == "postgresql":
+            sibling.join()
+        raise Undone
+    sibling.join()
+    assert names() == ["sibling"]
+    wait_until(all_ended, "the end of the delivery")
+    assert invariant()["states"] == {"SUCCESSFUL": 1}
+
+
+@pytest.mark.fault(18, "errors of a sender after it sent")
+def test_an_error_after_the_send_takes_the_delivery_with_it(invariant: Holds, cluster: Cluster) -> None:
+    def durable_within() -> None:
+        with transaction.atomic():
+            leave("before a durable block")
+            with transaction.atomic(durable=True):
+                leave("in a durable block")
+
+    def broken_by_the_database() -> None:
+        with transaction.atomic():
+            leave("before an error of the database")
+            Effect.objects.create(pk=1)
+            Effect.objects.create(pk=1)
+
+    def marked() -> None:
+        with transaction.atomic():
+            leave("in a block marked for rollback")
+            transaction.set_rollback(True)
+
+    for sender in (durable_within, broken_by_the_database, marked):
+        with suppress(Exception):
+            sender()
+    with suppress(Undone), transaction.atomic():
+        leave("before an exception")
+        raise Undone
+    assert names() == []
+    leave("after all of it")
+    wait_until(all_ended, "the end of the delivery")
+    assert invariant()["states"] == {"SUCCESSFUL": 1}

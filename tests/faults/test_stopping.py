@@ -1,0 +1,108 @@
+"""A cluster that is asked to stop, in whatever way: nothing more is claimed, what runs is finished, nothing stays."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signals_app.models import Delivery, Outcome, State
+from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
+from tests.faults import journal
+from tests.faults.conftest import FULL, Holds
+from tests.faults.receivers.slow import takes_long_outside
+from tests.faults.victims import kill, living, reads_the_queue, running
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+ASKED = [
+    (signal.SIGTERM, "everybody"),  # as systemd's KillMode=control-group does
+    (signal.SIGTERM, "main"),
+    (signal.SIGINT, "everybody"),
+    (signal.SIGINT, "supervisor"),
+    (signal.SIGTERM, "supervisor"),
+    (signal.SIGINT, "main"),
+    (signal.SIGTERM, "group"),
+    (signal.SIGINT, "group"),
+]
+
+
+def asked(cluster: Cluster, whom: str) -> list[int]:
+    """Return the pids that get the signal; the group is that of the cluster's processes, the supervisor apart."""
+    family = cluster.family()
+    return {"supervisor": [cluster.pid], "main": family[:1], "group": family, "everybody": [cluster.pid, *family]}[whom]
+
+
+@pytest.mark.fault(6, "asked to stop with long work running")
+@pytest.mark.parametrize(("number", "whom"), ASKED if FULL else ASKED[:2])
+def test_a_stop_finishes_what_runs_and_claims_no_more(
+    invariant: Holds,
+    tmp_path: Path,
+    journal_file: Path,
+    record_property: Any,
+    number: signal.Signals,
+    whom: str,
+) -> None:
+    with Cluster(tmp_path / "log") as cluster:
+        long = [hand_off(takes_long_outside, seconds=1) for _ in range(2)]
+        wait_until(lambda: len(running(cluster)) == 2, "two workers at work")
+        family = cluster.family()
+        waiting = [hand_off(takes_long_outside) for _ in range(20)]
+        began = time.monotonic()
+        kill(*asked(cluster, whom), number=number)
+        wait_until(lambda: not any(map(is_alive, family)), "the end of the processes")
+        record_property(f"s from {number.name} to {whom} to the end", round(time.monotonic() - began, 1))
+        wait_for_end(long, seconds=1)
+        claimed_late = {one for one, pid in journal.runners(journal_file) if pid in family} - {one.id for one in long}
+        assert not claimed_late
+        if whom in ("main", "group"):  # the supervisor was not asked, and starts another cluster
+            wait_for_end(waiting)
+        else:
+            wait_until(lambda: not is_alive(cluster.pid), "the end of the supervisor")
+            assert cluster.stop() == 0
+            assert set(Delivery.objects.exclude(state=State.SUCCESSFUL).values_list("state", "attempts")) == {
+                (State.READY, 0)
+            }
+            assert Delivery.objects.filter(state=State.READY).count() == len(waiting)
+            cluster.start()
+            wait_for_end(waiting)
+    ledger = invariant()
+    assert (ledger["attempts"], ledger["bad_ends"]) == (len(long) + len(waiting), {})
+
+
+@pytest.mark.fault(6, "asked to stop where a lock died with its holder")
+def test_a_cluster_that_cannot_stop_ends_when_nothing_runs(
+    transactional_db: None, tmp_path: Path, record_property: Any
+) -> None:
+    with Cluster(tmp_path / "log") as cluster:
+        family = cluster.family()
+        wait_until(lambda: any(map(reads_the_queue, living(cluster, "worker"))), "a worker that holds the lock")
+        kill(*filter(reads_the_queue, living(cluster, "worker")))
+        began = time.monotonic()
+        assert cluster.stop() == 0
+        record_property("s to the end", round(time.monotonic() - began, 1))
+        assert not any(map(is_alive, family))
+    assert "runs nothing and does not stop" in cluster.log.read_text()
+
+
+@pytest.mark.fault(6, "asked to stop with work running that does not end in time")
+def test_a_stop_ends_within_its_time_and_what_ran_runs_again(
+    invariant: Holds, tmp_path: Path, record_property: Any
+) -> None:
+    limit = 2.0
+    with Cluster(tmp_path / "log", TEST_SIGNALS_APP=f'{{"STOP_WITHIN": {limit}}}') as cluster:
+        delivery = hand_off(takes_long_outside, seconds=50, attempts=1)
+        wait_until(lambda: running(cluster), "a worker at work")
+        family, began = cluster.family(), time.monotonic()
+        assert cluster.stop() == 0
+        took = time.monotonic() - began
+        assert not any(map(is_alive, family))
+        record_property(f"s to the end, with STOP_WITHIN {limit:g}", round(took, 1))
+        assert limit <= took < limit + 10
+        cluster.start()
+        wait_for_end([delivery])
+    invariant()
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 2)
+    assert delivery.bad_ends.get().outcome == Outcome.LOST

@@ -1,0 +1,88 @@
+"""A receiver that is gone while work waits: the work waits visibly, costs nothing, and runs once somebody knows it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from signals_app import ledger
+from signals_app.models import Delivery, State
+from tests.cluster import Cluster, wait_for_end, wait_until
+from tests.faults.conftest import Holds, size
+from tests.faults.receivers.effects import effect
+from tests.faults.receivers.moving import NEW, moving
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def without(tmp_path: Path, fate: str) -> Cluster:
+    """Return a cluster whose receiver is removed or renamed, and that looks for it twice a second."""
+    return Cluster(tmp_path / fate, FAULT_RECEIVER=fate, TEST_SIGNALS_APP='{"UNROUTABLE_DELAY": 0.5}')
+
+
+def waiting(number: int) -> list[Delivery]:
+    assert moving is not None
+    return [hand_off(moving) for _ in range(number)]
+
+
+@pytest.fixture
+def staff() -> Client:
+    """A visitor who may see everything."""
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("boss"))
+    return client
+
+
+def wait_until_unroutable(deliveries: list[Delivery], staff: Client) -> None:
+    """Wait until no worker knew them, and look whether that shows and nothing was charged."""
+    wait_until(lambda: Delivery.objects.filter(unroutable=True).count() == len(deliveries), "the flags")
+    for delivery in deliveries:
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.attempts, delivery.bad_ends.count()) == (State.READY, 0, 0)
+    page = staff.get("/admin/signals_app/delivery/", {"unroutable": "1"})
+    assert page.context["cl"].result_count == len(deliveries)
+
+
+@pytest.mark.fault(20, "a receiver removed while work waits, and restored")
+def test_work_of_a_removed_receiver_waits_in_view_and_runs_once_it_is_back(
+    invariant: Holds, tmp_path: Path, staff: Client, record_property: Any
+) -> None:
+    deliveries = waiting(size(5, 200))
+    with without(tmp_path, "removed") as cluster:
+        neighbour = hand_off(effect)
+        wait_for_end([neighbour])
+        assert neighbour.state == State.SUCCESSFUL
+        wait_until_unroutable(deliveries, staff)
+        assert f"{deliveries[0].id} (" in cluster.log.read_text()
+        cluster.stop()
+        del cluster.environment["FAULT_RECEIVER"]
+        cluster.start()
+        wait_for_end(deliveries)
+    asked = invariant()
+    record_property("deliveries", len(deliveries))
+    assert (asked["states"], asked["bad_ends"]) == ({"SUCCESSFUL": len(deliveries) + 1}, {})
+
+
+@pytest.mark.fault(20, "a receiver renamed while work waits, and the work given to it")
+def test_work_of_a_renamed_receiver_can_be_given_to_the_new_one(
+    invariant: Holds, tmp_path: Path, staff: Client, record_property: Any
+) -> None:
+    deliveries = waiting(size(5, 200))
+    with without(tmp_path, "renamed"):
+        wait_until_unroutable(deliveries, staff)
+        given: set[int] = set()
+
+        def all_given() -> bool:
+            # one that a worker looks at just now, in vain, is RUNNING and stays as it is
+            given.update(ledger.reassign([one.id for one in deliveries if one.id not in given], receiver=NEW))
+            return len(given) == len(deliveries)
+
+        wait_until(all_given, "every delivery given to the new receiver")
+        wait_for_end(deliveries)
+    asked = invariant()
+    record_property("deliveries", len(deliveries))
+    assert {one.receiver for one in deliveries} == {NEW}
+    assert (asked["states"], asked["bad_ends"]) == ({"SUCCESSFUL": len(deliveries)}, {})

@@ -1,0 +1,201 @@
+"""A real web server: its database goes away and comes back, and somebody sends too much."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from http.cookiejar import CookieJar
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from sigdemo.shop.assortment import stock_shelves
+from sigdemo.shop.models import Order, Product
+from sigdemo.throttle.limits import LOGIN
+from tests.browser.web import Web
+from tests.cluster import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+WORDS = "The site cannot reach its data"
+POSTGRESQL = bool(os.environ.get("TEST_DATABASE_URL"))
+
+
+class Visitor:
+    """Somebody with a browser that keeps its cookies."""
+
+    def __init__(self, site: str, session: str = "") -> None:
+        self.site = site
+        self._browser = build_opener(HTTPCookieProcessor(CookieJar()), ProxyHandler({}))
+        if session:
+            self._browser.addheaders = [("Cookie", f"sessionid={session}")]
+
+    def ask(self, address: str, form: dict[str, str] | None = None) -> tuple[int, str, str]:
+        """Return status, Retry-After and page."""
+        data = None if form is None else urlencode(form).encode()
+        try:
+            with self._browser.open(self.site + address, data, timeout=30) as answer:
+                return answer.status, "", answer.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.headers.get("Retry-After", ""), error.read().decode()
+
+    def order(self) -> dict[str, str]:
+        """Return a form filled in: one piece of the first product."""
+        page = self.ask("/shop/")[2]
+        hidden = dict(re.findall(r'name="(csrfmiddlewaretoken|token)" value="([^"]+)"', page))
+        product = Product.objects.order_by("pk")[0]
+        return {**hidden, "name": "Ada", "email": "ada@example.com", f"quantity-{product.pk}": "1"}
+
+
+@pytest.fixture(scope="module")
+def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """The site in two processes, with a database that waits for a lock no longer than a second on SQLite."""
+    given = {"WEB_CONCURRENCY": "2"}
+    if not POSTGRESQL:
+        given["DATABASE_URL"] = os.environ["DATABASE_URL"] + "?timeout=1"
+    with Web(tmp_path_factory.mktemp("web") / "web.log", **given) as running:
+        yield running
+
+
+@pytest.fixture
+def ada(web: Web) -> Visitor:
+    """A visitor of a shop with goods in it."""
+    stock_shelves(restock=False)
+    return Visitor(web.url)
+
+
+@contextmanager
+def nobody_let_in() -> Iterator[None]:
+    """PostgreSQL: every connection is cut, and none is accepted."""
+    name = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
+    with server() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        try:
+            cut(cursor, f"pid <> {own_pid()}")
+            yield
+        finally:
+            cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@contextmanager
+def cut_in_mid_request() -> Iterator[None]:
+    """PostgreSQL: a request that wants to write an order waits for a lock, and is cut while it does."""
+    over = threading.Event()
+
+    def cut_whoever_waits() -> None:
+        with server() as cursor:
+            while not over.wait(0.05):
+                cut(cursor, "wait_event_type = 'Lock'")
+
+    cutting = threading.Thread(target=cut_whoever_waits)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE shop_order IN ACCESS EXCLUSIVE MODE")
+        cutting.start()
+        try:
+            yield
+        finally:
+            over.set()
+            cutting.join()
+
+
+@contextmanager
+def write_lock_held() -> Iterator[None]:
+    """SQLite: the only write lock is somebody else's, for longer than a request waits."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE shop_product SET stock = stock")
+        yield
+
+
+OUTAGES = [nobody_let_in, cut_in_mid_request] if POSTGRESQL else [write_lock_held]
+
+
+@pytest.mark.fault(8, "database away, seen from the web")
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_an_outage_is_told_and_over_by_itself(outage: Callable[[], Any], ada: Visitor) -> None:
+    form = ada.order()
+    with outage():
+        status, after, page = ada.ask("/shop/", form)
+        assert (status, after) == (503, "5")
+        assert WORDS in page
+        assert ada.ask("/lab/ping/")[0] == 200  # what needs no data goes on
+        if outage is nobody_let_in:
+            known = Visitor(ada.site, session="a" * 32)
+            assert [known.ask(address)[0] for address in ("/shop/", "/lab/", "/admin/", "/health/")] == [503] * 4
+    assert ada.ask("/shop/", form)[0] == 200
+    assert Order.objects.count() == 1
+
+
+@pytest.mark.fault(8, "database disturbed, seen from the web")
+def test_a_disturbance_between_requests_is_not_even_noticed(ada: Visitor) -> None:
+    for _ in range(3):
+        form = ada.order()
+        if POSTGRESQL:
+            with server() as cursor:
+                assert cut(cursor, f"pid <> {own_pid()}") > 0
+            assert ada.ask("/shop/", form)[0] == 200
+        else:
+            with write_lock_held():
+                asking = threading.Thread(target=ada.ask, args=("/shop/", form))
+                asking.start()
+                time.sleep(0.2)  # the request has to find the lock held
+            asking.join()
+    assert Order.objects.count() == 3
+
+
+def test_all_processes_together_let_nobody_try_passwords_without_end(ada: Visitor, web: Web) -> None:
+    assert len(web.family()) == 3  # gunicorn and its two workers
+    wait_until(lambda: (LOGIN.until - timezone.now()).total_seconds() > 20, "a stretch of time that does not end soon")
+    hidden = dict(re.findall(r'name="(csrfmiddlewaretoken)" value="([^"]+)"', ada.ask("/admin/login/")[2]))
+    form = {**hidden, "username": "boss", "password": "wrong"}
+    with ThreadPoolExecutor(4) as pool:
+        statuses = Counter(answer[0] for answer in pool.map(lambda _: ada.ask("/admin/login/", form), range(24)))
+    assert statuses == {200: LOGIN.most, 429: 24 - LOGIN.most}
+
+
+@contextmanager
+def server() -> Iterator[psycopg.Cursor]:
+    """A connection of its own, to another database of the server."""
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as own, own.cursor() as cursor:
+        yield cursor
+
+
+def own_pid() -> int:
+    """Return the pid of the test's own backend."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def cut(cursor: psycopg.Cursor, which: str) -> int:
+    """Cut the connections to the test's database for which the condition holds; return how many."""
+    name = connection.settings_dict["NAME"]
+    cursor.execute(
+        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND {which}", [name]
+    )
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_whoever_sends_20_mb_gets_to_read_that_it_is_too_much(kind: str, web: Web) -> None:
+    with closing(HTTPConnection("127.0.0.1", web.port, timeout=30)) as browser:
+        browser.request("POST", "/shop/", b"x" * 20 * 1024 * 1024, {"Content-Type": kind})
+        answer = browser.getresponse()
+        assert answer.status == 413
+        assert "This is too large" in answer.read().decode()
+        browser.request("GET", "/lab/ping/")  # the connection is still good
+        assert browser.getresponse().read() == b"pong"

@@ -1,0 +1,175 @@
+"""What is answered before any view, and in place of one that finds the database away."""
+
+import json
+import sqlite3
+from typing import Any, NoReturn
+
+import psycopg
+import pytest
+from django.contrib.auth.models import User
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import HttpRequest
+from django.test import Client
+from django.urls import include, path
+from pytest_django import Settings
+
+MEGABYTE = 1024 * 1024
+
+
+class Sender:
+    """Somebody who sends without end."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.largest = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        assert size > 0, "the whole body is asked for at once"
+        self.sent += size
+        self.largest = max(self.largest, size)
+        return b"x" * size
+
+    readline = read
+
+
+def post(address: str, content_type: str, length: int) -> tuple[Sender, Any]:
+    """Send so many bytes."""
+    sender = Sender()
+    environ: dict[str, Any] = {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(length), "wsgi.input": sender}
+    return sender, Client(enforce_csrf_checks=True).generic("POST", address, **environ)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("address", ["/shop/", "/lab/", "/admin/login/", "/shop/warehouse/outage/", "/no/such/page/"])
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_a_body_of_20_mb_is_refused(address: str, content_type: str, debug: bool, settings: Settings) -> None:
+    settings.DEBUG = debug
+    _, answer = post(address, content_type, 20 * MEGABYTE)
+    assert (answer.status_code, answer["Content-Type"]) == (413, "text/html; charset=utf-8")
+    assert "Your browser sent more than the site takes at once" in answer.content.decode()
+
+
+def test_what_is_too_large_is_read_in_small_pieces_and_not_without_end() -> None:
+    sender, answer = post("/shop/", "multipart/form-data; boundary=x", 10_000 * MEGABYTE)
+    assert answer.status_code == 413
+    assert 20 * MEGABYTE < sender.sent <= 33 * MEGABYTE
+    assert sender.largest <= MEGABYTE // 16
+
+
+def test_a_machine_that_sends_too_much_json_is_told_in_json() -> None:
+    _, answer = post("/shop/warehouse/", "application/json", 20 * MEGABYTE)
+    assert (answer.status_code, answer["Content-Type"]) == (413, "application/json")
+    assert "error" in json.loads(answer.content)
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1e9", "\xb2", "9" * 30, ""])
+def test_a_length_that_is_no_number_of_bytes_breaks_nothing(length: str) -> None:
+    answer = Client().generic("GET", "/lab/ping/", CONTENT_LENGTH=length)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "cookies"),
+    [
+        ("/shop/%00/", {}),
+        ("/shop/?repeated=a%00b", {}),
+        ("/admin/?q=%00", {}),
+        ("/lab/ping/", {"sessionid": '"\\000aaaaaaaaaa"'}),
+    ],
+)
+def test_a_nul_character_is_refused(address: str, cookies: dict[str, str]) -> None:
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    answer = Client().get(address, headers={"Cookie": cookie})
+    assert answer.status_code == 400
+    assert "This request makes no sense here" in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("address", "method"), [("/lab/crash/", "get"), ("/shop/", "delete"), ("/lab/ping/", "post")])
+def test_a_wrong_method_gets_a_page_that_says_so(address: str, method: str) -> None:
+    answer = getattr(Client(), method)(address)
+    assert answer.status_code == 405
+    assert answer["Allow"]
+    assert "This is not done this way" in answer.content.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Host": ";"}])
+def test_a_broken_form_sent_to_nowhere_is_no_error_of_ours(headers: dict[str, str]) -> None:
+    client = Client(raise_request_exception=False, enforce_csrf_checks=True)
+    client.cookies["csrftoken"] = "a" * 32
+    answer = client.generic("POST", "/no/such/page/", b"x", "multipart/form-data", headers=headers)
+    assert answer.status_code == (400 if headers else 404)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["change", "delete"])
+def test_the_admin_asked_for_a_field_without_a_name_says_400(page: str) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    assert client.get(f"/admin/auth/user/1/{page}/?_to_field=").status_code == 400
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("year", ["10000", "9" * 30])
+def test_the_admin_asked_for_a_year_beyond_the_calendar_says_400(year: str) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    assert client.get(f"/admin/auth/user/?date_joined__year={year}").status_code in (302, 400)
+    assert client.get("/admin/auth/user/?date_joined__year=2026").status_code == 200
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    """Return Django's error as it wraps a driver's."""
+    error.__cause__ = cause
+    return error
+
+
+def locked(code: int) -> sqlite3.OperationalError:
+    """Return SQLite's error of that code."""
+    error = sqlite3.OperationalError("from SQLite")
+    error.sqlite_errorcode = code
+    return error
+
+
+AWAY = [
+    OperationalError("connection refused"),
+    InterfaceError("connection already closed"),
+    caused(OperationalError("the connection is lost"), psycopg.OperationalError()),
+    caused(OperationalError("lock timeout"), psycopg.errors.LockNotAvailable()),
+    caused(OperationalError("shutting down"), psycopg.errors.AdminShutdown()),
+    caused(OperationalError("database is locked"), locked(sqlite3.SQLITE_BUSY)),
+    caused(OperationalError("disk I/O error"), locked(sqlite3.SQLITE_IOERR)),
+    caused(OperationalError("unable to open database file"), locked(sqlite3.SQLITE_CANTOPEN)),
+]
+BROKEN = [
+    caused(OperationalError("no such table: shop_order"), locked(sqlite3.SQLITE_ERROR)),
+    DataError("value too long"),
+    RuntimeError("database is locked"),
+]
+
+
+def raises(request: HttpRequest, number: int) -> NoReturn:
+    """Raise one of them."""
+    raise [*AWAY, *BROKEN][number]
+
+
+urlpatterns = [path("raises/<int:number>/", raises), path("shop/", include("sigdemo.shop.urls"))]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("number", range(len(AWAY)))
+def test_a_database_that_is_away_is_a_503_without_a_query(number: int, debug: bool, settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+    settings.DEBUG = debug  # no database is open to this test: any query would fail it
+    answer = Client(raise_request_exception=False).get(f"/raises/{number}/")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "reload the page in a few seconds" in answer.content.decode()
+
+
+@pytest.mark.parametrize("number", range(len(AWAY), len(AWAY) + len(BROKEN)))
+def test_an_error_that_time_does_not_mend_is_a_500(number: int, settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+    answer = Client(raise_request_exception=False).get(f"/raises/{number}/")
+    assert answer.status_code == 500
+    assert "Something broke on our side" in answer.content.decode()

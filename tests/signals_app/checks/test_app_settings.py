@@ -1,0 +1,96 @@
+"""What is said of wrong values in ``SIGNALS_APP``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from signals_app.checks import check_immediate, check_metrics, check_settings
+from tests.signals_app.checks.said import said
+
+
+@pytest.mark.parametrize(("given", "kind"), [([], "list"), (None, "NoneType"), ("IMMEDIATE", "str")])
+def test_a_setting_that_is_no_dict_says_what_to_write(given: Any, kind: str) -> None:
+    with override_settings(SIGNALS_APP=given):
+        assert said(check_settings(None)) == [
+            ("signals_app.E001", f"SIGNALS_APP is a {kind}, not a dict.", 'Write SIGNALS_APP = {"MAX_ATTEMPTS": 5}.')
+        ]
+
+
+@override_settings(SIGNALS_APP={"max_attempts": 5, 7: 1})
+def test_keys_are_upper_case_names() -> None:
+    assert [message for _, message, _ in said(check_settings(None))] == [
+        "SIGNALS_APP has an unknown key 'max_attempts'.",
+        "SIGNALS_APP has an unknown key 7.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "takes"),
+    [
+        ("QUEUE", "", "a cluster name, 1 to 100 printable characters"),
+        ("QUEUE", "a\0", "a cluster name, 1 to 100 printable characters"),
+        ("PRIORITY", 10**6, "a whole number from -32768 to 32767; higher runs first"),
+        ("MAX_ATTEMPTS", 0, "a whole number, 1 or more"),
+        ("BACKOFF", 30, "a callable: attempts so far -> seconds"),
+        ("TIMEOUT", None, "seconds, more than 0 and at most ten years"),
+        ("DELAY", -1, "seconds, 0 to ten years"),
+        ("WHEN", "always", "a callable or None"),
+        ("DROP", "request", "a tuple of argument names"),
+        ("SNAPSHOT", "instance", "a tuple of argument names"),
+        ("MISSING", "ignore", '"fail" or "skip"'),
+        ("ATOMIC", "yes", "True or False"),
+        ("IMMEDIATE", 1, "True or False"),
+        ("MAX_PAYLOAD", 0, "bytes of JSON, 1 or more"),
+        ("BATCH", 0, "the most deliveries one claim takes, 1 or more"),
+    ],
+)
+def test_a_wrong_value_says_what_the_key_takes(key: str, value: Any, takes: str) -> None:
+    with override_settings(SIGNALS_APP={key: value}):
+        assert said(check_settings(None)) == [
+            ("signals_app.E003", f"SIGNALS_APP[{key!r}] is {value!r}.", f"It takes {takes}.")
+        ]
+
+
+@pytest.mark.parametrize("token", ["too short", "x" * 15, "with a space in it", "\u00fcber" * 5, 10**20])
+def test_a_token_that_is_none_is_refused_and_not_shown(token: Any) -> None:
+    takes = "It takes 16 or more visible ASCII characters, or an empty text."
+    with override_settings(SIGNALS_APP={"METRICS_TOKEN": token}):
+        assert said(check_settings(None)) == [
+            ("signals_app.E003", "SIGNALS_APP['METRICS_TOKEN'] is not what it takes.", takes)
+        ]
+
+
+def test_a_token_without_a_client_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    with override_settings(SIGNALS_APP={"METRICS_TOKEN": "x" * 16}):
+        assert check_settings(None) == check_metrics(None) == []
+        monkeypatch.setitem(sys.modules, "prometheus_client", None)
+        message = "SIGNALS_APP['METRICS_TOKEN'] is set and prometheus_client is not installed, so there is no /metrics."
+        hint = "Install signals_app[prometheus], or remove the token."
+        assert said(check_metrics(None)) == [("signals_app.W006", message, hint)]
+    assert check_metrics(None) == []
+
+
+def test_a_lease_that_one_late_heartbeat_breaks_is_an_error() -> None:
+    message = (
+        "SIGNALS_APP['LEASE'] is 9 s and HEARTBEAT 5 s: one late heartbeat, and a run that is well is taken for lost."
+    )
+    with override_settings(SIGNALS_APP={"LEASE": 9, "HEARTBEAT": 5}):
+        assert said(check_settings(None)) == [("signals_app.E009", message, "Make LEASE at least twice HEARTBEAT.")]
+    with override_settings(SIGNALS_APP={"LEASE": 10, "HEARTBEAT": 5}):
+        assert check_settings(None) == []
+
+
+def test_receivers_that_run_at_the_send_are_a_warning_before_a_deployment() -> None:
+    with override_settings(SIGNALS_APP={"IMMEDIATE": True}):
+        assert said(check_immediate(None)) == [
+            (
+                "signals_app.W005",
+                "SIGNALS_APP['IMMEDIATE'] is True: queued receivers run in the sender's process and are not retried.",
+                "Remove it; it is for tests and debugging.",
+            )
+        ]
+    assert check_immediate(None) == []

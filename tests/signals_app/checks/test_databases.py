@@ -1,0 +1,215 @@
+"""What is said of a database that deliveries cannot well be kept in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker
+
+from signals_app.checks import check_database, check_journal
+from tests.signals_app.checks.said import said
+
+LOCKED = "does not begin its transactions IMMEDIATE, so concurrent ones fail with 'database is locked'"
+
+
+class OddRouter:
+    """Keeps the deliveries in the database ``odd``."""
+
+    def db_for_write(self, model: type, **hints: Any) -> str:
+        return "odd"
+
+
+@pytest.fixture
+def odd_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Return the settings of a second database, which the deliveries are routed to."""
+    odd = dict(connections.settings["other"])
+    monkeypatch.setitem(connections.settings, "odd", odd)
+    with override_settings(DATABASE_ROUTERS=[f"{__name__}.OddRouter"]):
+        yield odd
+    if "odd" in connections and hasattr(connections["odd"], "close"):
+        connections["odd"].close()
+        del connections["odd"]
+
+
+def test_a_database_that_we_do_not_speak_is_an_error(odd_database: dict[str, Any]) -> None:
+    odd_database["ENGINE"] = "django.db.backends.dummy"
+
+    assert said(check_database(None)) == [
+        (
+            "signals_app.E007",
+            "The database 'odd' is unknown; deliveries are kept in SQLite or PostgreSQL.",
+            "Route signals_app to one of those with DATABASE_ROUTERS.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"transaction_mode": None}, {"transaction_mode": "DEFERRED"}])
+def test_sqlite_whose_transactions_do_not_begin_immediate_is_an_error(
+    odd_database: dict[str, Any], options: dict[str, Any]
+) -> None:
+    odd_database["OPTIONS"] = options
+
+    assert said(check_database(None)) == [
+        (
+            "signals_app.E008",
+            f"The SQLite database 'odd' {LOCKED}.",
+            'Set DATABASES[...]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
+        )
+    ]
+
+
+def test_sqlite_that_begins_immediate_is_right(odd_database: dict[str, Any]) -> None:
+    odd_database["OPTIONS"] = {"transaction_mode": "immediate"}
+
+    assert check_database(None) == []
+
+
+def test_a_database_that_is_not_there_is_an_error(
+    odd_database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(connections.settings, "odd")
+
+    assert said([*check_database(None), *check_journal(None, databases=["odd"])]) == [
+        (
+            "signals_app.E015",
+            "Deliveries are routed to the database 'odd', which DATABASES does not configure.",
+            "Correct the router in DATABASE_ROUTERS.",
+        )
+    ]
+
+
+def test_sqlite_that_connects_anew_each_time_is_a_warning(odd_database: dict[str, Any]) -> None:
+    odd_database["CONN_MAX_AGE"] = 0
+
+    assert said(check_database(None)) == [
+        (
+            "signals_app.W004",
+            (
+                "The database 'odd' has CONN_MAX_AGE 0, so a worker connects anew each time it is woken, which takes "
+                "about 1 ms."
+            ),
+            'Write "CONN_MAX_AGE": None in DATABASES[...].',
+        )
+    ]
+
+
+@pytest.fixture
+def odd_postgresql(odd_database: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a PostgreSQL that is never connected to."""
+    odd_database |= {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}, "CONN_MAX_AGE": 60}
+    return odd_database
+
+
+def test_postgresql_that_connects_anew_each_time_is_a_warning(odd_postgresql: dict[str, Any]) -> None:
+    odd_postgresql["CONN_MAX_AGE"] = 0
+
+    assert said(check_database(None)) == [
+        (
+            "signals_app.W004",
+            (
+                "The database 'odd' has CONN_MAX_AGE 0, so a worker connects anew each time it is woken, which takes "
+                "about 10 ms."
+            ),
+            'Write "CONN_MAX_AGE": 600 and "CONN_HEALTH_CHECKS": True in DATABASES[...].',
+        )
+    ]
+
+
+def test_a_pool_of_connections_is_not_told_to_keep_them(odd_postgresql: dict[str, Any]) -> None:
+    odd_postgresql |= {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}
+
+    assert check_database(None) == []
+
+
+@pytest.mark.parametrize(("name", "version"), [("psycopg2", "2.9.10 (dt dec pq3 ext lo64)"), ("psycopg", "3.1.20")])
+def test_a_driver_that_cannot_wait_for_notifications_is_an_error(
+    odd_postgresql: dict[str, Any], name: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the driver is not installed here; Django puts its module in this place
+    monkeypatch.setattr(connections["odd"], "Database", SimpleNamespace(__name__=name, __version__=version))
+
+    assert said(check_database(None)) == [
+        (
+            "signals_app.E017",
+            (
+                f"The database 'odd' is reached by {name} {version.split()[0]}, whose notifications a sleeping cluster "
+                "cannot wait for."
+            ),
+            'Install psycopg 3: python -m pip install "psycopg[binary]>=3.2".',
+        )
+    ]
+
+
+def test_the_driver_that_is_installed_here_is_right(odd_postgresql: dict[str, Any]) -> None:
+    assert check_database(None) == []
+
+
+@pytest.fixture
+def odd_file(
+    odd_database: dict[str, Any], tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[dict[str, Any]]:
+    """Return the settings of a SQLite file that nothing puts into WAL mode."""
+    odd_database |= {"NAME": str(tmp_path / "odd.sqlite3"), "OPTIONS": {"transaction_mode": "IMMEDIATE"}}
+    with django_db_blocker.unblock():
+        yield odd_database
+
+
+@pytest.mark.parametrize("mode", ["delete", "memory", "off"])
+def test_sqlite_without_wal_is_an_error(mode: str, odd_file: dict[str, Any]) -> None:
+    odd_file["OPTIONS"]["init_command"] = f"PRAGMA journal_mode={mode}"
+
+    assert check_database(None) == []
+    assert said(check_journal(None, databases=["default", "odd"])) == [
+        (
+            "signals_app.E016",
+            (
+                f"The SQLite database 'odd' is in journal mode '{mode}', in which readers and writers lock each other "
+                "out: clusters and senders fail with 'database is locked'."
+            ),
+            (
+                'Set DATABASES[...]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;". If it is, the file stands '
+                "on a file system that cannot do WAL; move it to a local disk."
+            ),
+        )
+    ]
+
+
+def test_sqlite_is_right_in_wal_whoever_put_it_there(odd_file: dict[str, Any]) -> None:
+    made = sqlite3.connect(odd_file["NAME"])
+    made.execute("PRAGMA journal_mode=WAL")
+    made.close()
+
+    assert check_journal(None, databases=["odd"]) == []
+
+
+@pytest.mark.parametrize("databases", [None, [], ["default"]])
+def test_the_database_is_opened_only_where_that_is_asked_for(
+    databases: list[str] | None, odd_file: dict[str, Any]
+) -> None:
+    assert check_journal(None, databases=databases) == []
+    assert not Path(odd_file["NAME"]).exists()
+
+
+def test_sqlite_in_memory_has_no_journal_to_check(odd_file: dict[str, Any]) -> None:
+    odd_file["NAME"] = ":memory:"
+
+    assert check_journal(None, databases=["odd"]) == []
+
+
+def test_a_database_that_cannot_be_opened_is_left_to_whoever_needs_it(odd_file: dict[str, Any]) -> None:
+    odd_file["NAME"] += "/no/such/directory"
+
+    assert check_journal(None, databases=["odd"]) == []
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_the_database_of_the_tests_is_right() -> None:
+    assert [*check_database(None), *check_journal(None, databases=[connection.alias])] == []

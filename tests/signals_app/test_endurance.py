@@ -1,0 +1,57 @@
+"""Asking a database again that is away."""
+
+import pytest
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+
+from signals_app.endurance import insist, start_afresh
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def test_it_asks_again_on_a_new_connection_until_the_database_answers(caplog: pytest.LogCaptureFixture) -> None:
+    connection.ensure_connection()
+    first = connection.connection
+    errors = [InterfaceError("connection already closed"), OperationalError("the database system is starting up")]
+
+    def work() -> object:
+        if errors:
+            raise errors.pop()
+        connection.ensure_connection()
+        return connection.connection
+
+    assert insist(work, seconds=30) is not first
+    assert caplog.messages == ["The database is asked again for up to 30 s: the database system is starting up"]
+
+
+def test_it_gives_up_when_the_time_is_over() -> None:
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        raise OperationalError("database is locked")
+
+    with pytest.raises(OperationalError, match="database is locked"):
+        insist(work, seconds=0.2)
+    assert len(tries) > 1
+
+
+def test_it_does_not_ask_again_what_the_database_has_refused() -> None:
+    errors = [IntegrityError("no such delivery")]
+
+    def work() -> None:
+        raise errors.pop()
+
+    with pytest.raises(IntegrityError):
+        insist(work, seconds=30)
+
+
+def test_it_does_not_ask_again_within_a_transaction() -> None:
+    errors = [OperationalError("server closed the connection unexpectedly")]
+
+    def work() -> None:
+        raise errors.pop()
+
+    with transaction.atomic():
+        assert not start_afresh()
+        with pytest.raises(OperationalError):
+            insist(work, seconds=30)

@@ -1,0 +1,210 @@
+"""Secrets in payloads and in texts that people read."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signals_app.masking import MASKED, is_secret, masked, masked_text
+from signals_app.payloads import encode_arguments
+
+SECRET = "hunter2"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A dataclass with a secret in it."""
+
+    user: str
+    password: str
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("password", "PASSWORD", "password2", "DB_PASSWORD", "userPassword", "new_passwords", "pass_word"),
+        *("token", "authToken", "JWTToken", "X-Auth-Token", "TOKENS", "csrfmiddlewaretoken", "token.value"),
+        *("key", "api_key", "apiKey", "apikey", "APIKey", "product_key", "idempotency_key", "secretKeyId"),
+        *("Authorization", "HTTP_AUTHORIZATION", "Cookie", "Set-Cookie", "sessionid", "session_id", "cardNumber"),
+    ],
+)
+def test_a_name_with_a_secrets_word_in_it_is_a_secrets(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("monkey", "keyboard", "turkey", "tokenizer", "secretary", "spin", "compass", "author", "passenger"),
+        *("", "_", "42", "order", "card", "number", "session", "opinion", "donkeys"),
+    ],
+)
+def test_a_name_that_only_looks_like_one_is_not(name: str) -> None:
+    assert not is_secret(name)
+
+
+def test_a_project_has_words_of_its_own() -> None:
+    with override_settings(SIGNALS_APP={"MASK": ("iban", "Geheim_Nummer", "contraseña")}):
+        assert [name for name in ("IBAN", "geheimnummer", "laContraseña", "token") if is_secret(name)] == [
+            *("IBAN", "geheimnummer", "laContraseña"),
+        ]
+    with override_settings(SIGNALS_APP={"MASK": ()}):
+        assert not is_secret("password")
+
+
+def test_secrets_are_masked_at_any_depth_of_a_payload() -> None:
+    user = User(pk=7, username="ada", password=SECRET)
+    arguments: dict[str, Any] = {
+        "password": SECRET,
+        "nested": [{"deeper": ({"api_key": SECRET, "name": "kept"},)}],
+        "odd": {1: "kept", "$token": SECRET, ("a", "b"): "kept"},
+        "login": Login(user="ada", password=SECRET),
+        "instance": user,
+        "pin": 1234,
+        "tokens": [SECRET, SECRET],
+        "url": f"https://ada:{SECRET}@example.org/",
+        "price": Decimal("1.10"),
+    }
+    text = encode_arguments(arguments, sender=None, signal="s", receiver="r", snapshot=("instance",))
+    assert text.count(SECRET) == 8
+
+    shown = masked(json.loads(text))
+
+    assert SECRET not in json.dumps(shown)
+    assert shown["arguments"]["nested"] == [{"deeper": {"$tuple": [{"api_key": MASKED, "name": "kept"}]}}]
+    assert shown["arguments"]["odd"]["$dict"][0] == [1, "kept"]
+    assert shown["arguments"]["login"]["$dataclass"][1] == {"user": "ada", "password": MASKED}
+    assert shown["arguments"]["instance"]["$snapshot"]["fields"]["username"] == "ada"
+    assert (shown["arguments"]["pin"], shown["arguments"]["tokens"]) == (MASKED, MASKED)
+    assert shown["arguments"]["url"] == f"https://ada:{MASKED}@example.org/"
+    assert shown["arguments"]["price"] == {"$decimal": "1.10"}
+
+
+def test_masking_leaves_the_payload_itself_as_it_is() -> None:
+    payload = {"arguments": {"token": SECRET, "list": [{"pwd": SECRET}]}}
+    before = json.dumps(payload)
+
+    masked(payload)
+
+    assert json.dumps(payload) == before
+
+
+def test_whether_there_is_a_secret_is_shown() -> None:
+    assert masked({"token": None, "has_password": True, "secret": 0, "key": ""}) == {
+        "token": None,
+        "has_password": True,
+        "secret": MASKED,
+        "key": MASKED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        (["auth.User", 7, "default"], ["auth.User", 7, "default"]),
+        (["sessions.Session", SECRET, "default"], ["sessions.Session", MASKED, "default"]),  # its session_key
+        (["authtoken.Token", SECRET, "default"], ["authtoken.Token", MASKED, "default"]),  # an app that is not here
+        (["auth.User"], ["auth.User"]),
+        ([[], {}, "forged"], [[], {}, "forged"]),
+    ],
+)
+def test_a_primary_key_that_is_a_secret_is_masked(reference: list[Any], shown: list[Any]) -> None:
+    assert masked({"instance": {"$instance": reference}}) == {"instance": {"$instance": shown}}
+
+
+def test_keys_of_an_enumeration_are_names_too() -> None:
+    payload = {"$dict": [[{"$enum": ["a.Field", "PASSWORD"]}, SECRET], [{"$enum": []}, "kept"], ["alone"], 5]}
+    assert masked(payload) == {
+        "$dict": [[{"$enum": ["a.Field", "PASSWORD"]}, MASKED], [{"$enum": []}, "kept"], ["alone"], 5]
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password=hunter2 user=ada", "password=******** user=ada"),
+        ("PASSWORD = 'hunter2', user = 'ada'", "PASSWORD = ********, user = 'ada'"),
+        ('{"user": "ada", "api_key": "hunter2\\" more"}', '{"user": "ada", "api_key": ********}'),
+        ("{'token': b'hunter2', 'user': 'ada'}", "{'token': ********, 'user': 'ada'}"),
+        (r'body: "{\"token\": \"hunter2\", \"user\": \"ada\"}"', r'body: "{\"token\": ********, \"user\": \"ada\"}"'),
+        ("tokens=['hunter2', ('hunter2',)] user=ada", "tokens=******** user=ada"),
+        ("secret: 'hunter2 never ends", "secret: ********"),
+        ("secrets: [hunter2, never ends", "secrets: ********"),
+        ("os.environ['DB_PASSWORD'] = 'hunter2'", "os.environ['DB_PASSWORD'] = ********"),
+        ('def login(password: str = "hunter2") -> None:', "def login(password: ********) -> None:"),
+        ('key = """hunter2 "hunter2" hunter2"""', "key = ********"),
+        ("GET /?token=hunter2&page=2", "GET /?token=********&page=2"),
+        ("Key (token)=(hunter2, 5) already exists.", "Key (token)=******** already exists."),
+        ("Authorization: Digest user=ada, x=hunter2\nHost: a", "Authorization: ********\nHost: a"),
+        ("Cookie: a=hunter2; b=hunter2\r\nHost: a", "Cookie: ********\r\nHost: a"),
+        ("{'Authorization': 'Bearer hunter2', 'Host': 'a'}", "{'Authorization': ********, 'Host': 'a'}"),
+        ("sent with Bearer hunter2hunter2", "sent with Bearer ********"),
+        ("mysql --password hunter2 --user ada", "mysql --password ******** --user ada"),
+        ("['mysql', '--password', 'hunter2', 'shop']", "['mysql', '--password', ********, 'shop']"),
+        ("--api-key=hunter2 --user=ada", "--api-key=******** --user=ada"),
+        ("postgres://ada:hunter2@db:5432/shop", "postgres://ada:********@db:5432/shop"),
+        ("redis://:hunt@er2@cache/0", "redis://:********@cache/0"),
+        ("https://hunter2@example.org/repo.git", "https://********@example.org/repo.git"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", "******** expired"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
+            "-----BEGIN RSA PRIVATE KEY-----********-----END RSA PRIVATE KEY-----",
+        ),
+    ],
+)
+def test_a_secret_in_a_text_is_masked(text: str, shown: str) -> None:
+    assert masked_text(text) == shown
+    assert masked_text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "KeyError: 'order'",
+        "signals_app.exceptions.TokenError: no luck",
+        "Token matching query does not exist.",
+        "duplicate key value violates unique constraint",
+        "token: ",
+        "monkey=5 turkey: 6",
+        "Basic authentication failed, bearer authentication too",
+        "http://127.0.0.1:8000/shop/ at 12:30:05",
+        "ssh://git@example.org/shop.git, mail to ada@example.org",
+        'Traceback (most recent call last):\n  File "/srv/token.py", line 5, in get_key\n    return keys[name]',
+    ],
+)
+def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
+    assert masked_text(text) == text
+
+
+def test_a_bare_secret_cannot_be_told_from_other_words() -> None:
+    assert masked_text("login failed for hunter2") == "login failed for hunter2"
+
+
+@given(text=st.text(alphabet="ab:=\"'\\[{( ,&\n-@/.tokenpasswdkyBr4"), seed=st.integers())
+def test_any_text_can_be_masked_and_masking_it_again_changes_nothing_in_names(text: str, seed: int) -> None:
+    place = random.Random(seed).randint(0, len(text))
+    shown = masked_text(f"{text[:place]} password='{SECRET}' {text[place:]}")
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("a", "key=", "key=[", "key='", "key =", "x@", "a://a:", "a://", "-eyJ0123456789", "bearer ", "_", "aB", " "),
+        *("-----BEGIN PRIVATE KEY-----", 'token: \\\\"', "--key ", "key", "key=a =b ", "cookie"),
+    ],
+)
+def test_no_text_hangs_it(part: str) -> None:
+    begun = time.process_time()
+    masked_text(part * (65_536 // len(part)))
+    assert time.process_time() - begun < 10  # a pattern that goes back and forth takes minutes

@@ -1,0 +1,128 @@
+"""What tells the supervisor that its cluster does nothing any more."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from signals_app import ledger, standstill
+from signals_app.conf import conf
+from signals_app.pulse import pulse
+from signals_app.standstill import Standstill
+from tests.testapp.receivers import hand_off, nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+@pytest.fixture(autouse=True)
+def at_once() -> Iterator[None]:
+    """Let the second look be too late already, and know nothing of earlier clusters."""
+    pulse.begin()
+    with override_settings(SIGNALS_APP={"STALL": 1e-9}):
+        yield
+    pulse.begin()
+
+
+def watched(workers: int = 2) -> Standstill:
+    return Standstill(conf.queue, leader=os.getpgrp(), workers=workers)
+
+
+def second_look(one: Standstill) -> str:
+    assert one.reason() is None, "the first look cannot know for how long"
+    return one.reason() or ""
+
+
+def test_a_cluster_with_nothing_to_do_stands_well() -> None:
+    assert second_look(watched()) == ""
+
+
+def test_due_work_that_no_idle_worker_takes_is_a_standstill() -> None:
+    hand_off(nothing)
+    assert second_look(watched()) == "has claimed nothing for 0 s while work is due"
+
+
+def test_what_was_given_out_and_not_taken_is_one_too_though_no_delivery_is_due() -> None:
+    pulse.give()  # a plain task
+    assert "has claimed nothing" in second_look(watched())
+
+
+def test_a_cluster_whose_workers_are_all_busy_does_not_stand_still() -> None:
+    hand_off(nothing)
+    pulse.take()
+    assert second_look(watched(workers=1)) == ""
+    assert "has claimed nothing" in second_look(watched(workers=2))
+
+
+def test_a_worker_that_died_at_its_task_is_not_busy() -> None:
+    hand_off(nothing)
+    pid = os.fork()
+    if not pid:
+        pulse.take()
+        os._exit(0)
+    assert pulse.working() in ([], [pid])
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # a zombie
+    assert pulse.working() == [pid]
+    assert watched().working() == []
+    os.waitpid(pid, 0)
+
+
+def test_a_worker_of_another_cluster_is_not_ours() -> None:
+    pulse.take()
+    assert watched().working() == [os.getpid()]
+    assert Standstill(conf.queue, leader=1, workers=2).working() == []
+
+
+def test_taking_anything_is_life() -> None:
+    hand_off(nothing)
+    one = watched()
+    assert one.reason() is None
+    pulse.take()
+    pulse.end()
+    pulse.record()
+    assert one.reason() is None
+
+
+def test_a_monitor_that_deals_with_no_result_is_a_standstill() -> None:
+    pulse.take()
+    pulse.end()
+    assert second_look(watched()) == "has recorded no result of a task for 0 s"
+
+
+def test_a_guard_that_goes_round_no_more_is_a_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert second_look(watched()) == ""
+    monkeypatch.setattr(standstill, "GUARD_ROUND", 0)
+    assert second_look(watched()) == "has not looked after its workers for 0 s"
+    with pulse.guarding():
+        assert second_look(watched()) == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_does_not_answer_is_no_standstill_of_the_cluster(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hand_off(nothing)
+    one = watched()
+    assert one.reason() is None
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "due", lambda queue, limit: connections["default"].cursor().execute("SELECT nonsense"))
+        assert one.reason() is None
+    assert f"The supervisor of {conf.queue} cannot reach the database" in caplog.text
+    assert one.reason() is None
+    assert one.reason() is not None
+
+
+def test_a_cluster_is_idle_since_its_last_task_and_result() -> None:
+    one = watched()
+    assert one.idle_seconds() == pytest.approx(0, abs=0.5)
+    first = one._idle._since
+    assert one.idle_seconds() > 0
+    assert one._idle._since == first
+    pulse.take()
+    assert one.idle_seconds() == pytest.approx(0, abs=0.5)
+    pulse.end()
+    one.idle_seconds()
+    pulse.record()
+    one.idle_seconds()
+    assert one._idle._since > first

@@ -1,0 +1,161 @@
+"""Counts for monitoring: what is counted, and that no count is lost or waited for."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import OperationalError, connections
+from django.test import override_settings
+
+from signals_app import ledger, tallies, worker
+from signals_app.broker import DeliveryBroker
+from signals_app.conf import conf
+from signals_app.ledger import Count, TallyKey
+from signals_app.models import Delivery, Measure, Tally
+from tests.testapp import receivers
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+@pytest.fixture(autouse=True)
+def counting() -> Iterator[None]:
+    with override_settings(SIGNALS_APP={"METRICS_TOKEN": "for the tests of it".replace(" ", "-")}):
+        yield
+    tallies._counted.clear()
+
+
+def counts(measure: Measure) -> dict[str, int]:
+    """Return what was counted, by detail; the buckets of one detail taken together."""
+    found: dict[str, int] = {}
+    for key, one in ledger.read_tallies().items():
+        if key.measure == measure:
+            found[key.detail] = found.get(key.detail, 0) + one.count
+    return found
+
+
+def test_a_success_counts_its_wait_and_its_run() -> None:
+    hand_off(receivers.nothing)
+    worker.drain(conf.queue)
+    found = ledger.read_tallies()
+    assert {(key.measure, key.queue, key.receiver, key.detail) for key in found} == {
+        (Measure.WAIT, conf.queue, receivers.nothing.key, ""),
+        (Measure.RUN, conf.queue, receivers.nothing.key, "SUCCESSFUL"),
+    }
+    for key, one in found.items():
+        assert one.count == 1
+        assert 0 < one.seconds <= float(key.bound)
+
+
+def test_the_wait_is_counted_from_the_due_time() -> None:
+    delivery = hand_off(receivers.nothing)
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at.replace(year=2000))
+    worker.drain(conf.queue)
+    (wait,) = (key for key in ledger.read_tallies() if key.measure == Measure.WAIT)
+    assert wait.bound == "inf"
+
+
+def test_counts_of_several_drains_add_up() -> None:
+    for _ in range(3):
+        for _ in range(4):
+            hand_off(receivers.nothing)
+        worker.drain(conf.queue)
+    assert counts(Measure.RUN) == {"SUCCESSFUL": 12}
+    assert counts(Measure.WAIT) == {"": 12}
+
+
+def test_every_way_to_end_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers.nothing, "func", lambda **arguments: Delivery.objects.update(token=99))
+    hand_off(receivers.nothing)
+    worker.drain(conf.queue)
+    hand_off(receivers.sleeps)
+    worker.drain(conf.queue)
+    user = get_user_model().objects.create_user("ada")
+    hand_off(receivers.work, user=user)
+    user.delete()
+    for receiver in (receivers.gives_up, receivers.fails, receivers.asks_for_later):
+        hand_off(receiver)
+    with override_settings(SIGNALS_APP={"METRICS_TOKEN": conf.metrics_token, "MISSING": "skip"}):
+        worker.drain(conf.queue)
+    assert counts(Measure.RUN) == {"STALE": 1, "SKIPPED": 1, "TIMEOUT": 1, "ERROR": 2, "RETRY_AFTER": 1}
+    assert counts(Measure.FAILURE) == {"": 2}
+
+
+def test_a_loss_is_counted_with_its_cause_by_whoever_finds_it() -> None:
+    delivery = hand_off(receivers.nothing)
+    Delivery.objects.filter(pk=delivery.pk).update(max_attempts=1)
+    ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
+    DeliveryBroker(list_key=conf.queue)._rescue()
+    assert counts(Measure.LOSS) == {"LeaseExpired": 1}
+    assert counts(Measure.FAILURE) == {"": 1}
+    assert counts(Measure.RUN) == {}
+
+
+@override_settings(SIGNALS_APP={})
+def test_nothing_is_counted_where_nobody_may_read_it() -> None:
+    hand_off(receivers.nothing)
+    assert worker.drain(conf.queue) == 1
+    assert not Tally.objects.exists()
+
+
+def test_counts_stay_when_the_deliveries_are_deleted() -> None:
+    hand_off(receivers.nothing)
+    worker.drain(conf.queue)
+    Delivery.objects.all().delete()
+    assert counts(Measure.RUN) == {"SUCCESSFUL": 1}
+
+
+def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(counted: object) -> None:
+        raise OperationalError("database is locked")
+
+    hand_off(receivers.nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "add_tallies", locked)
+        assert worker.drain(conf.queue) == 1
+    assert counts(Measure.RUN) == {}
+    hand_off(receivers.nothing)
+    worker.drain(conf.queue)
+    assert counts(Measure.RUN) == {"SUCCESSFUL": 2}
+
+
+@pytest.mark.parametrize(("seconds", "bound"), [(0, "0.005"), (0.005, "0.005"), (0.0051, "0.01"), (9e9, "inf")])
+def test_a_time_is_counted_in_the_first_bucket_that_holds_it(seconds: float, bound: str) -> None:
+    hand_off(receivers.nothing)
+    (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
+    tallies.count(Measure.RUN, claimed, seconds=seconds)
+    assert tallies.write()
+    assert [key.bound for key in ledger.read_tallies()] == [bound]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_counts_that_are_added_at_the_same_time_are_all_there() -> None:
+    keys = [TallyKey(measure=Measure.RUN, queue="q", receiver=f"r{n}") for n in range(10)]
+
+    def add() -> None:
+        try:
+            for _ in range(10):
+                ledger.add_tallies({key: Count(count=1, seconds=0.5) for key in keys})
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.read_tallies() == {key: Count(count=40, seconds=20.0) for key in keys}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_workers_thread_writes_a_last_time_when_the_worker_ends() -> None:
+    hand_off(receivers.nothing)
+    (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
+    main = threading.Thread(target=tallies.count, args=(Measure.LOSS, claimed))
+    main.start()
+    main.join()
+    writer = threading.Thread(target=tallies._keep_writing, args=(main,))
+    writer.start()
+    writer.join()
+    assert counts(Measure.LOSS) == {"": 1}
