@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -25,8 +26,10 @@ from django.utils import timezone
 from sigdemo.shop.assortment import stock_shelves
 from sigdemo.shop.models import Order, Product
 from sigdemo.throttle.limits import LOGIN
+from signals_app.models import Delivery
 from tests.browser.web import Web
 from tests.cluster import wait_until
+from tests.faults.server import Server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -137,6 +140,37 @@ def test_an_outage_is_told_and_over_by_itself(outage: Callable[[], Any], ada: Vi
             assert [known.ask(address)[0] for address in ("/shop/", "/lab/", "/admin/", "/health/")] == [503] * 4
     assert ada.ask("/shop/", form)[0] == 200
     assert Order.objects.count() == 1
+
+
+@pytest.mark.full_size
+@pytest.mark.database("postgresql")
+@pytest.mark.fault(8, "PostgreSQL restarted with -m immediate, seen from the web")
+def test_a_server_that_crashes_again_and_again_costs_no_order_and_doubles_none(
+    own_server: Server, tmp_path: Path, record_property: Any
+) -> None:
+    restarts = 10
+    with Web(tmp_path / "web.log", WEB_CONCURRENCY="2") as web, ThreadPoolExecutor(1) as pool:
+        family, ada = web.family(), Visitor(web.url)
+        stock_shelves(restock=False)
+        told: Counter[int] = Counter()
+        for number in range(restarts):
+            form = ada.order()
+            connection.close()
+            asked = pool.submit(ada.ask, "/shop/", form)
+            time.sleep(number / 20)  # the crash meets the request somewhere else each time
+            own_server.stop("immediate")
+            told[asked.result()[0]] += 1
+            status, after, page = ada.ask("/shop/", form)
+            assert (status, after) == (503, "5")
+            assert WORDS in page
+            own_server.start()
+            assert ada.ask("/shop/", form)[0] == 200
+        assert web.family() == family
+    record_property("restarts", restarts)
+    record_property("requests cut short", told[503])
+    assert set(told) <= {200, 503}
+    assert Order.objects.count() == restarts
+    assert set(Counter(Delivery.objects.values_list("receiver", flat=True)).values()) == {restarts}
 
 
 @pytest.mark.fault(8, "database disturbed, seen from the web")
