@@ -28,7 +28,8 @@ _ANNOTATED = re.compile(r"[ \t]*=[ \t]*(?=\S)")  # password: str = "…"
 _MASKED = re.compile(r"\*{8}(?![^\s,;&\])}\"'])")  # of a text that is masked again
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
-# secrets that can be told without a name
+# secrets that can be told without a name: where there is one, there is one of these
+TELLTALES = frozenset({"://", "bearer", "basic", "eyj", "private key"})
 _CREDENTIALS = re.compile(r"(?P<before>\b[a-zA-Z][\w+.-]{0,30}://[^\s/:@\"']*:)[^\s/\"']*(?=@)")
 _TOKEN_IN_URL = re.compile(r"(?P<before>\bhttps?://)[^\s/:@\"']+(?=@)", re.IGNORECASE)
 _SCHEME = re.compile(r"(?P<before>\b(?:bearer|basic)[ \t]+)(?=[^\s\d]*\d)[\w.~+/=-]{8,}", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """What a search may find in texts that can hold secrets: what people are shown of them, and no more.
 
 Who could find a delivery by a part of its password could ask for that password letter by letter. The database knows
-nothing of masking; so a match in a text that names a secret at all is looked at here, for the newest matches.
+nothing of masking; so a match in a text that may hold a secret at all is looked at here, for the newest matches.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TypeVar
 from django.db.models import Model, Q, QuerySet
 
 from signals_app.conf import conf
-from signals_app.masking import masked, masked_text
+from signals_app.masking import TELLTALES, masked, masked_text
 
-CHECKED = 500  # matches that are looked at; older ones of texts that name secrets are not found
+CHECKED = 500  # matches that are looked at; older ones of texts that may hold a secret are not found
 
 _BEGINNING = 3  # letters of a name of secrets; the rest may be written otherwise: api_key, ApiKey
 
@@ -33,9 +33,8 @@ def found_in_text(rows: QuerySet[M], column: str, word: str) -> Q:
 
 
 def _found(rows: QuerySet[M], column: str, wordings: Collection[str], read: Callable[[str], str]) -> Q:
-    match, may_hide = _has_any(column, wordings), _has_any(column, {name[:_BEGINNING] for name in conf.mask if name})
-    if not may_hide:
-        return match
+    match = _has_any(column, wordings)
+    may_hide = _has_any(column, TELLTALES | {name[:_BEGINNING] for name in conf.mask if name})
     newest = rows.filter(match, may_hide).order_by("-pk").values_list("pk", column)[:CHECKED]
     shown = [pk for pk, text in newest if _has(read(text), wordings)]
     return (match & ~may_hide) | Q(pk__in=shown)

@@ -125,6 +125,17 @@ def test_a_secret_is_not_found_by_what_it_is(text: str) -> None:
     assert list(find_attempts(Attempt.objects.all(), text)) == []
 
 
+@pytest.mark.parametrize(
+    "secret",
+    ["amqp://shop:hunter2@queue", "HTTPS://hunter2@git", "Bearer hunter2hunter2", "eyJhunter2hunter2.eyJ9.x"],
+)
+def test_a_secret_without_a_name_is_not_found_either(secret: str) -> None:
+    delivery(payload=f'{{"arguments":{{"line":"{secret}"}}}}')
+    attempt(delivery(State.FAILED), message=f"refused: {secret}")
+    assert found("hunter2") == []
+    assert list(find_attempts(Attempt.objects.all(), "hunter2")) == []
+
+
 def test_what_stands_beside_a_secret_is_found() -> None:
     one = delivery(payload='{"arguments":{"user":"Jürgen \\"Jo\\"","api_key":"hunter2"}}')
     two = delivery(State.FAILED)
