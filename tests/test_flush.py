@@ -1,21 +1,11 @@
 """Emptying the tables goes on after a deadlock, and after nothing else."""
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.core.management.commands import flush
-from django.db import OperationalError
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.db import OperationalError, connection
 
-
-def failing(times: int, reason: str) -> tuple[list[int], object]:
-    """Return the calls that were made, and a stand-in for Django's command that fails so often."""
-    calls: list[int] = []
-
-    def handle(self: object, **options: object) -> None:
-        calls.append(1)
-        if len(calls) <= times:
-            raise CommandError("could not be flushed") from OperationalError(reason)
-
-    return calls, handle
+from tests.testapp.management.commands import flush
 
 
 @pytest.mark.parametrize(
@@ -25,11 +15,33 @@ def failing(times: int, reason: str) -> tuple[list[int], object]:
 def test_only_a_deadlock_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, times: int, reason: str, made: int, raises: bool
 ) -> None:
-    calls, handle = failing(times, reason)
-    monkeypatch.setattr(flush.Command, "handle", handle)
+    calls: list[object] = []
+
+    def failing(connection: object) -> None:
+        calls.append(connection)
+        if len(calls) <= times:
+            raise OperationalError(reason)
+
+    monkeypatch.setattr(flush, "empty", failing)
     if raises:
-        with pytest.raises(CommandError, match="could not be flushed"):
+        with pytest.raises(OperationalError, match=reason):
             call_command("flush", interactive=False)
     else:
         call_command("flush", interactive=False)
     assert len(calls) == made
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_rows_go_and_permissions_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flush, "MANY", 1)
+    permissions = Permission.objects.count()
+    users = [User.objects.create(username=name) for name in ("ada", "grace")]
+    users[0].user_permissions.add(Permission.objects.all()[0])
+
+    call_command("flush", interactive=False)
+
+    assert not User.objects.exists()
+    assert not User.user_permissions.through.objects.exists()
+    assert Permission.objects.count() == permissions > 0
+    assert connection.is_usable()
