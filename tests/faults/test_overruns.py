@@ -11,9 +11,6 @@ from tests.faults.receivers import overruns
 from tests.testapp.receivers import hand_off
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
-CLUSTER = {"TEST_SIGNALS_APP": '{"GRACE": 0.5, "LEASE": 4, "HEARTBEAT": 1}', "WORKERS": "6"}
-
-
 CLUSTER = {"TEST_SIGNALS_APP": '{"GRACE": 0.3, "LEASE": 3, "HEARTBEAT": 0.5}', "WORKERS": "6"}
 
 
