@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import FINAL_STATES, Delivery, State
-from tests.cluster import Cluster, wait_for_end
+from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.faults import gates
 from tests.faults.conftest import FULL, Holds, size
 from tests.faults.receivers.commits import bare_effect, waits_before_its_transaction
@@ -125,20 +125,18 @@ def assert_stands(delivery: Delivery, state: State, *, attempts: int) -> None:
 def test_locks_at_random_moments_lose_nothing_and_repeat_nothing(
     patient: Cluster, invariant: Holds, record_property: Any
 ) -> None:
-    deliveries, locks, chance = size(30, 500), size(2, 15), random.Random(9)
-    with transaction.atomic():
-        for _ in range(deliveries):
-            hand_off(effect, before=0.01, after=0.01)
-    held = 0
-    while Delivery.objects.exclude(state__in=FINAL_STATES).exists():
+    batch, locks, chance = size(15, 40), size(2, 15), random.Random(9)
+    for _ in range(locks):
+        with transaction.atomic():
+            for _ in range(batch):
+                hand_off(effect, before=0.01, after=0.01)
         time.sleep(chance.uniform(0.01, 0.2))
-        if held < locks:
-            held += 1
-            with locked():
-                time.sleep(chance.uniform(0.5, 2))
-    record_property("locks", held)
-    record_property("deliveries", deliveries)
-    assert invariant()["states"] == {"SUCCESSFUL": deliveries}
+        with locked():
+            time.sleep(chance.uniform(0.5, 2))
+    wait_until(lambda: not Delivery.objects.exclude(state__in=FINAL_STATES).exists(), "every end", seconds=60)
+    record_property("locks", locks)
+    record_property("deliveries", locks * batch)
+    assert invariant()["states"] == {"SUCCESSFUL": locks * batch}
 
 
 @pytest.mark.fault(9, "SQLite locked while somebody hands off")
