@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from django.core.files.base import ContentFile
 
-from receivers import invoice_pdf
 from sigdemo.shop.models import Invoice, Order
 
 
@@ -16,6 +15,8 @@ def store(order: Order, *, report: Callable[[int, int], None]) -> Invoice:
     stored = Invoice.objects.filter(order=order).first()
     if stored is not None and stored.file.storage.exists(stored.file.name or ""):
         return stored
+    from receivers import invoice_pdf  # takes longer to import than Django, and few processes make invoices
+
     return _save(order, stored or Invoice(order=order), invoice_pdf.render(order, report=report))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, expect
@@ -22,13 +19,6 @@ ATTEMPTS = "/admin/signals_app/attempt/"
 EVIL = "<script>document.title = 'taken over'</script>"
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
-    """A web server of each test's own: emptying the tables renumbers the content types, which a server remembers."""
-    with Web(tmp_path / "web.log") as server:
-        yield server
 
 
 @pytest.fixture

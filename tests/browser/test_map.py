@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -25,13 +22,6 @@ OVERHANGS = """boxes => boxes.flatMap(box => [...box.querySelectorAll("text")].m
   Math.round(text.getBoundingClientRect().right - box.querySelector("rect").getBoundingClientRect().right)))"""
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
-    """A web server of each test's own: emptying the tables renumbers the content types, which a server remembers."""
-    with Web(tmp_path / "web.log") as server:
-        yield server
 
 
 @pytest.fixture

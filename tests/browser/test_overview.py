@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,13 +32,6 @@ FOCUS = "document.activeElement.getAttribute('href')"
 PATIENCE = 30_000  # milliseconds
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def web(transactional_db: None, tmp_path: Path) -> Iterator[Web]:
-    """A web server of each test's own: emptying the tables renumbers the content types, which a server remembers."""
-    with Web(tmp_path / "web.log") as server:
-        yield server
 
 
 @pytest.fixture
