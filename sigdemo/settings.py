@@ -28,11 +28,11 @@ env.read_env(env.path("ENV_FILE", BASE_DIR / ".env"), recurse=False)
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR: Path = env.path("VAR_DIR", BASE_DIR / "var").resolve()
 VAR_DIR.mkdir(parents=True, exist_ok=True)
-PORT = env.int("PORT", 8000)
+PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 WAREHOUSE_URL = env.str("WAREHOUSE_URL", f"{SITE_URL}/shop/warehouse/")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-PROXIES = env.int("PROXIES", 0)
+PROXIES = env.int("PROXIES", 0, validate=validate.Range(0))
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
@@ -120,7 +120,7 @@ Q_CLUSTER: dict[str, Any] = {
     "name": "sigdemo",
     "orm": "default",
     "broker_class": "signals_app.broker.DeliveryBroker",
-    "workers": (WORKERS := env.int("WORKERS", 2)),
+    "workers": (WORKERS := env.int("WORKERS", 2, validate=validate.Range(1))),
     "queue_limit": WORKERS,  # more would only wait in the memory of a process
     "recycle": 500,  # tasks a worker runs before a fresh process takes its place
     "timeout": 60,  # seconds for a plain task; deliveries have their receivers' own
@@ -156,7 +156,7 @@ AUTH_PASSWORD_VALIDATORS = [
 TLS = env.bool("TLS", not DEBUG)
 SECURE_SSL_REDIRECT = TLS
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes take a redirect for an answer
-SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 3600) if TLS else 0
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 3600, validate=validate.Range(0)) if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", False)
 SECURE_CONTENT_TYPE_NOSNIFF = True

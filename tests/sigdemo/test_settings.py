@@ -94,11 +94,14 @@ def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert read(tmp_path, "SECRET_KEY", SECRET_KEY_FILE=str(file)) == ["from a file"]
 
 
-def test_a_value_of_the_wrong_type_names_its_variable(tmp_path: Path) -> None:
-    result = python(tmp_path, "manage.py", "check", DEBUG="true", WORKERS="many")
+@pytest.mark.parametrize(
+    ("variable", "value"), [("WORKERS", "many"), ("WORKERS", "0"), ("PORT", "0"), ("PROXIES", "-1")]
+)
+def test_a_value_that_makes_no_sense_names_its_variable(tmp_path: Path, variable: str, value: str) -> None:
+    result = python(tmp_path, "manage.py", "check", **{"DEBUG": "true", variable: value})
 
     assert result.returncode == 1
-    assert 'Environment variable "WORKERS" invalid' in result.stderr
+    assert f'Environment variable "{variable}" invalid' in result.stderr
 
 
 def test_the_log_is_of_lines_or_of_json(tmp_path: Path) -> None:
