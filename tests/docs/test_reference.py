@@ -121,6 +121,15 @@ def test_every_command_and_its_options_are_described() -> None:
         assert not missing, f"{name} {missing}"
 
 
+def test_every_command_that_a_page_advises_can_be_given() -> None:
+    parser = load_command_class("signals_app", "deliveries").create_parser("manage.py", "deliveries")
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    advised = re.findall(r"`manage\.py deliveries ([a-z-]+ [^`]+)`", pages)
+    assert advised
+    for arguments in advised:
+        parser.parse_args(arguments.replace("TIME", "2h").split())
+
+
 def test_every_variable_of_the_site_is_described() -> None:
     source = (ROOT / "sigdemo" / "settings.py").read_text()
     read = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', source))
