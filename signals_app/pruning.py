@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from signals_app import ledger
 from signals_app.conf import conf
@@ -24,35 +25,30 @@ Pruned = Counter[State]
 
 def prune_for_a_while() -> int:
     """Prune for one time slice, unless another process is at it; return how many deliveries went."""
+    return (_prune(time.monotonic() + conf.time_slice) or Pruned()).total()
+
+
+def prune_all() -> Pruned | None:
+    """Prune until nothing is left; None where another process is at it."""
+    return _prune(math.inf)
+
+
+def _prune(end: float) -> Pruned | None:
     owner = str(current_process())
     if not ledger.begin_chore(CHORE, owner=owner, lease=LEASE):
-        return 0
-    end, again, pruned = time.monotonic() + conf.time_slice, EVERY, Pruned()
+        return None
+    again, pruned = EVERY, Pruned()
     try:
         for state, count in _batches():
             pruned[state] += count
             if time.monotonic() > end:
                 again = 0.0
                 break
-    finally:
-        ledger.end_chore(CHORE, owner=owner, again=again)
-    if pruned:
-        logger.info("%d finished deliveries were pruned.", pruned.total())
-    return pruned.total()
-
-
-def prune_all(*, report: Callable[[Pruned], None]) -> Pruned | None:
-    """Prune until nothing is left, telling ``report`` after each batch; None where another process is at it."""
-    owner, pruned = str(current_process()), Pruned()
-    if not ledger.begin_chore(CHORE, owner=owner, lease=LEASE):
-        return None
-    try:
-        for state, count in _batches():
-            pruned[state] += count
-            report(pruned)
             ledger.begin_chore(CHORE, owner=owner, lease=LEASE)
     finally:
-        ledger.end_chore(CHORE, owner=owner, again=EVERY)
+        ledger.end_chore(CHORE, owner=owner, again=again)
+        if pruned:
+            logger.info("%d finished deliveries were pruned.", pruned.total())
     return pruned
 
 

@@ -24,9 +24,8 @@ def _run(options: Options, terminal: Terminal) -> None:
         return
     total = expired.total()
     if total and not assented(options, terminal, f"Delete {_counted(expired)}?"):
-        terminal.line("Nothing was deleted.")
         return
-    pruned = pruning.prune_all(report=lambda so_far: None)
+    pruned = pruning.prune_all()
     if pruned is None:
         raise CommandError("Another process is pruning right now; look again in a moment.")
     _tell(pruned, options, terminal, "went")

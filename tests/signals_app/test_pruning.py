@@ -65,19 +65,20 @@ def test_one_process_prunes_at_a_time() -> None:
     old(1)
     ledger.begin_chore(pruning.CHORE, owner="elsewhere", lease=60)
     assert pruning.prune_for_a_while() == 0
-    assert pruning.prune_all(report=lambda pruned: None) is None
+    assert pruning.prune_all() is None
     assert Delivery.objects.count() == 1
 
 
-def test_an_operator_prunes_until_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operator_prunes_until_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(pruning, "BATCH", 2)
     old(3)
     old(1, State.FAILED)
     assert pruning.to_be_pruned() == {State.SUCCESSFUL: 3, State.FAILED: 1, State.CANCELLED: 0}
-    reported: list[int] = []
-    pruned = pruning.prune_all(report=lambda so_far: reported.append(so_far.total()))
-    assert pruned == {State.SUCCESSFUL: 3, State.FAILED: 1}
-    assert reported == [2, 3, 4]
+    with caplog.at_level("INFO", logger="signals_app.worker"):
+        assert pruning.prune_all() == {State.SUCCESSFUL: 3, State.FAILED: 1}
+    assert caplog.messages == ["4 finished deliveries were pruned."]
     assert not Delivery.objects.exists()
 
 
