@@ -14,11 +14,10 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.operations.selection import last_ended_with
+from signals_app.operations.selection import last_ended_with, running_long
 
 RECENT = 5_000  # newest rows whose names a filter offers, beside those that this process knows
 
@@ -113,10 +112,7 @@ class LongFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep what runs and began so long ago."""
-        if self.value() is None:
-            return queryset
-        began = timezone.now() - timedelta(seconds=ledger.LONG)
-        return queryset.filter(state=State.RUNNING, started_at__lt=began)
+        return queryset if self.value() is None else queryset.filter(running_long())
 
 
 class NameFilter(SimpleListFilter):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import BigIntegerField, F, Q, QuerySet
+from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.models import Attempt, Delivery, Outcome, State
@@ -25,12 +26,18 @@ def last_ended_with(error_class: str) -> Q:
     return Q(pk__in=last.exclude(outcome=Outcome.STALE).values("delivery_id"))
 
 
+def running_long() -> Q:
+    """Return the condition that a delivery has been running for over a minute."""
+    return Q(state=State.RUNNING, started_at__lt=timezone.now() - timedelta(seconds=ledger.LONG))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Deliveries to which everything that is given applies; nothing given means all of them.
 
     ``error_class`` is that of the last attempt; ``attempts`` is how many were made at least; ``since`` and
-    ``until`` bound the hand-off, ``until`` itself left out; ``search`` finds what the admin's search finds.
+    ``until`` bound the hand-off, ``until`` itself left out; ``ended`` is when they ended at the earliest; ``long`` are
+    those that have been running for long; ``search`` finds what the admin's search finds.
     """
 
     states: tuple[State, ...] = ()
@@ -41,8 +48,10 @@ class Selection:
     attempts: int = 0
     since: datetime | None = None
     until: datetime | None = None
+    ended: datetime | None = None
     search: str = ""
     unroutable: bool = False
+    long: bool = False
     ids: tuple[int, ...] = ()
 
     @property
@@ -52,30 +61,34 @@ class Selection:
 
     def rows(self) -> QuerySet[Delivery]:
         """Return the deliveries, in no order."""
-        rows = Delivery.objects.using(ledger.connection().alias).all()
-        if self.ids:
-            rows = rows.filter(pk__in=possible(self.ids))
-        if self.states:
-            rows = rows.filter(state__in=self.states)
-        for name in ("receiver", "signal", "queue"):
-            if value := getattr(self, name):
-                rows = rows.filter(**{name: value})
-        if self.attempts:
-            rows = rows.filter(attempts__gte=self.attempts)
-        if self.since:
-            rows = rows.filter(enqueued_at__gte=self.since)
-        if self.until:
-            rows = rows.filter(enqueued_at__lt=self.until)
-        if self.unroutable:
-            rows = rows.filter(state=State.READY, unroutable=True)
-        if self.error_class:
-            rows = rows.filter(last_ended_with(self.error_class))
+        rows = Delivery.objects.using(ledger.connection().alias).filter(*self._conditions())
         return find_deliveries(rows, self.search) if self.search else rows
+
+    def _conditions(self) -> Iterator[Q]:
+        lookups = {
+            "pk__in": possible(self.ids) if self.ids else None,
+            "state__in": self.states or None,
+            "receiver": self.receiver or None,
+            "signal": self.signal or None,
+            "queue": self.queue or None,
+            "attempts__gte": self.attempts or None,
+            "enqueued_at__gte": self.since,
+            "enqueued_at__lt": self.until,
+            "finished_at__gte": self.ended,
+        }
+        yield Q(**{lookup: value for lookup, value in lookups.items() if value is not None})
+        if self.long:
+            yield running_long()
+        if self.unroutable:
+            yield Q(state=State.READY, unroutable=True)
+        if self.error_class:
+            yield last_ended_with(self.error_class)
 
     def newest(self) -> QuerySet[Delivery]:
         """Return the deliveries, newest first.
 
         Told to order by the key itself, SQLite walks the whole table along it to find the few that wait or run.
         """
-        few = self.unroutable or (self.states and {*self.states} <= {State.READY, State.RUNNING})
+        of_states = self.states and {*self.states} <= {State.READY, State.RUNNING}
+        few = self.unroutable or self.long or self.ended or of_states
         return self.rows().order_by((F("pk") + 0).desc() if few else "-pk")

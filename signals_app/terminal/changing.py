@@ -21,7 +21,7 @@ from signals_app.operations import (
     reassign_to,
 )
 from signals_app.terminal.asking import add_assent, add_operator, assented, operator_of
-from signals_app.terminal.choosing import add_filters, count, selection_of
+from signals_app.terminal.choosing import add_filters, number, selection_of
 from signals_app.terminal.screen import Options, Subcommand, Terminal
 
 
@@ -33,7 +33,7 @@ def _arguments(*targets: tuple[str, str]) -> Callable[[ArgumentParser], None]:
             parser.add_argument(option, required=True, help=text)
         add_filters(parser)
         parser.add_argument("--all", action="store_true", help="of all deliveries, where no filter is given")
-        parser.add_argument("--limit", type=count, metavar="N", help="at most so many, the oldest")
+        parser.add_argument("--limit", type=number, metavar="N", help="at most so many, the oldest")
         add_operator(parser)
         add_assent(parser)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -55,7 +55,6 @@ def _change(operation_of: Callable[[Options], Operation]) -> Callable[[Options, 
             return
         by = operator_of(options, operation.permission)
         if number and not assented(options, terminal, f"{operation.label()}: {_deliveries(number)}. Go on?"):
-            terminal.line("Nothing was changed.")
             return
         if selection == Selection(ids=selection.ids) and options["limit"] is None and selection.ids:
             result = perform(operation, selection.ids, by=by)

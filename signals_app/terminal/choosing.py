@@ -26,15 +26,17 @@ def add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--state", action="append", type=str.upper, choices=states, help="repeatable")
     parser.add_argument("--receiver", default="", help="by its key")
     parser.add_argument("--signal", default="", help="by its name")
-    parser.add_argument("--queue", default="")
-    parser.add_argument("--error", default="", metavar="CLASS", help="its last attempt ended with it")
+    parser.add_argument("--queue", default="", help="by its name")
+    parser.add_argument("--error", default="", metavar="CLASS", help="of its last attempt: builtins.ValueError")
     parser.add_argument("--attempts", type=count, default=0, metavar="N", help="made at least so many")
     parser.add_argument(
         "--since", type=moment, metavar="WHEN", help="handed off then or later: 2h, 3d, 2026-11-23T12:00"
     )
     parser.add_argument("--until", type=moment, metavar="WHEN", help="handed off before")
+    parser.add_argument("--ended", type=moment, metavar="WHEN", help="ended then or later")
     parser.add_argument("--search", default="", metavar="TEXT", help="what the admin's search finds")
     parser.add_argument("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
+    parser.add_argument("--long", action="store_true", help="has been running for over a minute")
 
 
 def selection_of(options: Options) -> Selection:
@@ -49,8 +51,10 @@ def selection_of(options: Options) -> Selection:
         attempts=options["attempts"],
         since=options["since"],
         until=options["until"],
+        ended=options["ended"],
         search=options["search"],
         unroutable=options["unroutable"],
+        long=options["long"],
     )
 
 
@@ -78,6 +82,14 @@ def moment(text: str) -> datetime:
 
 
 def count(text: str) -> int:
+    """Read a whole number. Raises ArgumentTypeError where it is none."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise ArgumentTypeError(f"{text!r} is not a whole number.")
     return int(text)
+
+
+def number(text: str) -> int:
+    """Read a whole number, 1 or more. Raises ArgumentTypeError where it is none."""
+    if not (counted := count(text)):
+        raise ArgumentTypeError(f"{text!r} is not 1 or more.")
+    return counted

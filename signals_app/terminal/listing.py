@@ -10,7 +10,7 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.models import Delivery, Pause, State
 from signals_app.operations.durations import ran, until, waited, written
-from signals_app.terminal.choosing import add_filters, count, selection_of
+from signals_app.terminal.choosing import add_filters, number, selection_of
 from signals_app.terminal.facts import facts_of, is_paused
 from signals_app.terminal.screen import Options, Subcommand, Terminal, stamp
 
@@ -19,7 +19,7 @@ HEADS = ("delivery", "state", "queue", "receiver", "attempts", "waited", "ran", 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_filters(parser)
-    parser.add_argument("--limit", type=count, default=20, metavar="N", help="how many, the newest; 20 by default")
+    parser.add_argument("--limit", type=number, default=20, metavar="N", help="how many, the newest; 20 by default")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -38,7 +38,6 @@ def _set(
     if is_asked:
         by = operator_of(options, PAUSE_PERMISSION)
         if changes and not assented(options, terminal, f"{verb} {what}?"):
-            terminal.line("Nothing was changed.")
             return
         changes = act(kind, name, by)
     if options["json"]:

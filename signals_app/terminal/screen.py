@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,15 +14,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TextIO
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.db import Error
 from django.utils import timezone
 
+from signals_app.exceptions import OperationRefused
 from signals_app.logs import without_controls
 
 Options = Mapping[str, Any]
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the other screen, without a cursor; and back
 _TOP, _REST_OF_LINE, _REST = "\x1b[H", "\x1b[K", "\x1b[J"
+_TYPED = str.maketrans("\N{NO-BREAK SPACE}\N{EN DASH}", " -")  # what every terminal can show
+_MOST_WRAPPED = 2  # lines of a terminal that a row of a table may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +42,30 @@ class Subcommand:
 class Terminal:
     """Where a subcommand prints and asks. What it prints holds no control characters, whoever wrote it."""
 
-    def __init__(self, out: OutputWrapper, source: TextIO) -> None:
+    def __init__(self, out: OutputWrapper, asks: OutputWrapper, source: TextIO) -> None:
         self._out = out
+        self._asks = asks
         self._source = source
+
+    @classmethod
+    @contextmanager
+    def of(cls, command: BaseCommand) -> Iterator[Terminal]:
+        """Give a command its terminal. What it cannot do is one sentence; whoever reads along may go at any time."""
+        stream = command.stdout._out
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        try:
+            yield cls(command.stdout, command.stderr, sys.stdin)
+            command.stdout.flush()
+        except OperationRefused as error:
+            raise CommandError(str(error)) from None
+        except Error as error:
+            raise CommandError(f"The database does not answer as it should: {str(error).strip()}") from error
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more
+            sys.exit(1)
 
     @property
     def is_live(self) -> bool:
@@ -46,7 +74,7 @@ class Terminal:
 
     def line(self, text: str = "") -> None:
         """Print a line, or several."""
-        self._out.write(without_controls(text))
+        self._out.write(_plain(text))
 
     def json(self, value: object) -> None:
         """Print a value as JSON, in ASCII."""
@@ -54,16 +82,26 @@ class Terminal:
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table."""
-        for line in table(heads, rows):
+        for line in self.fitted(heads, rows):
             self.line(line)
 
+    def fitted(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+        """Return the lines of a table; where it is much wider than the terminal, a line for each cell."""
+        lines = table(heads, rows)
+        if self.is_live and max(map(len, lines)) > _MOST_WRAPPED * shutil.get_terminal_size().columns:
+            return list(_cells(heads, rows))
+        return lines
+
     def agree(self, question: str) -> bool:
-        """Ask a question that is to be answered with yes or no. Raises CommandError where nobody can be asked."""
+        """Ask whether to go on, beside what is printed. Raises CommandError where nobody can be asked."""
         if not self._source.isatty():
             raise CommandError("Nobody can be asked here. Say --yes to do it, or --dry-run to see what would be done.")
-        self._out.write(without_controls(f"{question} [y/N] "), ending="")
-        self._out.flush()
-        return self._source.readline().strip().lower() in ("y", "yes")
+        self._asks.write(_plain(f"{question} [y/N] "), str, ending="")
+        self._asks.flush()
+        agreed = self._source.readline().strip().lower() in ("y", "yes")
+        if not agreed:
+            self._asks.write("Nothing was changed.", str)
+        return agreed
 
     @contextmanager
     def drawing(self) -> Iterator[Callable[[Sequence[str]], None]]:
@@ -79,12 +117,16 @@ class Terminal:
 
     def _draw(self, lines: Sequence[str]) -> None:
         width, height = shutil.get_terminal_size()
-        shown = [without_controls(line)[:width] for line in lines[: height - 1]]
+        shown = [_plain(line)[:width] for line in lines[: height - 1]]
         self._raw(_TOP + "".join(f"{line}{_REST_OF_LINE}\n" for line in shown) + _REST)
 
     def _raw(self, text: str) -> None:
         self._out.write(text, ending="")
         self._out.flush()
+
+
+def _plain(text: str) -> str:
+    return without_controls(text).translate(_TYPED)
 
 
 def stamp(moment: datetime) -> str:
@@ -104,3 +146,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
         ).rstrip()
         for pairs in (list(zip(row, widths, strict=True)) for row in cells)
     ]
+
+
+def _cells(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    width = max(map(len, heads))
+    for row in rows:
+        yield str(row[0])
+        yield from (f"  {head:<{width}}  {cell}" for head, cell in zip(heads[1:], row[1:], strict=True))

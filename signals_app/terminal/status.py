@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
 from signals_app import ledger
 from signals_app.ledger import Figures
 from signals_app.operations.durations import written
-from signals_app.terminal.screen import Options, Subcommand, Terminal, stamp, table
+from signals_app.terminal.screen import Options, Subcommand, Terminal, stamp
+
+Rows = Sequence[Sequence[object]]
 
 HEADS = ("queue", "clusters", "waiting", "due", "retrying", "unroutable", "paused", "oldest", "running", "long")
 
@@ -24,7 +27,7 @@ def _run(options: Options, terminal: Terminal) -> None:
     if options["json"]:
         terminal.json(as_json(found, alive))
         return
-    for line in lines(found, alive):
+    for line in lines(found, alive, terminal.fitted):
         terminal.line(line)
 
 
@@ -33,21 +36,18 @@ def living_clusters() -> Counter[str]:
     return Counter(one.queue for one in ledger.clusters() if one.is_alive)
 
 
-def lines(found: Figures, alive: Counter[str]) -> list[str]:
-    """Return the figures as people read them."""
+def lines(found: Figures, alive: Counter[str], table: Callable[[Sequence[str], Rows], list[str]]) -> list[str]:
+    """Return the figures as people read them; ``table`` makes lines of heads and rows."""
     queues = {queue.name: queue for queue in found.queues}
-    rows = []
+    rows: list[Sequence[object]] = []
     for name in sorted(queues.keys() | alive.keys()):
         queue = queues.get(name) or ledger.QueueFigures(name=name)
         counts = (queue.waiting, queue.due, queue.retrying, queue.unroutable, queue.paused)
         oldest = written(timedelta(seconds=queue.oldest_wait)) if queue.due else "-"
         rows.append((name, alive[name], *counts, oldest, queue.running, queue.long_running))
     told = table(HEADS, rows) if rows else ["No queue has work, and no cluster was heard of."]
-    told += [
-        "",
-        f"In the last hour: {found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled, ",
-    ]
-    told[-1] += f"{found.lost} lost {'attempt' if found.lost == 1 else 'attempts'}."
+    ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled"
+    told += ["", f"In the last hour: {ended}, {found.lost} lost {'attempt' if found.lost == 1 else 'attempts'}."]
     for pause in found.pauses:
         told.append(f"Paused since {stamp(pause.since)} by {pause.by or 'somebody'}: {pause}.")
     return told

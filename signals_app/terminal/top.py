@@ -15,7 +15,7 @@ from signals_app.masking import masked_text
 from signals_app.models import Attempt, Delivery, State
 from signals_app.operations.durations import ran, written
 from signals_app.operations.readable import process_name
-from signals_app.terminal.choosing import count
+from signals_app.terminal.choosing import number
 from signals_app.terminal.screen import Options, Subcommand, Terminal, stamp, table
 from signals_app.terminal.status import as_json, lines, living_clusters
 
@@ -25,7 +25,7 @@ RUNNING, FAILURES = 15, 8  # rows of each
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--interval", type=_seconds, default=2.0, metavar="SECONDS", help="2 by default")
     parser.add_argument(
-        "--frames", type=count, metavar="N", help="end after so many; until Ctrl-C by default, one in a pipe"
+        "--frames", type=number, metavar="N", help="end after so many; until Ctrl-C by default, one in a pipe"
     )
     parser.add_argument("--json", action="store_true", help="print the figures, a JSON object in a line")
 
@@ -67,7 +67,7 @@ def _frame(now: datetime) -> list[str]:
     """Return what there is to see; a database that does not answer is told, and asked again."""
     head = stamp(now)
     try:
-        return [head, "", *lines(ledger.figures(), living_clusters()), "", *_running(now), "", *_failures()]
+        return [head, "", *lines(ledger.figures(), living_clusters(), table), "", *_running(now), "", *_failures()]
     except Error as error:
         ledger.connection().close()
         return [head, "", f"The database does not answer: {str(error).strip()}"]

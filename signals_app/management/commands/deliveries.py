@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from signals_app.exceptions import OperationRefused
 from signals_app.terminal import SUBCOMMANDS, Terminal
 
 
@@ -23,8 +21,6 @@ class Command(BaseCommand):
             one.add_arguments(subparsers.add_parser(one.name, help=one.help, description=one.help))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run a subcommand. What it refuses is one sentence."""
-        try:
-            SUBCOMMANDS[options["subcommand"]].run(options, Terminal(self.stdout, sys.stdin))
-        except OperationRefused as error:
-            raise CommandError(str(error)) from None
+        """Run a subcommand."""
+        with Terminal.of(self) as terminal:
+            SUBCOMMANDS[options["subcommand"]].run(options, terminal)

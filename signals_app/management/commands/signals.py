@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from signals_app.introspection import Mark, as_json, lines, signals_map
+from signals_app.terminal import Terminal
 
 
 class Command(BaseCommand):
@@ -24,13 +24,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the map, or the part of it that bears a mark."""
-        found = signals_map()
-        if options["show"]:
-            found = found.marked(Mark(options["show"]))
-            if not options["json"] and not found.count(Mark(options["show"])):
-                self.stdout.write(f"Nothing is marked as {options['show']}.")
-        if options["json"]:
-            self.stdout.write(json.dumps(as_json(found), indent=2))
-            return
-        for line in lines(found, with_foreign=options["all"]):
-            self.stdout.write(line)
+        with Terminal.of(self) as terminal:
+            found = signals_map()
+            if options["show"]:
+                found = found.marked(Mark(options["show"]))
+            if options["json"]:
+                terminal.json(as_json(found))
+                return
+            if options["show"] and not found.count(Mark(options["show"])):
+                terminal.line(f"Nothing is marked as {options['show']}.")
+            for line in lines(found, with_foreign=options["all"]):
+                terminal.line(line)

@@ -9,7 +9,7 @@ import pty
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
@@ -38,23 +38,26 @@ def user(name: str, *permissions: str) -> str:
     return name
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """Return that of a process on the test database."""
-    return {**os.environ, "TEST_RUN_DB": "1", "DJANGO_SETTINGS_MODULE": "tests.settings", "COLUMNS": "120"}
+    return {**os.environ, "TEST_RUN_DB": "1", "DJANGO_SETTINGS_MODULE": "tests.settings", "COLUMNS": "120", **more}
 
 
-def piped(*args: str) -> subprocess.CompletedProcess[str]:
+def piped(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a subcommand in a process of its own, between pipes."""
     return subprocess.run(
-        [*MANAGE, *args], cwd=ROOT, env=environment(), input="", capture_output=True, text=True, timeout=60
+        [*MANAGE, *args], cwd=ROOT, env=environment(**more), input="", capture_output=True, text=True, timeout=60
     )
 
 
-def at_a_terminal(*args: str, answer: str = "") -> str:
-    """Run a subcommand in a process that has a terminal, give it an answer, and return what was shown."""
+def at_a_terminal(*args: str, answer: str = "", out: IO[str] | None = None, **more: str) -> str:
+    """Run a subcommand in a process that has a terminal, give it an answer, and return what was shown.
+
+    ``out`` is where its standard output goes instead.
+    """
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*MANAGE, *args], cwd=ROOT, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs
+        [*MANAGE, *args], cwd=ROOT, env=environment(**more), stdin=theirs, stdout=out or theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         os.write(ours, answer.encode())

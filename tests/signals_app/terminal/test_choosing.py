@@ -47,7 +47,7 @@ def test_what_is_no_id_is_refused(text: str) -> None:
         delivery_id(text)
 
 
-@pytest.mark.parametrize("option", [("--state", "lost"), ("--since", "soon"), ("--attempts", "-1"), ("--limit", "x")])
+@pytest.mark.parametrize("option", [("--state", "lost"), ("--since", "soon"), ("--attempts", "-1"), ("--limit", "0")])
 def test_a_wrong_option_is_said_in_one_sentence(option: tuple[str, str]) -> None:
     with pytest.raises(CommandError, match=f"argument {option[0]}: "):
         told("list", *option)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.models import PauseKind, State
-from tests.signals_app.admin.rows import NOON, attempt, delivery
+from tests.signals_app.admin.rows import NOON, at, attempt, delivery
 from tests.signals_app.terminal.commands import read, told
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -37,11 +37,15 @@ def test_it_takes_the_filters_of_the_page() -> None:
         ("--queue", "mail"),
         ("--error", "builtins.ValueError"),
         ("--attempts", "3"),
+        ("--ended", at(5).isoformat()),
         ("--search", "'stock is negative'"),
         (f"#{failed.pk}",),
         ("--since", NOON.isoformat(), "--state", "FAILED", "--state", "CANCELLED"),
     ):
         assert [one["id"] for one in read("list", *args)["deliveries"]] == [failed.pk], args
+    long = delivery(State.RUNNING, started_at=timezone.now() - timedelta(minutes=2))
+    delivery(State.RUNNING, started_at=timezone.now())
+    assert [one["id"] for one in read("list", "--long")["deliveries"]] == [long.pk]
     assert told("list", "--until", "2026-11-23T11:59Z") == "No delivery matches.\n"
 
 
