@@ -109,10 +109,11 @@ class Lookout:
             return False  # look once more: whoever wrote before the note did not notify
         nap = min(seconds, self._nap)
         with db.wrap_database_errors:
-            for note in raw.notifies(timeout=nap, stop_after=1):
-                return bool(note.payload == self.queue)
-        self._nap = min(self.poll, self._nap * 2)
-        return False
+            # all that have come: one that is left behind would end a later wait, and wake a worker for nothing
+            notes = {note.payload for note in raw.notifies(timeout=nap, stop_after=1)}
+        if not notes:
+            self._nap = min(self.poll, self._nap * 2)
+        return self.queue in notes
 
     def _note_sleep(self) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""
