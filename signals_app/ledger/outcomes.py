@@ -123,7 +123,7 @@ def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> 
 def _keep(claimed: ClaimedDelivery, end: BadEnd) -> None:
     db = connection()
     finished_at = Now() if db.vendor == "postgresql" else timezone.now()  # the clock of all other times of a delivery
-    Attempt.objects.using(db.alias).create(
+    made = Attempt(
         delivery_id=claimed.id,
         number=claimed.attempt,
         owner=claimed.owner,
@@ -134,3 +134,5 @@ def _keep(claimed: ClaimedDelivery, end: BadEnd) -> None:
         message=end.message,
         traceback=end.traceback,
     )
+    # unlike save() it sends no signal: a receiver of every post_save would hand off anew for each of its own failures
+    Attempt.objects.using(db.alias).bulk_create([made])

@@ -1,12 +1,16 @@
 """How an attempt ends on the record."""
 
+from collections.abc import Callable
+
 import pytest
+from django.db.models.signals import post_save
 
 from signals_app import ledger
 from signals_app.conf import conf
+from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import BadEnd, ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
-from tests.testapp.receivers import hand_off, nothing
+from tests.testapp.receivers import fails, hand_off, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -83,3 +87,16 @@ def test_progress_is_recorded_and_a_new_attempt_starts_from_none() -> None:
     ledger.claim(conf.queue, owner="", limit=1, lease=30)
     delivery.refresh_from_db()
     assert (delivery.progress_done, delivery.progress_total) == (0, 0)
+
+
+def test_the_record_of_a_bad_end_calls_no_receivers_of_models(made: Callable[..., QueuedReceiver]) -> None:
+    everything = made(fails.func, key="audit")
+    post_save.connect(everything)
+    try:
+        claimed, delivery = claimed_one()
+        assert ledger.end_badly(claimed, bad_end(State.FAILED))
+        assert not ledger.end_badly(claimed, bad_end(State.FAILED))
+    finally:
+        post_save.disconnect(everything)
+    assert [attempt.outcome for attempt in delivery.bad_ends.all()] == [Outcome.ERROR, Outcome.STALE]
+    assert not Delivery.objects.filter(receiver="audit").exists(), "it would hand off for each of its own failures"
