@@ -52,7 +52,7 @@ def pause(kind: PauseKind, name: str, *, by: str = "") -> bool:
 
     What is claimed already runs to its end.
     """
-    defaults = {"since": timezone.now(), "by": by}
+    defaults = {"since": timezone.now(), "by": by[:150]}  # a user's name may be an address of 254 characters
     return _all().get_or_create(kind=kind, name=name, defaults=defaults)[1]
 
 

@@ -124,6 +124,11 @@ def test_a_pause_is_kept_once_with_who_and_since_when() -> None:
     assert not Pause.objects.exists()
 
 
+def test_a_pause_by_a_user_with_a_very_long_name_is_kept() -> None:
+    assert ledger.pause(PauseKind.QUEUE, "mail", by=f"{'x' * 242}@example.com")
+    assert [pause.by for pause in ledger.pauses()] == ["x" * 150]
+
+
 def test_what_is_paused_is_parked_and_brought_back_in_batches() -> None:
     for _ in range(6):
         hand_off(nothing)
