@@ -15,12 +15,15 @@ from signals_app.models import Delivery, State
 from signals_app.operations.names import require_queue, require_receiver
 from signals_app.operations.operation import Changed, Operation, Scope
 
+_RETRIED = (State.FAILED, State.CANCELLED)
+
 
 def _retry(ids: Sequence[int]) -> Changed:
     """Grant each delivery as many attempts as its receiver is given where this process knows it, else the default."""
-    rows = Delivery.objects.using(ledger.connection().alias).filter(pk__in=ids).values_list("receiver", "pk")
+    rows = Delivery.objects.using(ledger.connection().alias).filter(pk__in=ids, state__in=_RETRIED).order_by("pk")
     granted = defaultdict(list)
-    for key, pk in rows.order_by("pk"):
+    # locked in one order: group by group, two operators who retry the same deliveries could wait for each other
+    for key, pk in rows.select_for_update().values_list("receiver", "pk"):
         receiver = registry.get(key)
         granted[receiver.options.max_attempts if receiver else conf.max_attempts].append(pk)
     changed = {}
@@ -77,7 +80,7 @@ def _not_later(count: int) -> str:
 RETRY = Operation(
     name="retry",
     label=lambda: _("Retry"),
-    scope=Scope(states=(State.FAILED, State.CANCELLED)),
+    scope=Scope(states=_RETRIED),
     change=_retry,
     done=_ready_again,
     refused=_neither_failed_nor_cancelled,

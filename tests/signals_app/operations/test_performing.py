@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
@@ -30,6 +32,7 @@ from signals_app.operations import (
     performing,
     reassign_to,
 )
+from tests.cluster import wait_until
 from tests.signals_app.admin.rows import delivery
 from tests.testapp.receivers import nothing
 
@@ -186,6 +189,39 @@ def test_what_changed_its_state_meanwhile_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ledger, "cancel", late)
     result = perform_on(CANCEL, Selection(), by=NOBODY)
     assert (result.changed, result.refused) == (tuple(row.pk for row in rows[1:]), 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_operators_who_retry_the_same_deliveries_do_not_lock_each_other_out(
+    monkeypatch: pytest.MonkeyPatch, made: Callable[..., QueuedReceiver]
+) -> None:
+    few, many = (made(nothing.func, key=f"of {count}", max_attempts=count) for count in (2, 9))
+    rows = [delivery(receiver=one.key, state=State.FAILED) for one in (few, many, few)]
+    second = threading.Thread(target=_perform_alone, args=[rows[1:]])
+    retry = ledger.retry
+
+    def with_another_operator(ids: list[int], **options: int) -> list[int]:
+        changed = retry(ids, **options)
+        if threading.current_thread() is threading.main_thread() and not second.ident:
+            second.start()
+            if connection.vendor == "postgresql":  # SQLite has one writer at a time
+                wait_until(_somebody_waits_for_us, "the second operator")
+        return changed
+
+    monkeypatch.setattr(ledger, "retry", with_another_operator)
+    assert len(perform(RETRY, [row.pk for row in rows], by=NOBODY).changed) == 3
+    second.join()
+
+
+def _perform_alone(rows: list[Delivery]) -> None:
+    perform(RETRY, [row.pk for row in rows], by=NOBODY)
+    connection.close()
+
+
+def _somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
 
 
 def test_what_is_gone_and_what_never_was_is_refused() -> None:
