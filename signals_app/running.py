@@ -41,10 +41,10 @@ class CurrentDelivery:
         """Say that ``done`` of ``total`` steps are finished. The heartbeat writes it down, each quarter of a second.
 
         On SQLite the progress of an ``atomic=True`` receiver shows at its end only: it holds the one write lock. Raises
-        ValueError unless 0 <= done <= total.
+        ValueError unless 0 <= done <= total < 2 ** 63.
         """
-        if not 0 <= done <= total:
-            raise ValueError(f"progress({done!r}, {total!r}): done lies between 0 and total.")
+        if not 0 <= done <= total < 2**63:
+            raise ValueError(f"progress({done!r}, {total!r}): done lies between 0 and total, total below 2 ** 63.")
         self.steps = (done, total)
 
 

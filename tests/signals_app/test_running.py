@@ -125,11 +125,11 @@ def test_nothing_is_done_before_progress_is_reported() -> None:
     assert some_delivery().steps == (0, 0)
 
 
-@pytest.mark.parametrize(("done", "total"), [(-1, 5), (6, 5), (1, 0)])
+@pytest.mark.parametrize(("done", "total"), [(-1, 5), (6, 5), (1, 0), (1, 2**63)])
 def test_progress_beyond_its_total_is_an_error(done: int, total: int) -> None:
     delivery = some_delivery()
     with pytest.raises(ValueError, match="done lies between 0 and total") as caught:
         delivery.progress(done, total)
 
-    assert str(caught.value) == f"progress({done}, {total}): done lies between 0 and total."
+    assert str(caught.value) == f"progress({done}, {total}): done lies between 0 and total, total below 2 ** 63."
     assert delivery.steps == (0, 0)
