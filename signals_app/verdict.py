@@ -34,7 +34,7 @@ def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiv
     elif isinstance(error, MissingObject) and receiver.options.missing == "skip":
         outcome, final = Outcome.SKIPPED, True
     if not final:
-        delay = error.seconds if isinstance(error, RetryAfter) else _backoff(receiver, claimed)
+        delay = _delay(error, claimed, receiver)
     return BadEnd(
         outcome=outcome,
         state=_state(outcome, final),
@@ -52,9 +52,10 @@ def _state(outcome: Outcome, final: bool) -> State:
     return State.FAILED if final else State.READY
 
 
-def _backoff(receiver: QueuedReceiver, claimed: ClaimedDelivery) -> float:
-    try:
-        return max(0.0, float(receiver.options.backoff(claimed.attempt)))
+def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver) -> float:
+    try:  # a subclass of RetryAfter may forget its seconds
+        seconds = error.seconds if isinstance(error, RetryAfter) else receiver.options.backoff(claimed.attempt)
+        return max(0.0, float(seconds))
     except Exception:
         logger.exception("The backoff of %s failed; the default one decides.", receiver.key)
         return exponential()(claimed.attempt)

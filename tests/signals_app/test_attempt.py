@@ -232,3 +232,16 @@ def test_every_bad_end_leaves_the_connection_fit_for_the_next() -> None:
         assert not connection.in_atomic_block
         assert transaction.get_autocommit()
     assert run(hand_off(receivers.work)).state == State.SUCCESSFUL
+
+
+def test_a_retry_after_that_forgot_its_seconds_has_those_of_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(RetryAfter):
+        def __init__(self) -> None:
+            pass
+
+    def raises(**arguments: object) -> None:
+        raise Later
+
+    delivery = run(doing(monkeypatch, receivers.fails, raises))
+    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.READY, Outcome.RETRY_AFTER)
+    assert delivery.due_at > delivery.enqueued_at
