@@ -22,6 +22,8 @@ REOPENED = {
     "postgresql": ("10 ms", '"CONN_MAX_AGE": 600 and "CONN_HEALTH_CHECKS": True'),
 }
 
+READ_COMMITTED = 2  # psycopg.IsolationLevel, which is not installed where nobody uses PostgreSQL
+
 
 @register("signals_app")
 def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -44,7 +46,7 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 id="signals_app.E007",
             )
         ]
-    return [*(_sqlite(db) if db.vendor == "sqlite" else _postgresql(db)), *_reopened(db)]
+    return [*(_sqlite(db) if db.vendor == "sqlite" else _postgresql(db)), *_uncommitted(db), *_reopened(db)]
 
 
 def _sqlite(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
@@ -65,6 +67,23 @@ def _postgresql(db: Any) -> Iterator[CheckMessage]:
             "cluster cannot wait for.",
             hint='Install psycopg 3: python -m pip install "psycopg[binary]>=3.2".',
             id="signals_app.E017",
+        )
+    level = db.settings_dict["OPTIONS"].get("isolation_level")
+    if level and level > READ_COMMITTED:
+        yield Error(
+            f"The transactions of the database {db.alias!r} are stricter than READ COMMITTED: an atomic receiver of "
+            "more than a second fails, for its lease was renewed meanwhile, and claims fail beside others.",
+            hint='Remove "isolation_level" from DATABASES[...]["OPTIONS"].',
+            id="signals_app.E018",
+        )
+
+
+def _uncommitted(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
+    if not db.settings_dict["AUTOCOMMIT"]:
+        yield Error(
+            f"The database {db.alias!r} has AUTOCOMMIT off, so nothing that a worker writes is ever committed.",
+            hint='Remove "AUTOCOMMIT": False from DATABASES[...].',
+            id="signals_app.E019",
         )
 
 

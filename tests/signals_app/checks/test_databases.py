@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 from django.test import override_settings
+from psycopg import IsolationLevel
 from pytest_django import DjangoDbBlocker
 
 from signals_app.checks import check_database, check_journal
@@ -126,6 +127,38 @@ def test_a_pool_of_connections_is_not_told_to_keep_them(odd_postgresql: dict[str
     odd_postgresql |= {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}
 
     assert check_database(None) == []
+
+
+@pytest.mark.parametrize("level", [IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE])
+def test_transactions_that_fail_beside_a_heartbeat_are_an_error(
+    odd_postgresql: dict[str, Any], level: IsolationLevel
+) -> None:
+    odd_postgresql["OPTIONS"] = {"isolation_level": IsolationLevel.READ_COMMITTED}
+    assert check_database(None) == []
+
+    odd_postgresql["OPTIONS"]["isolation_level"] = level
+    assert said(check_database(None)) == [
+        (
+            "signals_app.E018",
+            (
+                "The transactions of the database 'odd' are stricter than READ COMMITTED: an atomic receiver of more "
+                "than a second fails, for its lease was renewed meanwhile, and claims fail beside others."
+            ),
+            'Remove "isolation_level" from DATABASES[...]["OPTIONS"].',
+        )
+    ]
+
+
+def test_a_database_that_commits_nothing_by_itself_is_an_error(odd_postgresql: dict[str, Any]) -> None:
+    odd_postgresql["AUTOCOMMIT"] = False
+
+    assert said(check_database(None)) == [
+        (
+            "signals_app.E019",
+            "The database 'odd' has AUTOCOMMIT off, so nothing that a worker writes is ever committed.",
+            'Remove "AUTOCOMMIT": False from DATABASES[...].',
+        )
+    ]
 
 
 @pytest.mark.parametrize(("name", "version"), [("psycopg2", "2.9.10 (dt dec pq3 ext lo64)"), ("psycopg", "3.1.20")])
