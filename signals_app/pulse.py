@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.sharedctypes import RawArray, RawValue
 
 SLOTS = 4096  # a worker notes its pid in the slot of that number, modulo this
+NEAR = 16  # slots, or where another worker has that one, in the next of so many
 
 
 class Pulse:
@@ -28,6 +29,7 @@ class Pulse:
         self._working = RawArray("i", SLOTS)
         self._beats_at = RawArray("d", SLOTS)
         self._beats_for = RawArray("q", SLOTS)
+        self._slot = os.getpid() % SLOTS  # this process's own
 
     def begin(self) -> None:
         """Forget an earlier cluster; a new one is about to be forked."""
@@ -53,26 +55,27 @@ class Pulse:
 
     def take(self) -> None:
         """Note, in a worker, that it has taken a task."""
-        self._working[os.getpid() % SLOTS] = os.getpid()
+        pid = os.getpid()
+        self._slot = next((slot for slot in _slots(pid) if self._working[slot] in (0, pid)), pid % SLOTS)
+        self._working[self._slot] = pid
         self._taken_at.value = time.monotonic()
 
     def end(self) -> None:
         """Note, in a worker, that a task has ended and its result goes out to the monitor."""
         self._ended_at.value = time.monotonic()
-        self._working[os.getpid() % SLOTS] = 0
+        self._working[self._slot] = 0
 
     def beat(self, delivery: int) -> None:
         """Note, in a worker's heartbeat, that the worker is at a delivery, and neither stopped nor stuck."""
-        slot = os.getpid() % SLOTS
-        self._beats_for[slot] = delivery
-        self._beats_at[slot] = time.monotonic()
+        self._beats_for[self._slot] = delivery
+        self._beats_at[self._slot] = time.monotonic()
 
     def beats_for(self, pid: int, *, within: float) -> int | None:
         """Return the delivery that a worker is at, if its heartbeat has beaten in the last so many seconds."""
-        slot = pid % SLOTS
-        if self._working[slot] == pid and time.monotonic() - self._beats_at[slot] < within:
-            return int(self._beats_for[slot])
-        return None
+        slot = next((slot for slot in _slots(pid) if self._working[slot] == pid), None)
+        if slot is None or time.monotonic() - self._beats_at[slot] >= within:
+            return None
+        return int(self._beats_for[slot])
 
     def record(self) -> None:
         """Note, in the monitor, that a result has been dealt with."""
@@ -120,6 +123,11 @@ class Pulse:
     def working(self) -> list[int]:
         """Return the pids of the workers that are at a task, or were when they died."""
         return [pid for pid in self._working if pid]
+
+
+def _slots(pid: int) -> Iterator[int]:
+    """Yield the slots that a worker may have, the one of its number first."""
+    return ((pid + step) % SLOTS for step in range(NEAR))
 
 
 pulse = Pulse()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from signals_app.pulse import Pulse
+from signals_app.pulse import SLOTS, Pulse
 
 
 @pytest.fixture
@@ -84,3 +84,22 @@ def test_a_new_cluster_begins_with_nothing_known_of_the_old_one(one: Pulse) -> N
     one.take()
     one.begin()
     assert (one.may_claim, one.working(), one.waits_for_worker, one.waits_for_monitor) == (True, [], False, False)
+
+
+def test_workers_whose_pids_fall_on_one_slot_are_told_apart(one: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = os.getpid(), os.getpid() + SLOTS
+    one.take()
+    one.beat(7)
+
+    def take_and_beat() -> None:
+        monkeypatch.setattr(os, "getpid", lambda: second)
+        one.take()
+        one.beat(8)
+
+    in_a_child(take_and_beat)
+    assert sorted(one.working()) == [first, second]
+    assert [one.beats_for(pid, within=60) for pid in (first, second)] == [7, 8]
+    one.end()
+    assert one.working() == [second], "a cluster whose workers seem idle is taken to stand still"
+    one.take()
+    assert sorted(one.working()) == [first, second]
