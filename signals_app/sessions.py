@@ -62,6 +62,20 @@ def _stop_query(db: BaseDatabaseWrapper) -> None:
             raw.cancel_safe(timeout=5)
 
 
+def leave_pools() -> None:
+    """Have this process, and those that it will fork, connect without a pool.
+
+    What is in a pool when a process forks would be used by both: each would read the answers to the other's queries.
+    """
+    for db in connections.all(initialized_only=True):
+        if db.settings_dict["OPTIONS"].get("pool"):
+            db.close()
+            cast(Any, db).close_pool()
+    for given in connections.settings.values():
+        if given["OPTIONS"].pop("pool", None):
+            given |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+
+
 def take_lock_from(db: BaseDatabaseWrapper) -> None:
     """Close the connection of another thread, where it may hold SQLite's one write lock; what it began is undone.
 

@@ -70,6 +70,9 @@ for _alias, _database in DATABASES.items():
     if os.environ.get("TEST_RUN_DB") == "1":
         _database["NAME"] = _test_name
 
+if os.environ.get("TEST_POOL"):  # a site whose web processes have a pool of connections
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "OPTIONS": DATABASES["default"]["OPTIONS"] | {"pool": True}}
+
 Q_CLUSTER["ALT_CLUSTERS"]["elsewhere"] = {}  # some receivers of the tests name it
 # a cluster on a host whose clock is wrong by so many seconds
 if _shift := float(os.environ.get("TEST_CLOCK_SHIFT", "0")):

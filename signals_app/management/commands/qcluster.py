@@ -13,6 +13,7 @@ from django_q.management.commands import qcluster
 
 from signals_app import broker
 from signals_app.models import Delivery
+from signals_app.sessions import leave_pools
 from signals_app.supervisor import Supervisor
 
 
@@ -28,6 +29,7 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
+        leave_pools()
         start = partial(super().handle, *args, **options)
         if options.get("run_once"):
             start()
