@@ -54,11 +54,11 @@ def _delivery_has(word: str, rows: QuerySet[Delivery]) -> Q:
     if word.startswith("#") and (number := _number(word[1:])) is not None:
         return Q(pk=number)
     emission = _uuid(word)
-    if emission and Delivery.objects.filter(emission=emission).exists():
+    if emission and Delivery.objects.using(rows.db).filter(emission=emission).exists():
         return Q(emission=emission)
     # the payload is JSON text: in a string of it, a quote or a backslash has a backslash before it
     in_string = json.dumps(word, ensure_ascii=False)[1:-1]
-    attempts = Attempt.objects.all()
+    attempts = Attempt.objects.using(rows.db)
     # not a join and not EXISTS: the attempts are read once, not once per delivery
     with_attempt = attempts.filter(
         found_in_text(attempts, "message", word) | Q(error_class__icontains=word) | Q(owner__icontains=word)

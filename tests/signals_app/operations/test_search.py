@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,6 +21,13 @@ EMISSION = UUID("2f0c9a4e-5c0b-4f53-9d1c-9a4be2f7a001")
 
 def found(text: str) -> list[Delivery]:
     return list(find_deliveries(Delivery.objects.order_by("pk"), text))
+
+
+class ReadsElsewhere:
+    """Reads from a replica, which is behind."""
+
+    def db_for_read(self, model: type, **hints: Any) -> str:
+        return "other"
 
 
 @pytest.fixture
@@ -158,3 +166,12 @@ def test_of_texts_that_name_secrets_the_newest_are_looked_at(monkeypatch: pytest
 def test_where_nothing_is_masked_everything_is_found() -> None:
     one = delivery(payload='{"arguments":{"api_key":"hunter2"}}')
     assert found("hunter2") == [one]
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_search_looks_nowhere_but_in_the_database_of_its_rows(mail: Delivery) -> None:
+    attempt(mail, message="The token was refused.")
+    rows = Delivery.objects.using("default")
+    with override_settings(DATABASE_ROUTERS=[f"{__name__}.ReadsElsewhere"]):
+        for text in (str(EMISSION), "refused"):
+            assert list(find_deliveries(rows, text)) == [mail], text
