@@ -55,8 +55,8 @@ class Heartbeat:
         while True:
             self._held.wait()
             hold = self._hold
-            if hold and hold.taken:
-                pulse.beat(hold.taken.id)
+            if hold and (taken := hold.taken):  # read once: the main thread may take the next at any moment
+                pulse.beat(taken.id)
             time.sleep(TICK)
             hold = self._hold
             run = hold.run if hold else None

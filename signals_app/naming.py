@@ -81,7 +81,6 @@ def members() -> Iterator[tuple[str, str, object]]:
 
 
 def namespace(holder: object) -> Mapping[str, object]:
-    """Return the names of a class or module, without running code of theirs; empty for anything else."""
     """Return the attributes that a class or a module holds itself; empty for anything else. Runs no foreign code."""
     # types are compared, here and below, because isinstance() would evaluate a lazy object
     if issubclass(type(holder), type):
