@@ -129,6 +129,21 @@ def test_keys_of_an_enumeration_are_names_too() -> None:
     }
 
 
+def test_the_first_of_a_pair_is_the_name_of_the_second() -> None:
+    arguments: dict[str, Any] = {
+        "headers": [("X-Api-Key", SECRET), ("Accept", "kept"), (b"cookie", SECRET.encode())],
+        "form": [["new_password[]", SECRET], ["has_token", True]],
+        "environ": {b"AUTH_TOKEN": SECRET},
+        "letter": ("Reset your password", "kept"),
+        "words": ["token", "kept", "kept"],
+    }
+    shown = masked(json.loads(encode_arguments(arguments, sender=None, signal="s", receiver="r"))["arguments"])
+    assert [header["$tuple"][1] for header in shown["headers"]] == [MASKED, "kept", MASKED]
+    assert shown["form"] == [["new_password[]", MASKED], ["has_token", True]]
+    assert shown["environ"]["$dict"][0][1] == MASKED
+    assert (shown["letter"]["$tuple"][1], shown["words"][1:]) == ("kept", ["kept", "kept"])
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
