@@ -38,7 +38,7 @@ def current_process() -> ProcessIdentity:
 def is_dead(owner: str) -> bool:
     """Tell whether the process that wrote this owner ran on this host and has ended; False when that is not known."""
     process = _of_this_host(owner)
-    return process is not None and _started(process.pid) != process.started
+    return process is not None and _started(process.pid) != process.started and not _is_hidden(process.pid)
 
 
 def pid_here(owner: str) -> int | None:
@@ -88,6 +88,17 @@ def _stat(pid: int) -> list[str]:
         return []
     fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
     return [] if fields[0] in "ZX" else fields
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether a process lives of which we may not read: another user's, where /proc hides those (hidepid)."""
+    if os.access(f"/proc/{pid}/stat", os.R_OK, effective_ids=True):
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
 
 
 def resident_bytes(host: str, pid: int) -> int | None:

@@ -93,6 +93,23 @@ def test_a_killed_process_is_dead_before_its_parent_has_noticed(child: subproces
     assert child.returncode is None
 
 
+def test_a_living_process_is_not_taken_for_dead_where_it_is_hidden(child: subprocess.Popen[str]) -> None:
+    if os.getuid():
+        pytest.skip("The processes of others cannot be hidden here: that takes root.")
+    code = (
+        "import os, sys\nfrom signals_app.processes import is_dead\n"
+        "os.setresuid(65534, 65534, 65534)\nprint(is_dead(sys.argv[1]))"
+    )
+    hide = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+    ask = ["unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-c", code, owner_of(child)]
+
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout == "False\n"
+
+    child.communicate("go\n")
+
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout == "True\n"
+
+
 def test_a_recycled_pid_is_not_taken_for_the_dead_one() -> None:
     here = current_process()
 
