@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 
 from django.conf import settings
@@ -164,9 +164,9 @@ def dialect(db: BaseDatabaseWrapper) -> Dialect:
         ) from None
 
 
-@cache
+@lru_cache(maxsize=200)  # those with a list of values come in many lengths
 def statement(template: str, vendor: str) -> str:
-    """Return a statement's text for a vendor, filled in once per process."""
+    """Return a statement's text for a vendor; what is used often is filled in once per process."""
     return _DIALECTS[vendor].sql(template)
 
 
