@@ -21,7 +21,7 @@ venv := .venv-$(version)$(if $(DJANGO),-$(shell printf %s '$(DJANGO)' | tr -cs '
 bin := $(CURDIR)/$(venv)/bin
 python := $(bin)/python
 manage := $(python) manage.py
-pytest := $(python) -m pytest --numprocesses auto --dist loadfile
+pytest := $(python) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 install := $(python) -m pip install --quiet --disable-pip-version-check $(if $(DJANGO),'$(DJANGO)')
 
 .PHONY: help run test faults bench lint types contract migrations deploy security checks clean
