@@ -1,4 +1,4 @@
-"""Hosts of the tests' own: network namespaces on one switch, each with a name and a cable that can be pulled."""
+"""Hosts of the tests' own: by their name alone, or on one switch, each with a cable that can be pulled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 RANGE = IPv4Network("198.18.0.0/15")  # for tests of networks, RFC 2544; never routed
 MISSING = "Network namespaces cannot be made here: that takes root, and ip, of the package iproute2."
+NO_NAME = "Processes cannot be given another host's name here: that takes root."
 
 
 class Host:
@@ -24,8 +25,7 @@ class Host:
     @property
     def within(self) -> tuple[str, ...]:
         """The command that starts another one on this host."""
-        rename = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name)
-        return ("ip", "netns", "exec", self.name, *rename)
+        return ("ip", "netns", "exec", self.name, *_renamed(self.name))
 
     def pull_cable(self) -> None:
         """Lose every packet from now on, in both directions; nobody is told."""
@@ -83,6 +83,18 @@ def switch(number: int) -> Iterator[Switch]:
                 _ip("netns", "del", host.name)  # its end of the cable goes with it, and so does ours
         with suppress(subprocess.CalledProcessError):
             _ip("link", "del", one.name)
+
+
+def elsewhere() -> tuple[str, ...]:
+    """Return the command that starts another one on this machine, with another host's name, or skip the test."""
+    command = _renamed("another-host")
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip(NO_NAME)
+    return command
+
+
+def _renamed(host: str) -> tuple[str, ...]:
+    return ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', host)
 
 
 def _is_allowed(name: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,11 +37,6 @@ def without_token() -> None:
         module.execute = execute  # type: ignore[attr-defined]
 
 
-def elsewhere(host: str) -> None:
-    """Be on another host, as far as Python is told."""
-    socket.gethostname = lambda: host
-
-
 def die_in_timer_lock() -> None:
     """Kill the worker that ends a task once ``order_death`` was called: it holds the lock its guard waits for."""
     order = _order(Path(os.environ[journal.VARIABLE]))
@@ -70,4 +64,4 @@ def impatient_guard_watch(seconds: str) -> None:
     standstill.GUARD_ROUND = float(seconds)
 
 
-ORDERS = {order.__name__: order for order in (without_token, elsewhere, die_in_timer_lock, impatient_guard_watch)}
+ORDERS = {order.__name__: order for order in (without_token, die_in_timer_lock, impatient_guard_watch)}

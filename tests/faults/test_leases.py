@@ -11,6 +11,7 @@ from signals_app.models import State
 from tests.cluster import Cluster, wait_for_end
 from tests.faults import journal
 from tests.faults.conftest import FULL, Holds, size
+from tests.faults.network import elsewhere
 from tests.faults.receivers.slow import starts_late, takes_long, takes_long_outside
 from tests.testapp.receivers import hand_off
 
@@ -32,7 +33,7 @@ def test_never_two_workers_commit_one_delivery_though_leases_run_out(
     ]
     with (
         Cluster(tmp_path / "log-a", **short),
-        Cluster(tmp_path / "log-b", **short, FAULT_SABOTAGE="elsewhere:another-host"),
+        Cluster(tmp_path / "log-b", within=elsewhere(), **short),
     ):
         wait_for_end(deliveries, seconds=size(60, 900))
     ledger = invariant()

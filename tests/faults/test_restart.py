@@ -9,6 +9,7 @@ import pytest
 from signals_app.models import Outcome, State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.conftest import Holds, size
+from tests.faults.network import elsewhere
 from tests.faults.receivers.slow import takes_long
 from tests.faults.victims import running
 from tests.testapp.receivers import hand_off
@@ -27,14 +28,14 @@ def test_work_resumes_after_the_end_of_a_whole_tree(
     invariant: Holds, tmp_path: Path, record_property: Any, where: str, lease: float, within: float
 ) -> None:
     settings = {"TEST_SIGNALS_APP": f'{{"LEASE": {lease}, "HEARTBEAT": 1}}'}
-    host = {"FAULT_SABOTAGE": "elsewhere:another-host"} if where == "elsewhere" else {}
+    host = elsewhere() if where == "elsewhere" else ()
     deliveries = [hand_off(takes_long, seconds=60, attempts=1)] + [hand_off(takes_long) for _ in range(size(20, 500))]
     with Cluster(tmp_path / "log", **settings) as first:
         wait_until(lambda: running(first), "a worker at work")
         family = first.family()
         first.kill()
         wait_until(lambda: not any(map(is_alive, family)), "the end of the tree")
-    with Cluster(tmp_path / "log", **settings, **host):
+    with Cluster(tmp_path / "log", within=host, **settings):
         began = time.monotonic()
         lost = deliveries[0]
         wait_until(lambda: lost.bad_ends.exists(), "the rescue of what ran", seconds=within)
