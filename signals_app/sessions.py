@@ -33,7 +33,6 @@ class Sessions:
     def mend(self) -> None:
         """Close every connection that a receiver which ended badly left in a transaction, in a query, or broken."""
         for db in self._own():
-            _stop_query(db)
             if _in_transaction(db) or not db.is_usable():
                 # close() alone would keep the mark of the transaction
                 db.in_atomic_block, db.savepoint_ids = False, []
@@ -52,14 +51,16 @@ def _in_transaction(db: BaseDatabaseWrapper) -> bool:
     return db.in_atomic_block or not db.autocommit
 
 
-def _stop_query(db: BaseDatabaseWrapper) -> None:
-    """End a query on the server that a timeout interrupted here; psycopg goes on waiting for it otherwise."""
-    if db.vendor != "postgresql":
-        return
-    raw = cast(Any, db.connection)
-    if raw.info.transaction_status.name == "ACTIVE":
-        with suppress(Error), db.wrap_database_errors:
-            raw.cancel_safe(timeout=5)
+def stop_queries() -> None:
+    """End on the server what this thread waits for there, before a timeout is raised in the midst of it.
+
+    Whoever is left behind goes on to the end, with all its locks: a transaction block closes a connection in a query.
+    """
+    for db in _used():
+        raw = cast(Any, db.connection)
+        if db.vendor == "postgresql" and raw.info.transaction_status.name == "ACTIVE":
+            with suppress(Error), db.wrap_database_errors:
+                raw.cancel_safe(timeout=5)
 
 
 def leave_pools() -> None:

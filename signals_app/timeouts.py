@@ -13,6 +13,8 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
+from signals_app.sessions import stop_queries
+
 
 class TimedOut(BaseException):
     """The receiver ran longer than its timeout.
@@ -70,6 +72,7 @@ def _interruptible(seconds: float, call: Callable[[], Any]) -> Any:
 
     def on_alarm(signum: int, frame: FrameType | None) -> None:
         if armed:
+            stop_queries()
             raise _timed_out(seconds)
 
     # Django-Q's own alarm for the hint shares this timer: put it back, less the time we took

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from signals_app.conf import LONGEST, conf
 from signals_app.exceptions import RetryAfter
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.cluster import wait_until
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -54,25 +56,32 @@ def cut_connection() -> None:
         connection.close()  # SQLite has no server to lose; a receiver may still close what it used
 
 
-def test_a_timeout_in_the_middle_of_a_query_is_recorded_and_stops_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", [nullcontext, transaction.atomic])
+def test_a_timeout_in_the_middle_of_a_query_is_recorded_and_stops_the_query(
+    monkeypatch: pytest.MonkeyPatch, block: Callable[[], AbstractContextManager[None]]
+) -> None:
     if connection.vendor != "postgresql":
         connection.ensure_connection()
         raw: Any = connection.connection
         raw.create_function("pg_sleep", 1, time.sleep)
 
     def query(**arguments: object) -> None:
-        with connection.cursor() as cursor:
+        with block(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(30)")
 
     delivery = run(doing(monkeypatch, receivers.sleeps, query))
     assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active' "
-                "AND datname = current_database()"
-            )
-            assert cursor.fetchone() == (0,)
+        wait_until(lambda: not sleeping_sessions(), "the end of the query on the server", seconds=10)
+
+
+def sleeping_sessions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active' "
+            "AND datname = current_database()"
+        )
+        return len(cursor.fetchall())
 
 
 def test_a_success_is_recorded_though_the_connection_is_gone(
