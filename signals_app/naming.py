@@ -13,6 +13,8 @@ from django.apps import apps
 from django.db.models import Model
 from django.dispatch import Signal
 
+from signals_app.masking import MASKED, has_secret_key
+
 _names: WeakKeyDictionary[Signal, str] = WeakKeyDictionary()
 _nameless: WeakKeyDictionary[Signal, int] = WeakKeyDictionary()  # modules there were at the scan
 
@@ -103,7 +105,7 @@ def label(obj: object) -> str:
     if isinstance(obj, type):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):
-        return f"{obj._meta.label}({_printable(obj.pk)})"
+        return f"{obj._meta.label}({MASKED if has_secret_key(obj._meta.label) else _printable(obj.pk)})"
     return label(obj.__class__)
 
 

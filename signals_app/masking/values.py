@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -39,7 +39,7 @@ def masked(value: Any, *, name: str = "") -> Any:
 def _masked_item(key: str, item: Any) -> Any:
     if key == "$dict" and isinstance(item, list):
         return [_masked_pair(pair) if isinstance(pair, list) and len(pair) == 2 else masked(pair) for pair in item]
-    if key == "$instance" and isinstance(item, list) and len(item) == 3 and any(map(is_secret, _names_of(item[0]))):
+    if key == "$instance" and isinstance(item, list) and len(item) == 3 and has_secret_key(item[0]):
         return [item[0], MASKED, item[2]]
     return masked(item, name=key)
 
@@ -64,10 +64,11 @@ def _name_of(key: Any) -> str:
     return key if isinstance(key, str) else ""
 
 
-def _names_of(label: Any) -> Iterable[str]:
-    """Return the names of a model and of its primary key: a token's or a session's is itself the secret."""
-    name = str(label).rpartition(".")[2]
+def has_secret_key(label: Any) -> bool:
+    """Tell whether the primary key of a model is itself the secret, as a token's or a session's is."""
+    if is_secret(str(label).rpartition(".")[2]):
+        return True
     try:
-        return name, apps.get_model(label)._meta.pk.name
+        return is_secret(apps.get_model(label)._meta.pk.name)
     except (LookupError, ValueError, TypeError, AttributeError):
-        return (name,)
+        return False

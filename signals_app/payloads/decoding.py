@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from signals_app.exceptions import MissingObject, PayloadError
+from signals_app.masking import MASKED, has_secret_key
 from signals_app.payloads import classes, containers, instances, scalars
 from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown
 
@@ -99,8 +100,9 @@ class _Walk:
 def _error(broken: BrokenOff, name: str) -> PayloadError | MissingObject:
     path = broken.path(name)
     if isinstance(broken, Gone):
+        pk = MASKED if has_secret_key(broken.model) else shown(broken.pk)
         return MissingObject(
-            f"{path} was {broken.model} with primary key {shown(broken.pk)} in the database {broken.database!r}, "
+            f"{path} was {broken.model} with primary key {pk} in the database {broken.database!r}, "
             'which does not exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
         )
     reason = broken.reason if isinstance(broken, Malformed) else "cannot be read"

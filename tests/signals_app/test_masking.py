@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import override_settings
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signals_app.exceptions import MissingObject
 from signals_app.masking import MASKED, is_secret, masked, masked_text
-from signals_app.payloads import encode_arguments
+from signals_app.payloads import decode_text, encode_arguments
 
 SECRET = "hunter2"
 
@@ -223,3 +226,14 @@ def test_no_text_hangs_it(part: str) -> None:
     begun = time.process_time()
     masked_text(part * (65_536 // len(part)))
     assert time.process_time() - begun < 10  # a pattern that goes back and forth takes minutes
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_the_key_of_a_session_that_is_gone_is_not_told() -> None:
+    session = Session.objects.create(session_key=SECRET, expire_date=timezone.now())
+    text = encode_arguments({"session": session}, sender=None, signal="s", receiver="r")
+    session.delete()
+    with pytest.raises(MissingObject, match=r"^session was sessions\.Session with primary key \*{8} in") as caught:
+        decode_text(text)
+    assert SECRET not in str(caught.value)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.db.models.signals import post_save
@@ -163,6 +164,7 @@ def test_name_of_no_signal_finds_none(name: str) -> None:
         (Outer.Inner, "tests.payload_app.values.Outer.Inner"),
         (ByCode(code="x1"), "payload_app.ByCode(x1)"),
         (Plain(), "payload_app.Plain(None)"),
+        (Session(session_key="hunter2"), "sessions.Session(********)"),
         (Service(), "tests.payload_app.values.Service"),
         (SimpleLazyObject(lambda: ByCode(code="x2")), "payload_app.ByCode(x2)"),
         (SimpleLazyObject(lambda: "checkout"), "checkout"),
