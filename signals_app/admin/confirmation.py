@@ -1,25 +1,26 @@
-"""Actions on many deliveries: counted first, done when that is confirmed, and back to the same filtered list."""
+"""Actions on deliveries: their target is chosen, they are counted, and done when that is confirmed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from signals_app.admin.actions import Action
 from signals_app.admin.operations import perform_for
 from signals_app.admin.pages import crumbs
 from signals_app.exceptions import OperationRefused
 from signals_app.models import Delivery
-from signals_app.operations import AT_ONCE, Operation, move_to
-from signals_app.operations.names import known_queues
+from signals_app.operations import AT_ONCE, Operation
 
 TEMPLATE = "admin/signals_app/confirm.html"
 
@@ -38,12 +39,55 @@ def everything_that_matches(posted: QueryDict) -> QueryDict:
     return changed
 
 
-def confirm_or_do(
-    of: ModelAdmin[Delivery], request: HttpRequest, rows: QuerySet[Delivery], operation: Operation, **asked: Any
-) -> HttpResponse | None:
-    """Do it where that was confirmed, else return the page that asks, with the number of deliveries it would change."""
-    if "confirmed" not in request.POST:
-        return _page(of, request, rows, operation=operation, **asked)
+def of_list(action: Action) -> Callable[[ModelAdmin[Delivery], HttpRequest, QuerySet[Delivery]], HttpResponse]:
+    """Return an action as Django's lists take it; done, it leads back to the same filtered list."""
+
+    def act(of: ModelAdmin[Delivery], request: HttpRequest, rows: QuerySet[Delivery]) -> HttpResponse:
+        return ask_or_do(of, request, rows, action, back=request.get_full_path())
+
+    act.__name__ = action.name
+    return admin.action(act, description=action.of_many)
+
+
+def ask_or_do(
+    of: ModelAdmin[Delivery],
+    request: HttpRequest,
+    rows: QuerySet[Delivery],
+    action: Action,
+    *,
+    back: str,
+    about: str = "",
+) -> HttpResponse:
+    """Ask what was not said yet, the target and then the confirmation; do it where both were, and go ``back``.
+
+    ``about`` is the heading of the page that asks.
+    """
+    target = request.POST.get("to", "")
+    page = {"back": back, "subtitle": about}
+    if action.target and not target:
+        return _page(of, request, title=action.label(), target=action.target, **page)
+    try:
+        operation = action.operation(target)
+    except OperationRefused as refused:
+        messages.error(request, str(refused))
+        return HttpResponseRedirect(back)
+    if "confirmed" in request.POST:
+        _do(request, rows, operation)
+        return HttpResponseRedirect(back)
+    named = rows.order_by()
+    return _page(
+        of,
+        request,
+        title=operation.label(),
+        to=target,
+        count=named.count(),
+        possible=named.filter(operation.scope.condition()).count(),
+        at_once=AT_ONCE,
+        **page,
+    )
+
+
+def _do(request: HttpRequest, rows: QuerySet[Delivery], operation: Operation) -> None:
     ids = list(rows.values_list("pk", flat=True)[: AT_ONCE + 1])
     perform_for(request, operation, ids[:AT_ONCE])
     if len(ids) > AT_ONCE:
@@ -53,39 +97,16 @@ def confirm_or_do(
             AT_ONCE,
         )
         messages.warning(request, left % {"count": AT_ONCE})
-    return None
 
 
-def choose_queue(of: ModelAdmin[Delivery], request: HttpRequest, rows: QuerySet[Delivery]) -> HttpResponse | None:
-    """Move deliveries to the queue that was chosen, or ask which one it is to be."""
-    queue = request.POST.get("queue", "")
-    if not queue:
-        return _page(of, request, rows, queues=known_queues())
-    try:
-        operation = move_to(queue)
-    except OperationRefused as refused:
-        messages.error(request, str(refused))
-        return None
-    return confirm_or_do(of, request, rows, operation, queue=queue)
-
-
-def _page(of: ModelAdmin[Delivery], request: HttpRequest, rows: QuerySet[Delivery], **asked: Any) -> HttpResponse:
-    operation: Operation | None = asked.get("operation")
-    named = rows.order_by()
-    count = named.count()
-    possible = named.filter(operation.scope.condition()).count() if operation else None
+def _page(of: ModelAdmin[Delivery], request: HttpRequest, **asked: Any) -> HttpResponse:
     context = {
         **of.admin_site.each_context(request),
         **crumbs(of.opts),
-        "title": operation.label() if operation else gettext("Move to another queue"),
         "media": of.media,
-        "action": request.POST["action"],
+        "action": request.POST.get("action", ""),
         "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "across": request.POST.get("select_across", "0"),
-        "count": count,
-        "possible": possible,
-        "at_once": AT_ONCE,
-        "back": request.get_full_path(),
         **asked,
     }
     return TemplateResponse(request, TEMPLATE, context)

@@ -11,7 +11,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.db.models.expressions import Combinable
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -22,7 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from signals_app.admin import badges, durations
-from signals_app.admin.confirmation import OperationForm, choose_queue, confirm_or_do, everything_that_matches
+from signals_app.admin.actions import ACTIONS
+from signals_app.admin.confirmation import OperationForm, ask_or_do, everything_that_matches, of_list
 from signals_app.admin.delivery_page import page_of
 from signals_app.admin.emission import show_emission
 from signals_app.admin.filters import (
@@ -36,10 +37,8 @@ from signals_app.admin.filters import (
     StateFilter,
     UnroutableFilter,
 )
-from signals_app.admin.operations import OPERATIONS, is_allowed, perform_for
 from signals_app.admin.records import RecordAdmin
 from signals_app.models import Delivery, State
-from signals_app.operations import CANCEL, RETRY, RUN_NOW
 from signals_app.operations.search import DELIVERY_HELP, find_deliveries
 
 
@@ -64,11 +63,11 @@ class DeliveryAdmin(RecordAdmin):
     date_hierarchy = "enqueued_at"
     sortable_by = ("number",)  # any other order would have to sort the whole table
     unlisted = ("payload", "sender", "emission")
-    actions = ("retry", "cancel", "run_now", "move")
+    actions = tuple(of_list(action) for action in ACTIONS.values())
     action_form = OperationForm
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address where one delivery is retried or cancelled, and the page of an emission."""
+        """Add the address where an action is done to one delivery, and the page of an emission."""
         operate = path(
             "<path:object_id>/operate/<str:name>/",
             self.admin_site.admin_view(self.operate_view),
@@ -103,41 +102,11 @@ class DeliveryAdmin(RecordAdmin):
         """Return the deliveries that match every word, and that none is there twice."""
         return find_deliveries(queryset, search_term), False
 
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may retry; the action asks."""
-        return is_allowed(request, RETRY)
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may cancel; the action asks."""
-        return is_allowed(request, CANCEL)
-
-    def has_run_now_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may run what is due later; the action asks."""
-        return is_allowed(request, RUN_NOW)
-
-    def has_move_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may move to another queue; the action asks."""
-        return request.user.has_perm("signals_app.move_delivery")
-
-    @admin.action(description=_("Retry selected deliveries"), permissions=["retry"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        """Make the failed and cancelled ones ready again."""
-        return confirm_or_do(self, request, queryset, RETRY)
-
-    @admin.action(description=_("Cancel selected deliveries"), permissions=["cancel"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        """Cancel the ready ones."""
-        return confirm_or_do(self, request, queryset, CANCEL)
-
-    @admin.action(description=_("Run selected deliveries now"), permissions=["run_now"])
-    def run_now(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        """Make those due that wait for later."""
-        return confirm_or_do(self, request, queryset, RUN_NOW)
-
-    @admin.action(description=_("Move selected deliveries to another queue"), permissions=["move"])
-    def move(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse | None:
-        """Put the ready ones into the queue that the confirmation asks for."""
-        return choose_queue(self, request, queryset)
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        """Return the actions that the user may do; from version 6.1 on Django says for which of its pages."""
+        where = () if action_location is None else (action_location,)
+        found: dict[str, Any] = super().get_actions(request, *where)
+        return {name: one for name, one in found.items() if name not in ACTIONS or ACTIONS[name].is_allowed(request)}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list; an action on all that match the filter needs no row that is ticked."""
@@ -147,17 +116,19 @@ class DeliveryAdmin(RecordAdmin):
 
     @method_decorator(require_POST)
     def operate_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """Retry or cancel one delivery and go back to its page."""
-        operation = OPERATIONS.get(name)
+        """Do to one delivery what the list does to many, and go back to its page."""
+        action = ACTIONS.get(name)
         delivery = self.get_object(request, unquote(object_id))
-        if operation is None or delivery is None:
+        if action is None or delivery is None:
             raise Http404(gettext("There is no such delivery, or nothing of that name can be done to it."))
-        if not (self.has_view_permission(request, delivery) and is_allowed(request, operation)):
+        if not (self.has_view_permission(request, delivery) and action.is_allowed(request)):
             raise PermissionDenied
-        perform_for(request, operation, [delivery.pk])
+        request.current_app = self.admin_site.name  # {% url %} reads it
         address = reverse("admin:signals_app_delivery_change", args=[delivery.pk], current_app=self.admin_site.name)
         preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
-        return HttpResponseRedirect(add_preserved_filters(preserved, address))
+        back = add_preserved_filters(preserved, address)
+        rows = self.get_queryset(request).filter(pk=delivery.pk)
+        return ask_or_do(self, request, rows, action, back=back, about=str(delivery))
 
     def render_change_form(
         self,

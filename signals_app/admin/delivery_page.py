@@ -11,11 +11,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from signals_app import ledger
 from signals_app.admin import badges, durations
-from signals_app.admin.operations import OPERATIONS, is_allowed
+from signals_app.admin.actions import ACTIONS, Action
 from signals_app.admin.runs import Run, runs_of
-from signals_app.models import Delivery, State
-from signals_app.operations import Operation
+from signals_app.models import Delivery, Pause, PauseKind, State
+from signals_app.operations import PAUSE_PERMISSION
 from signals_app.operations.readable import process_name, readable_payload
 
 SHOWN_ATTEMPTS = 25  # the newest; each may have a traceback of 20,000 characters
@@ -26,11 +27,13 @@ Text = str | SafeString
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line of a table of facts."""
+    """One line of a table of facts; ``pausable`` is of what kind its value is, where it can be paused."""
 
     label: str
     value: Text
     note: str = ""
+    pausable: PauseKind | None = None
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,9 @@ class DeliveryPage:
     badge: Text
     unroutable: Text
     progress: Text
-    operations: Sequence[tuple[Operation, str]]
+    pauses: Sequence[Pause]
+    actions: Sequence[tuple[Action, str]]
+    can_pause: bool
     timing: Sequence[Fact]
     origin: Sequence[Fact]
     hold: Sequence[Fact]
@@ -64,17 +69,20 @@ class DeliveryPage:
 
 
 def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> DeliveryPage:
-    """Return the page of a delivery for whoever asks: two queries."""
+    """Return the page of a delivery for whoever asks: three queries."""
     newest = list(delivery.bad_ends.order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = Delivery.objects.filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
+    pauses = _pauses(delivery)
     return DeliveryPage(
         badge=badges.state_badge(delivery),
         unroutable=badges.unroutable_badge() if delivery.unroutable else "",
         progress=badges.progress_bar(delivery),
-        operations=_operations(delivery, request),
+        pauses=pauses,
+        actions=_actions(delivery, request),
+        can_pause=request.user.has_perm(PAUSE_PERMISSION),
         timing=_timing(delivery, now),
-        origin=_origin(delivery),
+        origin=_origin(delivery, pauses),
         hold=_hold(delivery, now),
         runs=runs_of(delivery, newest[:SHOWN_ATTEMPTS], now),
         older_runs=len(newest) > SHOWN_ATTEMPTS,
@@ -84,12 +92,17 @@ def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> Deliv
     )
 
 
-def _operations(delivery: Delivery, request: HttpRequest) -> list[tuple[Operation, str]]:
+def _actions(delivery: Delivery, request: HttpRequest) -> list[tuple[Action, str]]:
     return [
-        (operation, reverse("admin:signals_app_delivery_operate", args=[delivery.pk, operation.name]))
-        for operation in OPERATIONS.values()
-        if operation.scope.holds(delivery) and is_allowed(request, operation)
+        (action, reverse("admin:signals_app_delivery_operate", args=[delivery.pk, action.name]))
+        for action in ACTIONS.values()
+        if action.scope.holds(delivery) and action.is_allowed(request)
     ]
+
+
+def _pauses(delivery: Delivery) -> list[Pause]:
+    stops = ((PauseKind.RECEIVER, delivery.receiver), (PauseKind.QUEUE, delivery.queue))
+    return [one for one in ledger.pauses() if (one.kind, one.name) in stops]
 
 
 def _timing(delivery: Delivery, now: datetime) -> list[Fact]:
@@ -105,12 +118,15 @@ def _timing(delivery: Delivery, now: datetime) -> list[Fact]:
     ]
 
 
-def _origin(delivery: Delivery) -> list[Fact]:
+def _origin(delivery: Delivery, pauses: Sequence[Pause]) -> list[Fact]:
+    def pausable(label: str, kind: PauseKind, name: str) -> Fact:
+        return Fact(label=label, value=name, pausable=kind, is_paused=any(one.kind == kind for one in pauses))
+
     return [
         Fact(label=_("Signal"), value=delivery.signal),
         Fact(label=_("Sender"), value=delivery.sender or durations.NONE),
-        Fact(label=_("Receiver"), value=delivery.receiver),
-        Fact(label=_("Queue"), value=delivery.queue),
+        pausable(_("Receiver"), PauseKind.RECEIVER, delivery.receiver),
+        pausable(_("Queue"), PauseKind.QUEUE, delivery.queue),
         Fact(label=_("Priority"), value=str(delivery.priority)),
         Fact(label=_("Emission"), value=badges.emission_link(delivery.emission)),
     ]

@@ -1,4 +1,4 @@
-"""The operations as the admin offers them: to those who may, with a sentence on what came of it."""
+"""The operations as the admin does them: by whom, and with a sentence on what came of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
 
-from signals_app.operations import CANCEL, RETRY, RUN_NOW, Operation, Operator, Result, perform
-
-OPERATIONS = {operation.name: operation for operation in (RETRY, CANCEL, RUN_NOW)}  # those that need no target
-
-
-def is_allowed(request: HttpRequest, operation: Operation) -> bool:
-    """Tell whether the user may do it."""
-    return request.user.has_perm(operation.permission)
+from signals_app.operations import Operation, Operator, Result, perform
 
 
 def operator_of(request: HttpRequest) -> Operator:

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -79,7 +80,6 @@ class OverviewAdmin(PageAdmin):
             "peak": peak,
             "busy": [minute for minute in reversed(found.hour) if minute.total],
             "states": [(state.lower(), state.label) for state in SHOWN],
-            "pause_url": reverse(f"{self.admin_site.name}:{PAUSE_NAME}"),
             "can_pause": request.user.has_perm(PAUSE_PERMISSION),
             "can_retry": request.user.has_perm("signals_app.retry_delivery"),
         }
@@ -90,7 +90,7 @@ class OverviewAdmin(PageAdmin):
 
     @method_decorator(require_POST)
     def pause_view(self, request: HttpRequest) -> HttpResponse:
-        """Pause or resume what was named, and go back to the page."""
+        """Pause or resume what was named, and go back to the page that asked for it."""
         if not (self.has_view_permission(request) and request.user.has_perm(PAUSE_PERMISSION)):
             raise PermissionDenied
         kind, name = request.POST.get("kind", ""), request.POST.get("name", "")
@@ -106,7 +106,12 @@ class OverviewAdmin(PageAdmin):
             said = _("The %(kind)s %(name)s is paused.") if do is pause else _("The %(kind)s %(name)s is resumed.")
             left = _("The %(kind)s %(name)s was so already.")
             messages.success(request, said % words) if changed else messages.warning(request, left % words)
-        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:signals_app_overview_changelist"))
+        back = request.POST.get("back", "")
+        if not url_has_allowed_host_and_scheme(
+            back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+        ):
+            back = reverse(f"{self.admin_site.name}:signals_app_overview_changelist")
+        return HttpResponseRedirect(back)
 
 
 def receivers(found: Overview) -> Iterator[tuple[Runs, FailureGroup | None, bool]]:

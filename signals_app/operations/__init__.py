@@ -3,7 +3,7 @@
 from signals_app.operations.history import Operator
 from signals_app.operations.kinds import CANCEL, RETRY, RUN_NOW, move_to, reassign_to
 from signals_app.operations.names import require_pausable
-from signals_app.operations.operation import Operation
+from signals_app.operations.operation import Operation, Scope, permission_to
 from signals_app.operations.pausing import PAUSE_PERMISSION, pause, resume
 from signals_app.operations.performing import AT_ONCE, Result, matching, perform, perform_on
 from signals_app.operations.selection import Selection
@@ -17,12 +17,14 @@ __all__ = [
     "Operation",
     "Operator",
     "Result",
+    "Scope",
     "Selection",
     "matching",
     "move_to",
     "pause",
     "perform",
     "perform_on",
+    "permission_to",
     "reassign_to",
     "require_pausable",
     "resume",

@@ -62,4 +62,9 @@ class Operation:
     @property
     def permission(self) -> str:
         """The permission it takes, as ``has_perm`` wants it."""
-        return f"signals_app.{self.name}_delivery"
+        return permission_to(self.name)
+
+
+def permission_to(name: str) -> str:
+    """Return the permission that the operation of a name takes, as ``has_perm`` wants it."""
+    return f"signals_app.{name}_delivery"

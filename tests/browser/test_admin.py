@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from signals_app.models import Delivery, Outcome, State
+from signals_app.models import Delivery, Outcome, Pause, State
 from tests.browser.backstage import barriers, log_in
 from tests.browser.visitor import Scheme, Visitor, visitor
 from tests.browser.web import Web
@@ -16,6 +19,8 @@ from tests.testapp.receivers import fails, hand_off
 
 LIST = "/admin/signals_app/delivery/"
 ATTEMPTS = "/admin/signals_app/attempt/"
+OFFERED = ["Cancel", "Run now", "Move to another queue", "Give to another receiver"]
+PAUSES = ["Pause shop.receivers.send_mail", "Pause sigdemo"]
 EVIL = "<script>document.title = 'taken over'</script>"
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,18 +39,39 @@ def failed(transactional_db: None) -> Delivery:
     return one
 
 
+@pytest.fixture
+def offering(failed: Delivery) -> Delivery:
+    """A delivery to which everything can be done that can be done to one that waits; its names are long."""
+    Pause.objects.create(kind="QUEUE", name="q" * 90, since=timezone.now(), by=EVIL)
+    later = timezone.now() + timedelta(hours=1)
+    return delivery(unroutable=True, receiver="shop." + "z" * 200, queue="q" * 90, due_at=later)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_fits_the_screen_and_keeps_the_policy(
-    browser: Browser, web: Web, failed: Delivery, width: int, scheme: Scheme
+    browser: Browser, web: Web, failed: Delivery, offering: Delivery, width: int, scheme: Scheme
 ) -> None:
     with visitor(browser, web.url, width=width, scheme=scheme) as guest:
         log_in(guest)
-        for path in (LIST, f"{LIST}?state=FAILED", page_of(failed), ATTEMPTS, page_of(failed.bad_ends.all()[0])):
+        for path in (
+            LIST,
+            f"{LIST}?state=FAILED",
+            page_of(failed),
+            page_of(offering),
+            ATTEMPTS,
+            page_of(failed.bad_ends.all()[0]),
+        ):
             guest.open(path)
             guest.fits()
             guest.is_untroubled()
             assert guest.page.title() != "taken over"
+            assert barriers(guest) == []
+        for action in ("Cancel", "Give to another receiver"):
+            guest.open(page_of(offering))
+            guest.page.get_by_role("button", name=action).click()
+            guest.fits()
+            guest.is_untroubled()
             assert barriers(guest) == []
 
 
@@ -76,7 +102,10 @@ def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Clus
     log_in(ada)
     ada.open(page_of(one))
     ada.page.get_by_role("button", name="Retry").click()
+    expect(ada.page.get_by_text("This changes 1 delivery.")).to_be_visible()
+    ada.page.get_by_role("button", name="Retry").click()
 
+    ada.page.wait_for_url(f"**{page_of(one)}")
     told = ada.page.get_by_text("1 delivery is ready again.")
     expect(told).to_be_visible()
     wait_for_end([one])
@@ -99,3 +128,27 @@ def test_without_javascript_deliveries_are_cancelled_from_the_list(grace: Visito
     grace.page.get_by_role("button", name="Cancel").click()
     expect(grace.page.get_by_text("2 deliveries were cancelled.")).to_be_visible()
     assert not Delivery.objects.filter(state=State.READY).exists()
+
+
+def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its_page(
+    grace: Visitor, failed: Delivery
+) -> None:
+    one = delivery(unroutable=True, due_at=timezone.now() + timedelta(hours=1))
+    log_in(grace)
+    grace.open(page_of(one))
+    content = grace.page.locator("#content")
+    expect(content.get_by_role("button")).to_have_text(OFFERED + PAUSES)
+
+    content.get_by_role("button", name="Pause sigdemo", exact=True).click()
+    expect(content.get_by_text("Paused: queue sigdemo by root.")).to_be_visible()
+    content.get_by_role("button", name="Resume sigdemo", exact=True).click()
+    expect(content.get_by_text("Paused:")).to_have_count(0)
+
+    content.get_by_role("button", name="Give to another receiver").click()
+    content.get_by_label("To the receiver").select_option(fails.key)
+    content.get_by_role("button", name="Go on").click()
+    content.get_by_role("button", name=f"Give to the receiver {fails.key}").click()
+    grace.page.wait_for_url(f"**{page_of(one)}")
+    expect(grace.page.get_by_text(f"1 delivery waits for {fails.key} now.")).to_be_visible()
+    expect(grace.page.get_by_role("heading", name=fails.key)).to_be_visible()
+    grace.is_untroubled()

@@ -63,5 +63,5 @@ def page_of(row: Delivery | Attempt) -> str:
 
 
 def operate_url(row: Delivery, name: str) -> str:
-    """Return the address where one delivery is retried or cancelled."""
+    """Return the address where an action is done to one delivery."""
     return reverse("admin:signals_app_delivery_operate", args=[row.pk, name])

@@ -13,6 +13,7 @@ from django.utils import timezone
 from signals_app.models import Delivery, State
 from tests.signals_app.admin.rows import DELIVERIES, delivery
 from tests.signals_app.admin.staff import client_of
+from tests.testapp.receivers import nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -67,10 +68,10 @@ def test_a_queue_is_chosen_then_confirmed_then_moved_to() -> None:
     waits, done = delivery(queue="sigdemo"), delivery(State.SUCCESSFUL, queue="sigdemo")
     page = ask(mover, "move", waits, done).content.decode()
     assert "<option>mail</option>" in page
-    assert "This changes 1 delivery." in ask(mover, "move", waits, done, queue="mail").content.decode()
+    assert "This changes 1 delivery." in ask(mover, "move", waits, done, to="mail").content.decode()
     waits.refresh_from_db()
     assert waits.queue == "sigdemo"
-    ask(mover, "move", waits, done, queue="mail", confirmed="yes")
+    ask(mover, "move", waits, done, to="mail", confirmed="yes")
     assert list(Delivery.objects.order_by("pk").values_list("queue", flat=True)) == ["mail", "sigdemo"]
 
 
@@ -79,11 +80,22 @@ def test_a_queue_that_does_not_exist_is_refused_with_those_that_do() -> None:
     waits = delivery()
     answer = mover.post(
         reverse(DELIVERIES),
-        {"action": "move", "_selected_action": [waits.pk], "index": "0", "queue": "mial", "confirmed": "yes"},
+        {"action": "move", "_selected_action": [waits.pk], "index": "0", "to": "mial", "confirmed": "yes"},
         follow=True,
     )
     (said,) = [str(message) for message in answer.context["messages"]]
     assert said.startswith("There is no queue 'mial'. There are: ")
+
+
+def test_what_is_unroutable_is_given_to_the_receiver_that_is_chosen() -> None:
+    giver = client_of("giver", "view_delivery", "reassign_delivery")
+    lost, known = delivery(unroutable=True), delivery()
+    page = ask(giver, "reassign", lost, known).content.decode()
+    assert f"<option>{nothing.key}</option>" in page
+    assert "This changes 1 delivery." in ask(giver, "reassign", lost, known, to=nothing.key).content.decode()
+    ask(giver, "reassign", lost, known, to=nothing.key, confirmed="yes")
+    given = Delivery.objects.order_by("pk").values_list("receiver", "unroutable")
+    assert list(given) == [(nothing.key, False), (known.receiver, False)]
 
 
 def test_what_is_due_later_is_made_due_now() -> None:
@@ -94,12 +106,12 @@ def test_what_is_due_later_is_made_due_now() -> None:
     assert later.due_at <= timezone.now()
 
 
-@pytest.mark.parametrize("action", ["retry", "cancel", "run_now", "move"])
+@pytest.mark.parametrize("action", ["retry", "cancel", "run_now", "move", "reassign"])
 def test_whoever_may_only_look_is_offered_no_action_and_forges_none(reader: Client, action: str) -> None:
     delivery(State.FAILED)
     delivery(due_at=timezone.now() + timedelta(hours=1))
     before = list(Delivery.objects.order_by("pk").values())
-    ask(reader, action, *Delivery.objects.all(), confirmed="yes", queue="sigdemo")
-    ask(reader, action, matching="on", confirmed="yes", queue="sigdemo")
+    ask(reader, action, *Delivery.objects.all(), confirmed="yes", to="sigdemo")
+    ask(reader, action, matching="on", confirmed="yes", to="sigdemo")
     assert list(Delivery.objects.order_by("pk").values()) == before
     assert f'<option value="{action}">' not in reader.get(reverse(DELIVERIES)).content.decode()

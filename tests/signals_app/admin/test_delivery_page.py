@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from signals_app.admin import delivery_page
 from signals_app.models import Delivery, Outcome, State
-from tests.signals_app.admin.rows import NOON, OWNER, attempt, delivery, operate_url, page_of
+from tests.signals_app.admin.rows import NOON, OWNER, attempt, delivery, page_of
 
 pytestmark = pytest.mark.django_db
 
@@ -132,23 +132,10 @@ def test_progress_is_a_native_element(reader: Client) -> None:
 
 def test_an_unroutable_one_says_what_to_do(reader: Client) -> None:
     page = reader.get(page_of(delivery(unroutable=True))).content.decode()
-    assert "The last worker that claimed it did not know its receiver. Start a cluster from code that has it." in page
-
-
-@pytest.mark.parametrize(
-    ("state", "offered"),
-    [
-        (State.READY, ["cancel"]),
-        (State.RUNNING, []),
-        (State.SUCCESSFUL, []),
-        (State.FAILED, ["retry"]),
-        (State.CANCELLED, ["retry"]),
-    ],
-)
-def test_offered_is_what_can_be_done(operator: Client, state: State, offered: list[str]) -> None:
-    one = delivery(state)
-    page = operator.get(page_of(one)).content.decode()
-    assert [name for name in ("retry", "cancel") if operate_url(one, name) in page] == offered
+    assert (
+        "The last worker that claimed it did not know its receiver. Start a cluster from code that has it, or give"
+        in page
+    )
 
 
 def test_nothing_that_a_sender_wrote_becomes_markup(reader: Client) -> None:

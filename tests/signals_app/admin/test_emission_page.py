@@ -56,7 +56,7 @@ def test_it_shows_what_was_sent_with_secrets_masked_and_what_operators_did(boss:
     one = delivery(State.FAILED, emission=EMISSION, payload='{"arguments":{"password":"hunter2","order":7}}')
     delivery(emission=EMISSION, payload='{"arguments":{"order":7}}', receiver="shop.receivers.other")
     attempt(one, message="token=abcdef", error_class="shop.Trouble")
-    boss.post(reverse("admin:signals_app_delivery_operate", args=[one.pk, "retry"]))
+    boss.post(reverse("admin:signals_app_delivery_operate", args=[one.pk, "retry"]), {"confirmed": "yes"})
     page = boss.get(url()).content.decode()
     assert "hunter2" not in page
     assert "abcdef" not in page

@@ -1,4 +1,4 @@
-"""Retry and cancel: who may, what changes, what is said and what is remembered."""
+"""Retry and cancel in the list: who may, what changes, what is said and what is remembered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signals_app.admin import confirmation
 from signals_app.conf import conf
 from signals_app.models import Delivery, State
 from signals_app.operations import performing
-from tests.signals_app.admin.rows import DELIVERIES, delivery, operate_url, page_of
+from tests.signals_app.admin.rows import DELIVERIES, delivery, operate_url
 from tests.signals_app.admin.staff import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -151,46 +151,3 @@ def test_a_permission_is_for_one_action() -> None:
     assert act(client, "cancel", ready) == ["No action selected."]
     assert client.post(operate_url(ready, "cancel")).status_code == 403
     assert states(failed, ready) == [State.FAILED, State.READY]
-
-
-def test_one_delivery_is_retried_from_its_page(operator: Client) -> None:
-    failed = delivery(State.FAILED)
-    response = operator.post(operate_url(failed, "retry"), follow=True)
-    assert response.redirect_chain == [(page_of(failed), 302)]
-    assert "1 delivery is ready again." in response.content.decode()
-    assert LogEntry.objects.get().object_id == str(failed.pk)
-
-
-def test_one_delivery_is_cancelled_from_its_page(operator: Client) -> None:
-    ready = delivery()
-    response = operator.post(operate_url(ready, "cancel"), follow=True)
-    assert "1 delivery was cancelled." in response.content.decode()
-    assert states(ready) == [State.CANCELLED]
-
-
-def test_the_page_remembers_the_filters_that_led_to_it(operator: Client) -> None:
-    failed = delivery(State.FAILED)
-    kept = "?_changelist_filters=state%3DFAILED"
-    assert kept in operator.get(page_of(failed) + kept).content.decode()
-    response = operator.post(operate_url(failed, "retry") + kept)
-    assert response["Location"] == page_of(failed) + kept
-
-
-def test_only_a_post_changes(operator: Client) -> None:
-    failed = delivery(State.FAILED)
-    assert operator.get(operate_url(failed, "retry")).status_code == 405
-    assert states(failed) == [State.FAILED]
-
-
-def test_a_post_without_its_token_is_refused(operator: Client) -> None:
-    failed = delivery(State.FAILED)
-    operator.handler.enforce_csrf_checks = True
-    assert operator.post(operate_url(failed, "retry")).status_code == 403
-    assert states(failed) == [State.FAILED]
-
-
-@pytest.mark.parametrize(("key", "name"), [("12345", "retry"), ("nonsense", "retry"), ("12", "delete")])
-def test_what_does_not_exist_is_not_found(operator: Client, key: str, name: str) -> None:
-    delivery(pk=12)
-    address = reverse("admin:signals_app_delivery_operate", args=[key, name])
-    assert operator.post(address).status_code == 404
