@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
@@ -37,6 +38,7 @@ from signals_app.admin.filters import (
     StateFilter,
     UnroutableFilter,
 )
+from signals_app.admin.live import LIVE
 from signals_app.admin.records import RecordAdmin
 from signals_app.models import Delivery, State
 from signals_app.operations.search import DELIVERY_HELP, find_deliveries
@@ -142,6 +144,7 @@ class DeliveryAdmin(RecordAdmin):
         """Show the delivery's page in place of a form."""
         if obj is not None:
             context["page"] = page_of(obj, request, now=timezone.now())
+            context["media"] += forms.Media(js=(LIVE,))
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
 
     @admin.display(description=_("delivery"), ordering="pk")

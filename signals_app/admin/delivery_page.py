@@ -15,7 +15,7 @@ from signals_app import ledger
 from signals_app.admin import badges, durations
 from signals_app.admin.actions import ACTIONS, Action
 from signals_app.admin.runs import Run, runs_of
-from signals_app.models import Delivery, Pause, PauseKind, State
+from signals_app.models import FINAL_STATES, Delivery, Pause, PauseKind, State
 from signals_app.operations import PAUSE_PERMISSION
 from signals_app.operations.readable import process_name, readable_payload
 
@@ -52,6 +52,7 @@ class Sibling:
 class DeliveryPage:
     """The page's parts, in its order."""
 
+    is_final: bool
     badge: Text
     unroutable: Text
     progress: Text
@@ -75,6 +76,7 @@ def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> Deliv
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
     pauses = _pauses(delivery)
     return DeliveryPage(
+        is_final=delivery.state in FINAL_STATES,
         badge=badges.state_badge(delivery),
         unroutable=badges.unroutable_badge() if delivery.unroutable else "",
         progress=badges.progress_bar(delivery),

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from signals_app.admin import badges, map_picture, map_rows
+from signals_app.admin.live import LIVE
 from signals_app.admin.pages import PageAdmin
 from signals_app.introspection import Kind, Mark, SignalsMap, signals_map
 
@@ -32,6 +33,7 @@ class MapAdmin(PageAdmin):
 
     class Media:
         css: ClassVar = {"all": ("signals_app/admin.css", "signals_app/map.css")}
+        js: ClassVar = (LIVE,)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         """Look once, and lay out the part that was asked for: five queries."""

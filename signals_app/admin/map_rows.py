@@ -33,8 +33,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One receiver, with what the record knows of it where it is queued."""
+    """One receiver, with what the record knows of it where it is queued; ``key`` tells it from others of its group."""
 
+    key: str
     name: Text
     place: Place | None
     marks: Sequence[Text]
@@ -157,6 +158,7 @@ def _row(
     runs = counts.runs if counts else 0
     attempts = ngettext("attempt", "attempts", runs)
     return Row(
+        key=f"{signal} {receiver}",
         name=name,
         place=place,
         marks=_badges(marks),

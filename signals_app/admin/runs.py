@@ -15,8 +15,12 @@ from signals_app.operations.readable import process_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One execution: a bad end, or the attempt that runs or succeeded, which leaves no row of its own."""
+    """One execution: a bad end, or the attempt that runs or succeeded, which leaves no row of its own.
 
+    ``key`` tells it from the others of its delivery.
+    """
+
+    key: str
     number: int
     badge: str | SafeString
     process: str
@@ -38,6 +42,7 @@ def runs_of(delivery: Delivery, newest: list[Attempt], now: datetime) -> list[Ru
 
 def _run(attempt: Attempt) -> Run:
     return Run(
+        key=str(attempt.pk),
         number=attempt.number,
         badge=badges.outcome_badge(attempt),
         process=process_name(attempt.owner),
@@ -56,6 +61,7 @@ def time_of(attempt: Attempt) -> timedelta | None:
 
 def _last_run(delivery: Delivery, now: datetime) -> Run:
     return Run(
+        key="last",
         number=delivery.attempts,
         badge=badges.state_badge(delivery),
         process=process_name(delivery.owner),

@@ -21,6 +21,7 @@ LIST = "/admin/signals_app/delivery/"
 ATTEMPTS = "/admin/signals_app/attempt/"
 OFFERED = ["Cancel", "Run now", "Move to another queue", "Give to another receiver"]
 PAUSES = ["Pause shop.receivers.send_mail", "Pause sigdemo"]
+FOCUS = "document.activeElement.getAttribute('href')"
 EVIL = "<script>document.title = 'taken over'</script>"
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,6 +139,7 @@ def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its
     grace.open(page_of(one))
     content = grace.page.locator("#content")
     expect(content.get_by_role("button")).to_have_text(OFFERED + PAUSES)
+    expect(content.get_by_label("Refresh")).to_be_hidden()
 
     content.get_by_role("button", name="Pause sigdemo", exact=True).click()
     expect(content.get_by_text("Paused: queue sigdemo by root.")).to_be_visible()
@@ -152,3 +154,30 @@ def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its
     expect(grace.page.get_by_text(f"1 delivery waits for {fails.key} now.")).to_be_visible()
     expect(grace.page.get_by_role("heading", name=fails.key)).to_be_visible()
     grace.is_untroubled()
+
+
+def test_what_runs_is_seen_to_end_on_its_page_while_focus_and_details_stay(ada: Visitor, failed: Delivery) -> None:
+    one = delivery(State.RUNNING, attempts=2, progress_done=3, progress_total=8, emission=failed.emission)
+    attempt(one)
+    log_in(ada)
+    ada.page.clock.install()
+    ada.open(page_of(one))
+    page = ada.page.locator("#delivery-page")
+    expect(page.locator("#delivery-standing")).to_contain_text("running")
+    page.get_by_text("Traceback", exact=True).click()
+    page.locator("#delivery-siblings a").first.focus()
+    focused = ada.page.evaluate(FOCUS)
+    assert focused
+    ada.page.evaluate("window.isTheSame = true")
+
+    Delivery.objects.filter(pk=one.pk).update(progress_done=5)
+    ada.page.clock.run_for(6_000)
+    expect(page.locator("#delivery-standing progress")).to_have_attribute("value", "5")
+    Delivery.objects.filter(pk=one.pk).update(state=State.SUCCESSFUL, finished_at=timezone.now())
+    ada.page.clock.run_for(6_000)
+    expect(page.locator("#delivery-standing")).to_contain_text("successful")
+    expect(page.locator("#delivery-attempts li").last).to_contain_text("Attempt 2 successful")
+    expect(page.get_by_text("Traceback (most recent call last):")).to_be_visible()
+    assert ada.page.evaluate(FOCUS) == focused
+    assert ada.page.evaluate("window.isTheSame")
+    ada.is_untroubled()

@@ -15,6 +15,7 @@ from tests.signals_app.admin.rows import delivery
 
 MAP = "/admin/signals_app/map/"
 ORDER_PLACED = "sigdemo.shop.signals.order_placed"
+CONFIRMATION = "receivers.shop.send_confirmation"
 SCREENS: tuple[tuple[Scheme, int], ...] = (("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390))
 
 # how far a text of a picture reaches beyond its box, in pixels; a fraction is no matter
@@ -30,7 +31,7 @@ def busy(transactional_db: None) -> None:
     User.objects.create_superuser("root", password="a secret")
     now = timezone.now()
     for receiver, state, number in (
-        ("receivers.shop.send_confirmation", State.SUCCESSFUL, 12),
+        (CONFIRMATION, State.SUCCESSFUL, 12),
         ("receivers.shop.notify_warehouse", State.SUCCESSFUL, 9),
         ("receivers.shop.notify_warehouse", State.FAILED, 3),
         ("receivers.shop." + "a_long_name_" * 12, State.FAILED, 1),
@@ -59,6 +60,25 @@ def test_the_whole_map_is_open_to_everybody(ada: Visitor, busy: None) -> None:
     log_in(ada)
     ada.open(MAP)
     assert barriers(ada) == []
+
+
+def test_counts_and_picture_follow_while_focus_and_details_stay(ada: Visitor, busy: None) -> None:
+    log_in(ada)
+    ada.page.clock.install()
+    ada.open(MAP)
+    expect(ada.page.get_by_label("Refresh").locator("option")).to_have_text(["every 15 s", "off"])
+    row = ada.page.locator(f"#map-table tr[data-key$='{CONFIRMATION}']")
+    row.get_by_text("defaults").click()
+    row.get_by_role("link", name="12 successful").focus()
+    ada.page.evaluate("window.isTheSame = true")
+    delivery(State.SUCCESSFUL, signal=ORDER_PLACED, receiver=CONFIRMATION, finished_at=timezone.now())
+    delivery(State.RUNNING, signal=ORDER_PLACED, receiver=CONFIRMATION)
+    ada.page.clock.run_for(16_000)
+    expect(row.get_by_role("link", name="13 successful")).to_be_focused()
+    expect(row.locator("details[open]")).to_have_count(1)
+    expect(ada.page.get_by_role("img", name="order_placed calls")).to_contain_text("queued · 1 running")
+    assert ada.page.evaluate("window.isTheSame")
+    ada.is_untroubled()
 
 
 def test_the_pictures_can_be_read_on_a_phone(browser: Browser, web: Web, busy: None) -> None:

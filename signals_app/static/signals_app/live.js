@@ -8,6 +8,7 @@ const DEFAULT = 5;
 const AT_MOST = 60; // seconds between two tries while the site does not answer
 
 const bar = document.querySelector("[data-live-bar]");
+const select = bar?.querySelector("select");
 const regions = [...document.querySelectorAll("[data-live]")];
 let timer = 0;
 let asking = false;
@@ -16,10 +17,16 @@ let misses = 0;
 function chosen() {
   try {
     const value = Number(localStorage.getItem(KEY) ?? DEFAULT);
-    return CHOICES.includes(value) ? value : DEFAULT;
+    return atLeast(CHOICES.includes(value) ? value : DEFAULT);
   } catch {
-    return DEFAULT; // storage may be forbidden
+    return atLeast(DEFAULT); // storage may be forbidden
   }
+}
+
+// A page that costs much offers long intervals only; the shortest stands for those that it leaves out.
+function atLeast(seconds) {
+  const offered = [...select.options].map((option) => Number(option.value));
+  return seconds && Math.max(seconds, Math.min(...offered.filter(Boolean)));
 }
 
 function remember(seconds) {
@@ -122,7 +129,6 @@ function next() {
 }
 
 if (bar && regions.length) {
-  const select = bar.querySelector("select");
   select.value = String(chosen());
   select.addEventListener("change", () => {
     remember(Number(select.value));

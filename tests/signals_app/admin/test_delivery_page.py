@@ -138,6 +138,23 @@ def test_an_unroutable_one_says_what_to_do(reader: Client) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("state", "is_live"),
+    [
+        (State.READY, True),
+        (State.RUNNING, True),
+        (State.SUCCESSFUL, False),
+        (State.FAILED, False),
+        (State.CANCELLED, False),
+    ],
+)
+def test_the_page_of_what_is_not_over_refreshes_itself(reader: Client, state: State, is_live: bool) -> None:
+    page = reader.get(page_of(delivery(state))).content.decode()
+    assert ("data-live-bar" in page) == is_live
+    assert 'id="delivery-page" data-live' in page
+    assert re.search(r'<script src="[^"]*signals_app/live[^"]*\.js"[^>]* defer', page)
+
+
 def test_nothing_that_a_sender_wrote_becomes_markup(reader: Client) -> None:
     one = delivery(State.FAILED, payload=f'{{"a":"{EVIL}"}}', sender=EVIL, signal=EVIL, receiver=EVIL, owner=EVIL)
     ended = attempt(one, error_class=EVIL, message=EVIL, traceback=EVIL, owner=EVIL)

@@ -157,6 +157,14 @@ def test_the_choices_show_how_much_there_is_and_leave_only_that(reader: Client) 
     assert "Nothing here bears this mark." in page_of(reader, "?show=paused")
 
 
+def test_it_refreshes_itself_at_long_intervals(reader: Client) -> None:
+    page = page_of(reader)
+    bar = page.partition("data-live-bar")[2].partition("</form>")[0]
+    assert re.findall(r'value="(\d+)"', bar) == ["15", "0"]
+    assert '<div id="map" data-live>' in page
+    assert re.search(r'<script src="[^"]*signals_app/live[^"]*\.js"[^>]* defer', page)
+
+
 def test_an_unknown_choice_shows_everything(reader: Client) -> None:
     page = page_of(reader, "?show=whatever")
     assert re.search(rf'<a href="{reverse(MAP)}" aria-current="true">', page)
