@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -16,14 +15,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from signals_app.admin import badges, durations
 from signals_app.admin.actions import ACTIONS
+from signals_app.admin.columns import DeliveryColumns
 from signals_app.admin.confirmation import OperationForm, ask_or_do, everything_that_matches, of_list
 from signals_app.admin.delivery_page import page_of
 from signals_app.admin.emission import show_emission
@@ -44,7 +40,7 @@ from signals_app.models import Delivery, State
 from signals_app.operations.search import DELIVERY_HELP, find_deliveries
 
 
-class DeliveryAdmin(RecordAdmin):
+class DeliveryAdmin(DeliveryColumns, RecordAdmin):
     """The list and the page of deliveries."""
 
     list_display = ("number", "standing", "by_receiver", "by_signal", "by_queue", "tries", "waited", "ran", "finished")
@@ -146,56 +142,3 @@ class DeliveryAdmin(RecordAdmin):
             context["page"] = page_of(obj, request, now=timezone.now())
             context["media"] += forms.Media(js=(LIVE,))
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)
-
-    @admin.display(description=_("delivery"), ordering="pk")
-    def number(self, delivery: Delivery) -> str:
-        """The id."""
-        return f"#{delivery.pk}"
-
-    @admin.display(description=_("state"))
-    def standing(self, delivery: Delivery) -> SafeString:
-        """The state, and what matters about it now."""
-        marks: list[str | SafeString] = [badges.state_badge(delivery)]
-        if delivery.unroutable:
-            marks.append(badges.unroutable_badge())
-        if delivery.state == State.RUNNING:
-            marks.append(badges.progress_bar(delivery))
-        return format_html("{} {} {}", *marks, *[""] * (3 - len(marks)))
-
-    @admin.display(description=_("receiver"))
-    def by_receiver(self, delivery: Delivery) -> str:
-        """The receiver's key."""
-        return badges.name(delivery.receiver)
-
-    @admin.display(description=_("signal"))
-    def by_signal(self, delivery: Delivery) -> str:
-        """The signal's name."""
-        return badges.name(delivery.signal)
-
-    @admin.display(description=_("queue"))
-    def by_queue(self, delivery: Delivery) -> SafeString:
-        """The queue."""
-        return badges.cell(gettext("Queue"), delivery.queue)
-
-    @admin.display(description=_("attempts"))
-    def tries(self, delivery: Delivery) -> SafeString:
-        """Attempts made, of those allowed."""
-        return badges.cell(gettext("Attempts"), f"{delivery.attempts}/{delivery.max_attempts}")
-
-    @admin.display(description=_("waited"))
-    def waited(self, delivery: Delivery) -> SafeString:
-        """How long it waited once it was due; when it is due, where that lies ahead."""
-        now = timezone.now()
-        if delivery.state == State.READY and delivery.due_at > now:
-            return badges.cell(gettext("Due"), durations.until(delivery.due_at, now))
-        return badges.cell(gettext("Waited"), durations.written(durations.waited(delivery, now)))
-
-    @admin.display(description=_("ran"))
-    def ran(self, delivery: Delivery) -> SafeString:
-        """How long it ran or has been running."""
-        return badges.cell(gettext("Ran"), durations.written(durations.ran(delivery, timezone.now())))
-
-    @admin.display(description=_("finished"))
-    def finished(self, delivery: Delivery) -> SafeString:
-        """When it reached its final state."""
-        return badges.cell(gettext("Finished"), durations.moment(delivery.finished_at))

@@ -12,7 +12,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from signals_app.admin.map_rows import anchor, figures, words
+from signals_app.admin.map_figures import numbers_of, words
+from signals_app.admin.map_rows import anchor
 from signals_app.introspection import Counts, Edge, Form, Mark, Node
 from signals_app.models import State
 
@@ -130,7 +131,7 @@ def _note(edge: Edge) -> list[str]:
     if edge.counts is None:
         is_one_of_many = connection.form == Form.PARTIAL and connection.dispatch_uid
         return [*parts, connection.dispatch_uid] if is_one_of_many else parts
-    now, day = figures(edge.counts)
+    now, day = numbers_of(edge.counts)
     parts += [f"{_short(number)} {words(state)}" for state, number in day if state == State.FAILED]
     if Mark.PAUSED in edge.marks:
         parts.append(str(Mark.PAUSED.label))

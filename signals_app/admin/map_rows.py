@@ -7,28 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.urls import reverse
-from django.utils.formats import number_format
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from signals_app.admin import badges
+from signals_app.admin.map_figures import Figure, figures_of
 from signals_app.introspection import Connection, Counts, Edge, Form, Kind, Loose, Mark, Node, Option, Place
-from signals_app.models import State
 
 Text = str | SafeString
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A number of deliveries and the list of them; without a link it is a number only."""
-
-    number: str
-    word: str
-    kind: str  # names its colour
-    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,18 +82,6 @@ def anchor(signal: str) -> str:
     return f"signal-{signal}"
 
 
-def figures(counts: Counts) -> tuple[list[tuple[State, int]], list[tuple[State, int]]]:
-    """Return the numbers of now and of the day that are not 0, the worst first."""
-    now = [(State.RUNNING, counts.running), (State.READY, counts.waiting)]
-    day = [(State.FAILED, counts.failed), (State.SUCCESSFUL, counts.successful), (State.CANCELLED, counts.cancelled)]
-    return [one for one in now if one[1]], [one for one in day if one[1]]
-
-
-def words(state: State) -> str:
-    """Return what a number of deliveries in a state is called."""
-    return _("waiting") if state == State.READY else str(state.label)
-
-
 def _edge(signal: str, edge: Edge, since: datetime, *, is_counted_twice: bool) -> Row:
     connection = edge.connection
     counted = [_("the numbers are of all its connections")] if is_counted_twice else []
@@ -153,10 +127,7 @@ def _row(
     counts: Counts | None,
     since: datetime,
 ) -> Row:
-    now, day = figures(counts or Counts())
-    edge = {"signal": signal, "receiver": receiver}
-    runs = counts.runs if counts else 0
-    attempts = ngettext("attempt", "attempts", runs)
+    now, day = figures_of(counts or Counts(), since, signal=signal, receiver=receiver)
     return Row(
         key=f"{signal} {receiver}",
         name=name,
@@ -166,27 +137,10 @@ def _row(
         how=how,
         given=[option for option in options if option.is_given],
         defaults=[option for option in options if not option.is_given],
-        now=[_figure(state, number, edge) for state, number in now],
-        day=[
-            *(_figure(state, number, edge, finished_at__gte=since.isoformat()) for state, number in day),
-            *([Figure(number=_written(runs), word=attempts, kind="runs")] if runs else ()),
-        ],
+        now=now,
+        day=day,
         is_counted=counts is not None,
     )
-
-
-def _figure(state: State, number: int, edge: dict[str, str], **more: str) -> Figure:
-    query = urlencode({"state": state.value, **edge, **more})
-    return Figure(
-        number=_written(number),
-        word=words(state),
-        kind=state.value.lower(),
-        url=f"{reverse('admin:signals_app_delivery_changelist')}?{query}",
-    )
-
-
-def _written(number: int) -> str:
-    return number_format(number, force_grouping=True)
 
 
 def _how(connection: Connection) -> Iterator[str]:
