@@ -26,8 +26,9 @@ class TimedOut(BaseException):
 def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call a receiver and return its value. Raises TimedOut when that took longer than ``seconds``.
 
-    A plain function is interrupted by SIGALRM, a coroutine is cancelled. A receiver that swallows the interruption is
-    found out by the clock when it returns; one that never returns is ended by the heartbeat.
+    A plain function is interrupted by SIGALRM, a coroutine is cancelled, with the query that it is in. A receiver
+    that swallows the interruption is found out by the clock when it returns; one that never returns is ended by the
+    heartbeat.
     """
     end = time.monotonic() + seconds
     try:
@@ -44,13 +45,16 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
 
 
 def _call(seconds: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    if threading.current_thread() is threading.main_thread():
-        value = _interruptible(seconds, lambda: func(**arguments))
-    else:
-        value = func(**arguments)  # signals reach the main thread only; the clock still tells
+    value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
     if inspect.isawaitable(value):
-        value = async_to_sync(_bounded)(seconds, value)
+        # the queries of a coroutine are made in this thread, where cancelling the coroutine does not reach them
+        value = _with_alarm(seconds, lambda: async_to_sync(_bounded)(seconds, value), then=stop_queries)
     return value
+
+
+def _interrupt(seconds: float) -> None:
+    stop_queries()
+    raise _timed_out(seconds)
 
 
 def _timed_out(seconds: float) -> TimedOut:
@@ -67,13 +71,15 @@ async def _bounded(seconds: float, value: Awaitable[Any]) -> Any:
         raise
 
 
-def _interruptible(seconds: float, call: Callable[[], Any]) -> Any:
+def _with_alarm(seconds: float, call: Callable[[], Any], *, then: Callable[[], None]) -> Any:
+    """Return what the call returns; where it takes longer, SIGALRM has ``then`` done in the midst of it."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()  # signals reach the main thread only; the clock still tells
     armed = True
 
     def on_alarm(signum: int, frame: FrameType | None) -> None:
         if armed:
-            stop_queries()
-            raise _timed_out(seconds)
+            then()
 
     # Django-Q's own alarm for the hint shares this timer: put it back, less the time we took
     old_handler = signal.signal(signal.SIGALRM, on_alarm)

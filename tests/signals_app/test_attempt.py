@@ -1,11 +1,13 @@
 """One attempt, where the receiver or the database does what nobody hopes for."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 
@@ -73,6 +75,27 @@ def test_a_timeout_in_the_middle_of_a_query_is_recorded_and_stops_the_query(
     assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
     if connection.vendor == "postgresql":
         wait_until(lambda: not sleeping_sessions(), "the end of the query on the server", seconds=10)
+
+
+def test_a_coroutine_in_the_middle_of_a_query_ends_at_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    statement = "SELECT pg_sleep(4)" if connection.vendor == "postgresql" else "SELECT 1"
+    cancelled: list[bool] = []
+
+    def query() -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        except OperationalError:
+            cancelled.append(True)
+            raise
+
+    async def asks(**arguments: object) -> None:
+        await sync_to_async(query)()
+        await asyncio.sleep(30)
+
+    delivery = run(doing(monkeypatch, receivers.async_sleeps, asks))
+    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+    assert bool(cancelled) == (connection.vendor == "postgresql")
 
 
 def sleeping_sessions() -> int:
