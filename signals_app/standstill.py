@@ -49,12 +49,18 @@ class Standstill:
     def reason(self) -> str | None:
         """Return what has stood still for too long, for people to read; None when all goes on or cannot be seen."""
         try:
-            first = ledger.due(self._queue, limit=1)
+            reason = self._reason(ledger.due(self._queue, limit=1))
+            if reason:
+                with ledger.briefly():  # whoever waits for SQLite's one write lock does not stand still
+                    pass
         except Error as error:
             logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
             ledger.connection().close()
             self._untaken, self._unrecorded, self._unguarded = Unchanged(), Unchanged(), Unchanged()
             return None
+        return reason
+
+    def _reason(self, first: list[int]) -> str | None:
         if (seconds := self._untaken.seconds(self._not_taken(first))) > conf.stall:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
         if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import override_settings
 
 from signals_app import ledger, standstill
@@ -111,6 +112,18 @@ def test_a_database_that_does_not_answer_is_no_standstill_of_the_cluster(
     assert f"The supervisor of {conf.queue} cannot reach the database" in caplog.text
     assert one.reason() is None
     assert one.reason() is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cluster_that_waits_for_the_write_lock_of_sqlite_does_not_stand_still() -> None:
+    hand_off(nothing)
+    one = watched()
+    assert one.reason() is None
+    with closing(connection.copy()) as receiver, receiver.cursor() as cursor:
+        cursor.execute("BEGIN IMMEDIATE" if connection.vendor == "sqlite" else "BEGIN")
+        assert (one.reason() is None) == (connection.vendor == "sqlite")
+    one.reason()
+    assert "has claimed nothing" in (one.reason() or "")
 
 
 def test_a_cluster_is_idle_since_its_last_task_and_result() -> None:
