@@ -107,13 +107,15 @@ class Lookout:
             self._listening = raw
         if self._note_sleep():
             return False  # look once more: whoever wrote before the note did not notify
-        nap = min(seconds, self._nap)
-        with db.wrap_database_errors:
-            # all that have come: one that is left behind would end a later wait, and wake a worker for nothing
-            notes = {note.payload for note in raw.notifies(timeout=nap, stop_after=1)}
-        if not notes:
-            self._nap = min(self.poll, self._nap * 2)
-        return self.queue in notes
+        end = time.monotonic() + min(seconds, self._nap)
+        while (left := end - time.monotonic()) > 0:
+            with db.wrap_database_errors:
+                # all that have come: one that is left behind would end a later wait, and wake a worker for nothing
+                notes = {note.payload for note in raw.notifies(timeout=left, stop_after=1)}
+            if self.queue in notes:
+                return True
+        self._nap = min(self.poll, self._nap * 2)
+        return False
 
     def _note_sleep(self) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""
