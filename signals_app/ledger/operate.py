@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from signals_app.ledger.dialect import execute
 
+MOST = 2**30  # attempts; as many as a receiver may have would not fit beside those that were made
+
 _RETRY = (
     "UPDATE {table} SET state = 'READY', due_at = {now}, finished_at = NULL, lease_until = NULL, "
     "unroutable = %(false)s, max_attempts = attempts + %(grant)s "
@@ -32,7 +34,7 @@ _REASSIGN = (
 
 def retry(ids: Iterable[int], *, attempts: int) -> list[int]:
     """Make FAILED and CANCELLED deliveries READY and due now, each with that many more attempts."""
-    return _changed(_RETRY, ids, grant=attempts, false=False)
+    return _changed(_RETRY, ids, grant=min(attempts, MOST), false=False)
 
 
 def cancel(ids: Iterable[int]) -> list[int]:

@@ -32,6 +32,13 @@ def test_a_retry_is_due_now() -> None:
     assert [one.id for one in ledger.claim(conf.queue, owner="", limit=1, lease=1)] == [delivery.id]
 
 
+def test_a_receiver_with_as_many_attempts_as_there_may_be_is_retried_too() -> None:
+    delivery = in_state(State.FAILED)
+    assert ledger.retry([delivery.id], attempts=2**31 - 1) == [delivery.id]
+    delivery.refresh_from_db()
+    assert delivery.max_attempts == 2 + 2**30
+
+
 def test_cancel_takes_only_what_waits() -> None:
     deliveries = {state: in_state(state) for state in State}
     assert ledger.cancel([d.id for d in deliveries.values()]) == [deliveries[State.READY].id]
