@@ -92,7 +92,7 @@ def _stat(pid: int) -> list[str]:
 
 def _is_hidden(pid: int) -> bool:
     """Tell whether a process lives of which we may not read: another user's, where /proc hides those (hidepid)."""
-    if os.access(f"/proc/{pid}/stat", os.R_OK, effective_ids=True):
+    if os.access(f"/proc/{pid}/stat", os.R_OK):
         return False
     try:
         os.kill(pid, 0)

@@ -1,4 +1,5 @@
-"""Signals about deliveries, sent in the worker process right after the record is written.
+"""Signals about deliveries, sent in the worker's process right after the record is written; of a lost attempt, in the
+process of the pusher that found it.
 
 For metrics, alerts and tests. They are sent with ``send_robust``: a listener that raises is logged and cannot harm
 the delivery. ``sender`` is the ``QueuedReceiver``, or None where this process does not know it.
