@@ -80,8 +80,8 @@ def is_successful(claimed: ClaimedDelivery) -> bool:
 
 
 def has_ended_badly(claimed: ClaimedDelivery) -> bool:
-    """Tell whether a bad end of this very attempt is on the record."""
-    ends = Attempt.objects.using(connection().alias).exclude(outcome=Outcome.STALE)
+    """Tell whether a bad end of this very attempt is on the record, as its own worker wrote it."""
+    ends = Attempt.objects.using(connection().alias).exclude(outcome__in=(Outcome.STALE, Outcome.LOST))
     return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
 
 

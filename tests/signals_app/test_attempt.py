@@ -171,6 +171,21 @@ def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.Mo
     assert delivery.bad_ends.get().outcome == Outcome.ERROR
 
 
+def test_a_bad_end_that_comes_after_a_rescue_is_not_taken_for_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    end_badly, tries = ledger.end_badly, iter([True])
+
+    def cut_off_for_long(claimed: ClaimedDelivery, end: ledger.BadEnd) -> bool:
+        if next(tries, False):
+            assert ledger.rescue(conf.queue, is_dead=lambda owner: True).lost
+            raise OperationalError("could not receive data from server: Connection timed out")
+        return end_badly(claimed, end)
+
+    monkeypatch.setattr(ledger, "end_badly", cut_off_for_long)
+    delivery = run(hand_off(receivers.fails))
+    ends = delivery.bad_ends.filter(number=1)
+    assert list(ends.values_list("outcome", flat=True)) == [Outcome.LOST, Outcome.STALE]
+
+
 def test_an_error_of_the_record_is_never_charged_to_the_receiver(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
