@@ -110,15 +110,20 @@ def anchors(page: Path) -> set[str]:
 
 
 def table_keys(page: Path, *, heading: str) -> set[str]:
-    """Return what stands in backquotes in the first cell of each row of the tables under a heading."""
+    """Return what stands in backquotes in the first cell of each row of the tables under a heading.
+
+    Raises ValueError for what has two rows.
+    """
     keys: set[str] = set()
     current = ""
     for _, line in prose(page):
         if match := _HEADING.match(line):
             current = match[1]
         elif line.startswith("| ") and current == heading:
-            cell = line.split("|")[1]
-            keys.update(code.strip("`") for code in _CODE.findall(cell))
+            found = {code.strip("`") for code in _CODE.findall(line.split("|")[1])}
+            if twice := found & keys:
+                raise ValueError(f"{page.name} has {', '.join(twice)} twice under {heading!r}.")
+            keys |= found
     return keys
 
 
