@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from django.conf import settings
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import FieldDoesNotExist
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -57,18 +58,20 @@ class Refusals:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer 400 for what the admin lets through: a ``_to_field`` without a name, a year beyond the calendar."""
+        """Answer 400 for what the admin lets through: a ``_to_field`` without a name, no year, no number of a row."""
         if isinstance(exception, FieldDoesNotExist) and "_to_field" in {*request.GET, *request.POST}:
             return error_page(request, 400)
-        if isinstance(exception, ValueError | OverflowError) and _looks_up_a_date(request):
+        if isinstance(exception, ValueError | OverflowError) and _asks_a_list_in_vain(request):
             logger.warning("An admin's list cannot look for %s: %s", request.GET.urlencode(), exception)
             return error_page(request, 400)
         return None
 
 
-def _looks_up_a_date(request: HttpRequest) -> bool:
-    is_list = request.resolver_match is not None and request.resolver_match.view_name.endswith("_changelist")
-    return is_list and any("__year" in name for name in request.GET)
+def _asks_a_list_in_vain(request: HttpRequest) -> bool:
+    if request.resolver_match is None or not request.resolver_match.view_name.endswith("_changelist"):
+        return False
+    rows = request.POST.getlist(ACTION_CHECKBOX_NAME)
+    return any("__year" in name for name in request.GET) or not all(row.isdecimal() and len(row) < 19 for row in rows)
 
 
 def _length(request: HttpRequest) -> int:

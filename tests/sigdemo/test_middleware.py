@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 from django.contrib.auth.models import User
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.http import HttpRequest
 from django.test import Client
 from django.urls import include, path
@@ -108,6 +108,17 @@ def test_the_admin_asked_for_a_field_without_a_name_says_400(page: str) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("boss"))
     assert client.get(f"/admin/auth/user/1/{page}/?_to_field=").status_code == 400
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+def test_the_admin_told_to_act_on_what_is_no_row_says_400() -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    told = {"action": "delete_selected", "_selected_action": "abc"}
+    assert client.post("/admin/auth/user/", told).status_code == 400
+    told["_selected_action"] = "9" * 30  # PostgreSQL looks for it, and finds none
+    assert client.post("/admin/auth/user/", told).status_code == (400 if connection.vendor == "sqlite" else 200)
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import Client, modify_settings, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -34,6 +34,13 @@ def test_nothing_changes_before_the_count_is_confirmed(operator: Client) -> None
     assert "This changes 1 delivery." in page
     assert "2 are selected; those that are not in the right state stay as they are." in page
     assert states() == ["FAILED", "READY"]
+
+
+@modify_settings(MIDDLEWARE={"remove": ["sigdemo.middleware.Refusals"]})  # which another project does not have
+@pytest.mark.parametrize("row", ["abc", "-1", "9" * 19, "9" * 30])
+def test_what_is_no_row_is_refused(operator: Client, row: str) -> None:
+    told = {"action": "retry", "_selected_action": row}
+    assert operator.post(reverse(DELIVERIES), told).status_code == 400
 
 
 def test_where_nothing_can_change_it_cannot_be_confirmed(operator: Client) -> None:
