@@ -9,7 +9,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest
-from django.db.models import BigIntegerField, DateTimeField, QuerySet
+from django.db.models import DateTimeField, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import capfirst
@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 
 from signals_app.admin.paginator import BoundedPaginator
 from signals_app.admin.periods import Periods, Span
+from signals_app.operations.search import row_number
 
 if TYPE_CHECKING:  # generic for the type checker only
     ModelAdmin = admin.ModelAdmin[Any]
@@ -110,7 +111,7 @@ class RecordAdmin(ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list under its own name. Raises BadRequest for a selected row that none can be."""
-        if not all(map(_is_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+        if None in map(row_number, request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("A selected row is no number, or one that is too large.")
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
@@ -126,7 +127,3 @@ class RecordAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a running delivery would go on without its record."""
         return False
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= BigIntegerField.MAX_BIGINT

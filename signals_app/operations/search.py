@@ -50,8 +50,16 @@ def words(text: str) -> list[str]:
     return [word for word in found if word]
 
 
+def row_number(word: str) -> int | None:
+    """Read the number of a row; None for what none can have."""
+    if not (word.isascii() and word.isdecimal() and len(word) < 20):
+        return None
+    number = int(word)
+    return number if number <= _LARGEST_ID else None
+
+
 def _delivery_has(word: str, rows: QuerySet[Delivery]) -> Q:
-    if word.startswith("#") and (number := _number(word[1:])) is not None:
+    if word.startswith("#") and (number := row_number(word[1:])) is not None:
         return Q(pk=number)
     emission = _uuid(word)
     if emission and Delivery.objects.using(rows.db).filter(emission=emission).exists():
@@ -70,12 +78,12 @@ def _delivery_has(word: str, rows: QuerySet[Delivery]) -> Q:
         | found_in_payload(rows, "payload", {word, in_string})
         | Q(pk__in=with_attempt.values("delivery_id"))
     )
-    number = _number(word)
+    number = row_number(word)
     return found if number is None else found | Q(pk=number)
 
 
 def _attempt_has(word: str, rows: QuerySet[Attempt]) -> Q:
-    if word.startswith("#") and (number := _number(word[1:])) is not None:
+    if word.startswith("#") and (number := row_number(word[1:])) is not None:
         return Q(delivery_id=number)
     return (
         Q(error_class__icontains=word)
@@ -83,13 +91,6 @@ def _attempt_has(word: str, rows: QuerySet[Attempt]) -> Q:
         | Q(owner__icontains=word)
         | Q(delivery__receiver__icontains=word)
     )
-
-
-def _number(word: str) -> int | None:
-    if not (word.isascii() and word.isdecimal() and len(word) < 20):
-        return None
-    number = int(word)
-    return number if number <= _LARGEST_ID else None
 
 
 def _uuid(word: str) -> UUID | None:

@@ -12,11 +12,11 @@ from django.utils.dateparse import parse_datetime
 
 from signals_app.models import State
 from signals_app.operations import Selection
+from signals_app.operations.search import row_number
 from signals_app.terminal.screen import Options
 
 _AGE = re.compile(r"([0-9]+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_LARGEST_ID = 2**63 - 1
 
 
 def add_filters(parser: ArgumentParser) -> None:
@@ -60,10 +60,10 @@ def selection_of(options: Options) -> Selection:
 
 def delivery_id(text: str) -> int:
     """Read the id of a delivery. Raises ArgumentTypeError where it is none."""
-    number = text.removeprefix("#")
-    if not (number.isascii() and number.isdecimal() and len(number) < 20 and int(number) <= _LARGEST_ID):
+    found = row_number(text.removeprefix("#"))
+    if found is None:
         raise ArgumentTypeError(f"{text!r} is not the id of a delivery, such as 42 or #42.")
-    return int(number)
+    return found
 
 
 def moment(text: str) -> datetime:
