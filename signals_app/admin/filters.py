@@ -50,10 +50,8 @@ class UnroutableFilter(SimpleListFilter):
         return [("1", _("Unroutable"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep what waits and is unroutable."""
-        if self.value() is None:
-            return queryset
-        return queryset.filter(state=State.READY, unroutable=True)
+        """Keep what waits and is unroutable. Raises IncorrectLookupParameters for another choice."""
+        return queryset.filter(state=State.READY, unroutable=True) if _is_chosen(self) else queryset
 
 
 class OutcomeFilter(SimpleListFilter):
@@ -77,6 +75,13 @@ def _chosen(queryset: QuerySet[Any], field: str, value: str | None, choices: typ
     if value not in choices.values:
         raise IncorrectLookupParameters(f"There is no {field} {value!r}.")
     return queryset.filter(**{field: value})
+
+
+def _is_chosen(one: SimpleListFilter) -> bool:
+    """Tell whether the one choice of a filter is made."""
+    if one.value() not in (None, "1"):
+        raise IncorrectLookupParameters(f"There is no choice {one.value()!r}.")
+    return one.value() is not None
 
 
 class EndedFilter(SimpleListFilter):
@@ -111,8 +116,8 @@ class LongFilter(SimpleListFilter):
         return [("1", _("For over a minute"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep what runs and began so long ago."""
-        return queryset if self.value() is None else queryset.filter(running_long())
+        """Keep what runs and began so long ago. Raises IncorrectLookupParameters for another choice."""
+        return queryset.filter(running_long()) if _is_chosen(self) else queryset
 
 
 class NameFilter(SimpleListFilter):

@@ -39,6 +39,8 @@ def test_each_state_is_shown_alone(boss: Client, state: State) -> None:
         (DELIVERIES, {"state": ""}),
         (DELIVERIES, {"attempts": "-1"}),
         (DELIVERIES, {"attempts": "many"}),
+        (DELIVERIES, {"long": "7"}),
+        (DELIVERIES, {"unroutable": "yes"}),
         (DELIVERIES, {"p": "2"}),
         (DELIVERIES, {"finished_at__year": "10000"}),
         (ATTEMPTS, {"outcome": "LIMBO"}),
