@@ -49,7 +49,8 @@ def rescue(
     ``is_dead`` tells of an owner whether its process is known to have ended, ``at_work`` which delivery it is known to
     be at: that one it keeps, with those claimed along, though its lease has run out. The delivery that was running is
     charged its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed
-    along with it go back as they were.
+    along with it go back as they were. A worker that can record nothing, such as one without memory, holds several
+    that it ran, each of a claim of its own.
     """
     with execute(_HOLDERS, queue=queue) as cursor:
         holders = cursor.fetchall()
@@ -58,14 +59,14 @@ def rescue(
     for owner, expired in holders:
         dead = is_dead(owner)
         if dead or expired:
-            first, rest = _free(queue, owner, dead=dead, kept=None if dead else at_work(owner))
-            lost += [first] if first else []
+            charged, rest = _free(queue, owner, dead=dead, kept=None if dead else at_work(owner))
+            lost += charged
             returned += rest
     return Rescued(lost=tuple(lost), returned=returned)
 
 
-def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[Lost | None, int]:
-    """Free one owner's deliveries; return the one that was running and the number of the others."""
+def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list[Lost], int]:
+    """Free one owner's deliveries; return those that were running, one of each claim, and the number of the others."""
     db = connection()
     held_by = _HELD_BY + ("" if kept is None else _CLAIMED_BEFORE) + _IN_ORDER
     params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept}
@@ -75,14 +76,21 @@ def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[Lost
             # a row that is locked is being ended, or its receiver's transaction is: look again in a moment
             locked = _held(held_by + " FOR UPDATE SKIP LOCKED", params)
             rows = locked if len(locked) == len(rows) else []
-        if not rows:
-            return None, 0
-        first, *rest = (claimed_from(row) for row in rows)
-        started_at, now = (to_datetime(db, value) for value in rows[0][14:16])
-        end = _loss(first, ran=max(0.0, (now - started_at).total_seconds()), dead=dead)
-        end_badly(first, end)
+        claims: dict[Any, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            claims.setdefault(row[14], []).append(row)  # what one statement took has one started_at
+        lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
+        rest = [claimed_from(row) for _, *others in claims.values() for row in others]
         give_back(rest)
-    return Lost(claimed=first, end=end), len(rest)
+    return lost, len(rest)
+
+
+def _charge(row: tuple[Any, ...], *, dead: bool) -> Lost:
+    claimed = claimed_from(row)
+    started_at, now = (to_datetime(connection(), value) for value in row[14:16])
+    end = _loss(claimed, ran=max(0.0, (now - started_at).total_seconds()), dead=dead)
+    end_badly(claimed, end)
+    return Lost(claimed=claimed, end=end)
 
 
 def _held(query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -65,7 +65,7 @@ MORE = (
     ),
     Mutation(
         without="a loss that is charged",
-        edits=(("ledger/rescue.py", "end_badly(first, end)", "give_back([first])"),),
+        edits=(("ledger/rescue.py", "end_badly(claimed, end)", "give_back([claimed])"),),
         test="test_rescue.py::test_losing_the_last_attempt_fails_the_delivery",
     ),
     Mutation(

@@ -94,6 +94,18 @@ def test_deliveries_claimed_along_with_the_lost_one_are_not_charged() -> None:
     assert Attempt.objects.count() == 1
 
 
+def test_each_of_the_deliveries_that_a_worker_ran_and_could_not_record_is_charged() -> None:
+    ran = [hand_off(nothing) for _ in range(2)]
+    waited = hand_off(nothing)
+    claim(ALIVE, lease=0)
+    claim(ALIVE, limit=2, lease=0)
+    rescued = rescue()
+    assert [one.claimed.id for one in rescued.lost] == [one.id for one in ran]
+    assert rescued.returned == 1
+    assert [Delivery.objects.get(pk=d.pk).attempts for d in (*ran, waited)] == [1, 1, 0]
+    assert {d.state for d in Delivery.objects.all()} == {State.READY}
+
+
 def test_one_that_had_finished_before_its_worker_died_is_not_touched() -> None:
     first, second = hand_off(nothing), hand_off(nothing)
     done, _ = claim(DEAD, limit=2)
