@@ -88,9 +88,11 @@ class Clusters(Operators):
         expected = list(due.values_list("pk", flat=True)[:limit])
         claimed = ledger.claim(queue, owner=worker.owner, limit=limit, lease=LEASE)
         assert [one.id for one in claimed] == expected
+        self.claims += 1
         for one in claimed:
             row = self.rows[one.id]
             row.state, row.owner, row.expired = State.RUNNING, worker.owner, False
+            row.claim = self.claims
             row.attempts, row.token = row.attempts + 1, row.token + 1
             assert (one.attempt, one.token) == (row.attempts, row.token)
         worker.waiting, worker.stood_still = claimed, False
@@ -170,10 +172,20 @@ class Clusters(Operators):
         if recorded:
             self.rows[one.id].state = state
 
+    @precondition(some(is_running))
+    @rule(number=numbers)
+    def record_nothing(self, number: int) -> None:
+        """It has no memory left, say, and lives on: its lease decides. What it has not begun goes back."""
+        worker = self._one(number, is_running)
+        worker.running = None
+        self._give_back(worker, known=True)
+
     @precondition(some(may_start))
     @rule(number=numbers, known=st.booleans())
     def give_back(self, number: int, known: bool) -> None:
-        worker = self._one(number, may_start)
+        self._give_back(self._one(number, may_start), known=known)
+
+    def _give_back(self, worker: Worker, *, known: bool) -> None:
         rest, worker.waiting = worker.waiting, []
         held = [one for one in rest if self._holds(worker, one)]
         if known:
@@ -232,10 +244,10 @@ class Clusters(Operators):
     def rescue(self, queue: str) -> None:
         order = ("-priority", "due_at", "id")
         running = Delivery.objects.filter(queue=queue, state=State.RUNNING).order_by(*order).values_list("pk", "owner")
-        free: defaultdict[str, list[int]] = defaultdict(list)
+        free: defaultdict[int, list[int]] = defaultdict(list)
         for one, owner in running:
             if owner in self.dead or self.rows[one].expired:
-                free[owner].append(one)
+                free[self.rows[one].claim].append(one)
         rescued = ledger.rescue(queue, is_dead=self.dead.__contains__)
         assert {lost.claimed.id for lost in rescued.lost} == {first for first, *_ in free.values()}
         assert rescued.returned == sum(len(of) - 1 for of in free.values())

@@ -20,7 +20,7 @@ queues, receivers = st.sampled_from(QUEUES), st.sampled_from(RECEIVERS)
 
 @dataclass(slots=True)
 class Row:
-    """What a delivery's row should say; ``expired`` is whether its lease has run out."""
+    """What a delivery's row should say; ``expired`` is whether its lease has run out, ``claim`` which one took it."""
 
     queue: str
     receiver: str
@@ -30,6 +30,7 @@ class Row:
     effects: int = 0
     token: int = 0
     owner: str = ""
+    claim: int = 0
     expired: bool = False
 
 
@@ -59,6 +60,7 @@ class Expected(RuleBasedStateMachine):
         self.dead: set[str] = set()
         self.workers = [Worker(owner=f"worker {n}") for n in range(3)]
         self.born = 3
+        self.claims = 0
         self.age = 0
 
     def running(self) -> list[Row]:
