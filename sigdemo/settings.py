@@ -134,7 +134,10 @@ Q_CLUSTER: dict[str, Any] = {
 }
 
 DJANGO_Q_ADMIN = env.bool("DJANGO_Q_ADMIN", False)
-SIGNALS_APP: dict[str, Any] = {"METRICS_TOKEN": env.str("METRICS_TOKEN", "")}
+SIGNALS_APP: dict[str, Any] = {
+    "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
+    "ON_DEMAND_QUEUES": ("lab-crash",),
+}
 
 # People: language, passwords
 

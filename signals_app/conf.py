@@ -96,6 +96,10 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, tuple | list | set | frozenset) and all(isinstance(n, str) for n in value)
 
 
+def _is_queues(value: Any) -> bool:
+    return isinstance(value, tuple | list | set | frozenset) and all(is_queue(name) for name in value)
+
+
 class Conf:
     """Every setting of the app. The first block holds the project-wide defaults of the receiver options."""
 
@@ -126,6 +130,7 @@ class Conf:
     stall = Setting[float](15.0, "seconds, more than 0 and at most ten years", _is_positive)
     metrics_token = Setting[str]("", "16 or more visible ASCII characters, or an empty text", _is_token, secret=True)
     health_max_wait = Setting[float](300.0, "seconds, more than 0 and at most ten years", _is_positive)
+    on_demand_queues = Setting[tuple[str, ...]]((), "a tuple of cluster names", _is_queues)
 
     @property
     def queue(self) -> str:

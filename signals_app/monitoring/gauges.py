@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from signals_app import ledger
 from signals_app.models import State
+from signals_app.monitoring import health
 
 Who = tuple[str, str]  # a queue, and the key of a receiver in it
 
@@ -38,8 +38,11 @@ def of_deliveries(known: set[Who]) -> Iterator[Metric]:
     yield from (deliveries, due, unroutable, paused)
 
 
-def of_queues(known: set[str]) -> Iterator[Metric]:
-    """Yield how long work waits, and which clusters live, for each known queue and any other that has either."""
+def of_queues() -> Iterator[Metric]:
+    """Yield how long work waits, and which clusters live, for each queue that a receiver names or that has either.
+
+    A queue that may be without a cluster, and is, has no number of them: an alarm at 0 is to mean that one is missing.
+    """
     waits = GaugeMetricFamily(
         "signals_app_oldest_wait_seconds", "How long the delivery that is due longest has waited.", labels=("queue",)
     )
@@ -50,10 +53,11 @@ def of_queues(known: set[str]) -> Iterator[Metric]:
         labels=("queue", "host"),
     )
     clusters = ledger.clusters()
-    alive = Counter(one.queue for one in clusters if one.is_alive)
-    for queue in sorted({*known, *alive, *ledger.queues_with_work()}):
-        waits.add_metric((queue,), ledger.oldest_wait(queue))
-        living.add_metric((queue,), alive[queue])
+    oldest = {queue: ledger.oldest_wait(queue) for queue in ledger.queues_with_work()}
+    for found in health.queues([one.queue for one in clusters if one.is_alive], oldest):
+        waits.add_metric((found.name,), found.oldest_wait)
+        if found.clusters or found.lacks_cluster():
+            living.add_metric((found.name,), found.clusters)
     for queue, host in sorted({(one.queue, one.host) for one in clusters}):
         ages.add_metric((queue, host), min(one.age for one in clusters if (one.queue, one.host) == (queue, host)))
     yield from (waits, living, ages)

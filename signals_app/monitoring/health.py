@@ -1,8 +1,9 @@
-"""Whether work flows: the database answers, each queue has a living cluster, and nothing waits for too long."""
+"""Whether work flows: the database answers, each queue has the cluster it needs, and nothing waits for too long."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import Error
@@ -26,17 +27,28 @@ class QueueHealth:
     clusters: int
     oldest_wait: float
 
+    def lacks_cluster(self, *, max_wait: float | None = None) -> bool:
+        """Tell whether none lives that should; one of ``ON_DEMAND_QUEUES`` needs none until work waits for too long."""
+        return not self.clusters and (self.name not in conf.on_demand_queues or self._is_late(max_wait))
+
     def problems(self, *, max_wait: float | None = None) -> list[str]:
         """Return what is wrong with it, a sentence each; ``HEALTH_MAX_WAIT`` seconds may be waited by default."""
         found = []
-        limit = conf.health_max_wait if max_wait is None else max_wait
-        if not self.clusters:
+        if self.lacks_cluster(max_wait=max_wait):
             found.append(f"The queue {self.name} has no living cluster.")
-        if self.oldest_wait > limit:
+        if self._is_late(max_wait):
             found.append(
-                f"A delivery in the queue {self.name} has waited for {self.oldest_wait:.0f} s, more than {limit:g} s."
+                f"A delivery in the queue {self.name} has waited for {self.oldest_wait:.0f} s, "
+                f"more than {_limit(max_wait):g} s."
             )
         return found
+
+    def _is_late(self, max_wait: float | None) -> bool:
+        return self.oldest_wait > _limit(max_wait)
+
+
+def _limit(max_wait: float | None) -> float:
+    return conf.health_max_wait if max_wait is None else max_wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +64,28 @@ class Health:
         return found + [problem for queue in self.queues for problem in queue.problems(max_wait=max_wait)]
 
 
+def queues(alive: Iterable[str], waits: Mapping[str, float]) -> list[QueueHealth]:
+    """Return the health of the default queue, and of each that a receiver, a living cluster or waiting work names.
+
+    ``alive`` names the queue of each living cluster; ``waits`` has the oldest wait of each queue in which work waits.
+    """
+    clusters = Counter(alive)
+    named = {receiver.options.queue for receiver in registry.all()}
+    return [
+        QueueHealth(name=name, clusters=clusters[name], oldest_wait=waits.get(name, 0.0))
+        for name in sorted({conf.queue, *named, *clusters, *waits})
+    ]
+
+
 def look() -> Health:
     """Return the health of the database and of every queue that a receiver or a waiting delivery names."""
     try:
         with hurried(PATIENCE):
-            return Health(database=True, queues=tuple(_queues()))
+            alive = [one.queue for one in ledger.clusters() if one.is_alive]
+            waits = {queue: ledger.oldest_wait(queue) for queue in ledger.queues_with_work()}
     except Error as error:
         return _away(error)
+    return Health(database=True, queues=tuple(queues(alive, waits)))
 
 
 def look_at_database() -> Health:
@@ -74,10 +101,3 @@ def look_at_database() -> Health:
 def _away(error: Error) -> Health:
     logger.warning("The health check cannot read the database: %s", error)
     return Health(database=False)
-
-
-def _queues() -> list[QueueHealth]:
-    alive = Counter(one.queue for one in ledger.clusters() if one.is_alive)
-    named = {receiver.options.queue for receiver in registry.all()}
-    names = sorted({conf.queue, *named, *alive, *ledger.queues_with_work()})
-    return [QueueHealth(name=name, clusters=alive[name], oldest_wait=ledger.oldest_wait(name)) for name in names]

@@ -37,7 +37,7 @@ class DeliveryCollector(Collector):
         """Read the database. Raises django.db.Error where it does not answer."""
         known = {(receiver.options.queue, receiver.key) for receiver in registry.all()}
         yield from gauges.of_deliveries(known)
-        yield from gauges.of_queues({conf.queue, *(queue for queue, _ in known)})
+        yield from gauges.of_queues()
         yield from counters.of_attempts(known)
 
 

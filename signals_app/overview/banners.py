@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from signals_app import ledger
 from signals_app.ledger import Figures
+from signals_app.monitoring import health
 from signals_app.overview.fleet import Cluster
 from signals_app.overview.hour import Minute
 
@@ -42,18 +43,18 @@ def banners(figures: Figures, clusters: Sequence[Cluster], hour: Sequence[Minute
 
 
 def _without_cluster(figures: Figures, clusters: Sequence[Cluster]) -> list[Banner]:
-    served = {cluster.queue for cluster in clusters if cluster.is_alive}
+    alive = [cluster.queue for cluster in clusters if cluster.is_alive]
     cure = _("Start one: manage.py qcluster. Nothing is lost while none runs.")
-    if not served:
+    if not alive:
         return [Banner(weight=Weight.BAD, text=_("No cluster is alive, so nothing runs."), cure=cure)]
     return [
         Banner(
             weight=Weight.BAD,
-            text=_("No cluster of the queue %(queue)s is alive, and work waits in it.") % {"queue": queue.name},
+            text=_("No cluster of the queue %(queue)s is alive.") % {"queue": queue.name},
             cure=cure,
         )
-        for queue in figures.queues
-        if queue.waiting and queue.name not in served
+        for queue in health.queues(alive, {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting})
+        if queue.lacks_cluster()
     ]
 
 

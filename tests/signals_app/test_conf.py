@@ -44,6 +44,7 @@ DEFAULTS = {
     "stall": 15.0,
     "metrics_token": "",
     "health_max_wait": 300.0,
+    "on_demand_queues": (),
 }
 
 
@@ -102,6 +103,7 @@ def test_the_queue_is_the_clusters_own_unless_another_is_named(
         ("WHEN", [None, bool], [5, "when"]),
         ("DROP", [(), ["request"], {"request"}], ["request", (1,), None]),
         ("SNAPSHOT", [("instance",)], ["instance", (1,), None]),
+        ("ON_DEMAND_QUEUES", [(), ["mail"], {"mail", "bulk"}], ["mail", ("",), ("a\0",), (5,), None]),
         ("MISSING", ["fail", "skip"], ["ignore", None, True]),
         ("ATOMIC", [True, False], [1, 0, "yes", None]),
         ("IMMEDIATE", [True, False], [1, "yes", None]),

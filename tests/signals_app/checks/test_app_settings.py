@@ -45,6 +45,7 @@ def test_keys_are_upper_case_names() -> None:
         ("ATOMIC", "yes", "True or False"),
         ("IMMEDIATE", 1, "True or False"),
         ("MAX_PAYLOAD", 0, "bytes of JSON, 1 or more"),
+        ("ON_DEMAND_QUEUES", "bulk", "a tuple of cluster names"),
         ("BATCH", 0, "the most deliveries one claim takes, 1 or more"),
     ],
 )

@@ -62,6 +62,21 @@ def test_what_waits_in_a_queue_nobody_knows_needs_a_cluster_too(client: Client) 
 
 
 @transactional
+def test_a_queue_on_demand_needs_a_cluster_only_when_work_waits_too_long_in_it(
+    client: Client, settings: Settings
+) -> None:
+    keep_clusters()
+    settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ("bulk",)}
+    delivery = hand_off(nothing)
+    Delivery.objects.filter(pk=delivery.pk).update(queue="bulk", due_at=delivery.due_at - timedelta(seconds=100))
+    assert ask(client, 200)["queues"]["bulk"]["clusters"] == 0
+    settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ("bulk",), "HEALTH_MAX_WAIT": 99}
+    lacking, late = ask(client, 503)["problems"]
+    assert lacking == "The queue bulk has no living cluster."
+    assert late.startswith("A delivery in the queue bulk has waited for 10")
+
+
+@transactional
 def test_a_wait_beyond_the_setting_is_told_with_both_numbers(client: Client, settings: Settings) -> None:
     keep_clusters()
     delivery = hand_off(nothing)

@@ -153,6 +153,19 @@ def test_queues_have_their_oldest_wait_and_their_clusters(value: Value) -> None:
     assert 0 <= age < 30
 
 
+def test_a_queue_on_demand_has_a_number_of_clusters_only_while_it_has_or_lacks_one(
+    value: Value, settings: Settings
+) -> None:
+    settings.SIGNALS_APP |= {"ON_DEMAND_QUEUES": ("elsewhere",), "HEALTH_MAX_WAIT": 99}
+    assert value("signals_app_clusters", queue="elsewhere") is None
+    assert value("signals_app_oldest_wait_seconds", queue="elsewhere") == 0
+    delivery = hand_off(receivers.nothing)
+    Delivery.objects.update(queue="elsewhere", due_at=delivery.due_at - timedelta(seconds=100))
+    assert value("signals_app_clusters", queue="elsewhere") == 0
+    ledger.keep_stat("1", "signed", queue="elsewhere", host="vm", seconds=60)
+    assert value("signals_app_clusters", queue="elsewhere") == 1
+
+
 def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
     assert value("signals_app_attempts_total", receivers.nothing, outcome="SUCCESSFUL") == 0
     hand_off(receivers.nothing)
@@ -196,6 +209,7 @@ def test_waits_and_runs_are_histograms(value: Value) -> None:
 def test_a_scrape_asks_as_many_questions_of_many_rows_as_of_few(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
+    hand_off(receivers.nothing)
     with CaptureQueriesContext(connection) as asked:
         scrape(client)
     questions = len(asked)

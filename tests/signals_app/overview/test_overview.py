@@ -131,12 +131,22 @@ def test_without_a_cluster_it_is_said_first() -> None:
     assert said[0].text == "No cluster is alive, so nothing runs."
 
 
-def test_a_queue_that_no_cluster_serves_is_named_when_work_waits_in_it() -> None:
+def test_a_queue_that_no_cluster_serves_is_named() -> None:
     delivery(queue="mail")
     delivery(queue="sigdemo")
     said = [banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour())]
-    assert "No cluster of the queue mail is alive, and work waits in it." in said
+    assert "No cluster of the queue mail is alive." in said
+    assert "No cluster of the queue elsewhere is alive." in said  # a receiver of the tests names it
     assert not any("sigdemo" in text for text in said)
+
+
+def test_a_queue_that_needs_no_cluster_standing_by_is_named_when_work_waits_too_long_in_it() -> None:
+    lacking = "No cluster of the queue mail is alive."
+    delivery(queue="mail", due_at=timezone.now() - timedelta(seconds=100))
+    with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",)}):
+        assert lacking not in [one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour())]
+    with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",), "HEALTH_MAX_WAIT": 99}):
+        assert lacking in [one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour())]
 
 
 def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 from django.utils import timezone
+from pytest_django import Settings
 
 from signals_app import ledger
 from signals_app.models import PauseKind, State
@@ -70,6 +71,14 @@ def test_check_exits_with_1_for_what_health_finds(capsys: pytest.CaptureFixture[
     assert check()[0] == 0
     assert check("--max-wait", 60)[0] == 1
     assert check("--max-wait", 600)[0] == 0
+
+
+def test_check_asks_no_cluster_of_a_queue_on_demand_until_work_waits_longer_than_it_allows(settings: Settings) -> None:
+    settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ["elsewhere", "lab-crash"]}
+    alive("sigdemo")
+    delivery(queue="elsewhere", due_at=timezone.now() - timedelta(seconds=120))
+    assert check("--max-wait", 600) == (0, "All is well.\n")
+    assert check("--max-wait", 60)[0] == 1
 
 
 def test_check_counts_failures_of_the_last_hour_when_told_to() -> None:

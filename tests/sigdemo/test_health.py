@@ -1,0 +1,44 @@
+"""The demo as it is, its own settings and receivers, to those who watch it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from django.db import connections
+
+from signals_app import ledger
+from tests.cluster import ROOT
+
+ASK = """
+import django; django.setup()
+from django.core.management import call_command
+from django.test import Client
+answer = Client().get("/health/", HTTP_HOST="localhost")
+print(answer.content.decode())
+call_command("deliveries", "check")
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.database("sqlite")
+def test_the_demo_is_well_with_the_cluster_of_its_main_queue_alone() -> None:
+    ledger.keep_stat("sigdemo:1", "signed", queue="sigdemo", host="vm", seconds=60)
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "sigdemo.settings",
+        "DATABASE_URL": f"sqlite:///{connections['default'].settings_dict['NAME']}",
+    }
+    ended = subprocess.run([sys.executable, "-c", ASK], env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    health, check = ended.stdout.splitlines()
+    assert json.loads(health) == {
+        "status": "ok",
+        "problems": [],
+        "database": True,
+        "queues": {
+            "lab-crash": {"clusters": 0, "oldest_wait": 0.0},
+            "sigdemo": {"clusters": 1, "oldest_wait": 0.0},
+        },
+    }
+    assert check == "All is well."
