@@ -91,12 +91,12 @@ MORE = (
     Mutation(
         without="a claim of its own for what was ever lost",
         edits=(("worker.py", "        if one.losses:\n", "        if one.losses < 0:\n"),),
-        test="test_worker.py::test_a_delivery_that_was_ever_lost_never_shares_a_claim",
+        test="test_worker_claims.py::test_a_delivery_that_was_ever_lost_never_shares_a_claim",
     ),
     Mutation(
         without="a look at the lease after standing still",
         edits=(("worker.py", "    return ledger.renew(claimed, lease=conf.lease)\n", "    return True\n"),),
-        test="test_worker.py::test_a_worker_that_stood_still_makes_sure_of_its_lease",
+        test="test_worker_claims.py::test_a_worker_that_stood_still_makes_sure_of_its_lease",
     ),
     Mutation(
         without="an end for receivers that raise SystemExit",

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
 from hypothesis import example, given, settings
 
-from signals_app.payloads import Decoded, decode_arguments, decode_text, encode_arguments
+from signals_app.payloads import Decoded, decode_arguments, decode_text
 from signals_app.payloads.walks import shown
 from tests.payload_app.models import Plain
 from tests.payload_app.strategies import fingerprint, text, values
@@ -39,16 +38,9 @@ from tests.payload_app.values import (
     Size,
     Word,
 )
+from tests.signals_app.travels import encode, there_and_back
 
 BERLIN = ZoneInfo("Europe/Berlin")
-
-
-def encode(arguments: dict[str, object], sender: object = None) -> str:
-    return encode_arguments(arguments, sender=sender, signal="shop.placed", receiver="receivers.work")
-
-
-def there_and_back(value: object) -> Any:
-    return decode_text(encode({"value": value})).arguments["value"]
 
 
 @settings(deadline=None, max_examples=400)

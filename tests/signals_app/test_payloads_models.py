@@ -1,26 +1,18 @@
-"""Model instances and model classes as signal arguments: references, snapshots, and objects that are gone."""
+"""Model instances and model classes as signal arguments: references, and objects that are gone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.test.utils import CaptureQueriesContext
 from django.utils.functional import SimpleLazyObject
 
 from signals_app.exceptions import MissingObject, PayloadError
-from signals_app.payloads import Decoded, decode_text, encode_arguments
+from signals_app.payloads import Decoded, decode_text
 from tests.payload_app.models import (
     Base,
     ByCode,
@@ -29,26 +21,15 @@ from tests.payload_app.models import (
     Child,
     Everything,
     Hidden,
-    Kind,
     Parent,
     Plain,
     PlainProxy,
     Tagged,
 )
 from tests.payload_app.values import Point
+from tests.signals_app.travels import encode, there_and_back
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
-
-
-def encode(arguments: dict[str, object], sender: object = None, snapshot: tuple[str, ...] = ()) -> str:
-    return encode_arguments(
-        arguments, sender=sender, signal="shop.placed", receiver="receivers.work", snapshot=snapshot
-    )
-
-
-def there_and_back(value: object, *, snapshot: bool = False) -> Any:
-    text = encode({"value": value}, snapshot=("value",) if snapshot else ())
-    return decode_text(text).arguments["value"]
 
 
 def saved() -> list[Model]:
@@ -178,164 +159,3 @@ def test_model_of_a_migration_is_refused() -> None:
         encode({"model": old})
     assert "is of a model that is not in the app registry, such as a migration's" in str(caught.value)
     assert "Connect the receiver with sender=..., or leave such models out with when=..." in str(caught.value)
-
-
-class TestSnapshot:
-    def test_value_of_every_field_travels(self) -> None:
-        plain = Plain.objects.create()
-        everything = Everything.objects.create(
-            kind=Kind.LARGE,
-            price=Decimal("7.50"),
-            options={"a": [1, None], "$b": 2},
-            paper=ContentFile(b"text", name="a.txt"),
-            raw=b"\x00\xff",
-            plain=plain,
-            made_at=datetime(2024, 1, 1, tzinfo=UTC),
-            lasts=timedelta(days=2),
-        )
-        everything.refresh_from_db()
-        text = encode({"it": everything}, snapshot=("it",))
-        everything.paper.delete(save=False)
-        Everything.objects.all().delete()
-        back = decode_text(text).arguments["it"]
-        assert isinstance(back, Everything)
-        assert (back.kind, back.price, back.options) == ("l", Decimal("7.50"), {"a": [1, None], "$b": 2})
-        assert (bytes(back.raw), back.lasts) == (b"\x00\xff", timedelta(days=2))
-        assert back.made_at == datetime(2024, 1, 1, tzinfo=UTC)
-        assert back.plain == plain
-        name = str(back.paper.name)
-        assert name.startswith("papers/a")
-        assert not default_storage.exists(name)
-
-    def test_it_is_what_was_sent_not_what_is_stored(self) -> None:
-        plain = Plain.objects.create(name="stored")
-        plain.name = "in memory"
-        with CaptureQueriesContext(connection) as queries:
-            assert there_and_back(plain, snapshot=True).name == "in memory"
-        assert len(queries) == 0
-
-    def test_deferred_field_stays_deferred(self) -> None:
-        Plain.objects.create(name="stored")
-        back = there_and_back(Plain.objects.defer("name").get(), snapshot=True)
-        assert back.get_deferred_fields() == {"name"}
-        assert back.name == "stored"
-
-    def test_unsaved_instance_stays_unsaved(self) -> None:
-        back = there_and_back(Plain(name="new"), snapshot=True)
-        assert (back.pk, back.name) == (None, "new")
-        assert (back._state.adding, back._state.db) == (True, None)
-        back.save()
-        assert Plain.objects.get().name == "new"
-
-    def test_instances_inside_the_argument_travel_by_value_too(self) -> None:
-        plain = Plain.objects.create(name="inside")
-        text = encode({"it": [Point(plain, 1)]}, snapshot=("it",))
-        plain.delete()
-        (point,) = decode_text(text).arguments["it"]  # type: ignore[misc]
-        assert point.x.name == "inside"  # type: ignore[has-type]
-
-    def test_other_arguments_go_by_reference(self) -> None:
-        one, two = Plain.objects.create(), Plain.objects.create()
-        written = json.loads(encode({"one": one, "two": two}, snapshot=("one",)))["arguments"]
-        assert list(written["one"]) == ["$snapshot"]
-        assert list(written["two"]) == ["$instance"]
-
-    @pytest.mark.parametrize("value", [None, 5, "x"])
-    def test_value_that_is_no_instance_travels_as_ever(self, value: object) -> None:
-        assert there_and_back(value, snapshot=True) == value
-
-    def test_bytes_that_a_database_gives_as_memoryview_travel(self) -> None:
-        assert there_and_back(Everything(raw=memoryview(b"x")), snapshot=True).raw == b"x"
-
-    def test_field_that_holds_an_expression_is_refused_with_its_name(self) -> None:
-        plain = Plain.objects.create()
-        plain.name = models.F("name") + "x"
-        with pytest.raises(PayloadError) as caught:
-            encode({"it": plain}, snapshot=("it",))
-        assert str(caught.value) == (
-            "receivers.work cannot receive shop.placed: it.name (django.db.models.expressions.CombinedExpression) "
-            "cannot travel to a worker. Call refresh_from_db() on its instance first."
-        )
-
-
-class TestBuiltInSignals:
-    """What Django itself sends can travel, or says what to drop."""
-
-    @staticmethod
-    @contextmanager
-    def payloads(signal: ModelSignal, sender: type[Model], snapshot: tuple[str, ...] = ()) -> Iterator[list[str]]:
-        texts: list[str] = []
-
-        def receive(sender: object, **arguments: object) -> None:
-            arguments.pop("signal")
-            texts.append(encode(arguments, sender=sender, snapshot=snapshot))
-
-        signal.connect(receive, sender=sender)
-        try:
-            yield texts
-        finally:
-            signal.disconnect(receive, sender=sender)
-
-    def test_post_save(self) -> None:
-        plain = Plain.objects.create()
-        with self.payloads(post_save, Plain) as texts:
-            plain.save(update_fields=["name"])
-        assert decode_text(texts[0]) == Decoded(
-            sender=Plain,
-            arguments={
-                "instance": plain,
-                "created": False,
-                "update_fields": frozenset({"name"}),
-                "raw": False,
-                "using": "default",
-            },
-        )
-
-    def test_pre_save_of_a_new_instance_needs_a_snapshot(self) -> None:
-        with self.payloads(pre_save, Plain), pytest.raises(PayloadError, match=r"add snapshot=\('instance',\)"):
-            Plain.objects.create(name="new")
-        with self.payloads(pre_save, Plain, snapshot=("instance",)) as texts:
-            Plain.objects.create(name="new")
-        back = decode_text(texts[0]).arguments["instance"]
-        assert isinstance(back, Plain)
-        assert back.pk is None
-        assert (back.name, back._state.adding) == ("new", True)
-
-    @pytest.mark.parametrize("signal", [pre_delete, post_delete])
-    def test_delete_of_an_instance_with_a_snapshot(self, signal: ModelSignal) -> None:
-        child = Child.objects.create(title="child", age=7)
-        pk = child.pk
-        with self.payloads(signal, Child, snapshot=("instance",)) as texts:
-            child.delete()
-        assert child.pk is None
-        arguments = decode_text(texts[0]).arguments
-        for name in ("instance", "origin"):  # Django sends the same instance twice
-            back = arguments[name]
-            assert isinstance(back, Child)
-            assert (back.pk, back.title, back.age) == (pk, "child", 7)
-            assert (back._state.adding, back._state.db) == (False, "default")
-
-    def test_delete_of_a_queryset_says_what_to_drop(self) -> None:
-        Plain.objects.create()
-        with (
-            self.payloads(post_delete, Plain, snapshot=("instance",)),
-            pytest.raises(PayloadError, match=r"origin \(django.db.models.query.QuerySet\) .* add drop=\('origin',\)"),
-        ):
-            Plain.objects.all().delete()
-
-    def test_m2m_changed(self) -> None:
-        tagged, plain = Tagged.objects.create(), Plain.objects.create()
-        through: type[Model] = Tagged.plains.through
-        with self.payloads(m2m_changed, through) as texts:
-            tagged.plains.add(plain)
-        decoded = decode_text(texts[1])
-        assert decoded.sender is through
-        decoded.arguments.pop("raw", None)  # sent since Django 6.1
-        assert decoded.arguments == {
-            "action": "post_add",
-            "instance": tagged,
-            "reverse": False,
-            "model": Plain,
-            "pk_set": {plain.pk},
-            "using": "default",
-        }

@@ -11,38 +11,18 @@ from datetime import datetime, timedelta, tzinfo
 from enum import Enum
 from typing import Any
 
-import django
 import pytest
 from django import forms
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.base import ContentFile
-from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.exceptions import PayloadError, PayloadTooLarge
-from signals_app.payloads import decode_text, encode_arguments
 from tests.payload_app.hostile import Classless
 from tests.payload_app.models import Plain, Tagged
 from tests.payload_app.values import Failure, Frozen, Number, Outer, Pair, PairPlus, Point, Service, Stray, Text
-
-WHO = "receivers.shop.work cannot receive shop.signals.order_placed: "
-
-
-def encode(arguments: dict[str, object], sender: object = None) -> str:
-    return encode_arguments(
-        arguments, sender=sender, signal="shop.signals.order_placed", receiver="receivers.shop.work"
-    )
-
-
-def refusal(value: object, sender: object = None) -> str:
-    with pytest.raises(PayloadError) as caught:
-        encode({"order": value}, sender)
-    message = str(caught.value)
-    assert message.startswith(WHO)
-    return message.removeprefix(WHO)
+from tests.signals_app.travels import encode, refusal
 
 
 class Outsider(Enum):
@@ -209,55 +189,6 @@ def test_key_that_cannot_be_text_is_refused() -> None:
     assert refusal({"a\0": 1}).startswith("order['a\\x00'] (str) has a NUL character at index 1")
 
 
-def test_cycle_is_named_where_it_closes() -> None:
-    lines: list[object] = [1]
-    lines.append({"back": lines})
-    assert refusal([Point(lines)]) == ("order[0].x[1]['back'] contains itself. Break the cycle, or pass primary keys.")
-    point = Point(1)
-    point.y = point
-    assert refusal(point).startswith("order.y contains itself.")
-
-
-def test_nesting_has_a_limit() -> None:
-    value: object = 1
-    for _ in range(33):
-        value = [value]
-    assert refusal(value).endswith(
-        "… is nested deeper than 32 levels. Flatten it, or store it and pass its primary key."
-    )
-
-
-@override_settings(SIGNALS_APP={"MAX_PAYLOAD": 1000})
-@pytest.mark.parametrize(
-    ("big", "size"),
-    [("x" * 1000, "1,050"), ("é" * 600, "1,250"), (["é"] * 300, "1,549"), ([1] * 1001, "more than 1,000")],
-)
-def test_payload_has_a_limit_in_bytes(big: object, size: str) -> None:
-    with pytest.raises(PayloadTooLarge) as caught:
-        encode({"small": 1, "lines": big})
-    assert str(caught.value) == (
-        f"{WHO}its arguments take {size} bytes of JSON and "
-        'SIGNALS_APP["MAX_PAYLOAD"] allows 1,000; the largest is lines. '
-        "Store the data and pass its primary key, or raise the limit."
-    )
-
-
-def test_payload_of_exactly_the_limit_travels() -> None:
-    size = len(encode({"a": "x"}))
-    with override_settings(SIGNALS_APP={"MAX_PAYLOAD": size}):
-        encode({"a": "y"})
-        with pytest.raises(PayloadTooLarge):
-            encode({"a": "xy"})
-
-
-def test_value_that_would_grow_without_end_is_stopped() -> None:
-    value: object = []
-    for _ in range(30):
-        value = [value] * 10
-    with pytest.raises(PayloadTooLarge, match="more than 65,536 bytes"):
-        encode({"value": value})
-
-
 CLASS_CURE = "Define the class at the top level of a module of an installed app."
 
 
@@ -306,43 +237,3 @@ def test_field_without_a_value_is_refused() -> None:
     point = Point(1)
     del point.x
     assert refusal(point).startswith("order (tests.payload_app.values.Point) has no value in its field x. Set it")
-
-
-class TestSender:
-    @pytest.mark.parametrize("sender", [None, "checkout", Outer, Plain, WSGIHandler, 5, Point(1), ("a", 1)])
-    def test_sender_comes_back(self, sender: object) -> None:
-        assert decode_text(encode({}, sender=sender)).sender == sender
-
-    @pytest.mark.parametrize(
-        ("sender", "kind"),
-        [
-            (Service(), Service),
-            (Plain(), Plain),
-            (Point(io), Point),
-            (object(), object),
-            (apps.get_app_config("payload_app"), type(apps.get_app_config("payload_app"))),
-            (HttpRequest(), HttpRequest),
-        ],
-    )
-    def test_sender_that_cannot_travel_goes_as_its_class(self, sender: object, kind: type) -> None:
-        assert decode_text(encode({}, sender=sender)).sender is kind
-
-    def test_sender_that_holds_itself_goes_as_its_class(self) -> None:
-        point = Point(1)
-        point.y = point
-        assert decode_text(encode({}, sender=point)).sender is Point
-
-    def test_sender_without_a_class_to_find_is_refused(self) -> None:
-        class Local:
-            pass
-
-        for sender, message in (
-            (Local, "sender (tests.signals_app.test_payloads_refusals.TestSender."),
-            (Local(), "sender (tests.signals_app.test_payloads_refusals.TestSender."),
-            (encode, "sender (function) cannot travel to a worker. "),
-            (django, "sender (module) cannot travel to a worker. "),
-            ([1, io], "sender[1] (module) cannot travel to a worker. "),
-        ):
-            message_given = refusal(1, sender)
-            assert message_given.startswith(message)
-            assert message_given.endswith("Send with None, a string, a saved model instance or a class of a module.")

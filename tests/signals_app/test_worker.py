@@ -10,10 +10,8 @@ from django.test import override_settings
 from signals_app import ledger, signals, worker
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes import current_process
-from signals_app.pulse import pulse
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -54,47 +52,6 @@ def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.Monke
     plain.send(sender=Delivery, label="x", user=user)
     worker.drain(conf.queue)
     assert got == {"signal": plain, "sender": Delivery, "label": "x", "user": user}
-
-
-def test_a_drain_ends_with_its_time_slice() -> None:
-    for _ in range(3):
-        hand_off(receivers.atomic_work, seconds=0.05)
-    with override_settings(SIGNALS_APP={"TIME_SLICE": 0.01}):
-        assert worker.drain(conf.queue) == 1
-    assert worker.drain(conf.queue) == 2
-
-
-def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
-    hand_off(receivers.work)
-    pulse.stop_claiming()
-    try:
-        assert worker.drain(conf.queue) == 0
-    finally:
-        pulse.begin()
-    assert worker.drain(conf.queue) == 1
-
-
-def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(40):
-        hand_off(receivers.nothing)
-    limits: list[int] = []
-    claim = ledger.claim
-
-    def watched(queue: str, **options: Any) -> list[ClaimedDelivery]:
-        limits.append(options["limit"])
-        return claim(queue, **options)
-
-    monkeypatch.setattr(ledger, "claim", watched)
-    monkeypatch.setattr(worker, "QUICK", 10)
-    Delivery.objects.update(attempts=1)  # second attempts are taken together as well
-    worker.drain(conf.queue)
-    assert limits == [1, 2, 4, 8, 16, 16, 16]
-    hand_off(receivers.nothing)
-    hand_off(receivers.nothing)
-    limits.clear()
-    monkeypatch.setattr(worker, "QUICK", 0)
-    worker.drain(conf.queue)
-    assert limits == [1, 1, 1]
 
 
 def test_an_error_is_retried_after_its_backoff_and_leaves_an_attempt() -> None:
@@ -237,16 +194,6 @@ def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
     assert only_attempt(delivery).error_class == "signals_app.exceptions.PayloadError"
 
 
-def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
-    first, second, third = (hand_off(receivers.nothing) for _ in range(3))
-    Delivery.objects.filter(pk=second.pk).update(losses=1)
-    claimed = ledger.claim(conf.queue, owner="", limit=3, lease=30)
-    now, back = worker._apart(claimed)
-    assert ([one.id for one in now], [one.id for one in back]) == ([first.id], [second.id, third.id])
-    now, back = worker._apart(claimed[1:])
-    assert ([one.id for one in now], [one.id for one in back]) == ([second.id], [third.id])
-
-
 def test_nul_and_surrogates_in_an_error_reach_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def nasty(**arguments: object) -> None:
         raise ValueError("a\0b\ud800c" + "x" * 10_000)
@@ -293,15 +240,3 @@ def test_a_faulty_listener_cannot_harm_a_delivery(caplog: pytest.LogCaptureFixtu
         for signal in (signals.delivery_started, signals.delivery_succeeded, signals.delivery_attempt_failed):
             signal.disconnect(faulty)
     assert "the listener is broken" in caplog.text
-
-
-def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
-    first, second = hand_off(receivers.work, label="1"), hand_off(receivers.work, label="2")
-    claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
-    Delivery.objects.filter(pk=second.pk).update(token=99)
-    with override_settings(SIGNALS_APP={"LEASE": 0}):
-        assert worker._run_all(claimed) == 1
-    first.refresh_from_db()
-    second.refresh_from_db()
-    assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)
-    assert [e.label for e in Effect.objects.all()] == ["1"]
