@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sigdemo.shop.assortment import stock_shelves
+from tests.browser.lab import enter
 from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster
@@ -75,3 +76,17 @@ def grace(browser: Browser, web: Web, shelves: None) -> Iterator[Visitor]:
     """A visitor without JavaScript."""
     with visitor(browser, web.url, javascript=False) as somebody:
         yield somebody
+
+
+@pytest.fixture
+def lise(ada: Visitor) -> Visitor:
+    """A visitor of the staff, on the lab's page."""
+    enter(ada)
+    return ada
+
+
+@pytest.fixture
+def mary(grace: Visitor) -> Visitor:
+    """A visitor of the staff without JavaScript."""
+    enter(grace)
+    return grace
