@@ -6,9 +6,9 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("sql
 
 SECONDS = size(2, 6)  # that the lock is held
 PATIENCE = [1, 20] if FULL else [1]  # seconds that the cluster's connections wait for it; 20 is the site's setting
+
+EndUnderLock = Callable[..., Delivery]
 
 
 @contextmanager
@@ -55,6 +57,23 @@ def patient(
         yield cluster
 
 
+@pytest.fixture
+def end_under_lock(patient: Cluster, journal_file: Path, record_property: Any) -> EndUnderLock:
+    """Hand off, let the receiver go on from its gate while the lock is held, and wait for the end of the delivery."""
+
+    def end(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
+        delivery = hand_off(receiver, **arguments)
+        gates.reached(journal_file, delivery.id, 1)
+        with locked(), quiet(patient, record_property):
+            gates.let_through(journal_file, delivery.id, 1)
+            time.sleep(SECONDS)
+            assert_stands(delivery, State.RUNNING, attempts=1)
+        wait_for_end([delivery])
+        return delivery
+
+    return end
+
+
 @pytest.mark.fault(9, "SQLite locked at a claim")
 def test_a_claim_outlasts_a_lock(patient: Cluster, invariant: Holds, record_property: Any) -> None:
     with transaction.atomic():
@@ -69,51 +88,25 @@ def test_a_claim_outlasts_a_lock(patient: Cluster, invariant: Holds, record_prop
 
 
 @pytest.mark.fault(9, "SQLite locked at the begin of an atomic receiver")
-def test_a_transaction_that_is_not_to_be_had_charges_nobody(
-    patient: Cluster, invariant: Holds, journal_file: Path, record_property: Any
-) -> None:
-    delivery = hand_off(waits_before_its_transaction)
-    gates.reached(journal_file, delivery.id, 1)
-    with locked(), quiet(patient, record_property):
-        gates.let_through(journal_file, delivery.id, 1)
-        time.sleep(SECONDS)
-        assert_stands(delivery, State.RUNNING, attempts=1)
-    wait_for_end([delivery])
+def test_a_transaction_that_is_not_to_be_had_charges_nobody(end_under_lock: EndUnderLock, invariant: Holds) -> None:
+    delivery = end_under_lock(waits_before_its_transaction)
     assert_stands(delivery, State.SUCCESSFUL, attempts=1)
     invariant()
 
 
 @pytest.mark.fault(9, "SQLite locked at a completion")
-def test_a_success_is_recorded_when_the_lock_is_gone(
-    patient: Cluster, invariant: Holds, journal_file: Path, record_property: Any
-) -> None:
-    delivery = end_under_lock(quiet(patient, record_property), journal_file, bare_effect, gate=True)
+def test_a_success_is_recorded_when_the_lock_is_gone(end_under_lock: EndUnderLock, invariant: Holds) -> None:
+    delivery = end_under_lock(bare_effect, gate=True)
     assert_stands(delivery, State.SUCCESSFUL, attempts=1)
     invariant()
 
 
 @pytest.mark.fault(9, "SQLite locked at a failure")
-def test_a_failure_is_recorded_when_the_lock_is_gone(
-    patient: Cluster, invariant: Holds, journal_file: Path, record_property: Any
-) -> None:
-    delivery = end_under_lock(quiet(patient, record_property), journal_file, bare_effect, gate=True, fail=True)
+def test_a_failure_is_recorded_when_the_lock_is_gone(end_under_lock: EndUnderLock, invariant: Holds) -> None:
+    delivery = end_under_lock(bare_effect, gate=True, fail=True)
     assert_stands(delivery, State.SUCCESSFUL, attempts=2)
     assert delivery.bad_ends.get().message == "told to fail"
     invariant()
-
-
-def end_under_lock(
-    meanwhile: AbstractContextManager[None], journal_file: Path, receiver: QueuedReceiver, **arguments: Any
-) -> Delivery:
-    """Have the first attempt end while the lock is held; wait for the end of the delivery."""
-    delivery = hand_off(receiver, **arguments)
-    gates.reached(journal_file, delivery.id, 1)
-    with locked(), meanwhile:
-        gates.let_through(journal_file, delivery.id, 1)
-        time.sleep(SECONDS)
-        assert_stands(delivery, State.RUNNING, attempts=1)
-    wait_for_end([delivery])
-    return delivery
 
 
 def assert_stands(delivery: Delivery, state: State, *, attempts: int) -> None:
