@@ -141,6 +141,7 @@ class Attempt(models.Model):
         indexes = (
             models.Index(fields=["finished_at"], name="signals_app_ended_badly"),
             models.Index(fields=["error_class", "delivery"], name="signals_app_error_class"),
+            models.Index(fields=["outcome", "id"], name="signals_app_outcome"),
         )
 
     def __str__(self) -> str:

@@ -201,6 +201,7 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["finished_at"], name="signals_app_ended_badly"),
                     models.Index(fields=["error_class", "delivery"], name="signals_app_error_class"),
+                    models.Index(fields=["outcome", "id"], name="signals_app_outcome"),
                 ],
             },
         ),
