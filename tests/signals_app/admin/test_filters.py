@@ -72,7 +72,6 @@ def test_a_filter_that_does_not_exist_is_refused(boss: Client, query: dict[str, 
         (DELIVERIES, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
         (ATTEMPTS, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
         (ATTEMPTS, {"outcome": "STALE"}, "signals_app_outcome"),
-        (ATTEMPTS, {"ended": "hour"}, "signals_app_ended_badly"),
     ],
 )
 def test_what_runs_waits_or_ended_with_an_error_is_found_by_its_index(
@@ -81,9 +80,9 @@ def test_what_runs_waits_or_ended_with_an_error_is_found_by_its_index(
     queryset = boss.get(reverse(address), query).context["cl"].queryset
     for _ in range(20):
         attempt(delivery())
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-        if connection.vendor == "postgresql":  # which would read the whole of so small a table
+    if connection.vendor == "postgresql":  # which would read the whole of so small a table
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
             cursor.execute("SET LOCAL enable_seqscan = off")
     plan = queryset.values_list("pk").explain()
     assert index in plan
