@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.models import ClusterStat
@@ -24,6 +25,15 @@ class ClusterAdmin(ModelAdmin):
     list_display_links = None
     list_filter = ("queue",)
     ordering = ("queue", "host", "-seen_at")
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        css: ClassVar = {"all": ("signals_app/admin.css",)}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list under its own name; there is nothing to select."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""

@@ -47,11 +47,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One delivery and its steps."""
+    """One delivery and its steps; ``due`` says when its next attempt may begin, where one waits."""
 
     delivery: Delivery
     badge: SafeString
     progress: str | SafeString
+    due: str
     steps: Sequence[Step]
 
 
@@ -82,7 +83,7 @@ def page_of_emission(emission: UUID, rows: QuerySet[Delivery], *, now: datetime)
     return EmissionPage(
         emission=emission,
         first=shown[0],
-        lanes=[_lane(one, spans[one.pk], (start, end)) for one in shown],
+        lanes=[_lane(one, spans[one.pk], (start, end), now) for one in shown],
         payloads=list(_payloads(shown)),
         history=_history(shown),
         took=durations.written(end - start),
@@ -140,11 +141,12 @@ def _wait(since: datetime, until: datetime) -> Iterator[Step]:
         yield Step(kind="wait", label="", start=since, end=until)
 
 
-def _lane(delivery: Delivery, steps: Sequence[Step], whole: Moments) -> Lane:
+def _lane(delivery: Delivery, steps: Sequence[Step], whole: Moments, now: datetime) -> Lane:
     return Lane(
         delivery=delivery,
         badge=badges.state_badge(delivery),
         progress=badges.progress_bar(delivery),
+        due=durations.until(delivery.due_at, now) if delivery.state == State.READY else "",
         steps=list(_placed(steps, whole)),
     )
 

@@ -13,7 +13,9 @@ from signals_app.admin.durations import written
 register = template.Library()
 
 register.simple_tag(badges.badge, name="badge")
+register.simple_tag(badges.cell, name="cell")
 register.simple_tag(badges.icon, name="icon")
+register.filter("name", badges.name)
 
 
 @register.filter

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from signals_app.models import Delivery, Outcome, Pause, State
-from tests.browser.backstage import barriers, log_in
-from tests.browser.visitor import Scheme, Visitor, visitor
+from signals_app.models import Delivery, Outcome, State
+from tests.browser.backstage import log_in
+from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster, wait_for_end
 from tests.signals_app.admin.rows import attempt, delivery, page_of
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def failed(transactional_db: None) -> Delivery:
     """A failed delivery whose sender and errors are long and hostile, among deliveries in every state."""
-    User.objects.create_superuser("root", password="a secret")
+    User.objects.create_superuser("root")
     one = delivery(State.FAILED, payload=f'{{"note":"{EVIL}","long":"{"A" * 4096}"}}', max_attempts=1)
     attempt(one, error_class=f"shop.{EVIL}", message=EVIL + "x" * 4096, traceback=EVIL * 40)
     attempt(one, 2, outcome=Outcome.TIMEOUT)
@@ -38,42 +38,6 @@ def failed(transactional_db: None) -> Delivery:
         delivery(state, emission=one.emission, progress_done=3, progress_total=8)
     delivery(unroutable=True, receiver="shop." + "z" * 200)
     return one
-
-
-@pytest.fixture
-def offering(failed: Delivery) -> Delivery:
-    """A delivery to which everything can be done that can be done to one that waits; its names are long."""
-    Pause.objects.create(kind="QUEUE", name="q" * 90, since=timezone.now(), by=EVIL)
-    later = timezone.now() + timedelta(hours=1)
-    return delivery(unroutable=True, receiver="shop." + "z" * 200, queue="q" * 90, due_at=later)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_every_page_fits_the_screen_and_keeps_the_policy(
-    browser: Browser, web: Web, failed: Delivery, offering: Delivery, width: int, scheme: Scheme
-) -> None:
-    with visitor(browser, web.url, width=width, scheme=scheme) as guest:
-        log_in(guest)
-        for path in (
-            LIST,
-            f"{LIST}?state=FAILED",
-            page_of(failed),
-            page_of(offering),
-            ATTEMPTS,
-            page_of(failed.bad_ends.all()[0]),
-        ):
-            guest.open(path)
-            guest.fits()
-            guest.is_untroubled()
-            assert guest.page.title() != "taken over"
-            assert barriers(guest) == []
-        for action in ("Cancel", "Give to another receiver"):
-            guest.open(page_of(offering))
-            guest.page.get_by_role("button", name=action).click()
-            guest.fits()
-            guest.is_untroubled()
-            assert barriers(guest) == []
 
 
 def test_a_narrow_screen_names_the_columns_in_each_row(browser: Browser, web: Web, failed: Delivery) -> None:
@@ -95,7 +59,7 @@ def test_a_traceback_is_folded_until_it_is_asked_for(ada: Visitor, failed: Deliv
 
 
 def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Cluster) -> None:
-    User.objects.create_superuser("root", password="a secret")
+    User.objects.create_superuser("root")
     one = hand_off(fails)
     wait_for_end([one])
     assert (one.state, one.attempts) == (State.FAILED, 3)

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from signals_app.models import Delivery, Outcome, Pause, State
-from tests.browser.backstage import barriers, log_in
-from tests.browser.visitor import Scheme, Visitor, visitor
-from tests.browser.web import Web
-from tests.cluster import Cluster
-from tests.signals_app.admin.rows import attempt, delivery
-from tests.testapp.receivers import hand_off, long_work
+from tests.browser.backstage import log_in
+from tests.browser.visitor import Visitor
+from tests.cluster import Cluster, wait_for_end
+from tests.signals_app.admin.rows import attempt, delivery, page_of
+from tests.testapp.receivers import fails, hand_off, nothing, waits_for_file
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 OVERVIEW = "/admin/signals_app/overview/"
 LIST = "/admin/signals_app/delivery/"
+MAP = "/admin/signals_app/map/"
 LABEL = "shop.receivers.print_label"
-EVIL = "<script>document.title = 'taken over'</script>"
 TRACEBACK = 'Traceback (most recent call last):\n  File "/srv/shop/labels.py", line 12, in print_label\nshop.PaperJam'
-SCREENS: tuple[tuple[Scheme, int], ...] = (("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390))
 FOCUS = "document.activeElement.getAttribute('href')"
 PATIENCE = 30_000  # milliseconds
 
@@ -37,7 +36,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def root(transactional_db: None) -> None:
     """Somebody who may do everything."""
-    User.objects.create_superuser("root", password="a secret")
+    User.objects.create_superuser("root")
 
 
 @pytest.fixture
@@ -53,20 +52,13 @@ def thirty(root: None) -> None:
 
 
 @pytest.fixture
-def hostile(root: None) -> Delivery:
-    """A failed delivery of hostile texts, the first of an emission with deliveries in every state."""
+def others(thirty: None) -> None:
+    """Deliveries in every other state that a card counts."""
     now = timezone.now()
-    named = {"signal": EVIL, "sender": EVIL, "receiver": f"shop.{EVIL}{'z' * 180}", "queue": "q" * 90}
-    payload = f'{{"note":"{EVIL}","long":"{"A" * 4096}"}}'
-    one = delivery(State.FAILED, payload=payload, enqueued_at=now, started_at=now, finished_at=now, **named)
-    attempt(one, error_class=f"shop.{EVIL}", message=EVIL + "x" * 4096, traceback=EVIL * 40, finished_at=now)
-    for state in State:
-        other = delivery(state, emission=one.emission, enqueued_at=now, progress_done=3, progress_total=8)
-        for number, outcome in enumerate(Outcome, 1):
-            attempt(other, number, outcome=outcome, started_at=now, finished_at=now + timedelta(seconds=number))
-    delivery(queue="q" * 90, receiver="r" * 200, unroutable=True)
-    Pause.objects.create(kind="QUEUE", name="q" * 90, since=now, by=EVIL)
-    return one
+    delivery()
+    delivery(unroutable=True)
+    delivery(State.RUNNING, started_at=now - timedelta(minutes=5))
+    attempt(delivery(State.RUNNING, started_at=now), outcome=Outcome.LOST, finished_at=now)
 
 
 def emission_of(one: Delivery) -> str:
@@ -81,35 +73,22 @@ def hide(page: Page, hidden: str) -> None:
     )
 
 
-def test_every_page_fits_every_screen_and_keeps_the_policy(browser: Browser, web: Web, hostile: Delivery) -> None:
-    for scheme, width in SCREENS:
-        with visitor(browser, web.url, width=width, scheme=scheme) as guest:
-            log_in(guest)
-            for path in (OVERVIEW, emission_of(hostile), f"{LIST}?state=FAILED"):
-                guest.open(path)
-                if path.startswith(LIST + "?"):
-                    guest.page.get_by_label("Action:").select_option("Retry selected deliveries")
-                    guest.page.get_by_label("on all that match the filter").check()
-                    guest.page.locator("button[name=index]").click()
-                    expect(guest.page.get_by_text("This changes 2 deliveries.")).to_be_visible()
-                guest.page.locator("#content details").evaluate_all("all => all.forEach(one => (one.open = true))")
-                guest.fits()
-                guest.is_untroubled()
-                assert guest.page.title() != "taken over"
-                if scheme == "light":
-                    assert barriers(guest) == []
-
-
-def test_the_overview_is_read_and_a_group_retried_without_javascript(grace: Visitor, thirty: None) -> None:
+@pytest.mark.database
+def test_every_card_counts_the_list_behind_it(grace: Visitor, others: None) -> None:
     log_in(grace)
-    cards = grace.page.locator("#overview-cards a")
-    for label, number in (("succeeded, last hour", 22), ("failed, last hour", 8)):
-        grace.open(OVERVIEW)
-        card = cards.filter(has_text=label)
-        expect(card.locator(".signals-card-value")).to_have_text(str(number))
-        card.click()
+    grace.open(OVERVIEW)
+    cards = {
+        one.get_attribute("href") or "": int(one.locator(".signals-card-value").inner_text())
+        for one in grace.page.locator("#overview-cards a").all()
+    }
+    assert sorted(cards.values()) == [1, 1, 1, 2, 2, 8, 22]
+    for address, number in cards.items():
+        grace.open(address)
         expect(grace.page.locator("#result_list tbody tr")).to_have_count(number)
 
+
+def test_a_group_is_retried_without_javascript(grace: Visitor, thirty: None) -> None:
+    log_in(grace)
     grace.open(OVERVIEW)
     expect(grace.page.get_by_label("Refresh")).to_be_hidden()
     group = grace.page.locator("article").filter(has_text="at shop/labels.py:12 in print_label")
@@ -137,36 +116,63 @@ def test_all_that_match_the_filter_are_retried_without_javascript(grace: Visitor
     assert [*Delivery.objects.filter(state=State.FAILED)] == [other]
 
 
-def test_what_runs_is_seen_to_end_while_focus_and_details_stay(ada: Visitor, cluster: Cluster, root: None) -> None:
+@pytest.mark.database
+def test_thirty_deliveries_are_seen_to_end_while_focus_and_details_stay(
+    ada: Visitor, cluster: Cluster, root: None, tmp_path: Path
+) -> None:
     log_in(ada)
     ada.open(OVERVIEW)
     ada.page.get_by_label("Refresh").select_option("every 2 s")
-    one = hand_off(long_work, seconds=5)
+    one = hand_off(waits_for_file, path=str(tmp_path / "gate"))
     beside = delivery(State.FAILED, emission=one.emission, enqueued_at=one.enqueued_at, finished_at=timezone.now())
     attempt(beside)
-    running = ada.page.locator("#overview-cards a").filter(has_text=re.compile(r"running\s+1$"))
-    expect(running).to_be_visible(timeout=PATIENCE)
+    card = ada.page.locator("#overview-cards a")
+    expect(card.filter(has_text=re.compile(r"running\s+1$"))).to_be_visible(timeout=PATIENCE)
     overview, emission = ada.page, ada.page.context.new_page()
     emission.goto(f"{ada.site}{emission_of(one)}")
     lane = emission.locator(f"article[data-key='{one.pk}']")
     expect(lane.locator("h3")).to_contain_text("running")
 
     overview.get_by_text("As a table").click()
-    overview.locator("#overview-cards a").filter(has_text="failed, last hour").focus()
+    card.filter(has_text="failed, last hour").focus()
     emission.get_by_text("Traceback", exact=True).click()
     lane.locator("h3 a").focus()
     focused = [overview.evaluate(FOCUS), emission.evaluate(FOCUS)]
     for page in (overview, emission):
         page.evaluate("window.isTheSame = true")
 
+    ended = [hand_off(fails if number % 4 == 0 else nothing) for number in range(28)]
+    wait_for_end(ended)
+    (tmp_path / "gate").touch()
     expect(lane.locator("h3")).to_contain_text("successful", timeout=PATIENCE)
-    succeeded = overview.locator("#overview-cards a").filter(has_text=re.compile(r"succeeded, last hour\s+1$"))
-    expect(succeeded).to_be_visible(timeout=PATIENCE)
+    for words, number in (("succeeded, last hour", 22), ("failed, last hour", 8), ("running", 0)):
+        expect(card.filter(has_text=re.compile(rf"{words}\s+{number}$"))).to_be_visible(timeout=PATIENCE)
+    group = overview.locator("article").filter(has_text="7 deliveries of tests.testapp.receivers.fails")
+    expect(group).to_contain_text("it went wrong at attempt 3")
     assert [overview.evaluate(FOCUS), emission.evaluate(FOCUS)] == focused
     for page in (overview, emission):
         expect(page.locator("details[open]")).to_have_count(1)
         assert page.evaluate("window.isTheSame")
     ada.is_untroubled()
+
+
+@pytest.mark.database
+def test_a_queue_is_paused_and_resumed_without_javascript(grace: Visitor, root: None) -> None:
+    one = delivery()
+    log_in(grace)
+    grace.open(OVERVIEW)
+    grace.page.get_by_role("button", name="Pause sigdemo").click()
+    expect(grace.page.get_by_text("The queue sigdemo is paused.")).to_be_visible()
+    assert [pause.name for pause in Pause.objects.all()] == ["sigdemo"]
+    for path in (OVERVIEW, LIST, page_of(one), MAP):
+        grace.open(path)
+        expect(grace.page.get_by_text("Paused: queue sigdemo by root.")).to_be_visible()
+    grace.open(OVERVIEW)
+    grace.page.get_by_role("button", name="Resume sigdemo").click()
+    expect(grace.page.get_by_text("The queue sigdemo is resumed.")).to_be_visible()
+    expect(grace.page.get_by_text("Paused:")).to_have_count(0)
+    assert not Pause.objects.exists()
+    grace.is_untroubled()
 
 
 def test_a_hidden_tab_asks_nothing_and_off_is_remembered(ada: Visitor, root: None) -> None:
@@ -178,10 +184,15 @@ def test_a_hidden_tab_asks_nothing_and_off_is_remembered(ada: Visitor, root: Non
     ada.page.on("request", lambda request: asked.append(request.url))
     ada.page.clock.run_for(14_000)
     assert asked == []
-    with ada.page.expect_response(f"**{OVERVIEW}"):
+    held: list[Route] = []
+    ada.page.route(f"**{OVERVIEW}", lambda route: held.append(route))
+    with ada.page.expect_request(f"**{OVERVIEW}"):
         ada.page.clock.run_for(2_000)
 
     hide(ada.page, "true")
+    with ada.page.expect_response(f"**{OVERVIEW}"):
+        held.pop().continue_()
+    ada.page.unroute(f"**{OVERVIEW}")
     asked.clear()
     ada.page.clock.run_for(600_000)
     assert asked == []
@@ -201,16 +212,24 @@ def test_a_hidden_tab_asks_nothing_and_off_is_remembered(ada: Visitor, root: Non
 
 def test_who_may_only_look_is_offered_nothing_and_changes_nothing(ada: Visitor, thirty: None) -> None:
     User.objects.all().delete()
-    reader = User.objects.create_user("root", password="a secret", is_staff=True)
+    reader = User.objects.create_user("root", is_staff=True)
     reader.user_permissions.add(*Permission.objects.filter(codename__in=["view_delivery", "view_attempt"]))
     failed = Delivery.objects.filter(state=State.FAILED)
     ids = [str(pk) for pk in failed.values_list("pk", flat=True)]
     log_in(ada)
     content = ada.page.locator("#content")
-    for path in (OVERVIEW, f"{LIST}?state=FAILED", emission_of(failed[0])):
+    for path, words in (
+        (OVERVIEW, "Failures of the last day"),
+        (f"{LIST}?state=FAILED", "8 deliveries"),
+        (page_of(failed[0]), f"Delivery #{ids[0]}"),
+        (MAP, "Plain and async receivers work within send()"),
+        (f"/admin/signals_app/attempt/{failed[0].bad_ends.get().pk}/change/", "tray 2"),
+        (emission_of(failed[0]), "All pictures share one axis"),
+    ):
         ada.open(path)
-        expect(content.locator("form[method=post] button, button[name=index]")).to_have_count(0)
-        expect(content.get_by_role("button", name=re.compile("Retry|Pause|Cancel|Go"))).to_have_count(0)
+        expect(content.get_by_text(words).first).to_be_visible()
+        expect(content.locator("form[method=post] button, form[method=post] [type=submit]")).to_have_count(0)
+        expect(content.get_by_role("button", name=re.compile("Retry|Pause|Cancel|Run|Go|Move"))).to_have_count(0)
 
     token = ada.page.locator("[name=csrfmiddlewaretoken]").first.input_value()
     for path, fields in (

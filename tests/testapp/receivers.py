@@ -167,3 +167,9 @@ def writes_file(sender: object, path: Path | str = "", **kwargs: Any) -> None:
 @queued(queue="elsewhere")
 def in_another_queue(sender: object, **kwargs: Any) -> None:
     leave_effect("in_another_queue")
+
+
+@queued(timeout=30)
+def waits_for_file(sender: object, path: str = "", **kwargs: Any) -> None:
+    while not Path(path).exists():
+        time.sleep(0.05)

@@ -38,6 +38,7 @@ def test_a_lane_is_waits_and_attempts_in_their_order_on_one_axis() -> None:
     ]
     assert [(step.x, step.width) for step in lane.steps] == [(0, 50), (50, 50), (100, 200), (300, 200)]
     assert [(step.kind, step.x, step.width) for step in waiting.steps] == [("wait", 0, WIDTH)]
+    assert [lane.due for lane in page.lanes] == ["", "3\N{NO-BREAK SPACE}min 20\N{NO-BREAK SPACE}s ago"]
     assert not page.is_final
 
 
