@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar, Unpack, overload
+from uuid import UUID
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -19,6 +20,7 @@ from signals_app.emissions import emission_of
 from signals_app.exceptions import MissingObject, ReceiverError
 from signals_app.findable import require_findable
 from signals_app.options import OptionArguments, ReceiverOptions, Resolved
+from signals_app.origin import current_origin
 from signals_app.registry import Registry
 from signals_app.running import CurrentDelivery, awaited, current_delivery, running
 
@@ -73,6 +75,9 @@ class QueuedReceiver:
             receiver=self.key,
             snapshot=options.snapshot,
         )
+        if conf.immediate:
+            return self._run_here(signal, emission, payload)
+        origin = current_origin()
         work = ledger.HandOff(
             emission=emission,
             signal=signal_name,
@@ -83,21 +88,21 @@ class QueuedReceiver:
             payload=payload,
             delay=options.delay,
             max_attempts=options.max_attempts,
+            sent_by=origin.user(),
+            sent_from=origin.place,
             trace=tracing.traceparent(),
         )
-        if conf.immediate:
-            return self._run_here(work, signal)
         delivery = ledger.enqueue(work)
         transitions.handed_off(delivery)
         return delivery
 
-    def _run_here(self, work: ledger.HandOff, signal: Signal) -> object:
+    def _run_here(self, signal: Signal, emission: UUID, payload: str) -> object:
         """Run in the sender's process what a worker would have run, from the same payload."""
         current = CurrentDelivery(
-            delivery_id=next(_made_up_ids), emission=work.emission, attempt=1, max_attempts=work.max_attempts
+            delivery_id=next(_made_up_ids), emission=emission, attempt=1, max_attempts=self.options.max_attempts
         )
         try:
-            decoded = payloads.decode_text(work.payload)
+            decoded = payloads.decode_text(payload)
         except MissingObject:
             if self.options.missing == "skip":
                 return None

@@ -59,6 +59,10 @@ class Delivery(models.Model):
     priority = models.SmallIntegerField(default=0, help_text=_("Higher runs first."))
     # JSON as text: PostgreSQL's jsonb would reorder keys and read 1e22 back as an int
     payload = models.TextField(help_text=_("The signal's arguments as JSON."))
+    sent_by = models.CharField(max_length=150, blank=True, help_text=_("The user whose request sent it."))
+    sent_from = models.CharField(
+        max_length=200, blank=True, help_text=_("The request, the delivery or the command that sent it.")
+    )
     trace = models.CharField(max_length=55, blank=True, help_text=_("The W3C traceparent of the send."))
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     due_at = models.DateTimeField(help_text=_("Not claimed before."))

@@ -53,10 +53,15 @@ _current: ContextVar[CurrentDelivery | None] = ContextVar("signals_app_delivery"
 
 def current_delivery() -> CurrentDelivery:
     """Return the delivery that the calling receiver runs for. Raises SignalsAppError outside of one."""
-    delivery = _current.get()
+    delivery = current_or_none()
     if delivery is None:
         raise SignalsAppError("No delivery is running here; current_delivery() answers inside a queued receiver only.")
     return delivery
+
+
+def current_or_none() -> CurrentDelivery | None:
+    """Return the delivery whose receiver runs here, None outside of one."""
+    return _current.get()
 
 
 def awaited(value: Any) -> Any:

@@ -10,7 +10,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from signals_app.masking import masked_text
 from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.origin import delivery_in
 
 _ICON = (
     '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>'
@@ -76,6 +78,12 @@ def cell(label: object, value: object) -> SafeString:
 def link_to(delivery_id: int, text: object) -> SafeString:
     """Return a link to a delivery's page."""
     return format_html('<a href="{}">{}</a>', reverse("admin:signals_app_delivery_change", args=[delivery_id]), text)
+
+
+def place(sent_from: str) -> SafeString | str:
+    """Return where an emission was sent from, with secrets masked; another delivery is a link to its page."""
+    delivery_id = delivery_in(sent_from)
+    return masked_text(sent_from) if delivery_id is None else link_to(delivery_id, sent_from)
 
 
 def emission_link(emission: UUID) -> SafeString:

@@ -60,7 +60,7 @@ class DeliveryAdmin(DeliveryColumns, RecordAdmin):
     search_help_text = DELIVERY_HELP
     date_hierarchy = "enqueued_at"
     sortable_by = ("number",)  # any other order would have to sort the whole table
-    unlisted = ("payload", "sender", "emission")
+    unlisted = ("payload", "sender", "sent_by", "sent_from", "emission")
     actions = tuple(of_list(action) for action in ACTIONS.values())
     action_form = OperationForm
 

@@ -127,6 +127,8 @@ def _origin(delivery: Delivery, pauses: Sequence[Pause]) -> list[Fact]:
     return [
         Fact(label=_("Signal"), value=delivery.signal),
         Fact(label=_("Sender"), value=delivery.sender or durations.NONE),
+        Fact(label=_("Sent by"), value=delivery.sent_by or durations.NONE),
+        Fact(label=_("Sent from"), value=badges.place(delivery.sent_from) or durations.NONE),
         pausable(_("Receiver"), PauseKind.RECEIVER, delivery.receiver),
         pausable(_("Queue"), PauseKind.QUEUE, delivery.queue),
         Fact(label=_("Priority"), value=str(delivery.priority)),

@@ -62,6 +62,7 @@ class EmissionPage:
 
     emission: UUID
     first: Delivery
+    place: str | SafeString
     lanes: Sequence[Lane]
     payloads: Sequence[tuple[str, Sequence[str]]]
     history: Sequence[LogEntry]
@@ -83,6 +84,7 @@ def page_of_emission(emission: UUID, rows: QuerySet[Delivery], *, now: datetime)
     return EmissionPage(
         emission=emission,
         first=shown[0],
+        place=badges.place(shown[0].sent_from),
         lanes=[_lane(one, spans[one.pk], (start, end), now) for one in shown],
         payloads=list(_payloads(shown)),
         history=_history(shown),

@@ -75,6 +75,16 @@ class Migration(migrations.Migration):
                 ("queue", models.CharField(max_length=100)),
                 ("priority", models.SmallIntegerField(default=0, help_text="Higher runs first.")),
                 ("payload", models.TextField(help_text="The signal's arguments as JSON.")),
+                (
+                    "sent_by",
+                    models.CharField(blank=True, help_text="The user whose request sent it.", max_length=150),
+                ),
+                (
+                    "sent_from",
+                    models.CharField(
+                        blank=True, help_text="The request, the delivery or the command that sent it.", max_length=200
+                    ),
+                ),
                 ("trace", models.CharField(blank=True, help_text="The W3C traceparent of the send.", max_length=55)),
                 (
                     "state",

@@ -21,6 +21,8 @@ def facts_of(delivery: Delivery, pauses: list[Pause], *, now: datetime) -> dict[
         "id": delivery.pk,
         "emission": str(delivery.emission),
         **{name: getattr(delivery, name) for name in _TEXTS},
+        "sent_by": delivery.sent_by,
+        "sent_from": masked_text(delivery.sent_from),
         **{name: _iso(getattr(delivery, name)) for name in _MOMENTS},
         "waited": _seconds(waited(delivery, now)),
         "ran": _seconds(ran(delivery, now)),

@@ -45,6 +45,14 @@ def test_a_sent_signal_runs_in_a_worker_of_the_cluster(cluster: Cluster) -> None
     assert effect.pid in cluster.family()
 
 
+def test_what_a_receiver_sends_says_which_delivery_sent_it(cluster: Cluster) -> None:
+    sending = hand_off(receivers.sends_on)
+    wait_for_end([sending])
+    sent = Delivery.objects.exclude(pk=sending.pk).get()
+    assert (sent.sent_by, sent.sent_from) == ("", f"delivery #{sending.pk}")
+    wait_for_end([sent])
+
+
 def test_nothing_runs_before_the_commit_nor_after_a_rollback(cluster: Cluster) -> None:
     class Undone(Exception):
         """Rolls a block back."""

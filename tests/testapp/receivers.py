@@ -164,6 +164,11 @@ def writes_file(sender: object, path: Path | str = "", **kwargs: Any) -> None:
     Path(path).write_text(f"{os.getpid()}\n")
 
 
+@queued
+def sends_on(sender: object, **kwargs: Any) -> None:
+    plain.send(sender=None, label="sent on")
+
+
 @queued(queue="elsewhere")
 def in_another_queue(sender: object, **kwargs: Any) -> None:
     leave_effect("in_another_queue")

@@ -41,9 +41,10 @@ def test_a_ready_one_says_how_long_until_it_is_due(reader: Client) -> None:
 
 
 def test_the_page_tells_what_was_sent(reader: Client) -> None:
-    one = delivery(priority=7)
+    one = delivery(priority=7, sent_by="grace", sent_from="POST /checkout/")
     assert section(reader, one, "origin") == (
-        "What was sent Signal shop.signals.order_placed Sender shop.checkout.Checkout Receiver "
+        "What was sent Signal shop.signals.order_placed Sender shop.checkout.Checkout Sent by grace "
+        "Sent from POST /checkout/ Receiver "
         f"shop.receivers.send_mail Queue sigdemo Priority 7 Emission {one.emission}"
     )
 

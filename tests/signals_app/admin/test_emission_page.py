@@ -98,3 +98,20 @@ def test_the_queries_are_as_many_for_many_deliveries(boss: Client, django_assert
     for _ in range(20):
         attempt(delivery(State.FAILED, emission=EMISSION))
     assert count() == few
+
+
+def test_it_says_who_sent_it_and_from_where(boss: Client) -> None:
+    delivery(emission=EMISSION, sent_by="<b>ada</b>", sent_from="POST /reset/token=abc123def/<script>/")
+    page = boss.get(url()).content.decode()
+    assert "<dt>Sent by</dt><dd>&lt;b&gt;ada&lt;/b&gt;</dd>" in page
+    assert "POST /reset/token=********" in page
+    assert "abc123def" not in page
+    assert "<script>/" not in page
+
+
+def test_what_a_receiver_sent_links_to_its_delivery(boss: Client) -> None:
+    sending = delivery()
+    sent = delivery(emission=EMISSION, sent_from=f"delivery #{sending.pk}")
+    link = f'<a href="{page_of(sending)}">delivery #{sending.pk}</a>'
+    assert link in boss.get(url()).content.decode()
+    assert link in boss.get(page_of(sent)).content.decode()

@@ -27,6 +27,13 @@ def test_all_there_is_to_know_of_a_delivery() -> None:
     assert f"Of the same emission: #{other.pk} shop.print READY" in lines
 
 
+def test_who_sent_it_and_from_where() -> None:
+    one = delivery(sent_by="ada", sent_from="POST /reset/token=abc123def/")
+    assert "sent by       ada" in told("show", one.pk).splitlines()
+    found = read("show", one.pk)
+    assert (found["sent_by"], found["sent_from"]) == ("ada", "POST /reset/token=********")
+
+
 def test_json_has_payload_attempts_and_the_rest_of_the_emission() -> None:
     one = delivery(State.FAILED, payload='{"arguments":{"order":7}}')
     attempt(one)

@@ -1,0 +1,42 @@
+"""What a project adds to ``MIDDLEWARE``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from signals_app.origin import Origin, sending
+
+Answer = HttpResponseBase | Awaitable[HttpResponseBase]
+
+
+class OriginMiddleware:
+    """Lets deliveries that a request sends say which request it was and whose.
+
+    It works under WSGI and ASGI. The user is looked up when a signal is sent, as ``request.user``.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Answer]) -> None:
+        """Be a coroutine function where the next in line is one."""
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Answer:
+        """Pass on."""
+        if self._is_async:
+            return self._awaited(request)
+        with sending(Origin.of(request)):
+            return self._get_response(request)
+
+    async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
+        with sending(Origin.of(request)):
+            return await cast(Awaitable[HttpResponseBase], self._get_response(request))
