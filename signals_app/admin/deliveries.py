@@ -36,7 +36,7 @@ from signals_app.admin.filters import (
 )
 from signals_app.admin.live import LIVE
 from signals_app.admin.records import RecordAdmin
-from signals_app.models import Delivery, State
+from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.operations.search import DELIVERY_HELP, find_deliveries
 
 
@@ -86,12 +86,14 @@ class DeliveryAdmin(DeliveryColumns, RecordAdmin):
         return show_emission(self, request, emission)
 
     def get_ordering(self, request: HttpRequest) -> tuple[str | Combinable, ...]:
-        """Return newest first, said so that the partial indexes of the states are used.
+        """Return newest first, and what ended last first where only that is shown: so an index has the order.
 
-        Told to order by the key itself, SQLite walks the whole table along it to find the few that run.
+        Told to order by the key itself, SQLite walks the whole table along it to find the few that run or failed.
         """
-        indexed = request.GET.get("state") in (State.READY, State.RUNNING)
-        indexed = indexed or not request.GET.keys().isdisjoint({"unroutable", "long", "ended"})
+        state = request.GET.get("state")
+        if state in FINAL_STATES or "ended" in request.GET:
+            return ("-finished_at",)
+        indexed = state in (State.READY, State.RUNNING) or not request.GET.keys().isdisjoint({"unroutable", "long"})
         return ((F("pk") + 0).desc(),) if indexed else self.ordering
 
     def get_search_results(

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from signals_app.operations.selection import last_ended_with, running_long
 
 RECENT = 5_000  # newest rows whose names a filter offers, beside those that this process knows
@@ -36,7 +36,9 @@ class StateFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep the deliveries in the chosen state. Raises IncorrectLookupParameters where it does not exist."""
-        return _chosen(queryset, "state", self.value(), State)
+        rows = _chosen(queryset, "state", self.value(), State)
+        # what is final has ended; said, so that the index of what has ended is used
+        return rows.filter(finished_at__isnull=False) if self.value() in FINAL_STATES else rows
 
 
 class UnroutableFilter(SimpleListFilter):

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from signals_app.ledger.dialect import PAUSED_RECEIVERS, connection, execute, to_datetime
+from signals_app.ledger.lately import HOUR, Ended, ended_by_minute
 from signals_app.ledger.pauses import pauses
 from signals_app.models import Pause, PauseKind, State
 
-HOUR = 3600.0  # seconds
 LONG = 60.0  # seconds after which a run is a long one
 
 # The index of claims answers, without the rows: of a paused receiver what waits is parked, all but what is just now
@@ -32,7 +32,7 @@ _RUNNING = (
     "SELECT queue, count(*), sum(CASE WHEN started_at < {earlier} THEN 1 ELSE 0 END) "
     "FROM {table} WHERE state = 'RUNNING' GROUP BY queue"
 )
-_ENDED = "SELECT count(*) FROM {table} WHERE state = %(state)s AND finished_at > {earlier}"
+_FAILED = "SELECT count(*) FROM {table} WHERE state = 'FAILED' AND finished_at > {earlier}"
 _LOST = "SELECT count(*) FROM signals_app_attempt WHERE outcome = 'LOST' AND finished_at > {earlier}"
 
 
@@ -54,13 +54,11 @@ class QueueFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """All queues; ``succeeded``, ``failed`` and ``cancelled`` are of the last hour, and so are ``lost`` attempts."""
+    """All queues, and what ended in the last hour by minute; so old are the ``lost`` attempts, too."""
 
     queues: tuple[QueueFigures, ...]
     pauses: tuple[Pause, ...]
-    succeeded: int
-    failed: int
-    cancelled: int
+    ended: tuple[Ended, ...]
     lost: int
 
     def total(self, name: str) -> int:
@@ -72,23 +70,39 @@ class Figures:
         """Seconds that the delivery that is due longest has waited; 0 when none is due."""
         return max((queue.oldest_wait for queue in self.queues), default=0.0)
 
+    @property
+    def succeeded(self) -> int:
+        """How many deliveries became SUCCESSFUL in the last hour."""
+        return self._ended(State.SUCCESSFUL)
+
+    @property
+    def failed(self) -> int:
+        """How many deliveries became FAILED in the last hour."""
+        return self._ended(State.FAILED)
+
+    @property
+    def cancelled(self) -> int:
+        """How many deliveries became CANCELLED in the last hour."""
+        return self._ended(State.CANCELLED)
+
+    def _ended(self, state: State) -> int:
+        return sum(one.count for one in self.ended if one.state == state)
+
 
 def figures() -> Figures:
-    """Return the figures of this moment: nine queries, however many queues there are."""
+    """Return the figures of this moment: seven queries, however many queues there are."""
     paused = tuple(pauses())
     return Figures(
         queues=tuple(_queues(paused)),
         pauses=paused,
-        succeeded=_ended(State.SUCCESSFUL),
-        failed=_ended(State.FAILED),
-        cancelled=_ended(State.CANCELLED),
+        ended=tuple(ended_by_minute()),
         lost=_count(_LOST, ago=HOUR),
     )
 
 
 def failed_lately() -> int:
     """Return how many deliveries have FAILED in the last hour."""
-    return _ended(State.FAILED)
+    return _count(_FAILED, ago=HOUR)
 
 
 def _queues(pauses: Sequence[Pause]) -> list[QueueFigures]:
@@ -130,10 +144,6 @@ def _queues_of(query: str) -> Counter[str]:
     """Count here: asked to group, SQLite prefers an index in the order of queues to the few rows of a smaller one."""
     with execute(query) as cursor:
         return Counter(row[0] for row in cursor.fetchall())
-
-
-def _ended(state: State) -> int:
-    return _count(_ENDED, state=state.value, ago=HOUR)
 
 
 def _count(query: str, **params: object) -> int:

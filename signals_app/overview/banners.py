@@ -60,11 +60,9 @@ def _without_cluster(figures: Figures, clusters: Sequence[Cluster]) -> list[Bann
 
 def _rising(figures: Figures, hour: Sequence[Minute]) -> list[Banner]:
     due = sum(queue.due for queue in figures.queues)
-    if due < DEPTH:
-        return []
     ended = sum(minute.total for minute in hour[-RISING_OVER - 1 :])
     sent = ledger.handed_off_lately(RISING_OVER * 60)
-    if sent <= ended:
+    if due < DEPTH or sent <= ended:
         return []
     text = ngettext(
         "The depth is rising: %(sent)d handed off in the last %(minutes)d minutes, %(ended)d ended, %(due)d is due.",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import F
 from django.utils import timezone
 
 from signals_app import ledger
@@ -43,16 +44,16 @@ def failure_groups() -> list[FailureGroup]:
         .filter(state=State.FAILED, finished_at__gt=timezone.now() - DAY)
         .order_by("-finished_at")
     )
-    shown = {row[0]: row for row in failed.values_list("id", "receiver", "attempts", "finished_at")[:LOOKED_AT]}
+    shown = list(failed.values_list("id", "receiver", "finished_at")[:LOOKED_AT])
     ends = (
         Attempt.objects.using(alias)
-        .filter(delivery_id__in=list(shown))
+        .filter(delivery_id__in=[one for one, *_ in shown], number=F("delivery__attempts"))
         .exclude(outcome=Outcome.STALE)
-        .values_list("delivery_id", "number", "error_class", "message", "traceback")
+        .values_list("delivery_id", "error_class", "message", "traceback")
     )
-    last = {delivery: end for delivery, number, *end in ends if number == shown[delivery][2]}
+    last = {delivery: end for delivery, *end in ends}
     groups: dict[tuple[str, str, str], FailureGroup] = {}
-    for one, receiver, _, finished_at in shown.values():
+    for one, receiver, finished_at in shown:
         error_class, message, traceback = last.get(one, ("", "", ""))
         key = (error_class, place_of(traceback), receiver)
         known = groups.get(key)

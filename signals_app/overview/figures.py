@@ -28,7 +28,8 @@ class Overview:
 
 def overview() -> Overview:
     """Read it; the number of queries depends on nothing."""
-    figures, clusters, hour = ledger.figures(), fleet(), last_hour()
+    figures, clusters = ledger.figures(), fleet()
+    hour = last_hour(figures.ended)
     return Overview(
         figures=figures,
         clusters=clusters,

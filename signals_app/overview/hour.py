@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from signals_app import ledger
+from signals_app.ledger import Ended
 from signals_app.models import State
 
 MINUTES = 60
@@ -30,11 +31,11 @@ class Minute:
         return self.successful + self.failed + self.cancelled
 
 
-def last_hour() -> list[Minute]:
+def last_hour(ended: Iterable[Ended]) -> list[Minute]:
     """Return the last sixty minutes, the oldest first, those without a delivery included."""
     counts: Counter[tuple[datetime, State]] = Counter()
-    for ended in ledger.ended_by_minute(MINUTES * 60):
-        counts[ended.minute, ended.state] += ended.count
+    for one in ended:
+        counts[one.minute, one.state] += one.count
     now = timezone.localtime() if timezone.is_aware(timezone.now()) else timezone.now()
     this = now.replace(second=0, microsecond=0)
     starts = [this - timedelta(minutes=back) for back in reversed(range(MINUTES))]

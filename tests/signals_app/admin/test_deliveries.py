@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from signals_app.models import Delivery, State
-from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, delivery, page_of
+from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, copies, delivery, page_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -91,13 +91,15 @@ def test_the_number_of_queries_does_not_grow_with_the_page(reader: Client, addre
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             response = reader.get(reverse(address))
-        assert len(response.context["cl"].result_list) == Delivery.objects.count()
+        assert len(response.context["cl"].result_list) == min(100, Delivery.objects.count())
         return len(captured)
 
     fill(10)
     reader.get(reverse(address))
     few = queries()
     fill(90)
+    copies(last := Delivery.objects.latest("pk"), 10_000)
+    copies(last.bad_ends.get(), 10_000)
     assert queries() == few < 15
 
 

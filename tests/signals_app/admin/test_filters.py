@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client, modify_settings
 from django.urls import reverse
+from django.utils import timezone
 
 from signals_app.admin import filters
 from signals_app.models import Delivery, Outcome, State
@@ -69,6 +71,9 @@ def test_a_filter_that_does_not_exist_is_refused(boss: Client, query: dict[str, 
         (DELIVERIES, {"state": "RUNNING"}, "signals_app_running"),
         (DELIVERIES, {"state": "READY"}, "signals_app_claim"),
         (DELIVERIES, {"unroutable": "1"}, "signals_app_unroutable"),
+        (DELIVERIES, {"state": "SUCCESSFUL"}, "signals_app_finished"),
+        (DELIVERIES, {"state": "FAILED"}, "signals_app_finished"),
+        (DELIVERIES, {"state": "FAILED", "ended": "hour"}, "signals_app_finished"),
         (DELIVERIES, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
         (ATTEMPTS, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
         (ATTEMPTS, {"outcome": "STALE"}, "signals_app_outcome"),
@@ -93,6 +98,12 @@ def test_what_runs_or_waits_comes_newest_first(boss: Client) -> None:
     for query in ({"state": "READY"}, {"unroutable": "1"}):
         assert list(boss.get(reverse(DELIVERIES), query).context["cl"].result_list) == rows[::-1]
     assert list(boss.get(reverse(DELIVERIES), {"state": "READY", "o": "1"}).context["cl"].result_list) == rows
+
+
+def test_what_ended_last_comes_first(boss: Client) -> None:
+    rows = [delivery(State.FAILED, finished_at=timezone.now() - timedelta(minutes=minutes)) for minutes in (1, 0, 2)]
+    for query in ({"state": "FAILED"}, {"ended": "hour"}, {"state": "FAILED", "ended": "day"}):
+        assert list(boss.get(reverse(DELIVERIES), query).context["cl"].result_list) == [rows[1], rows[0], rows[2]]
 
 
 @pytest.mark.parametrize(

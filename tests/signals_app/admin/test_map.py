@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.introspection import counts
-from signals_app.models import PauseKind, State
-from tests.signals_app.admin.rows import delivery
+from signals_app.models import Delivery, PauseKind, State
+from tests.signals_app.admin.rows import copies, delivery
 from tests.signals_app.introspection import listeners
 from tests.signals_app.introspection.listeners import Counter, by_queue, line_of
 from tests.testapp.signals import unheard
@@ -208,4 +208,6 @@ def test_the_number_of_queries_is_the_same_whatever_there_is(reader: Client) -> 
     for number in range(50):
         ended(State.SUCCESSFUL, receiver=f"shop.receivers.number_{number}")
         ended(State.READY)
+    for state in (State.READY, State.SUCCESSFUL):
+        copies(Delivery.objects.filter(state=state)[0], 10_000)
     assert queries() == few

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.models import State
-from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, delivery, page_of
+from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, copies, delivery, page_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -86,8 +86,11 @@ def test_the_queries_are_as_many_for_many_rows_as_for_few(
     few = count()
     for number in range(30):
         delivery(queue=f"queue {number}")
-        attempt(delivery(State.FAILED, finished_at=timezone.now(), receiver=f"receiver {number}"))
+        failed = delivery(State.FAILED, finished_at=timezone.now(), receiver=f"receiver {number}")
+        attempt(failed)
         delivery(State.RUNNING, receiver=f"receiver {number}")
+    copies(delivery(), 10_000)
+    copies(failed, 10_000)
     assert count() == few
 
 

@@ -61,7 +61,7 @@ def test_the_hour_has_sixty_minutes_and_counts_what_ended_in_each() -> None:
     ended(State.CANCELLED, seconds_ago=600, started_at=None)
     ended(State.SUCCESSFUL, seconds_ago=7_200)
     delivery()
-    minutes = last_hour()
+    minutes = last_hour(ledger.ended_by_minute())
     assert len(minutes) == 60
     assert minutes[-1].start <= timezone.now()
     assert sum(minute.total for minute in minutes) == 4
@@ -72,7 +72,7 @@ def test_the_hour_has_sixty_minutes_and_counts_what_ended_in_each() -> None:
 @override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo")
 def test_without_time_zones_the_minutes_are_local() -> None:
     ended(State.SUCCESSFUL, seconds_ago=0)
-    assert last_hour()[-1].successful + last_hour()[-2].successful == 1
+    assert last_hour(ledger.ended_by_minute())[-1].successful + last_hour(ledger.ended_by_minute())[-2].successful == 1
 
 
 def test_percentiles_are_by_the_nearest_rank() -> None:
@@ -127,14 +127,14 @@ def test_a_place_is_that_of_the_innermost_frame() -> None:
 
 
 def test_without_a_cluster_it_is_said_first() -> None:
-    said = banners.banners(ledger.figures(), [], last_hour())
+    said = banners.banners(ledger.figures(), [], last_hour(ledger.ended_by_minute()))
     assert said[0].text == "No cluster is alive, so nothing runs."
 
 
 def test_a_queue_that_no_cluster_serves_is_named() -> None:
     delivery(queue="mail")
     delivery(queue="sigdemo")
-    said = [banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour())]
+    said = [banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))]
     assert "No cluster of the queue mail is alive." in said
     assert "No cluster of the queue elsewhere is alive." in said  # a receiver of the tests names it
     assert not any("sigdemo" in text for text in said)
@@ -144,27 +144,33 @@ def test_a_queue_that_needs_no_cluster_standing_by_is_named_when_work_waits_too_
     lacking = "No cluster of the queue mail is alive."
     delivery(queue="mail", due_at=timezone.now() - timedelta(seconds=100))
     with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",)}):
-        assert lacking not in [one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour())]
+        assert lacking not in [
+            one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
+        ]
     with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",), "HEALTH_MAX_WAIT": 99}):
-        assert lacking in [one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour())]
+        assert lacking in [
+            one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
+        ]
 
 
 def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banners, "DEPTH", 3)
     figures = ledger.figures()
-    assert not banners._rising(figures, last_hour())
+    assert not banners._rising(figures, last_hour(ledger.ended_by_minute()))
     for _ in range(3):
         delivery(emission=new_emission())
-    (said,) = banners._rising(ledger.figures(), last_hour())
+    (said,) = banners._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
     assert "3 handed off in the last 5 minutes, 0 ended, 3 are due" in said.text
     for _ in range(4):
         ended(State.SUCCESSFUL)
-    assert not banners._rising(ledger.figures(), last_hour())
+    assert not banners._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
 
 
 def test_a_wrong_setting_is_told() -> None:
     with override_settings(SIGNALS_APP={"LEASES": 3}):
-        said = [banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour())]
+        said = [
+            banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
+        ]
     assert "SIGNALS_APP has an unknown key 'LEASES'. (signals_app.E002)" in said
 
 
