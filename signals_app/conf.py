@@ -84,6 +84,10 @@ def is_queue(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
 
 
+def _is_trace_url(value: Any) -> bool:
+    return isinstance(value, str) and (not value or re.fullmatch(r"https?://\S*\{trace_id\}\S*", value) is not None)
+
+
 def _is_token(value: Any) -> bool:
     return isinstance(value, str) and (not value or re.fullmatch(r"[!-~]{16,}", value) is not None)
 
@@ -131,6 +135,7 @@ class Conf:
     metrics_token = Setting[str]("", "16 or more visible ASCII characters, or an empty text", _is_token, secret=True)
     health_max_wait = Setting[float](300.0, "seconds, more than 0 and at most ten years", _is_positive)
     on_demand_queues = Setting[tuple[str, ...]]((), "a tuple of cluster names", _is_queues)
+    trace_url = Setting[str]("", "an address with {trace_id} in it, or an empty text", _is_trace_url)
 
     @property
     def queue(self) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ from signals_app.admin.actions import ACTIONS, Action
 from signals_app.admin.runs import Run, runs_of
 from signals_app.models import FINAL_STATES, Delivery, Pause, PauseKind, State
 from signals_app.operations import PAUSE_PERMISSION
-from signals_app.operations.readable import process_name, readable_payload
+from signals_app.operations.readable import process_name, readable_payload, trace_id, trace_url
 
 SHOWN_ATTEMPTS = 25  # the newest; each may have a traceback of 20,000 characters
 SHOWN_SIBLINGS = 100
@@ -133,7 +134,16 @@ def _origin(delivery: Delivery, pauses: Sequence[Pause]) -> list[Fact]:
         pausable(_("Queue"), PauseKind.QUEUE, delivery.queue),
         Fact(label=_("Priority"), value=str(delivery.priority)),
         Fact(label=_("Emission"), value=badges.emission_link(delivery.emission)),
+        *_trace(delivery),
     ]
+
+
+def _trace(delivery: Delivery) -> list[Fact]:
+    trace = trace_id(delivery.trace)
+    if not trace:
+        return []
+    url = trace_url(trace)
+    return [Fact(label=_("Trace"), value=format_html('<a href="{}">{}</a>', url, trace) if url else trace)]
 
 
 def _hold(delivery: Delivery, now: datetime) -> list[Fact]:

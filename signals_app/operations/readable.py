@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 from django.utils.translation import gettext as _
 
+from signals_app.conf import conf
 from signals_app.masking import masked, masked_text
 from signals_app.processes import ProcessIdentity
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
 def readable_payload(payload: str) -> str:
@@ -23,6 +27,17 @@ def process_name(owner: str) -> str:
     """Return an owner as host and pid; other text as it is."""
     process = ProcessIdentity.parse(owner)
     return _("%(host)s, pid %(pid)s") % {"host": process.host, "pid": process.pid} if process else owner
+
+
+def trace_id(traceparent: str) -> str:
+    """Return the id of the trace that a W3C traceparent names; "" where it names none."""
+    match = _TRACEPARENT.match(traceparent)
+    return match[1] if match else ""
+
+
+def trace_url(trace_id: str) -> str:
+    """Return where the project's tracing shows a trace, by ``SIGNALS_APP["TRACE_URL"]``; "" where none is set."""
+    return conf.trace_url.replace("{trace_id}", trace_id)
 
 
 def _encodable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from signals_app.masking import masked, masked_text
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
 from signals_app.operations.durations import ran, waited
-from signals_app.operations.readable import process_name
+from signals_app.operations.readable import process_name, trace_id
 
 _TEXTS = ("state", "receiver", "signal", "sender", "queue", "priority", "attempts", "max_attempts", "losses")
 _MOMENTS = ("enqueued_at", "due_at", "started_at", "finished_at", "lease_until")
@@ -20,6 +20,7 @@ def facts_of(delivery: Delivery, pauses: list[Pause], *, now: datetime) -> dict[
     return {
         "id": delivery.pk,
         "emission": str(delivery.emission),
+        "trace_id": trace_id(delivery.trace),
         **{name: getattr(delivery, name) for name in _TEXTS},
         "sent_by": delivery.sent_by,
         "sent_from": masked_text(delivery.sent_from),

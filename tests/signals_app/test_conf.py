@@ -45,6 +45,7 @@ DEFAULTS = {
     "metrics_token": "",
     "health_max_wait": 300.0,
     "on_demand_queues": (),
+    "trace_url": "",
 }
 
 
@@ -104,6 +105,17 @@ def test_the_queue_is_the_clusters_own_unless_another_is_named(
         ("DROP", [(), ["request"], {"request"}], ["request", (1,), None]),
         ("SNAPSHOT", [("instance",)], ["instance", (1,), None]),
         ("ON_DEMAND_QUEUES", [(), ["mail"], {"mail", "bulk"}], ["mail", ("",), ("a\0",), (5,), None]),
+        (
+            "TRACE_URL",
+            ["", "https://t.example.org/trace/{trace_id}", "http://t/?id={trace_id}&x=1"],
+            [
+                "https://t.example.org/",
+                "javascript:alert('{trace_id}')",
+                "/trace/{trace_id}",
+                "https://t/ {trace_id}",
+                None,
+            ],
+        ),
         ("MISSING", ["fail", "skip"], ["ignore", None, True]),
         ("ATOMIC", [True, False], [1, 0, "yes", None]),
         ("IMMEDIATE", [True, False], [1, "yes", None]),

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from signals_app.admin import delivery_page
 from signals_app.models import Delivery, Outcome, State
@@ -47,6 +48,15 @@ def test_the_page_tells_what_was_sent(reader: Client) -> None:
         "Sent from POST /checkout/ Receiver "
         f"shop.receivers.send_mail Queue sigdemo Priority 7 Emission {one.emission}"
     )
+
+
+def test_the_page_tells_the_trace_and_links_it_where_the_project_says_to(reader: Client, settings: Settings) -> None:
+    trace = "4b" * 16
+    one = delivery(trace=f"00-{trace}-{'a' * 16}-01")
+    assert section(reader, one, "origin").endswith(f"Emission {one.emission} Trace {trace}")
+    settings.SIGNALS_APP = {"TRACE_URL": "https://tracing.example.org/trace/{trace_id}?tab=all&x=1"}
+    page = reader.get(page_of(one)).content.decode()
+    assert f'<a href="https://tracing.example.org/trace/{trace}?tab=all&amp;x=1">{trace}</a>' in page
 
 
 def test_the_page_tells_who_holds_it_and_until_when(reader: Client) -> None:

@@ -46,6 +46,7 @@ def test_keys_are_upper_case_names() -> None:
         ("IMMEDIATE", 1, "True or False"),
         ("MAX_PAYLOAD", 0, "bytes of JSON, 1 or more"),
         ("ON_DEMAND_QUEUES", "bulk", "a tuple of cluster names"),
+        ("TRACE_URL", "https://t.example.org/", "an address with {trace_id} in it, or an empty text"),
         ("BATCH", 0, "the most deliveries one claim takes, 1 or more"),
     ],
 )

@@ -1,6 +1,8 @@
-"""A payload as people read it."""
+"""A payload, and a trace, as people read them."""
 
-from signals_app.operations.readable import readable_payload
+import pytest
+
+from signals_app.operations.readable import readable_payload, trace_id
 
 
 def test_a_payload_is_indented_and_keeps_its_order() -> None:
@@ -27,3 +29,15 @@ def test_secrets_are_masked() -> None:
 def test_a_payload_nested_too_deep_to_be_indented_is_shown_as_it_is() -> None:
     assert readable_payload("[" * 100_000) == "[" * 100_000
     assert readable_payload("[" * 900 + "]" * 900).startswith("[")
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("", ""),
+        ("00-<script>-00f067aa0ba902b7-01", ""),
+    ],
+)
+def test_a_trace_is_told_by_its_id(traceparent: str, trace: str) -> None:
+    assert trace_id(traceparent) == trace

@@ -46,6 +46,13 @@ def test_json_has_payload_attempts_and_the_rest_of_the_emission() -> None:
     assert found["same_emission"] == [{"id": other.pk, "receiver": other.receiver, "state": "READY"}]
 
 
+def test_the_trace_is_told_by_its_id() -> None:
+    one = delivery(trace=f"00-{'4b' * 16}-{'a' * 16}-01")
+    assert f"trace id      {'4b' * 16}" in told("show", one.pk).splitlines()
+    assert read("show", one.pk)["trace_id"] == "4b" * 16
+    assert "trace id      -" in told("show", delivery().pk).splitlines()
+
+
 def test_secrets_are_masked() -> None:
     one = delivery(State.FAILED, payload='{"arguments":{"password":"hunter2"}}')
     attempt(one, message="refused: password=hunter2", traceback="    login(password='hunter2')")
