@@ -38,6 +38,9 @@ class Dialect:
     due: str  # the query of the ids that are due first, in the order of claims
     among_due: str  # the condition that an id is one of those that a claim may take
     among_ids: str  # the condition that an id is in the list %(ids)s
+    # the condition that an id is one of those that the query between the two finds
+    among: str
+    those: str
     # SQLite takes a partial index where its condition is met to the letter. Of a flag Django 5.2 writes "flag" there,
     # Django 6.1 "flag = 1"; a query says both: flag AND flag = {yes}
     yes: str
@@ -132,6 +135,8 @@ SQLITE = Dialect(
     due=_SQLITE_DUE,
     among_due=f"IN ({_SQLITE_DUE})",
     among_ids="IN (SELECT value FROM json_each(%(ids)s))",
+    among="IN (",
+    those=")",
     yes="1",
     skip_locked="",  # there is one writer at a time
 )
@@ -143,7 +148,9 @@ POSTGRESQL = Dialect(
     later="(statement_timestamp() + %(delay)s * interval '1 second')",
     earlier="(statement_timestamp() - %(ago)s * interval '1 second')",
     due=_POSTGRESQL_DUE.replace("{lock}", ""),
-    # an array is made once; a plan may run a subquery of IN again, and lock and take more rows than its limit
+    # an array is made once; a plan may run a subquery of IN again for each row, and lock and take more than its limit
+    among="= ANY (ARRAY(",
+    those="))",
     among_due=f"= ANY (ARRAY({_POSTGRESQL_DUE.replace('{lock}', ' FOR UPDATE SKIP LOCKED')}))",
     among_ids="= ANY (%(ids)s)",
     yes="TRUE",

@@ -25,8 +25,8 @@ _HEAD = (
     "AND priority = %(priority)s AND due_at <= {now} ORDER BY due_at, id LIMIT %(limit)s"
 )
 _PARK = (
-    "UPDATE {table} SET parked = TRUE WHERE id IN (SELECT id FROM {table} WHERE state = 'READY' AND id IN "
-    f"(SELECT id FROM ({_HEAD}) head WHERE receiver IN ({PAUSED_RECEIVERS})) {{skip_locked}})"
+    "UPDATE {table} SET parked = TRUE WHERE id {among}SELECT id FROM {table} WHERE state = 'READY' AND id {among}"
+    f"SELECT id FROM ({_HEAD}) head WHERE receiver IN ({PAUSED_RECEIVERS}){{those}} {{skip_locked}}{{those}}"
 )
 
 # each step is one probe of an index that holds parked deliveries only: a DISTINCT would read all of them
@@ -42,8 +42,8 @@ SELECT receiver FROM lot WHERE receiver IS NOT NULL AND """
     + RECEIVER_RUNS
 )
 _BRING_BACK = (
-    "UPDATE {table} SET parked = FALSE WHERE id IN (SELECT id FROM {table} "
-    "WHERE parked AND parked = {yes} AND receiver = %(receiver)s ORDER BY id LIMIT %(limit)s {skip_locked})"
+    "UPDATE {table} SET parked = FALSE WHERE id {among}SELECT id FROM {table} "
+    "WHERE parked AND parked = {yes} AND receiver = %(receiver)s ORDER BY id LIMIT %(limit)s {skip_locked}{those}"
 )
 
 
