@@ -12,7 +12,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.admin import badges, durations
-from signals_app.admin.filters import AttemptReceiverFilter, EndedFilter, ErrorClassFilter, OutcomeFilter
+from signals_app.admin.filters import EndedFilter, OutcomeFilter
+from signals_app.admin.name_filters import AttemptReceiverFilter, ErrorClassFilter
 from signals_app.admin.records import RecordAdmin
 from signals_app.admin.runs import time_of
 from signals_app.masking import masked_text

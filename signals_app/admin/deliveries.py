@@ -23,18 +23,9 @@ from signals_app.admin.columns import DeliveryColumns
 from signals_app.admin.confirmation import OperationForm, ask_or_do, everything_that_matches, of_list
 from signals_app.admin.delivery_page import page_of
 from signals_app.admin.emission import show_emission
-from signals_app.admin.filters import (
-    AttemptsFilter,
-    EndedFilter,
-    LastErrorFilter,
-    LongFilter,
-    QueueFilter,
-    ReceiverFilter,
-    SignalFilter,
-    StateFilter,
-    UnroutableFilter,
-)
+from signals_app.admin.filters import AttemptsFilter, EndedFilter, LongFilter, StateFilter, UnroutableFilter
 from signals_app.admin.live import LIVE
+from signals_app.admin.name_filters import LastErrorFilter, QueueFilter, ReceiverFilter, SignalFilter
 from signals_app.admin.records import RecordAdmin
 from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.operations.search import DELIVERY_HELP, find_deliveries

@@ -1,25 +1,20 @@
-"""The filters of the lists. None of them reads the whole table to know its choices."""
+"""The filters of the lists by state, time and number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Model, QuerySet, Subquery, TextChoices
+from django.db.models import QuerySet, TextChoices
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from signals_app.conf import conf
-from signals_app.dispatcher import registry
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
-from signals_app.operations.selection import last_ended_with, running_long
-
-RECENT = 5_000  # newest rows whose names a filter offers, beside those that this process knows
+from signals_app.models import FINAL_STATES, Outcome, State
+from signals_app.operations.selection import running_long
 
 Choices = list[tuple[str, Any]]
 
@@ -122,71 +117,6 @@ class LongFilter(SimpleListFilter):
         return queryset.filter(running_long()) if _is_chosen(self) else queryset
 
 
-class NameFilter(SimpleListFilter):
-    """By a name that rows carry: offered are those of the newest rows, those this process knows, and the chosen one."""
-
-    model: ClassVar[type[Model]] = Delivery
-    column: ClassVar[str]
-
-    def known(self) -> Iterable[str]:
-        """Return names that are offered even where no recent row has them."""
-        return ()
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return the names in order."""
-        rows = self.model._default_manager.all()
-        newest = rows.order_by("-pk").values("pk")[:1]
-        recent = rows.filter(pk__gt=Subquery(newest) - RECENT).order_by()
-        names = {*recent.values_list(self.column, flat=True).distinct(), *self.known()}
-        if chosen := self.value():
-            names.add(chosen)
-        return [(name, name) for name in sorted(names) if name]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the rows of the chosen name. Raises IncorrectLookupParameters for what PostgreSQL could not look for."""
-        value = self.value()
-        if value is not None and "\0" in value:
-            raise IncorrectLookupParameters("A name has no NUL character.")
-        return queryset if value is None else queryset.filter(**{self.column: value})
-
-
-class ReceiverFilter(NameFilter):
-    """By receiver."""
-
-    title = _("receiver")
-    parameter_name = column = "receiver"
-
-    def known(self) -> Iterable[str]:
-        """Return every queued receiver of this process."""
-        return (receiver.key for receiver in registry.all())
-
-
-class SignalFilter(NameFilter):
-    """By signal."""
-
-    title = _("signal")
-    parameter_name = column = "signal"
-
-
-class QueueFilter(NameFilter):
-    """By queue."""
-
-    title = _("queue")
-    parameter_name = column = "queue"
-
-    def known(self) -> Iterable[str]:
-        """Return the queues of this process's receivers."""
-        return {conf.queue, *(receiver.options.queue for receiver in registry.all())}
-
-
-class AttemptReceiverFilter(ReceiverFilter):
-    """By the receiver of an attempt's delivery."""
-
-    model = Attempt
-    column = "delivery__receiver"
-    parameter_name = "receiver"
-
-
 class AttemptsFilter(SimpleListFilter):
     """By how many attempts were made at least."""
 
@@ -205,21 +135,3 @@ class AttemptsFilter(SimpleListFilter):
         if value not in dict(self.lookup_choices):
             raise IncorrectLookupParameters(f"There is no number of attempts {value!r}.")
         return queryset.filter(attempts__gte=int(value))
-
-
-class ErrorClassFilter(NameFilter):
-    """By the class of the error."""
-
-    model = Attempt
-    title = _("error class")
-    parameter_name = column = "error_class"
-
-
-class LastErrorFilter(ErrorClassFilter):
-    """By the class of the error with which the last attempt of a delivery ended."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the deliveries of the chosen class, found by its index."""
-        super().queryset(request, Attempt.objects.none())  # refuses what no class is called
-        value = self.value()
-        return queryset if value is None else queryset.filter(last_ended_with(value))
