@@ -87,12 +87,13 @@ def _name_of(user: Any) -> object:
 
 def _line(text: str, column: str) -> str:
     """Return text of any origin as one line of printable characters that fits a column."""
-    most: int = _MOST[column]
+    most = _MOST[column]
     text = text[: most + 1]
     text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-_MOST: dict[str, Any] = {name: Delivery._meta.get_field(name).max_length for name in ("sent_by", "sent_from")}
+_meta: Any = Delivery._meta
+_MOST: dict[str, int] = {name: _meta.get_field(name).max_length for name in ("sent_by", "sent_from")}
 _of_command = Origin(place=command_in(sys.argv))
 _origin: ContextVar[Origin] = ContextVar("signals_app_origin", default=_of_command)

@@ -71,7 +71,7 @@ def operate_url(row: Delivery, name: str) -> str:
 def copies(of: Delivery | Attempt, count: int, **changed: str) -> None:
     """Write so many copies of a row, columns changed to SQL of the copy's number ``i``; bulk_create takes seconds."""
     table = of._meta.db_table
-    names = [field.column for field in of._meta.local_concrete_fields if not field.primary_key]
+    names = [str(field.column) for field in of._meta.local_concrete_fields if not field.primary_key]
     values = ", ".join(changed.get(name, f"seed.{name}") for name in names)
     with connection.cursor() as cursor:
         cursor.execute(
