@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from signals_app.models import Delivery, Outcome, State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
@@ -46,10 +47,11 @@ def test_a_stop_finishes_what_runs_and_claims_no_more(
     whom: str,
 ) -> None:
     with Cluster(tmp_path / "log") as cluster:
-        long = [hand_off(takes_long_outside, seconds=1) for _ in range(2)]
+        long = [hand_off(takes_long_outside, seconds=2) for _ in range(2)]
         wait_until(lambda: len(running(cluster)) == 2, "two workers at work")
         family = cluster.family()
-        waiting = [hand_off(takes_long_outside) for _ in range(20)]
+        with transaction.atomic():  # quickly, before the workers ask for more
+            waiting = [hand_off(takes_long_outside) for _ in range(20)]
         began = time.monotonic()
         kill(*asked(cluster, whom), number=number)
         wait_until(lambda: not any(map(is_alive, family)), "the end of the processes")
