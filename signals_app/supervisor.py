@@ -156,7 +156,6 @@ def _lead(cluster: Callable[[], None], supervisor: int) -> None:
     lineage.end_with_parent(signal.SIGHUP, parent=supervisor)
     lineage.found()
     cluster()
-    _stop_once()
 
 
 def _on_hang_up(number: int, frame: FrameType | None) -> None:
@@ -167,9 +166,10 @@ def _on_hang_up(number: int, frame: FrameType | None) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _stop_once() -> None:
+def stop_once() -> None:
     """Have a stop begin with the workers' claims, and not be interrupted by another one.
 
+    Call it when Django-Q has set its handlers of signals, and before it starts anything that could claim.
     Django-Q's handler takes a lock; a second signal's would wait for it in vain.
     """
     stop = cast(Callable[[int, FrameType | None], None], signal.getsignal(signal.SIGTERM))

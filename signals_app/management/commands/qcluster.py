@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections, router
+from django_q.cluster import Cluster
 from django_q.management.commands import qcluster
 
 from signals_app import broker
 from signals_app.models import Delivery
 from signals_app.sessions import leave_pools
-from signals_app.supervisor import Supervisor
+from signals_app.supervisor import Supervisor, stop_once
 
 
 class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
@@ -30,9 +30,8 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
         leave_pools()
-        start = partial(super().handle, *args, **options)
         if options.get("run_once"):
-            start()
+            super().handle(*args, **options)
             return
         name = broker.cluster_name()
         if options.get("cluster_name") not in (None, name):
@@ -41,4 +40,10 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
                 f"Q_CLUSTER_NAME={options['cluster_name']} manage.py qcluster."
             )
         settings.SECRET_KEY  # noqa: B018  # a missing key is said once, here, and not by every restart
-        sys.exit(Supervisor(start, queue=name).run())
+        sys.exit(Supervisor(_start, queue=name).run())
+
+
+def _start() -> None:
+    cluster = Cluster()
+    stop_once()
+    cluster.start()
