@@ -1,13 +1,11 @@
 """What is answered before or in place of a view: what is too large or broken, and a database that is away."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from django.conf import settings
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import FieldDoesNotExist
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from sigdemo.errors import error_page, is_away, unavailable
@@ -16,9 +14,6 @@ from signals_app.logs import get_logger
 logger = get_logger("sigdemo.http")
 
 UNUSED_RIGHTS = ("camera", "microphone", "geolocation", "payment", "usb")  # browsers complain of ones they do not know
-CHUNK = 64 * 1024
-MOST_DISCARDED = 32 * 1024 * 1024  # bytes; who sends more finds the connection closed
-DISCARD_WITHIN = 10  # seconds
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -46,7 +41,6 @@ class Refusals:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer 413 or 400, or give an empty 405 its page."""
         if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            _discard(request)
             return error_page(request, 413)
         if any("\0" in text for text in _texts(request)):
             return error_page(request, 400)
@@ -77,16 +71,6 @@ def _asks_a_list_in_vain(request: HttpRequest) -> bool:
 def _length(request: HttpRequest) -> int:
     length = request.META.get("CONTENT_LENGTH") or "0"
     return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
-
-
-def _discard(request: HttpRequest) -> None:
-    """Read what comes and keep nothing: a browser that cannot send to the end does not show the answer."""
-    deadline = time.monotonic() + DISCARD_WITHIN
-    left = MOST_DISCARDED
-    with suppress(UnreadablePostError):
-        while left > 0 and time.monotonic() < deadline:
-            read = len(request.read(CHUNK))
-            left = left - read if read else 0
 
 
 def _texts(request: HttpRequest) -> Iterator[str]:

@@ -28,10 +28,12 @@ env.read_env(env.path("ENV_FILE", BASE_DIR / ".env"), recurse=False)
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR: Path = env.path("VAR_DIR", BASE_DIR / "var").resolve()
 VAR_DIR.mkdir(parents=True, exist_ok=True)
+BIND = env.str("BIND", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 WAREHOUSE_URL = env.str("WAREHOUSE_URL", f"{SITE_URL}/shop/warehouse/")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+TLS_PROXY = env.str("TLS_PROXY", "127.0.0.1")
 PROXIES = env.int("PROXIES", 0, validate=validate.Range(0))
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECRET_KEY = env.str("SECRET_KEY", "")
@@ -199,5 +201,6 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["without_hints"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # "django" is named to take away the handlers it has by default, which would say all twice.
-    "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")},
+    "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")}
+    | {"waitress.queue": {"level": "ERROR"}},  # a line for each request that waits for a thread
 }

@@ -12,7 +12,7 @@ from tests.audit import told
 KNOWN = {"name": "django", "version": "5.2.1", "vulns": []}
 VULNERABLE = {"name": "pillow", "version": "1.0", "vulns": [{"id": "CVE-2026-1", "fix_versions": ["1.1", "2.0"]}]}
 HOPELESS = {"name": "old", "version": "0.1", "vulns": [{"id": "PYSEC-7", "fix_versions": []}]}
-UNKNOWN = {"name": "gunicorn", "skip_reason": "Dependency not found on PyPI"}
+UNKNOWN = {"name": "waitress", "skip_reason": "Dependency not found on PyPI"}
 OURS = {"name": "signals-app", "skip_reason": "Dependency not found on PyPI"}
 
 
@@ -36,8 +36,8 @@ def test_a_known_vulnerability_fails_and_says_what_mends_it() -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        (report(UNKNOWN), "1 packages, which the service does not know: gunicorn"),
-        (report(KNOWN, UNKNOWN), "1 packages, which the service does not know: gunicorn"),
+        (report(UNKNOWN), "1 packages, which the service does not know: waitress"),
+        (report(KNOWN, UNKNOWN), "1 packages, which the service does not know: waitress"),
         (report(), "0 packages"),
         ("Traceback\nConnectionError: no route to the service", "ConnectionError: no route to the service"),
         ("", "pip-audit said nothing"),

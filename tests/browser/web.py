@@ -1,4 +1,4 @@
-"""The site in a web server of its own, as it is deployed: gunicorn with threads, on the test database."""
+"""The site in a web server of its own, as it is deployed, on the test database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OF_TESTS = {"TEST_RUN_DB": "1", "DJANGO_SETTINGS_MODULE": "tests.settings"}
 
 
 class Web:
-    """Starts and stops gunicorn; what it prints is in ``log``."""
+    """Starts and stops the web server; what it prints is in ``log``."""
 
     def __init__(self, log: Path, **environment: str) -> None:
         self.log = log
@@ -29,7 +29,7 @@ class Web:
     @property
     def environment(self) -> dict[str, str]:
         """What the site and its cluster must know of each other."""
-        return {"SITE_URL": self.url, "WAREHOUSE_URL": f"{self.url}/shop/warehouse/"}
+        return {"PORT": str(self.port), "SITE_URL": self.url, "WAREHOUSE_URL": f"{self.url}/shop/warehouse/"}
 
     def family(self) -> set[int]:
         """Return the pids of the web server's processes."""
@@ -37,11 +37,9 @@ class Web:
         return {self._process.pid, *descendants(self._process.pid)}
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "gunicorn", "sigdemo.wsgi", "--bind", f"127.0.0.1:{self.port}"]
-        options = ["--worker-class", "gthread", "--threads", "8", "--no-control-socket"]
         self._output = self.log.open("ab")
         self._process = subprocess.Popen(
-            [*command, *options],
+            [sys.executable, "-m", "sigdemo.serve"],
             cwd=ROOT,
             env=os.environ | self.environment | self._environment | OF_TESTS,
             stdin=subprocess.DEVNULL,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import signal
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -29,6 +32,7 @@ from sigdemo.throttle.limits import LOGIN
 from signals_app.models import Delivery
 from tests.browser.web import Web
 from tests.cluster import wait_until
+from tests.faults.conftest import size
 from tests.faults.server import Server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -46,11 +50,11 @@ class Visitor:
         if session:
             self._browser.addheaders = [("Cookie", f"sessionid={session}")]
 
-    def ask(self, address: str, form: dict[str, str] | None = None) -> tuple[int, str, str]:
-        """Return status, Retry-After and page."""
+    def ask(self, address: str, form: dict[str, str] | None = None, *, site: str = "") -> tuple[int, str, str]:
+        """Return status, Retry-After and page; ``site`` is another one that shares the data."""
         data = None if form is None else urlencode(form).encode()
         try:
-            with self._browser.open(self.site + address, data, timeout=30) as answer:
+            with self._browser.open((site or self.site) + address, data, timeout=30) as answer:
                 return answer.status, "", answer.read().decode()
         except HTTPError as error:
             with error:
@@ -66,10 +70,8 @@ class Visitor:
 
 @pytest.fixture(scope="module")
 def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """The site in two processes, with a database that waits for a lock no longer than a second on SQLite."""
-    given = {"WEB_CONCURRENCY": "2"}
-    if not POSTGRESQL:
-        given["DATABASE_URL"] = os.environ["DATABASE_URL"] + "?timeout=1"
+    """The site, with a database that waits for a lock no longer than a second on SQLite."""
+    given = {} if POSTGRESQL else {"DATABASE_URL": os.environ["DATABASE_URL"] + "?timeout=1"}
     with Web(tmp_path_factory.mktemp("web") / "web.log", **given) as running:
         yield running
 
@@ -117,7 +119,7 @@ def cut_in_mid_request() -> Iterator[None]:
 
 @contextmanager
 def write_lock_held() -> Iterator[None]:
-    """SQLite: the only write lock is somebody else's, for longer than a request waits."""
+    """SQLite: the only write lock is somebody else's, for longer than a request waits. PostgreSQL: that of a row."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE shop_product SET stock = stock")
         yield
@@ -149,7 +151,7 @@ def test_a_server_that_crashes_again_and_again_costs_no_order_and_doubles_none(
     own_server: Server, tmp_path: Path, record_property: Any
 ) -> None:
     restarts = 10
-    with Web(tmp_path / "web.log", WEB_CONCURRENCY="2") as web, ThreadPoolExecutor(1) as pool:
+    with Web(tmp_path / "web.log") as web, ThreadPoolExecutor(1) as pool:
         family, ada = web.family(), Visitor(web.url)
         stock_shelves(restock=False)
         told: Counter[int] = Counter()
@@ -190,13 +192,16 @@ def test_a_disturbance_between_requests_is_not_even_noticed(ada: Visitor) -> Non
     assert Order.objects.count() == 3
 
 
-def test_all_processes_together_let_nobody_try_passwords_without_end(ada: Visitor, web: Web) -> None:
-    assert len(web.family()) == 3  # gunicorn and its two workers
+def test_all_processes_together_let_nobody_try_passwords_without_end(ada: Visitor, tmp_path: Path) -> None:
     wait_until(lambda: (LOGIN.until - timezone.now()).total_seconds() > 20, "a stretch of time that does not end soon")
     hidden = dict(re.findall(r'name="(csrfmiddlewaretoken)" value="([^"]+)"', ada.ask("/admin/login/")[2]))
     form = {**hidden, "username": "boss", "password": "wrong"}
-    with ThreadPoolExecutor(4) as pool:
-        statuses = Counter(answer[0] for answer in pool.map(lambda _: ada.ask("/admin/login/", form), range(24)))
+    with Web(tmp_path / "second.log") as second, ThreadPoolExecutor(4) as pool:
+
+        def try_password(number: int) -> int:
+            return ada.ask("/admin/login/", form, site=(ada.site, second.url)[number % 2])[0]
+
+        statuses = Counter(pool.map(try_password, range(24)))
     assert statuses == {200: LOGIN.most, 429: 24 - LOGIN.most}
 
 
@@ -225,11 +230,65 @@ def cut(cursor: psycopg.Cursor, which: str) -> int:
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-def test_whoever_sends_20_mb_gets_to_read_that_it_is_too_much(kind: str, web: Web) -> None:
+def test_whoever_sends_7_mb_gets_to_read_that_it_is_too_much(kind: str, web: Web) -> None:
     with closing(HTTPConnection("127.0.0.1", web.port, timeout=30)) as browser:
-        browser.request("POST", "/shop/", b"x" * 20 * 1024 * 1024, {"Content-Type": kind})
+        browser.request("POST", "/shop/", b"x" * 7 * 1024 * 1024, {"Content-Type": kind})
         answer = browser.getresponse()
         assert answer.status == 413
         assert "This is too large" in answer.read().decode()
         browser.request("GET", "/lab/ping/")  # the connection is still good
         assert browser.getresponse().read() == b"pong"
+
+
+HALF_A_HEAD = b"GET /shop/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+HALF_A_BODY = b"POST /shop/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\na=b"
+NEVER_READ = b"GET /static/admin/js/vendor/jquery/jquery.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20
+
+
+@pytest.mark.parametrize("said", [HALF_A_HEAD, HALF_A_BODY, NEVER_READ], ids=["head", "body", "answer"])
+def test_slow_clients_keep_no_thread(said: bytes, ada: Visitor, web: Web) -> None:
+    slow = size(100, 1_000)
+    with ExitStack() as stack:
+        stack.enter_context(many_files())
+        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", web.port))) for _ in range(slow)]
+        for sent in said, b"x", b"x":
+            for one in connections:
+                one.sendall(sent)
+            assert ada.ask("/shop/")[0] == 200
+            assert ada.ask("/health/live/")[0] == 200
+
+
+def test_a_body_without_end_and_a_head_without_end_are_cut(web: Web) -> None:
+    for begun in HALF_A_HEAD, HALF_A_BODY.replace(b"100000", b"99999999"):
+        with closing(socket.create_connection(("127.0.0.1", web.port), timeout=30)) as endless, suppress(OSError):
+            endless.sendall(begun)
+            for _ in range(1_000):
+                endless.sendall(b"x" * 64 * 1024)
+            raise AssertionError("64 MB were taken.")
+
+
+def test_what_is_being_answered_ends_before_the_server_does(tmp_path: Path) -> None:
+    stock_shelves(restock=False)
+    with Web(tmp_path / "web.log") as web:
+        form = urlencode(Visitor(web.url).order())
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "csrftoken=" + "a" * 32}
+        form = re.sub("csrfmiddlewaretoken=[^&]*", "csrfmiddlewaretoken=" + "a" * 32, form)
+        with closing(HTTPConnection("127.0.0.1", web.port, timeout=30)) as browser:
+            with write_lock_held():
+                browser.request("POST", "/shop/", form, headers)
+                time.sleep(0.3)  # the request has to find the lock held
+                (process,) = web.family()
+                os.kill(process, signal.SIGTERM)
+            assert browser.getresponse().status == 302
+    assert Order.objects.count() == 1
+
+
+@contextmanager
+def many_files() -> Iterator[None]:
+    """Let this process have as many connections as the machine lets anybody have."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

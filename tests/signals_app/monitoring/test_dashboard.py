@@ -37,7 +37,7 @@ Labels = dict[str, set[str]]  # of each sample's name
 def scraped(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """What gunicorn tells of work that a cluster has done; they share nothing but the database."""
+    """What a web server tells of work that a cluster has done; they share nothing but the database."""
     logs = tmp_path_factory.mktemp("logs")
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setenv("TEST_SIGNALS_APP", json.dumps({"METRICS_TOKEN": TOKEN}))
