@@ -1,6 +1,6 @@
 """The only writer of delivery states, and all SQL that is written by hand."""
 
-from signals_app.ledger.backlog import Standing, oldest_wait, queues_with_work, standing
+from signals_app.ledger.backlog import Standing, oldest_waits, queues_with_work, standing
 from signals_app.ledger.brief import briefly
 from signals_app.ledger.chores import begin_chore, end_chore, offer_chore
 from signals_app.ledger.claims import (
@@ -82,7 +82,7 @@ __all__ = [
     "move",
     "newest_runs",
     "offer_chore",
-    "oldest_wait",
+    "oldest_waits",
     "park",
     "pause",
     "pauses",

@@ -8,19 +8,34 @@ from signals_app.ledger.dialect import PAUSED_RECEIVERS, RECEIVER_RUNS, connecti
 from signals_app.models import State
 
 # each step is one probe of an index: the ORM's DISTINCT would read all that waits
-_QUEUES = """
+_LOT = """
 WITH RECURSIVE lot(queue) AS (
     SELECT min(queue) FROM {table} WHERE state = 'READY'
     UNION ALL
     SELECT (SELECT min(d.queue) FROM {table} d WHERE d.state = 'READY' AND d.queue > lot.queue)
     FROM lot WHERE lot.queue IS NOT NULL
-)
-SELECT queue FROM lot WHERE queue IS NOT NULL"""
+)"""
+_QUEUES = _LOT + " SELECT queue FROM lot WHERE queue IS NOT NULL"
 
+# the earliest of each band of priority, as claims look for it, for all queues at once
 _LONGEST_DUE = (
-    "{bands} SELECT min((SELECT d.due_at FROM {table} d WHERE d.queue = %(queue)s AND d.state = 'READY' "
-    f"AND d.parked = FALSE AND d.priority = band.priority AND d.due_at <= {{now}} AND d.{RECEIVER_RUNS} "
-    "ORDER BY d.due_at LIMIT 1)), {now} FROM band"
+    _LOT
+    + """, band(queue, priority) AS (
+    SELECT lot.queue, (SELECT max(d.priority) FROM {table} d
+                       WHERE d.queue = lot.queue AND d.state = 'READY' AND d.parked = FALSE)
+    FROM lot WHERE lot.queue IS NOT NULL
+    UNION ALL
+    SELECT band.queue, (SELECT max(d.priority) FROM {table} d WHERE d.queue = band.queue AND d.state = 'READY'
+                        AND d.parked = FALSE AND d.priority < band.priority)
+    FROM band WHERE band.priority IS NOT NULL
+)
+SELECT band.queue, min((
+    SELECT d.due_at FROM {table} d WHERE d.queue = band.queue AND d.state = 'READY' AND d.parked = FALSE
+    AND d.priority = band.priority AND d.due_at <= {now} AND d."""
+    + RECEIVER_RUNS
+    + """ AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE')
+    ORDER BY d.due_at LIMIT 1)), {now}
+FROM band GROUP BY band.queue"""
 )
 
 _IS_PAUSED = f"(queue IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') OR receiver IN ({PAUSED_RECEIVERS}))"
@@ -78,9 +93,15 @@ def queues_with_work() -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def oldest_wait(queue: str) -> float:
-    """Return for how many seconds the delivery that is due longest has waited; 0 when none is; paused ones are not."""
+def oldest_waits() -> dict[str, float]:
+    """Return, for each queue in which anything waits, for how many seconds the delivery that is due longest has.
+
+    It is 0 where none is due; what is paused does not wait.
+    """
     db = connection()
-    with execute(_LONGEST_DUE, queue=queue) as cursor:
-        moment, now = cursor.fetchone()
-    return (to_datetime(db, now) - to_datetime(db, moment)).total_seconds() if moment else 0.0
+    with execute(_LONGEST_DUE) as cursor:
+        rows = cursor.fetchall()
+    return {
+        queue: (to_datetime(db, now) - to_datetime(db, moment)).total_seconds() if moment else 0.0
+        for queue, moment, now in rows
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -64,9 +64,11 @@ def _losses(tallies: Tallies) -> Metric:
 
 def _histogram(name: str, text: str, tallies: Tallies, measure: Measure) -> Metric:
     family = HistogramMetricFamily(name, text, labels=WHO)
-    of_measure = [(key, one) for key, one in tallies.items() if key.measure == measure]
-    for who in sorted({(key.queue, key.receiver) for key, _ in of_measure}):
-        counts = [(float(key.bound), one) for key, one in of_measure if (key.queue, key.receiver) == who]
+    of: defaultdict[Who, list[tuple[float, Count]]] = defaultdict(list)
+    for key, one in tallies.items():
+        if key.measure == measure:
+            of[key.queue, key.receiver].append((float(key.bound), one))
+    for who, counts in sorted(of.items()):
         # a bound of an earlier version goes to the next greater of today's
         buckets = [(_written(bound), sum(one.count for at, one in counts if at <= bound)) for bound in BOUNDS]
         family.add_metric(who, buckets, sum(one.seconds for _, one in counts))

@@ -53,11 +53,13 @@ def of_queues() -> Iterator[Metric]:
         labels=("queue", "host"),
     )
     clusters = ledger.clusters()
-    oldest = {queue: ledger.oldest_wait(queue) for queue in ledger.queues_with_work()}
-    for found in health.queues([one.queue for one in clusters if one.is_alive], oldest):
+    for found in health.queues([one.queue for one in clusters if one.is_alive], ledger.oldest_waits()):
         waits.add_metric((found.name,), found.oldest_wait)
         if found.clusters or found.lacks_cluster():
             living.add_metric((found.name,), found.clusters)
-    for queue, host in sorted({(one.queue, one.host) for one in clusters}):
-        ages.add_metric((queue, host), min(one.age for one in clusters if (one.queue, one.host) == (queue, host)))
+    youngest: dict[tuple[str, str], float] = {}
+    for one in clusters:
+        youngest[one.queue, one.host] = min(one.age, youngest.get((one.queue, one.host), one.age))
+    for labels, age in sorted(youngest.items()):
+        ages.add_metric(labels, age)
     yield from (waits, living, ages)

@@ -82,7 +82,7 @@ def look() -> Health:
     try:
         with hurried(PATIENCE):
             alive = [one.queue for one in ledger.clusters() if one.is_alive]
-            waits = {queue: ledger.oldest_wait(queue) for queue in ledger.queues_with_work()}
+            waits = ledger.oldest_waits()
     except Error as error:
         return _away(error)
     return Health(database=True, queues=tuple(queues(alive, waits)))

@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 
 from signals_app.monitoring.health import Health, look, look_at_database
 
+MOST_QUEUES = MOST_PROBLEMS = 50  # that strangers are told of
+
 
 @require_safe
 @never_cache
@@ -42,13 +44,14 @@ def live(request: HttpRequest) -> JsonResponse:
 
 def _answer(found: Health) -> JsonResponse:
     problems = found.problems()
+    shown = sorted(found.queues, key=lambda queue: (not queue.problems(), queue.name))[:MOST_QUEUES]
+    more = len(problems) - MOST_PROBLEMS
     told: dict[str, Any] = {
         "status": "failing" if problems else "ok",
-        "problems": problems,
+        "problems": problems[:MOST_PROBLEMS] + ([f"There are {more} more problems."] if more > 0 else []),
         "database": found.database,
         "queues": {
-            queue.name: {"clusters": queue.clusters, "oldest_wait": round(queue.oldest_wait, 3)}
-            for queue in found.queues
+            queue.name: {"clusters": queue.clusters, "oldest_wait": round(queue.oldest_wait, 3)} for queue in shown
         },
     }
     answer = JsonResponse(told, status=503 if problems else 200)

@@ -25,14 +25,18 @@ def test_queues_with_work_are_those_in_which_anything_is_ready() -> None:
 
 
 def test_the_oldest_wait_is_since_the_earliest_due_time_in_any_band_of_priority() -> None:
-    assert ledger.oldest_wait(conf.queue) == 0
+    assert ledger.oldest_waits() == {}
     hand_off(delayed_work)
-    assert ledger.oldest_wait(conf.queue) == 0
+    assert ledger.oldest_waits() == {conf.queue: 0}
     for seconds, priority in ((100, 5), (200, -5), (50, 0)):
         one = hand_off(nothing)
         Delivery.objects.filter(pk=one.pk).update(due_at=one.due_at - timedelta(seconds=seconds), priority=priority)
-    assert 200 <= ledger.oldest_wait(conf.queue) < 230
-    assert ledger.oldest_wait("elsewhere") == 0
+    other = hand_off(in_another_queue)
+    Delivery.objects.filter(pk=other.pk).update(due_at=other.due_at - timedelta(seconds=1_000))
+    waits = ledger.oldest_waits()
+    assert waits.keys() == {conf.queue, "elsewhere"}
+    assert 200 <= waits[conf.queue] < 230
+    assert 1_000 <= waits["elsewhere"] < 1_030
 
 
 @pytest.mark.parametrize("look", [_QUEUES, _LONGEST_DUE, _STANDING])

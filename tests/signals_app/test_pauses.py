@@ -83,7 +83,7 @@ def test_what_is_paused_is_not_due_so_nobody_is_woken_and_nothing_stands_still()
     for kind, name in ((PauseKind.QUEUE, conf.queue), (PauseKind.RECEIVER, nothing.key)):
         ledger.pause(kind, name)
         assert ledger.due(conf.queue, limit=5) == []
-        assert ledger.oldest_wait(conf.queue) == 0
+        assert ledger.oldest_waits()[conf.queue] == 0
         assert DeliveryBroker().dequeue() is None
         pulse.begin()
         standstill = Standstill(conf.queue, leader=0, workers=2)

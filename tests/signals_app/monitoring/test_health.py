@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
+from django.forms import model_to_dict
 from django.test import Client
 from pytest_django import Settings
 
@@ -59,6 +61,28 @@ def test_what_waits_in_a_queue_nobody_knows_needs_a_cluster_too(client: Client) 
     keep_clusters()
     Delivery.objects.filter(pk=hand_off(nothing).pk).update(queue="forgotten")
     assert ask(client, 503)["problems"] == ["The queue forgotten has no living cluster."]
+
+
+def stand_in_line(queues: int) -> None:
+    """Let a delivery wait in each of so many queues."""
+    row = model_to_dict(hand_off(nothing), exclude=["id"]) | {"emission": uuid4()}
+    Delivery.objects.bulk_create(Delivery(**row | {"queue": f"q{number:05}"}) for number in range(queues))
+
+
+@transactional
+def test_a_stranger_is_told_of_no_more_than_fifty_queues_and_asks_no_more_of_the_database_for_it(
+    client: Client, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    keep_clusters()
+    with transaction.atomic():  # else the look has a connection of its own
+        with django_assert_num_queries(2):
+            before = ask(client, 200)
+        stand_in_line(2_000)
+        with django_assert_num_queries(2):
+            found = ask(client, 503)
+    assert len(found["queues"]) == 50
+    assert not before["queues"].keys() & found["queues"].keys()  # those with a problem come first
+    assert found["problems"][49:] == ["The queue q00049 has no living cluster.", "There are 1950 more problems."]
 
 
 @transactional

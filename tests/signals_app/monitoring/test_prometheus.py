@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -21,8 +22,9 @@ from signals_app import ledger, worker
 from signals_app.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.models import ClusterStat, Delivery, PauseKind
-from signals_app.monitoring import prometheus
+from signals_app.ledger import Count, TallyKey
+from signals_app.models import ClusterStat, Delivery, Measure, PauseKind
+from signals_app.monitoring import counters, prometheus
 from tests.cluster import ROOT
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
@@ -253,3 +255,26 @@ def test_without_the_extra_all_else_works() -> None:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
     assert ended.stdout.split() == ["/health/live/", "none"], ended.stderr
+
+
+def test_what_is_counted_is_gone_through_once_however_many_receivers_there_are() -> None:
+    reads: Counter[int] = Counter()
+
+    class Key(TallyKey):
+        """A key that counts how often it is read."""
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "receiver":
+                reads[receivers_of_all] += 1
+            return super().__getattribute__(name)
+
+    for receivers_of_all in (10, 100):
+        tallies = {
+            Key(measure=Measure.RUN, queue="q", receiver=f"r{number}", detail="SUCCESSFUL", bound="+Inf"): Count(
+                count=1, seconds=1.0
+            )
+            for number in range(receivers_of_all)
+        }
+        reads.clear()
+        list(counters._histogram("name", "text", tallies, Measure.RUN).samples)
+        assert reads[receivers_of_all] == receivers_of_all
