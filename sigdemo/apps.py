@@ -4,11 +4,26 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
+from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004 (Django's own name)
 
 
 class SigdemoConfig(AppConfig):
     name = "sigdemo"
     verbose_name = "Signals demo"
+
+
+@register(Tags.security)
+def check_var_dir(**_: object) -> list[CheckMessage]:
+    """Warn of a directory of data that every user of the machine can look into."""
+    if not settings.VAR_DIR.stat().st_mode & 0o077:
+        return []
+    return [
+        Warning(
+            f"Other users of this machine can look into {settings.VAR_DIR}, where orders, mails and invoices are.",
+            hint=f"Run: chmod 700 {settings.VAR_DIR}",
+            id="sigdemo.W001",
+        )
+    ]
 
 
 class SiteAdminConfig(AdminConfig):

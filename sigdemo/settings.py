@@ -7,6 +7,7 @@ For the demo, ``make run`` writes a ``.env``.
 """
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +28,9 @@ env.read_env(env.path("ENV_FILE", BASE_DIR / ".env"), recurse=False)
 
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR: Path = env.path("VAR_DIR", BASE_DIR / "var").resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # orders, mails, invoices and keys are in it
+if VAR_DIR == BASE_DIR / "var" and VAR_DIR.stat().st_uid == os.geteuid():
+    VAR_DIR.chmod(0o700)  # it is the site's own; another one that somebody made is only warned of
 BIND = env.str("BIND", "127.0.0.1")
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535))
 SITE_URL = env.str("SITE_URL", f"http://127.0.0.1:{PORT}").rstrip("/")

@@ -96,6 +96,8 @@ def _order_page(request: HttpRequest, public_id: UUID, template: str) -> HttpRes
         "order": found,
         "tracking": tracking_of(found),
         "repeated": "repeated" in request.GET,
+        # errors, hosts and processes are for those who may see them in the admin as well
+        "backstage": settings.DEBUG or request.user.has_perm("signals_app.view_delivery"),
         "section": "shop",
     }
     return render(request, template, context)

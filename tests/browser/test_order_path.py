@@ -34,16 +34,16 @@ def mails() -> str:
 
 @pytest.mark.database
 def test_an_order_is_worked_off_by_another_process_and_its_page_follows(
-    ada: Visitor, cluster: Cluster, web: Web
+    lise: Visitor, cluster: Cluster, web: Web
 ) -> None:
-    ada.order(**{BELL: 2, WHISTLE: 3})
-    ada.page.evaluate("window.same = true")
-    all_done(ada)
+    lise.order(**{BELL: 2, WHISTLE: 3})
+    lise.page.evaluate("window.same = true")
+    all_done(lise)
 
-    assert [ada.state_of(receiver) for receiver in RECEIVERS] == ["Successful"] * 4
-    assert ada.page.evaluate("window.same"), "the page was loaded anew"
-    ada.page.get_by_text("all done").wait_for()
-    ada.is_untroubled()
+    assert [lise.state_of(receiver) for receiver in RECEIVERS] == ["Successful"] * 4
+    assert lise.page.evaluate("window.same"), "the page was loaded anew"
+    lise.page.get_by_text("all done").wait_for()
+    lise.is_untroubled()
 
     placed = Order.objects.get()
     deliveries = list(deliveries_of(placed))
@@ -54,7 +54,7 @@ def test_an_order_is_worked_off_by_another_process_and_its_page_follows(
     assert pids <= set(cluster.family())
     assert not pids & web.family()
     assert int(placed.placed_by.rpartition(":")[2]) in web.family()
-    assert ada.page.get_by_text("another process", exact=True).count() == 4
+    assert lise.page.get_by_text("another process", exact=True).count() == 4
 
 
 @pytest.mark.database
@@ -85,40 +85,40 @@ def test_the_invoice_can_be_downloaded(ada: Visitor, cluster: Cluster) -> None:
     assert f"Invoice {number}" in pdf.pages[0].extract_text()
 
 
-def test_a_failing_warehouse_is_tried_again_until_it_works(ada: Visitor, cluster: Cluster) -> None:
+def test_a_failing_warehouse_is_tried_again_until_it_works(lise: Visitor, cluster: Cluster) -> None:
     WarehouseOutage.plan(2)
-    ada.order(**{WHISTLE: 1})
+    lise.order(**{WHISTLE: 1})
 
-    ada.page.get_by_text("Ready to retry").wait_for(timeout=PATIENCE)
-    assert ada.page.locator(".facts-next").inner_text().startswith("Next attempt")
-    ada.page.get_by_text(re.compile("attempts? ended badly")).click()
-    ada.page.get_by_text("2 attempts ended badly").wait_for(timeout=PATIENCE)
-    assert ada.page.get_by_text("The warehouse is out of order, as it was told to be.").count() == 2
-    all_done(ada)
+    lise.page.get_by_text("Ready to retry").wait_for(timeout=PATIENCE)
+    assert lise.page.locator(".facts-next").inner_text().startswith("Next attempt")
+    lise.page.get_by_text(re.compile("attempts? ended badly")).click()
+    lise.page.get_by_text("2 attempts ended badly").wait_for(timeout=PATIENCE)
+    assert lise.page.get_by_text("The warehouse is out of order, as it was told to be.").count() == 2
+    all_done(lise)
 
     delivery = Delivery.objects.get(receiver="receivers.shop.notify_warehouse")
     outcomes = Attempt.objects.filter(delivery=delivery).values_list("number", "outcome")
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 3)
     assert list(outcomes) == [(1, Outcome.ERROR), (2, Outcome.ERROR)]
     assert WarehouseNotice.objects.count() == 1
-    assert ada.page.locator("details[open]").count() == 1, "the opened details were closed"
-    ada.is_untroubled()
+    assert lise.page.locator("details[open]").count() == 1, "the opened details were closed"
+    lise.is_untroubled()
 
 
-def test_without_a_cluster_the_work_waits_and_a_started_one_does_it(ada: Visitor, web: Web, tmp_path: Path) -> None:
+def test_without_a_cluster_the_work_waits_and_a_started_one_does_it(lise: Visitor, web: Web, tmp_path: Path) -> None:
     with Cluster(tmp_path / "first.log", **web.environment):
         pass  # started and stopped
-    ada.order(**{BELL: 1})
+    lise.order(**{BELL: 1})
 
-    ada.page.get_by_text("0 of 4 done").wait_for()
-    assert [ada.state_of(receiver) for receiver in RECEIVERS] == ["Ready"] * 4
-    assert ada.page.get_by_text("no cluster is running").is_visible()
+    lise.page.get_by_text("0 of 4 done").wait_for()
+    assert [lise.state_of(receiver) for receiver in RECEIVERS] == ["Ready"] * 4
+    assert lise.page.get_by_text("no cluster is running").is_visible()
     assert set(Delivery.objects.values_list("state", "attempts")) == {(State.READY, 0)}
 
     with Cluster(tmp_path / "second.log", **web.environment):
-        all_done(ada)
-        assert not ada.page.get_by_text("no cluster is running").is_visible()
-    ada.is_untroubled()
+        all_done(lise)
+        assert not lise.page.get_by_text("no cluster is running").is_visible()
+    lise.is_untroubled()
 
 
 def test_without_javascript_a_reload_shows_the_same(grace: Visitor, web: Web, tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_debug_makes_the_demo_work_out_of_the_box(tmp_path: Path) -> None:
     assert databases["default"]["NAME"] == str(tmp_path / "db.sqlite3")
 
 
+def test_no_other_user_looks_into_the_directory_of_data(tmp_path: Path) -> None:
+    made, open_to_all = tmp_path / "deep" / "var", tmp_path / "open"
+    read(made, "DEBUG", SECRET_KEY="x" * 50)
+    assert made.stat().st_mode & 0o777 == 0o700
+    open_to_all.mkdir(mode=0o755)
+    told = python(open_to_all, "manage.py", "check", SECRET_KEY="x" * 50).stderr
+    assert f"Other users of this machine can look into {open_to_all}" in told
+    assert f"Run: chmod 700 {open_to_all}" in told
+    open_to_all.chmod(0o700)
+    assert "chmod" not in python(open_to_all, "manage.py", "check", SECRET_KEY="x" * 50).stderr
+
+
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text("DEBUG=true\nPORT=8001\nWORKERS=3\n")

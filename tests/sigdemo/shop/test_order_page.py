@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -48,6 +49,7 @@ def finish(placed: Order) -> None:
     )
 
 
+@override_settings(DEBUG=True)
 def test_a_fresh_order_waits_and_says_how_to_start_a_cluster(client: Client, a_bell: Product) -> None:
     shown = page(client, order({a_bell: 2}))
 
@@ -58,6 +60,7 @@ def test_a_fresh_order_waits_and_says_how_to_start_a_cluster(client: Client, a_b
     assert "Reload to see what has happened since" in shown
 
 
+@override_settings(DEBUG=True)
 def test_a_finished_order_shows_process_attempts_and_durations(client: Client, a_bell: Product) -> None:
     placed = order({a_bell: 2})
     finish(placed)
@@ -73,12 +76,14 @@ def test_a_finished_order_shows_process_attempts_and_durations(client: Client, a
     assert "Reload to see" not in shown
 
 
+@override_settings(DEBUG=True)
 def test_the_web_process_that_answered_is_named(client: Client, a_bell: Product) -> None:
     placed = order({a_bell: 1})
 
     assert f"<code>{placed.placed_by}</code>" in page(client, placed)
 
 
+@override_settings(DEBUG=True)
 def test_a_retry_shows_its_errors_and_when_it_is_due(client: Client, a_bell: Product) -> None:
     placed = order({a_bell: 1})
     due = timezone.now() + timedelta(seconds=90)
@@ -105,6 +110,30 @@ def test_a_retry_shows_its_errors_and_when_it_is_due(client: Client, a_bell: Pro
     assert "<code>somehost:4711</code>" in shown
 
 
+def operator() -> User:
+    user = User.objects.create_user("operator", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_delivery"))
+    return user
+
+
+@pytest.mark.parametrize("part", ["", "deliveries/"])
+def test_a_customer_is_shown_states_and_no_error_host_or_process(client: Client, a_bell: Product, part: str) -> None:
+    placed = order({a_bell: 1})
+    failed = change(placed, "notify_warehouse", state=State.FAILED, attempts=1, owner=OWNER, unroutable=True)
+    Attempt.objects.create(
+        delivery=failed, number=1, owner=OWNER, finished_at=timezone.now(), outcome=Outcome.ERROR, message="10.0.0.7"
+    )
+    backstage = ("somehost", "4711", "10.0.0.7", "ended badly", "1 of 8", "qcluster", "No worker knows")
+
+    shown = page(client, placed, part)
+    assert "Failed</p>" in shown
+    assert not [words for words in (*backstage, placed.placed_by) if words in shown]
+    client.force_login(User.objects.create_user("staff", is_staff=True))
+    assert page(client, placed, part).count("10.0.0.7") == 0
+    client.force_login(operator())
+    assert [words for words in backstage if words not in page(client, placed, part)] == ["qcluster"]
+
+
 def test_a_failed_delivery_is_final_and_counted(client: Client, a_bell: Product) -> None:
     placed = order({a_bell: 1})
     finish(placed)
@@ -124,6 +153,7 @@ def test_a_running_delivery_shows_its_progress(client: Client, a_bell: Product) 
     assert '<progress max="3" value="2" aria-label="Progress of render invoice">2 of 3</progress>' in shown
 
 
+@override_settings(DEBUG=True)
 def test_an_unroutable_delivery_says_what_to_do(client: Client, a_bell: Product) -> None:
     placed = order({a_bell: 1})
     change(placed, "render_invoice", unroutable=True)
