@@ -2,10 +2,12 @@
 
 import threading
 
+from django.db import transaction
+
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.kinds import Way
 from sigdemo.lab.lanes import SEND
-from sigdemo.lab.models import LabLane
+from sigdemo.lab.models import LabLane, LabRun
 from sigdemo.lab.work import LabFailure
 from signals_app.processes import current_process
 
@@ -17,6 +19,18 @@ def begin(lane: LabLane, since: Moment) -> bool:
     lane.thread = threading.current_thread().name[:100]
     waiting = LabLane.objects.filter(pk=lane.pk, started_at=None)
     return bool(waiting.update(started_at=since.wall, host=lane.host, pid=lane.pid, thread=lane.thread))
+
+
+def begin_alone(lane: LabLane, since: Moment) -> str:
+    """Note that a request took the lane, or return why it is not to run now: a visitor's run has one lane at a time."""
+    with transaction.atomic():
+        # the run's lock: of two lanes that come at once, the second sees the first
+        run = LabRun.objects.select_for_update().get(pk=lane.run_id)
+        if run.slot is None or run.is_crash_test:
+            return "This run has given its place up. Start a new one."
+        if run.lanes.exclude(pk=lane.pk).filter(started_at__isnull=False, answered_after=None).exists():
+            return "Another lane of this run is under way. Wait until it is over."
+        return "" if begin(lane, since) else "This lane has been run already. Start a new run."
 
 
 def send(lane: LabLane) -> str:

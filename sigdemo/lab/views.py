@@ -87,11 +87,10 @@ def run_lane(request: HttpRequest, public_id: UUID, way: str) -> HttpResponse:
     """Run one lane of a run in this very request; each lane is run once."""
     since = Moment.now()
     lane = get_object_or_404(LabLane.objects.select_related("run"), run__public_id=public_id, way=way)
-    if lane.run.slot is None or lane.run.is_crash_test:
-        return HttpResponse("This run has given its place up. Start a new one.", status=CONFLICT)
-    if not requests.begin(lane, since):
-        return HttpResponse("This lane has been run already. Start a new run.", status=CONFLICT)
+    if refusal := requests.begin_alone(lane, since):
+        return HttpResponse(refusal, status=CONFLICT)
     error = requests.send(lane)
+    requests.answered(lane, since, error=error)  # before the browser can send the next; measured again as it leaves
     location = "" if "script" in request.POST else answers.next_address(lane.run)
     return answers.MeasuredAnswer(lane, since, error=error, location=location)
 

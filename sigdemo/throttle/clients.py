@@ -24,10 +24,16 @@ def _address(request: HttpRequest) -> str:
 
 
 def _network(address: str) -> str:
+    """Return the address without a port, or the network of an IPv6 one. All that are none are one client."""
+    bare = address.strip('"')
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
     try:
-        parsed = ip_address(address)
+        parsed = ip_address(bare.partition("%")[0])  # without the zone of a link
     except ValueError:
-        return address
+        return "unknown"
     if not isinstance(parsed, IPv6Address):
         return str(parsed)
     mapped = parsed.ipv4_mapped

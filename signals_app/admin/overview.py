@@ -95,7 +95,7 @@ class OverviewAdmin(PageAdmin):
             raise PermissionDenied
         kind, name = request.POST.get("kind", ""), request.POST.get("name", "")
         do = {"pause": pause, "resume": resume}.get(request.POST.get("do", ""))
-        if do is None or kind not in PauseKind.values:
+        if do is None or kind not in PauseKind.values or "\0" in name:  # which PostgreSQL cannot look for
             raise BadRequest("A pause needs kind=QUEUE or kind=RECEIVER, a name, and do=pause or do=resume.")
         try:
             changed = do(PauseKind(kind), name, by=operator_of(request))

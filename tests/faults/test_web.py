@@ -23,9 +23,14 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
 
 import psycopg
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.utils import timezone
+from django.test import Client
 
+from sigdemo.lab import limits
+from sigdemo.lab.kinds import Kind, Way
+from sigdemo.lab.models import LabLane, LabRun
+from sigdemo.lab.plans import Plan
 from sigdemo.shop.assortment import stock_shelves
 from sigdemo.shop.models import Order, Product
 from sigdemo.throttle.limits import LOGIN
@@ -193,7 +198,6 @@ def test_a_disturbance_between_requests_is_not_even_noticed(ada: Visitor) -> Non
 
 
 def test_all_processes_together_let_nobody_try_passwords_without_end(ada: Visitor, tmp_path: Path) -> None:
-    wait_until(lambda: (LOGIN.until - timezone.now()).total_seconds() > 20, "a stretch of time that does not end soon")
     hidden = dict(re.findall(r'name="(csrfmiddlewaretoken)" value="([^"]+)"', ada.ask("/admin/login/")[2]))
     form = {**hidden, "username": "boss", "password": "wrong"}
     with Web(tmp_path / "second.log") as second, ThreadPoolExecutor(4) as pool:
@@ -256,6 +260,22 @@ def test_slow_clients_keep_no_thread(said: bytes, ada: Visitor, web: Web) -> Non
                 one.sendall(sent)
             assert ada.ask("/shop/")[0] == 200
             assert ada.ask("/health/live/")[0] == 200
+
+
+def test_health_answers_while_the_lab_is_as_busy_as_it_can_be(web: Web) -> None:
+    for slot in limits.SLOTS:
+        limits.write(Plan(kind=Kind.WAIT, seconds=3, fan_out=1, ways=tuple(Way)), slot=slot)
+    boss = Client()
+    boss.force_login(User.objects.create_superuser("boss"))
+    staff = Visitor(web.url, session=f"{boss.cookies['sessionid'].value}; csrftoken={'a' * 32}")
+    form = {"csrfmiddlewaretoken": "a" * 32, "script": "1"}
+    lanes = [f"{run.get_absolute_url()}{way}/" for run in LabRun.objects.all() for way in Way]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        asked = [pool.submit(staff.ask, lane, form) for lane in lanes]
+        wait_until(lambda: LabLane.objects.exclude(started_at=None).count() == len(limits.SLOTS), "a lane of each run")
+        assert staff.ask("/health/live/")[0] == 200
+        assert LabLane.objects.exclude(started_at=None).filter(answered_after=None).exists()
+    assert Counter(one.result()[0] for one in asked)[409] >= len(limits.SLOTS)
 
 
 def test_a_body_without_end_and_a_head_without_end_are_cut(web: Web) -> None:

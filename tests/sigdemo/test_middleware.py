@@ -82,6 +82,18 @@ def test_a_nul_character_is_refused(address: str, cookies: dict[str, str]) -> No
     assert "This request makes no sense here" in answer.content.decode()
 
 
+@pytest.mark.database
+@pytest.mark.django_db
+@pytest.mark.parametrize("form", [{"na\0me": "x"}, {"name": "a\0b"}, {"username": "boss", "password": "\0"}])
+@pytest.mark.parametrize("address", ["/shop/", "/admin/login/", "/lab/", "/admin/signals_app/overview/pause/"])
+def test_a_nul_character_in_a_form_is_refused(address: str, form: dict[str, str]) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    answer = client.post(address, form)
+    assert answer.status_code == 400
+    assert "This request makes no sense here" in answer.content.decode()
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(("address", "method"), [("/lab/crash/", "get"), ("/shop/", "delete"), ("/lab/ping/", "post")])
 def test_a_wrong_method_gets_a_page_that_says_so(address: str, method: str) -> None:

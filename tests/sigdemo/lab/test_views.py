@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -128,6 +130,28 @@ def test_a_lane_is_run_once(staff: Client) -> None:
     assert (first.status_code, text(first)) == (200, "done")
     assert (second.status_code, text(second)) == (409, "This lane has been run already. Start a new run.")
     assert len(lanes_of(LabRun.objects.get())[Way.INLINE].works) == 1
+
+
+@pytest.mark.database
+def test_one_lane_of_a_run_is_under_way_at_a_time(staff: Client) -> None:
+    run = planned(*(Way.INLINE, Way.SIGNAL, Way.THREAD_JOIN), seconds=0.5)
+
+    def send(way: str) -> Answer:
+        try:
+            return staff.post(f"{run.get_absolute_url()}{way}/", {"script": "1"})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(send, ("inline", "signal", "thread-join")))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+    assert {text(answer) for answer in answers} == {
+        "done",
+        "Another lane of this run is under way. Wait until it is over.",
+    }
+    assert len([lane for lane in lanes_of(run).values() if lane.began]) == 1
+    left = next(way for way, lane in lanes_of(run).items() if not lane.began)
+    assert send(left.value).status_code == 200
 
 
 def test_a_run_that_gave_its_place_up_runs_no_more_lanes(staff: Client) -> None:

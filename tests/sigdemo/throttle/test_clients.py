@@ -47,6 +47,24 @@ def test_behind_proxies_the_address_is_the_one_that_ours_saw(
     assert asked == client(seen)
 
 
-@pytest.mark.parametrize("address", ["", "nonsense", "unix:", "10.0.0.256"])
-def test_an_address_that_is_none_is_a_client_too(address: str) -> None:
-    assert client(address) == client(address)
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("10.0.0.1:5678", "10.0.0.1"),
+        ("[2001:db8:1:2::1]:443", "2001:db8:1:2::9"),
+        ("[2001:db8:1:2::1]", "2001:db8:1:2::9"),
+        ('"[2001:db8:1:2::1]:443"', "2001:db8:1:2::9"),
+        ("[::ffff:10.0.0.1]:443", "10.0.0.1"),
+        ("fe80::1%eth0", "fe80::2"),
+    ],
+)
+def test_a_port_or_a_zone_makes_no_new_client(written: str, seen: str, settings: Settings) -> None:
+    settings.PROXIES = 1
+    assert client("192.0.2.9", written) == client("192.0.2.9", seen) != client("192.0.2.9", "198.51.100.1")
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "unix:", "10.0.0.256", "unknown", "_hidden", "[", "a:1", "a:2"])
+def test_all_addresses_that_are_none_are_one_client(address: str, settings: Settings) -> None:
+    assert client(address) == client("another")
+    settings.PROXIES = 1
+    assert client("192.0.2.9", address or "another") == client("", "another")

@@ -51,15 +51,27 @@ def test_whoever_tries_too_often_is_told_how_long_to_wait(clock: Callable[[float
     tries(3)
     with pytest.raises(TooOften, match=r"Three are enough\.") as told:
         count(LIMIT, "ada")
-    assert told.value.seconds == 40
+    assert told.value.seconds == 60
 
 
 @pytest.mark.django_db
-def test_the_next_stretch_of_time_begins_anew_and_forgets_the_last(clock: Callable[[float], None]) -> None:
-    assert tries(5) == 3
-    clock(41)
-    assert tries(5) == 3
-    assert Tally.objects.count() == 1
+@pytest.mark.database
+def test_no_stretch_of_time_has_more_tries_than_the_limit_wherever_it_begins(clock: Callable[[float], None]) -> None:
+    let_through = []
+    for second in range(0, 600, 7):
+        clock(second)
+        let_through += [second] * tries(2)
+    assert [second for second in let_through if second < 60] == [0, 0, 7]
+    for begin in range(600):
+        assert sum(begin <= second < begin + LIMIT.seconds for second in let_through) <= LIMIT.most
+
+
+@pytest.mark.django_db
+def test_what_does_not_count_any_more_is_forgotten(clock: Callable[[float], None]) -> None:
+    tries(1)
+    clock(61)
+    tries(1, "grace")
+    assert Tally.objects.get().client == "grace"
 
 
 @pytest.mark.django_db
@@ -81,4 +93,4 @@ def test_tries_at_once_cannot_outrun_the_count(clock: Callable[[float], None]) -
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(try_twice, range(8))) == 3
-    assert Tally.objects.get().count == 3
+    assert len(Tally.objects.get().tries) == 3

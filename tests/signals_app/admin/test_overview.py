@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import Settings
 
 from signals_app import ledger
 from signals_app.models import State
@@ -109,6 +110,13 @@ def test_a_queue_is_paused_and_resumed_and_every_page_says_so(boss: Client, url:
     assert "Paused:" not in boss.get(url).content.decode()
     assert len(ledger.claim("mail", owner="", limit=1, lease=1)) == 1
     assert list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True)) == ["Paused.", "Resumed."]
+
+
+@pytest.mark.parametrize("do", ["pause", "resume"])
+@pytest.mark.parametrize("kind", ["QUEUE", "RECEIVER"])
+def test_a_name_with_a_nul_is_no_name(kind: str, do: str, boss: Client, settings: Settings) -> None:
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if not one.startswith("sigdemo.")]
+    assert pause(boss, kind=kind, name="a\0b", do=do) == 400
 
 
 def test_a_paused_receiver_that_did_nothing_can_be_resumed_from_the_page(boss: Client, url: str) -> None:
