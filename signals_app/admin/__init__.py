@@ -11,8 +11,16 @@ from signals_app.admin.overview import ENTRY, OverviewAdmin
 from signals_app.admin.pages import page_entry
 from signals_app.models import Attempt, ClusterStat, Delivery
 
-admin.site.register(ENTRY, OverviewAdmin)
-admin.site.register(Delivery, DeliveryAdmin)
-admin.site.register(Attempt, AttemptAdmin)
-admin.site.register(ClusterStat, ClusterAdmin)
-admin.site.register(page_entry("Map", _("signals map")), MapAdmin)
+_MAP = page_entry("Map", _("signals map"))
+
+
+def register(site: admin.AdminSite) -> None:
+    """Put all our pages into another ``AdminSite``; they link to each other within it."""
+    site.register(ENTRY, OverviewAdmin)
+    site.register(Delivery, DeliveryAdmin)
+    site.register(Attempt, AttemptAdmin)
+    site.register(ClusterStat, ClusterAdmin)
+    site.register(_MAP, MapAdmin)
+
+
+register(admin.site)

@@ -76,7 +76,8 @@ class AttemptAdmin(RecordAdmin):
     def of_delivery(self, attempt: Attempt) -> SafeString:
         """Its delivery, linked."""
         delivery = attempt.delivery
-        return badges.link_to(delivery.pk, format_html("{} {}", badges.name(delivery.receiver), f"#{delivery.pk}"))
+        text = format_html("{} {}", badges.name(delivery.receiver), f"#{delivery.pk}")
+        return badges.link_to(self.admin_site.name, delivery.pk, text)
 
     @admin.display(description=_("process"))
     def process(self, attempt: Attempt) -> str:

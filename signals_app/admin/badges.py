@@ -75,17 +75,22 @@ def cell(label: object, value: object) -> SafeString:
     return format_html('<span class="signals-label">{}</span> {}', label, value)
 
 
-def link_to(delivery_id: int, text: object) -> SafeString:
+def address(site: str, name: str, *args: object) -> str:
+    """Return the address of a page of ours in the ``AdminSite`` of that name: there may be more than one."""
+    return reverse(f"admin:signals_app_{name}", args=args, current_app=site)
+
+
+def link_to(site: str, delivery_id: int, text: object) -> SafeString:
     """Return a link to a delivery's page."""
-    return format_html('<a href="{}">{}</a>', reverse("admin:signals_app_delivery_change", args=[delivery_id]), text)
+    return format_html('<a href="{}">{}</a>', address(site, "delivery_change", delivery_id), text)
 
 
-def place(sent_from: str) -> SafeString | str:
+def place(site: str, sent_from: str) -> SafeString | str:
     """Return where an emission was sent from, with secrets masked; another delivery is a link to its page."""
     delivery_id = delivery_in(sent_from)
-    return masked_text(sent_from) if delivery_id is None else link_to(delivery_id, sent_from)
+    return masked_text(sent_from) if delivery_id is None else link_to(site, delivery_id, sent_from)
 
 
-def emission_link(emission: UUID) -> SafeString:
+def emission_link(site: str, emission: UUID) -> SafeString:
     """Return a link to the page of a ``send()``."""
-    return format_html('<a href="{}">{}</a>', reverse("admin:signals_app_emission", args=[emission]), emission)
+    return format_html('<a href="{}">{}</a>', address(site, "emission", emission), emission)

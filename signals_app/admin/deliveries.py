@@ -12,12 +12,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
+from signals_app.admin import badges
 from signals_app.admin.actions import ACTIONS
 from signals_app.admin.columns import DeliveryColumns
 from signals_app.admin.confirmation import OperationForm, ask_or_do, everything_that_matches, of_list
@@ -115,7 +116,7 @@ class DeliveryAdmin(DeliveryColumns, RecordAdmin):
         if not (self.has_view_permission(request, delivery) and action.is_allowed(request)):
             raise PermissionDenied
         request.current_app = self.admin_site.name  # {% url %} reads it
-        address = reverse("admin:signals_app_delivery_change", args=[delivery.pk], current_app=self.admin_site.name)
+        address = badges.address(self.admin_site.name, "delivery_change", delivery.pk)
         preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         back = add_preserved_filters(preserved, address)
         rows = self.get_queryset(request).filter(pk=delivery.pk)
@@ -132,6 +133,6 @@ class DeliveryAdmin(DeliveryColumns, RecordAdmin):
     ) -> HttpResponse:
         """Show the delivery's page in place of a form."""
         if obj is not None:
-            context["page"] = page_of(obj, request, now=timezone.now())
+            context["page"] = page_of(obj, request, site=self.admin_site.name, now=timezone.now())
             context["media"] += forms.Media(js=(LIVE,))
         return super().render_change_form(request, context, add=add, change=change, form_url=form_url, obj=obj)

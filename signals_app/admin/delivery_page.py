@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -46,7 +45,6 @@ class Sibling:
     badge: Text
     waited: str
     ran: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class DeliveryPage:
     unroutable: Text
     progress: Text
     pauses: Sequence[Pause]
-    actions: Sequence[tuple[Action, str]]
+    actions: Sequence[Action]
     can_pause: bool
     timing: Sequence[Fact]
     origin: Sequence[Fact]
@@ -70,8 +68,8 @@ class DeliveryPage:
     more_siblings: bool
 
 
-def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> DeliveryPage:
-    """Return the page of a delivery for whoever asks: three queries."""
+def page_of(delivery: Delivery, request: HttpRequest, *, site: str, now: datetime) -> DeliveryPage:
+    """Return the page of a delivery for whoever asks, in an ``AdminSite``: three queries."""
     newest = list(delivery.bad_ends.order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = Delivery.objects.filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
@@ -85,7 +83,7 @@ def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> Deliv
         actions=_actions(delivery, request),
         can_pause=request.user.has_perm(PAUSE_PERMISSION),
         timing=_timing(delivery, now),
-        origin=_origin(delivery, pauses),
+        origin=_origin(delivery, pauses, site),
         hold=_hold(delivery, now),
         runs=runs_of(delivery, newest[:SHOWN_ATTEMPTS], now),
         older_runs=len(newest) > SHOWN_ATTEMPTS,
@@ -95,12 +93,8 @@ def page_of(delivery: Delivery, request: HttpRequest, *, now: datetime) -> Deliv
     )
 
 
-def _actions(delivery: Delivery, request: HttpRequest) -> list[tuple[Action, str]]:
-    return [
-        (action, reverse("admin:signals_app_delivery_operate", args=[delivery.pk, action.name]))
-        for action in ACTIONS.values()
-        if action.scope.holds(delivery) and action.is_allowed(request)
-    ]
+def _actions(delivery: Delivery, request: HttpRequest) -> list[Action]:
+    return [action for action in ACTIONS.values() if action.scope.holds(delivery) and action.is_allowed(request)]
 
 
 def _pauses(delivery: Delivery) -> list[Pause]:
@@ -121,7 +115,7 @@ def _timing(delivery: Delivery, now: datetime) -> list[Fact]:
     ]
 
 
-def _origin(delivery: Delivery, pauses: Sequence[Pause]) -> list[Fact]:
+def _origin(delivery: Delivery, pauses: Sequence[Pause], site: str) -> list[Fact]:
     def pausable(label: str, kind: PauseKind, name: str) -> Fact:
         return Fact(label=label, value=name, pausable=kind, is_paused=any(one.kind == kind for one in pauses))
 
@@ -129,11 +123,11 @@ def _origin(delivery: Delivery, pauses: Sequence[Pause]) -> list[Fact]:
         Fact(label=_("Signal"), value=delivery.signal),
         Fact(label=_("Sender"), value=delivery.sender or durations.NONE),
         Fact(label=_("Sent by"), value=delivery.sent_by or durations.NONE),
-        Fact(label=_("Sent from"), value=badges.place(delivery.sent_from) or durations.NONE),
+        Fact(label=_("Sent from"), value=badges.place(site, delivery.sent_from) or durations.NONE),
         pausable(_("Receiver"), PauseKind.RECEIVER, delivery.receiver),
         pausable(_("Queue"), PauseKind.QUEUE, delivery.queue),
         Fact(label=_("Priority"), value=str(delivery.priority)),
-        Fact(label=_("Emission"), value=badges.emission_link(delivery.emission)),
+        Fact(label=_("Emission"), value=badges.emission_link(site, delivery.emission)),
         *_trace(delivery),
     ]
 
@@ -166,5 +160,4 @@ def _sibling(delivery: Delivery, now: datetime) -> Sibling:
         badge=badges.state_badge(delivery),
         waited=durations.written(durations.waited(delivery, now)),
         ran=durations.written(durations.ran(delivery, now)),
-        url=reverse("admin:signals_app_delivery_change", args=[delivery.pk]),
     )

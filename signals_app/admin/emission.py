@@ -21,7 +21,7 @@ STYLES = ("signals_app/admin.css", "signals_app/overview.css", "signals_app/emis
 
 def show_emission(of: ModelAdmin[Delivery], request: HttpRequest, emission: UUID) -> HttpResponse:
     """Answer with the page. Raises Http404 where no delivery has that emission."""
-    page = page_of_emission(emission, of.get_queryset(request), now=timezone.now())
+    page = page_of_emission(emission, of.get_queryset(request), site=of.admin_site.name, now=timezone.now())
     if page is None:
         raise Http404(_("No delivery has that emission."))
     context = {

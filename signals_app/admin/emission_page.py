@@ -71,8 +71,8 @@ class EmissionPage:
     is_final: bool
 
 
-def page_of_emission(emission: UUID, rows: QuerySet[Delivery], *, now: datetime) -> EmissionPage | None:
-    """Return the page of an emission, None where no delivery has it: four queries."""
+def page_of_emission(emission: UUID, rows: QuerySet[Delivery], *, site: str, now: datetime) -> EmissionPage | None:
+    """Return the page of an emission for an ``AdminSite``, None where no delivery has it: four queries."""
     found = list(rows.filter(emission=emission).order_by("pk")[: SHOWN + 1])
     if not found:
         return None
@@ -84,7 +84,7 @@ def page_of_emission(emission: UUID, rows: QuerySet[Delivery], *, now: datetime)
     return EmissionPage(
         emission=emission,
         first=shown[0],
-        place=badges.place(shown[0].sent_from),
+        place=badges.place(site, shown[0].sent_from),
         lanes=[_lane(one, spans[one.pk], (start, end), now) for one in shown],
         payloads=list(_payloads(shown)),
         history=_history(shown),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.urls import reverse
 from django.utils.formats import number_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -19,12 +18,12 @@ Numbers = list[tuple[State, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A number of deliveries and the list of them; without a link it is a number only."""
+    """A number of deliveries and the query for the list of them; without one it is a number only."""
 
     number: str
     word: str
     kind: str  # names its colour
-    url: str = ""
+    query: str = ""
 
 
 def figures_of(counts: Counts, since: datetime, **edge: str) -> tuple[list[Figure], list[Figure]]:
@@ -52,12 +51,7 @@ def words(state: State) -> str:
 
 def _figure(state: State, number: int, **filters: str) -> Figure:
     query = urlencode({"state": state.value, **filters})
-    return Figure(
-        number=_written(number),
-        word=words(state),
-        kind=state.value.lower(),
-        url=f"{reverse('admin:signals_app_delivery_changelist')}?{query}",
-    )
+    return Figure(number=_written(number), word=words(state), kind=state.value.lower(), query=query)
 
 
 def _written(number: int) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -44,7 +43,7 @@ class MapAdmin(PageAdmin):
         loose = (map_rows.unconnected(part.unconnected, part.since), map_rows.unexplained(part.unexplained, part.since))
         return {
             "map": part,
-            "choices": _choices(whole, mark),
+            "choices": _choices(whole, mark, request.path),
             "meaning": _meaning(mark) if mark else "",
             "legend": _legend(),
             "pictures": [map_picture.picture_of(node) for node in own],
@@ -53,8 +52,7 @@ class MapAdmin(PageAdmin):
         }
 
 
-def _choices(whole: SignalsMap, chosen: Mark | None) -> list[Choice]:
-    address = reverse("admin:signals_app_map_changelist")
+def _choices(whole: SignalsMap, chosen: Mark | None, address: str) -> list[Choice]:
     connections = sum(len(node.edges) for node in whole.nodes)
     everything = Choice(label=_("All connections"), number=connections, url=address, is_chosen=chosen is None)
     marks = [

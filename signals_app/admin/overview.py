@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from signals_app.admin import badges
 from signals_app.admin.durations import written
 from signals_app.admin.live import LIVE
 from signals_app.admin.operations import operator_of
@@ -73,7 +74,7 @@ class OverviewAdmin(PageAdmin):
         return {
             "overview": found,
             "now": timezone.now(),
-            "cards": list(cards(found.figures)),
+            "cards": list(cards(found.figures, self.admin_site.name)),
             "queues": list(queues(found)),
             "receivers": list(receivers(found)),
             "chart": list(chart(found.hour, peak)),
@@ -110,7 +111,7 @@ class OverviewAdmin(PageAdmin):
         if not url_has_allowed_host_and_scheme(
             back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
         ):
-            back = reverse(f"{self.admin_site.name}:signals_app_overview_changelist")
+            back = badges.address(self.admin_site.name, "overview_changelist")
         return HttpResponseRedirect(back)
 
 
@@ -131,13 +132,12 @@ def queues(found: Overview) -> Iterator[tuple[QueueFigures, Runs | None]]:
         yield waiting.get(name, QueueFigures(name=name)), found.runs.queues.get(name)
 
 
-def deliveries_url(**query: str) -> str:
-    """Return the address of the list of deliveries, filtered."""
-    return f"{reverse('admin:signals_app_delivery_changelist')}?{urlencode(query)}"
-
-
-def cards(figures: Figures) -> Iterator[Card]:
+def cards(figures: Figures, site: str) -> Iterator[Card]:
     """Return the cards; the number on each is that of the rows in its list."""
+
+    def deliveries_url(**query: str) -> str:
+        return f"{badges.address(site, 'delivery_changelist')}?{urlencode(query)}"
+
     ready, running = {"state": State.READY.value}, {"state": State.RUNNING.value}
     yield Card(kind="ready", label=_("waiting"), value=figures.total("waiting"), url=deliveries_url(**ready))
     yield Card(kind="ready", label=_("oldest wait"), value=_wait(figures.oldest_wait))
@@ -150,7 +150,7 @@ def cards(figures: Figures) -> Iterator[Card]:
     ):
         url = deliveries_url(state=state.value, ended="hour")
         yield Card(kind=kind, label=label, value=count, url=url)
-    attempts = reverse("admin:signals_app_attempt_changelist")
+    attempts = badges.address(site, "attempt_changelist")
     lost = urlencode({"outcome": Outcome.LOST.value, "ended": "hour"})
     yield Card(kind="lost", label=_("attempts lost, last hour"), value=figures.lost, url=f"{attempts}?{lost}")
     unroutable = deliveries_url(unroutable="1")

@@ -27,7 +27,7 @@ def test_a_lane_is_waits_and_attempts_in_their_order_on_one_axis() -> None:
     attempt(retried, started_at=at(10), finished_at=at(20))
     delivery(emission=EMISSION)
     delivery()
-    page = page_of_emission(EMISSION, Delivery.objects.all(), now=at(200))
+    page = page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(200))
     assert page is not None
     lane, waiting = page.lanes
     assert [(step.kind, step.label, step.took) for step in lane.steps] == [
@@ -46,7 +46,7 @@ def test_what_is_final_does_not_grow() -> None:
     one = delivery(State.FAILED, emission=EMISSION)
     attempt(one, outcome=Outcome.TIMEOUT)
     delivery(State.CANCELLED, emission=EMISSION)
-    page = page_of_emission(EMISSION, Delivery.objects.all(), now=at(9_999))
+    page = page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(9_999))
     assert page is not None
     assert page.is_final
     assert page.took == "5.00\N{NO-BREAK SPACE}s"
@@ -77,7 +77,7 @@ def test_it_is_for_those_who_may_see_deliveries(reader: Client, outsider: Client
 
 def test_an_emission_that_does_not_exist_is_not_found(reader: Client) -> None:
     assert reader.get(url()).status_code == 404
-    assert page_of_emission(EMISSION, Delivery.objects.all(), now=at(0)) is None
+    assert page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(0)) is None
 
 
 def test_hostile_text_is_escaped(boss: Client) -> None:
