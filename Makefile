@@ -32,7 +32,7 @@ help: ## List what can be made
 run: export PORT := $(PORT)
 run: export SITE_URL := $(SITE_URL)
 run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C stops both
-	@test -e .env || echo DEBUG=true > .env
+	@test -e .env || (umask 077; echo DEBUG=true > .env)
 	@$(manage) migrate --verbosity 0
 	@$(manage) collectstatic --no-input --verbosity 0
 	@$(manage) seed_shop

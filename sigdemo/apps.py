@@ -13,16 +13,17 @@ class SigdemoConfig(AppConfig):
 
 
 @register(Tags.security)
-def check_var_dir(**_: object) -> list[CheckMessage]:
-    """Warn of a directory of data that every user of the machine can look into."""
-    if not settings.VAR_DIR.stat().st_mode & 0o077:
-        return []
+def check_files(**_: object) -> list[CheckMessage]:
+    """Warn of data and of secrets that every user of the machine can read."""
+    found = {settings.VAR_DIR: "where orders, mails and invoices are", settings.ENV_FILE: "where secrets may be"}
     return [
         Warning(
-            f"Other users of this machine can look into {settings.VAR_DIR}, where orders, mails and invoices are.",
-            hint=f"Run: chmod 700 {settings.VAR_DIR}",
+            f"Other users of this machine can look into {path}, {what}.",
+            hint=f"Run: chmod go= {path}",
             id="sigdemo.W001",
         )
+        for path, what in found.items()
+        if (path.is_dir() or path.is_file()) and path.stat().st_mode & 0o077
     ]
 
 

@@ -22,7 +22,8 @@ from sigdemo.secret_key import read_or_create
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = FileAwareEnv()
-env.read_env(env.path("ENV_FILE", BASE_DIR / ".env"), recurse=False)
+ENV_FILE: Path = env.path("ENV_FILE", BASE_DIR / ".env")
+env.read_env(ENV_FILE, recurse=False)
 
 # Where the site runs
 

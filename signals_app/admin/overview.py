@@ -35,6 +35,7 @@ from signals_app.overview.runs import Runs
 
 ENTRY = page_entry("Overview", gettext_lazy("overview"))
 PAUSE_NAME = "signals_app_overview_pause"
+MOST_QUEUES = 100  # that the page shows, those in which something has waited longest
 HEIGHT = 100  # units of the chart's picture; a minute is ten wide
 
 
@@ -71,11 +72,14 @@ class OverviewAdmin(PageAdmin):
         """Return the figures of this moment."""
         found = overview()
         peak = max(minute.total for minute in found.hour)
+        of_queues = list(queues(found))
+        longest = sorted(of_queues, key=lambda row: row[0].oldest_wait, reverse=True)[:MOST_QUEUES]
         return {
             "overview": found,
             "now": timezone.now(),
             "cards": list(cards(found.figures, self.admin_site.name)),
-            "queues": list(queues(found)),
+            "queues": sorted(longest, key=lambda row: row[0].name),
+            "more_queues": len(of_queues) - len(longest),
             "receivers": list(receivers(found)),
             "chart": list(chart(found.hour, peak)),
             "peak": peak,

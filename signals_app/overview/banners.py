@@ -17,6 +17,7 @@ from signals_app.overview.fleet import Cluster
 from signals_app.overview.hour import Minute
 
 RISING_OVER = 5  # minutes in which more was handed off than ended
+MOST_QUEUES = 10  # without a cluster that are told one by one
 DEPTH = 100  # deliveries that have to be due before a rising depth is worth a word
 
 
@@ -47,15 +48,13 @@ def _without_cluster(figures: Figures, clusters: Sequence[Cluster]) -> list[Bann
     cure = _("Start one: manage.py qcluster. Nothing is lost while none runs.")
     if not alive:
         return [Banner(weight=Weight.BAD, text=_("No cluster is alive, so nothing runs."), cure=cure)]
-    return [
-        Banner(
-            weight=Weight.BAD,
-            text=_("No cluster of the queue %(queue)s is alive.") % {"queue": queue.name},
-            cure=cure,
-        )
-        for queue in health.queues(alive, {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting})
-        if queue.lacks_cluster()
-    ]
+    waits = {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting}
+    lacking = [queue.name for queue in health.queues(alive, waits) if queue.lacks_cluster()]
+    texts = [_("No cluster of the queue %(queue)s is alive.") % {"queue": name} for name in lacking[:MOST_QUEUES]]
+    if more := len(lacking) - len(texts):
+        text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
+        texts.append(text % {"more": more})
+    return [Banner(weight=Weight.BAD, text=text, cure=cure) for text in texts]
 
 
 def _rising(figures: Figures, hour: Sequence[Minute]) -> list[Banner]:

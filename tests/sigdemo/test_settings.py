@@ -84,9 +84,13 @@ def test_no_other_user_looks_into_the_directory_of_data(tmp_path: Path) -> None:
     open_to_all.mkdir(mode=0o755)
     told = python(open_to_all, "manage.py", "check", SECRET_KEY="x" * 50).stderr
     assert f"Other users of this machine can look into {open_to_all}" in told
-    assert f"Run: chmod 700 {open_to_all}" in told
+    assert f"Run: chmod go= {open_to_all}" in told
     open_to_all.chmod(0o700)
     assert "chmod" not in python(open_to_all, "manage.py", "check", SECRET_KEY="x" * 50).stderr
+    secrets = tmp_path / "env"
+    secrets.write_text(f"SECRET_KEY={'x' * 50}")
+    secrets.chmod(0o644)
+    assert f"Run: chmod go= {secrets}" in python(open_to_all, "manage.py", "check", ENV_FILE=str(secrets)).stderr
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from signals_app import ledger
 from signals_app.models import State
-from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, copies, delivery, page_of
+from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, at, attempt, copies, delivery, page_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -98,6 +98,19 @@ def test_the_queries_are_as_many_for_many_rows_as_for_few(
 def pause(client: Client, **data: str) -> int:
     """Post to the address that pauses and resumes; return the status."""
     return client.post(reverse("admin:signals_app_overview_pause"), data).status_code
+
+
+def test_a_thousand_queues_are_no_page_without_end(boss: Client, url: str) -> None:
+    copies(delivery(State.READY), 1_000, queue="'q' || number.i")
+    late = delivery(State.READY, queue="zzz", due_at=at(-3_600))
+
+    page = boss.get(url)
+
+    shown = [queue.name for queue, _ in page.context["queues"]]
+    assert len(shown) == 100
+    assert late.queue in shown  # what waits longest
+    assert "more queues, in which nothing has waited longer" in page.content.decode()
+    assert sum("cluster" in banner.text for banner in page.context["overview"].banners) < 15
 
 
 def test_a_queue_is_paused_and_resumed_and_every_page_says_so(boss: Client, url: str) -> None:

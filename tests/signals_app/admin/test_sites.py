@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import path
+from django.utils import timezone
 from pytest_django import Settings
 
 from signals_app import ledger
@@ -54,6 +55,7 @@ def failed() -> Delivery:
     father = delivery(State.SUCCESSFUL)
     found = delivery(State.FAILED, sent_from=f"delivery #{father.pk}")
     delivery(State.READY, emission=found.emission, attempts=1)
+    Delivery.objects.filter(pk=found.pk).update(finished_at=timezone.now())  # lately, so the overview shows it
     attempt(found)
     hand_off(nothing)
     ledger.keep_stat("sigdemo:1", "signed", queue="sigdemo", host="vm", seconds=60)
@@ -72,7 +74,11 @@ def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client,
     addresses = {
         prefix: [],
         pages: [],
-        f"{pages}overview/": [f"{pages}delivery/?state=READY", f"{pages}attempt/?outcome=LOST"],
+        f"{pages}overview/": [
+            f'{pages}delivery/?state=FAILED"',
+            f"{pages}delivery/?state=READY",
+            f"{pages}attempt/?outcome=LOST",
+        ],
         f"{pages}delivery/": [f"{of_failed}change/"],
         f"{pages}delivery/?state=FAILED&queue=sigdemo": [f"{of_failed}change/"],
         f"{of_failed}change/": [
