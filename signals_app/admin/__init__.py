@@ -1,6 +1,10 @@
 """The overview, deliveries, attempts, clusters and the signals map in Django's admin."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.contrib.admin.sites import all_sites
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.admin.attempts import AttemptAdmin
@@ -24,3 +28,18 @@ def register(site: admin.AdminSite) -> None:
 
 
 register(admin.site)
+
+
+@checks.register("signals_app")
+def check_sites(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Check that no ``AdminSite`` has only some of the pages that lead to each other."""
+    linked = (ENTRY, Delivery, Attempt)
+    return [
+        checks.Warning(
+            f"The admin site {site.name!r} has only some of signals_app's pages, and they lead to the others.",
+            hint="Call signals_app.admin.register(site) in place of registering them one by one.",
+            id="signals_app.W008",
+        )
+        for site in all_sites
+        if len({site.is_registered(one) for one in linked}) > 1
+    ]

@@ -54,7 +54,7 @@ def test_every_setting_is_described_with_its_default() -> None:
 
 
 def test_every_check_is_described() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "signals_app" / "checks").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "signals_app").rglob("*.py"))
     assert table_keys(CHECKS, heading="System checks") == set(re.findall(r'id="(signals_app\.[EW]\d+)"', source))
 
 

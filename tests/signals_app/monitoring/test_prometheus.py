@@ -269,7 +269,7 @@ def test_what_is_counted_is_gone_through_once_however_many_receivers_there_are()
             return super().__getattribute__(name)
 
     for receivers_of_all in (10, 100):
-        tallies = {
+        tallies: dict[TallyKey, Count] = {
             Key(measure=Measure.RUN, queue="q", receiver=f"r{number}", detail="SUCCESSFUL", bound="+Inf"): Count(
                 count=1, seconds=1.0
             )
