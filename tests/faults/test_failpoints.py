@@ -38,7 +38,7 @@ READERS = {
     "has_ended_badly",
     "journal_mode",
     "newest_runs",
-    "oldest_wait",
+    "oldest_waits",
     "pauses",
     "queues_with_work",
     "read_stat",
