@@ -19,12 +19,15 @@ from signals_app.connected import require_unconnected
 from signals_app.emissions import emission_of
 from signals_app.exceptions import MissingObject, ReceiverError
 from signals_app.findable import require_findable
+from signals_app.logs import get_logger
 from signals_app.options import OptionArguments, ReceiverOptions, Resolved
 from signals_app.origin import current_origin
 from signals_app.registry import Registry
 from signals_app.running import CurrentDelivery, awaited, current_delivery, running
 
 __all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
+
+logger = get_logger("signals_app.dispatcher")
 
 Receiver = Callable[..., Any]
 F = TypeVar("F", bound=Receiver)
@@ -34,7 +37,8 @@ class QueuedReceiver:
     """A receiver that leaves a delivery instead of doing the work; ``func`` is the plain function.
 
     Any stock ``Signal.connect`` takes it. Called by a signal it returns the ``Delivery`` it wrote, or None where its
-    ``when`` said no; under ``SIGNALS_APP["IMMEDIATE"]`` it runs ``func`` and returns its value.
+    ``when`` said no or the sender is a model of a migration. Under ``SIGNALS_APP["IMMEDIATE"]`` it runs ``func`` and
+    returns its value.
     """
 
     def __init__(self, func: Receiver, *, key: str, options: ReceiverOptions) -> None:
@@ -61,6 +65,9 @@ class QueuedReceiver:
         # first of all, so that a receiver that says no is known to have been called
         frame = id(sys._getframe(1))
         emission = emission_of(frame=frame, signal=signal, sender=sender, receiver=self)
+        if naming.is_historical(sender):
+            _tell_of_migration(self.key, naming.label(sender))
+            return None
         options = self.options
         when = options.when
         if when is not None and not when(signal=signal, sender=sender, **arguments):
@@ -81,7 +88,7 @@ class QueuedReceiver:
         work = ledger.HandOff(
             emission=emission,
             signal=signal_name,
-            sender=naming.label(sender)[:255],
+            sender=naming.label(sender),
             receiver=self.key,
             queue=options.queue,
             priority=options.priority,
@@ -110,6 +117,13 @@ class QueuedReceiver:
         alias = ledger.connection().alias
         with transaction.atomic(using=alias) if self.options.atomic else nullcontext(), running(current):
             return awaited(self.func(signal=signal, sender=decoded.sender, **decoded.arguments))
+
+
+@functools.cache  # once, not for each row that a migration saves
+def _tell_of_migration(key: str, model: str) -> None:
+    logger.warning(
+        "%s gets nothing from %s, a model of a migration, which no worker has. Connect it with sender=... .", key, model
+    )
 
 
 registry: Registry[QueuedReceiver] = Registry()

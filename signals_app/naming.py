@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import cast
 from weakref import WeakKeyDictionary
 
 from django.apps import apps
 from django.db.models import Model
+from django.db.models.base import ModelBase
 from django.dispatch import Signal
 
 from signals_app.masking import MASKED, has_secret_key
+
+LONGEST_LABEL = 255
 
 _names: WeakKeyDictionary[Signal, str] = WeakKeyDictionary()
 _nameless: WeakKeyDictionary[Signal, int] = WeakKeyDictionary()  # modules there were at the scan
@@ -94,27 +97,48 @@ def namespace(holder: object) -> Mapping[str, object]:
     return {}
 
 
+def is_historical(sender: object) -> bool:
+    """Tell whether a sender is a model of a migration, which is in no app registry that a worker has."""
+    return issubclass(type(sender), ModelBase) and getattr(getattr(sender, "_meta", None), "apps", apps) is not apps
+
+
 def label(obj: object) -> str:
-    """Return a short text for a sender: ``""`` for None, a string itself, ``shop.Order(5)``, ``module.Class``."""
+    """Return a short line of text for a sender, whatever it is or does.
+
+    ``""`` for None, a string itself, ``shop.Order(5)``, ``module.name`` of a class or a function, else of its class.
+    """
+    try:
+        text = _label(obj)
+    except Exception:  # whatever a sender's own code raises
+        text = _label(type(obj))
+    return _printable(text)[:LONGEST_LABEL]
+
+
+def _label(obj: object) -> str:
     if obj is None:
         return ""
     if issubclass(type(obj), str):
         return str.__str__(obj)  # str() would leave a subclass such as SafeString as it is
     if isinstance(obj, str):
         return str(obj)  # a lazy one
-    if isinstance(obj, type):
+    if isinstance(obj, ModuleType):
+        return obj.__name__
+    if isinstance(obj, type | FunctionType | MethodType | BuiltinFunctionType):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):
-        return f"{obj._meta.label}({MASKED if has_secret_key(obj._meta.label) else _printable(obj.pk)})"
-    return label(obj.__class__)
+        return f"{obj._meta.label}({MASKED if has_secret_key(obj._meta.label) else _key(obj.pk)})"
+    return _label(obj.__class__)
 
 
-def _printable(key: object) -> str:
-    """Return the text of a key, with what databases cannot hold or would break a line escaped."""
+def _key(key: object) -> str:
     try:
-        text = str(key)
+        return str(key)
     except Exception:  # such as the limit of 4,300 digits
-        text = type(key).__qualname__
+        return type(key).__qualname__
+
+
+def _printable(text: str) -> str:
+    """Return a text with what databases cannot hold or would break a line escaped."""
     return text if text.isprintable() else ascii(text)[1:-1]
 
 

@@ -46,12 +46,23 @@ def decode_arguments(payload: Json) -> Decoded:
     decoded: dict[str, object] = {}
     name = "sender"
     try:
-        sender = _Walk().decode(payload["sender"])
+        sender = _decode_sender(payload["sender"])
         for name, value in arguments.items():
             decoded[name] = _Walk().decode(value)
     except BrokenOff as broken:
         raise _error(broken, name) from broken.__cause__
     return Decoded(sender=sender, arguments=decoded)
+
+
+def _decode_sender(written: Json) -> object:
+    """Return a sender; the name of a class that this process does not have, rather than lose the arguments for it."""
+    try:
+        return _Walk().decode(written)
+    except Malformed:
+        path = written.get("$class", written.get("$model")) if type(written) is dict and len(written) == 1 else None
+        if type(path) is not str:
+            raise
+        return path.replace(":", ".")
 
 
 def _is_argument(name: object) -> bool:

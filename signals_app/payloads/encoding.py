@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Any, cast
 
+from django.db import DatabaseError
 from django.db.models import Model
 from django.utils.functional import LazyObject, Promise, empty
 
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge
+from signals_app.naming import label
 from signals_app.payloads import classes, containers, instances, scalars
 from signals_app.payloads.cures import cure_for
 from signals_app.payloads.walks import (
@@ -28,8 +31,6 @@ from signals_app.payloads.walks import (
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 _by_type: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
-
-_SENDER_CURE = "Send with None, a string, a saved model instance or a class of a module."
 
 
 class _Walk:
@@ -109,14 +110,14 @@ def encode_arguments(
 
     ``signal`` and ``receiver`` are names for messages; ``snapshot`` names the arguments whose model instances travel by
     value, also where another argument is the same instance. A sender that cannot travel, such as a service object or an
-    unsaved instance, does so as its class. Raises PayloadError for a value of a type that cannot travel, and
-    PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
+    unsaved instance, does so as its class, and where a worker would not find that, as its label. Raises PayloadError for
+    a value of a type that cannot travel, and PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
     """
     limit = conf.max_payload
     by_value = {id(arguments[name]) for name in snapshot if name in arguments}
     walk = _Walk(limit)
     written: dict[str, Json] = {}
-    name = "sender"
+    name = ""
     try:
         written_sender = _encode_sender(sender, limit)
         for name, value in arguments.items():
@@ -131,7 +132,10 @@ def encode_arguments(
         raise PayloadError(f"{receiver} cannot receive {signal}: {what}") from None
     size = len(text) if text.isascii() else len(text.encode())
     if size > limit:
-        largest = max(written, key=lambda key: len(_to_text(written[key])), default="sender")
+        parts = {**written, "sender": written_sender}
+        largest = max(parts, key=lambda key: len(_to_text(parts[key])))
+        if largest == "sender" and (short := label(sender)) != written_sender:
+            return encode_arguments(arguments, sender=short, signal=signal, receiver=receiver, snapshot=snapshot)
         raise _too_large(f"{size:,}", limit, largest, signal, receiver)
     return text
 
@@ -145,15 +149,17 @@ def _require_name(name: str) -> None:
 
 
 def _encode_sender(sender: object, budget: int) -> Json:
+    """Write a sender as it is, else as its class, else as its label: no argument is lost for its sake."""
+    kind = type(sender)
     try:
         return _Walk(budget).encode(sender)
-    except (Refusal, TooDeep) as broken:
-        if type(sender) in _by_type or isinstance(sender, type):
-            raise
-        try:
-            return classes.encode_class(type(sender), _Walk(budget))
-        except Refusal:
-            raise broken from None
+    except DatabaseError:
+        raise  # the transaction is lost already, and this says why
+    except Exception:  # BrokenOff, or whatever a sender's own code raises
+        if kind not in _by_type and not issubclass(kind, type):
+            with suppress(Refusal):
+                return classes.encode_class(kind, _Walk(budget))
+    return label(sender)
 
 
 def _too_large(size: str, limit: int, largest: str, signal: str, receiver: str) -> PayloadTooLarge:
@@ -170,7 +176,7 @@ def _explanation(broken: BrokenOff, name: str) -> str:
         culprit = broken.culprit
         # types are compared, because isinstance() asks an object that may lie or fail
         kind = cast(type, culprit) if issubclass(type(culprit), type) else type(culprit)
-        cure = broken.cure.format(argument=name, path=path) if name != "sender" else _SENDER_CURE
+        cure = broken.cure.format(argument=name, path=path)
         return f"{path} ({_type_name(kind)}) {broken.problem}. {cure}"
     cycle = broken.cycle(name)
     if cycle:

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
 from django.db.models import Model
 from django.db.models.signals import ModelSignal, post_save
 
@@ -64,6 +68,25 @@ def test_deferred_fields_stay_deferred_in_a_snapshot_and_are_loaded_by_reference
     snapshot, fresh = (call.arguments["instance"] for call in run_waiting())
     assert "raw" in snapshot.get_deferred_fields()
     assert fresh.get_deferred_fields() == set()
+
+
+def test_what_a_migration_saves_goes_to_no_worker_and_is_told_once(
+    made: Callable[..., QueuedReceiver], caplog: pytest.LogCaptureFixture
+) -> None:
+    model = ProjectState.from_apps(apps).apps.get_model("testapp", "Thing")
+    with listening(post_save, made(first.func, key="of every model")):
+        MigrationRecorder(connection).record_applied("testapp", "0002_more")
+        for name in ("lamp", "chair"):
+            model.objects.create(name=name)
+        Thing.objects.create(name="table")
+
+    assert [delivery.sender for delivery in written()] == ["tests.testapp.models.Thing"]
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[-1] == (
+        "of every model gets nothing from __fake__.Thing, a model of a migration, which no worker has. "
+        "Connect it with sender=... ."
+    )
 
 
 def test_a_model_may_be_named_before_it_is_loaded() -> None:

@@ -49,8 +49,8 @@ MALFORMED = "The payload is malformed: "
             MALFORMED + "its arguments are not an object of names.",
         ),
         (
-            '{"sender": {"$class": "x:Y"}, "arguments": {}}',
-            MALFORMED + "sender names a class that is not here: The mod",
+            '{"sender": [{"$class": "x:Y"}], "arguments": {}}',
+            MALFORMED + "sender[0] names a class that is not here: The mod",
         ),
     ],
 )
@@ -169,7 +169,8 @@ def test_forged_class_runs_no_code_of_it() -> None:
     back: Any = decode_arguments({"sender": None, "arguments": {"it": careful}}).arguments["it"]
     assert (back.raw, Careful.made) == ("x", made)
     with pytest.raises(PayloadError):
-        decode_arguments({"sender": {"$class": "this:X"}, "arguments": {}})
+        decode_arguments({"sender": None, "arguments": {"it": {"$class": "this:X"}}})
+    assert decode_arguments({"sender": {"$class": "this:X"}, "arguments": {}}).sender == "this.X"
     assert "this" not in sys.modules
 
 
