@@ -11,6 +11,7 @@ from django.db import transaction
 
 from signals_app import ledger, naming, payloads, tracing, transitions
 from signals_app.conf import conf
+from signals_app.context import restored
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.endurance import AWAY, insist
 from signals_app.exceptions import LeaseLost, NotBegun
@@ -42,7 +43,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
     sessions = Sessions()
     is_atomic = receiver.options.atomic
     try:
-        with hold.watched():
+        with hold.watched(), running(run.current):
             (_call_atomically if is_atomic else _call)(run, hold)
         sessions.require_closed()
     except NotBegun:
@@ -70,6 +71,7 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
         emission=claimed.emission,
         attempt=claimed.attempt,
         max_attempts=claimed.max_attempts,
+        depth=claimed.depth,
     )
     timeout = receiver.options.timeout
     return Run(claimed=claimed, receiver=receiver, current=current, since=time.monotonic(), timeout=timeout)
@@ -77,14 +79,16 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
 
 def _call(run: Run, hold: Hold) -> None:
     hold.begin(run)
+    with ExitStack() as context:
+        call_within(run.timeout, _receive, {"run": run, "context": context})
+
+
+def _receive(run: Run, context: ExitStack) -> Any:
+    """Call the receiver in the project's context, which stays entered for what a coroutine has still to do."""
+    context.enter_context(restored(run.claimed.context))
     decoded = payloads.decode_text(run.claimed.payload)
-    arguments: dict[str, Any] = {
-        **decoded.arguments,
-        "signal": naming.find_signal(run.claimed.signal),
-        "sender": decoded.sender,
-    }
-    with running(run.current):
-        call_within(run.timeout, run.receiver.func, arguments)
+    signal = naming.find_signal(run.claimed.signal)
+    return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)
 
 
 def _call_atomically(run: Run, hold: Hold) -> None:
@@ -100,6 +104,8 @@ def _call_atomically(run: Run, hold: Hold) -> None:
         _call(run, hold)
         if not _succeed(run):
             raise LeaseLost
+        with restored(run.claimed.context):  # for what the receiver gave to on_commit()
+            stack.close()
 
 
 def _succeed(run: Run) -> bool:

@@ -84,6 +84,10 @@ def is_queue(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
 
 
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and (not value or re.fullmatch(r"\w+(\.\w+)+", value) is not None)
+
+
 def _is_trace_url(value: Any) -> bool:
     return isinstance(value, str) and (not value or re.fullmatch(r"https?://\S*\{trace_id\}\S*", value) is not None)
 
@@ -118,6 +122,8 @@ class Conf:
     missing = Setting[str]("fail", '"fail" or "skip"', lambda v: v in ("fail", "skip"))
     atomic = Setting[bool](False, "True or False", _is_bool)
 
+    context = Setting[str]("", "the dotted path of a class, or an empty text", _is_path)
+    max_depth = Setting[int](20, "a whole number, 1 or more", _is_count)
     immediate = Setting[bool](False, "True or False", _is_bool)
     max_payload = Setting[int](65_536, "bytes of JSON, 1 or more", _is_count)
     lease = Setting[float](30.0, "seconds, more than 0 and at most ten years", _is_positive)

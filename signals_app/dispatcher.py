@@ -16,18 +16,21 @@ from django.dispatch import Signal
 from signals_app import ledger, naming, payloads, tracing, transitions
 from signals_app.conf import conf
 from signals_app.connected import require_unconnected
+from signals_app.context import captured, restored
 from signals_app.emissions import emission_of
-from signals_app.exceptions import MissingObject, ReceiverError
+from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.findable import require_findable
 from signals_app.logs import get_logger
 from signals_app.options import OptionArguments, ReceiverOptions, Resolved
-from signals_app.origin import current_origin
+from signals_app.origin import current_origin, way_to
 from signals_app.registry import Registry
-from signals_app.running import CurrentDelivery, awaited, current_delivery, running
+from signals_app.running import CurrentDelivery, awaited, current_delivery, current_or_none, running
 
 __all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
 
 logger = get_logger("signals_app.dispatcher")
+
+_NAMELESS = "a signal without a name"
 
 Receiver = Callable[..., Any]
 F = TypeVar("F", bound=Receiver)
@@ -60,7 +63,8 @@ class QueuedReceiver:
     def __call__(self, /, *, signal: Signal, sender: object, **arguments: object) -> object:
         """Hand the work off, in the sender's transaction.
 
-        Raises PayloadError where an argument cannot travel, PayloadTooLarge where they are too many.
+        Raises PayloadError where an argument cannot travel, PayloadTooLarge where they are too many, ChainTooLong where
+        too many deliveries led to this one, and whatever ``when`` and the project's context raise.
         """
         # first of all, so that a receiver that says no is known to have been called
         frame = id(sys._getframe(1))
@@ -72,18 +76,20 @@ class QueuedReceiver:
         when = options.when
         if when is not None and not when(signal=signal, sender=sender, **arguments):
             return None
+        signal_name = naming.signal_name(signal)
+        depth = self._depth(signal_name)
         for name in options.drop:
             arguments.pop(name, None)
-        signal_name = naming.signal_name(signal)
         payload = payloads.encode_arguments(
             arguments,
             sender=sender,
-            signal=signal_name or "a signal without a name",
+            signal=signal_name or _NAMELESS,
             receiver=self.key,
             snapshot=options.snapshot,
         )
+        context = captured()
         if conf.immediate:
-            return self._run_here(signal, emission, payload)
+            return self._run_here(signal, emission, payload, depth, context)
         origin = current_origin()
         work = ledger.HandOff(
             emission=emission,
@@ -98,25 +104,45 @@ class QueuedReceiver:
             sent_by=origin.user(),
             sent_from=origin.place,
             trace=tracing.traceparent(),
+            depth=depth,
+            context=context,
         )
         delivery = ledger.enqueue(work)
         transitions.handed_off(delivery)
         return delivery
 
-    def _run_here(self, signal: Signal, emission: UUID, payload: str) -> object:
+    def _depth(self, signal: str) -> int:
+        """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""
+        current = current_or_none()
+        depth = current.depth + 1 if current else 0
+        if depth > conf.max_depth:
+            raise ChainTooLong(
+                f"{self.key} cannot receive {signal or _NAMELESS}: {depth} deliveries lead to this one, "
+                f'each sent by the receiver of the one before, and SIGNALS_APP["MAX_DEPTH"] allows {conf.max_depth}: '
+                f"{' → '.join(way_to(self.key))}. Send only where something changed, with when=... for instance, or "
+                "raise the limit."
+            )
+        return depth
+
+    def _run_here(self, signal: Signal, emission: UUID, payload: str, depth: int, context: str) -> object:
         """Run in the sender's process what a worker would have run, from the same payload."""
         current = CurrentDelivery(
-            delivery_id=next(_made_up_ids), emission=emission, attempt=1, max_attempts=self.options.max_attempts
+            delivery_id=next(_made_up_ids),
+            emission=emission,
+            attempt=1,
+            max_attempts=self.options.max_attempts,
+            depth=depth,
         )
-        try:
-            decoded = payloads.decode_text(payload)
-        except MissingObject:
-            if self.options.missing == "skip":
-                return None
-            raise
         alias = ledger.connection().alias
-        with transaction.atomic(using=alias) if self.options.atomic else nullcontext(), running(current):
-            return awaited(self.func(signal=signal, sender=decoded.sender, **decoded.arguments))
+        with restored(context), running(current):
+            try:
+                decoded = payloads.decode_text(payload)
+            except MissingObject:
+                if self.options.missing == "skip":
+                    return None
+                raise
+            with transaction.atomic(using=alias) if self.options.atomic else nullcontext():
+                return awaited(self.func(signal=signal, sender=decoded.sender, **decoded.arguments))
 
 
 @functools.cache  # once, not for each row that a migration saves

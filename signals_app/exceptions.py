@@ -28,6 +28,10 @@ class PermanentFailure(SignalsAppError):
     """Raised by a receiver: trying again cannot help; the delivery is FAILED at once."""
 
 
+class ChainTooLong(PermanentFailure):
+    """Receivers send to one another, or to themselves, more often than SIGNALS_APP["MAX_DEPTH"] allows."""
+
+
 class RetryAfter(SignalsAppError):
     """Raised by a receiver: this delivery should run again after the given number of seconds."""
 

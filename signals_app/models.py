@@ -64,6 +64,10 @@ class Delivery(models.Model):
         max_length=200, blank=True, help_text=_("The request, the delivery or the command that sent it.")
     )
     trace = models.CharField(max_length=55, blank=True, help_text=_("The W3C traceparent of the send."))
+    depth = models.PositiveIntegerField(
+        default=0, help_text=_("How many deliveries led to it, each sent by the receiver of the one before.")
+    )
+    context = models.TextField(blank=True, help_text=_("What SIGNALS_APP['CONTEXT'] captured at the send, as JSON."))
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
     due_at = models.DateTimeField(help_text=_("Not claimed before."))
     enqueued_at = models.DateTimeField()

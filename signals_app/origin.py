@@ -15,11 +15,14 @@ from django.db import connections, transaction
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
 
+from signals_app import ledger
 from signals_app.logs import get_logger
 from signals_app.models import Delivery
 from signals_app.running import current_or_none
 
 logger = get_logger("signals_app.origin")
+
+LONGEST_WAY = 25  # receivers that are shown of a chain
 
 _DELIVERY = "delivery #{}"
 _IN_TEXT = re.compile(_DELIVERY.format("([0-9]+)"))  # no request's: those begin with a method in capitals
@@ -67,6 +70,18 @@ def delivery_in(place: str) -> int | None:
     """Return the id of the delivery whose receiver sent, None where it was something else."""
     found = _IN_TEXT.fullmatch(place)
     return int(found[1]) if found else None
+
+
+def way_to(receiver: str) -> list[str]:
+    """Return the keys of the receivers that sent to one another, up to this one: from its last turn, if it had one."""
+    rows = Delivery.objects.using(ledger.connection().alias).values_list("receiver", "sent_from")
+    keys = [receiver]
+    parent = delivery_in(current_origin().place)
+    while parent and len(keys) < LONGEST_WAY:
+        key, place = rows.filter(pk=parent).first() or (receiver, "")
+        keys.append(key)
+        parent = delivery_in(place) if key != receiver else None
+    return keys[::-1]
 
 
 def command_in(words: Sequence[str]) -> str:

@@ -24,12 +24,17 @@ class CurrentDelivery:
         emission: UUID,
         attempt: int,
         max_attempts: int,
+        depth: int = 0,
     ) -> None:
-        """Take the delivery's id, its emission, the number of this attempt (from 1) and the most there may be."""
+        """Take the delivery's id, its emission, the number of this attempt (from 1) and the most there may be.
+
+        ``depth`` is how many deliveries led to it, each sent by the receiver of the one before.
+        """
         self.id = delivery_id
         self.emission = emission
         self.attempt = attempt
         self.max_attempts = max_attempts
+        self.depth = depth
         self.steps = (0, 0)
 
     @property

@@ -123,13 +123,22 @@ def _origin(delivery: Delivery, pauses: Sequence[Pause], site: str) -> list[Fact
         Fact(label=_("Signal"), value=delivery.signal),
         Fact(label=_("Sender"), value=delivery.sender or durations.NONE),
         Fact(label=_("Sent by"), value=delivery.sent_by or durations.NONE),
-        Fact(label=_("Sent from"), value=badges.place(site, delivery.sent_from) or durations.NONE),
+        Fact(
+            label=_("Sent from"),
+            value=badges.place(site, delivery.sent_from) or durations.NONE,
+            note=_deep(delivery),
+        ),
         pausable(_("Receiver"), PauseKind.RECEIVER, delivery.receiver),
         pausable(_("Queue"), PauseKind.QUEUE, delivery.queue),
         Fact(label=_("Priority"), value=str(delivery.priority)),
         Fact(label=_("Emission"), value=badges.emission_link(site, delivery.emission)),
         *_trace(delivery),
+        *_context(delivery),
     ]
+
+
+def _deep(delivery: Delivery) -> str:
+    return _("%(depth)s deliveries deep") % {"depth": delivery.depth} if delivery.depth else ""
 
 
 def _trace(delivery: Delivery) -> list[Fact]:
@@ -138,6 +147,11 @@ def _trace(delivery: Delivery) -> list[Fact]:
         return []
     url = trace_url(trace)
     return [Fact(label=_("Trace"), value=format_html('<a href="{}">{}</a>', url, trace) if url else trace)]
+
+
+def _context(delivery: Delivery) -> list[Fact]:
+    given = readable_payload(delivery.context, indent=None)
+    return [Fact(label=_("Context"), value=given)] if given else []
 
 
 def _hold(delivery: Delivery, now: datetime) -> list[Fact]:

@@ -1,6 +1,6 @@
 """System checks: what is wrong with the settings, before work can be lost to it."""
 
-from signals_app.checks.app_settings import check_immediate, check_metrics, check_settings
+from signals_app.checks.app_settings import check_context, check_immediate, check_metrics, check_settings
 from signals_app.checks.clusters import check_alternatives, check_broker, check_sync, check_task_database
 from signals_app.checks.databases import check_database, check_journal
 from signals_app.checks.installed import check_apps
@@ -11,6 +11,7 @@ __all__ = [
     "check_alternatives",
     "check_apps",
     "check_broker",
+    "check_context",
     "check_database",
     "check_immediate",
     "check_journal",

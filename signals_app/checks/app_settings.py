@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
 from signals_app.conf import Conf, conf, given
+from signals_app.context import context_of
 
 
 @register("signals_app")
@@ -54,6 +55,42 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         )
     return found
+
+
+@register("signals_app")
+def check_context(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that what captures the context of a send can be found, and is there where tenants are."""
+    path = conf.context
+    if not path:
+        return _tenants()
+    try:
+        context = context_of(path)
+        missing = [name for name in ("capture", "restore") if not callable(getattr(context, name, None))]
+        problem = f"has no method {missing[0]}()" if missing else ""
+    except Exception as error:  # whatever the project's own module or class raises
+        problem = f"cannot be made: {error!r}"
+    if not problem:
+        return []
+    return [
+        Error(
+            f"SIGNALS_APP['CONTEXT'] is {path!r}, which {problem}, so nothing can be sent.",
+            hint="Name a class that takes no arguments and has capture() and restore(value).",
+            id="signals_app.E020",
+        )
+    ]
+
+
+def _tenants() -> list[CheckMessage]:
+    if not apps.is_installed("django_tenants"):
+        return []
+    return [
+        CheckWarning(
+            "django_tenants is installed and SIGNALS_APP['CONTEXT'] names nothing: workers run the deliveries of every "
+            "tenant in the public schema.",
+            hint="Name a class that captures the tenant's schema and enters it again (docs/how-to/tenants.md).",
+            id="signals_app.W007",
+        )
+    ]
 
 
 @register("signals_app", deploy=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 
@@ -27,6 +28,14 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
                 "signals_app stands after django_q, whose qcluster command is not supervised.",
                 hint='Put "signals_app" before "django_q" in INSTALLED_APPS.',
                 id="signals_app.E006",
+            )
+        ]
+    if "signals_app" in getattr(settings, "TENANT_APPS", ()):
+        return [
+            Error(
+                "signals_app is in TENANT_APPS: each tenant has a table of deliveries that no worker reads.",
+                hint='Leave "signals_app" in SHARED_APPS only.',
+                id="signals_app.E021",
             )
         ]
     return []

@@ -11,7 +11,7 @@ from signals_app.ledger.dialect import execute, seconds_between
 
 COLUMNS = (
     "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, due_at, "
-    "trace"
+    "trace, depth, context"
 )
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
@@ -52,6 +52,8 @@ class ClaimedDelivery:
     owner: str
     losses: int  # how many of its attempts were lost with their worker
     trace: str = ""  # the W3C traceparent of the send
+    depth: int = 0  # how many deliveries led to it
+    context: str = ""  # what the project captured at the send, as JSON
     waited: float = 0.0  # seconds from its due time to its claim
 
     @property
@@ -68,7 +70,7 @@ def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDe
     with execute(_CLAIM, queue=queue, owner=owner, limit=limit, delay=lease, false=False) as cursor:
         rows = cursor.fetchall()
     rows.sort(key=lambda row: (-row[11], row[12], row[0]))  # RETURNING promises no order
-    return [claimed_from(row, waited=seconds_between(row[12], row[14])) for row in rows]
+    return [claimed_from(row, waited=seconds_between(row[12], row[-1])) for row in rows]
 
 
 def claimed_from(row: Sequence[Any], *, waited: float = 0.0) -> ClaimedDelivery:
@@ -86,6 +88,8 @@ def claimed_from(row: Sequence[Any], *, waited: float = 0.0) -> ClaimedDelivery:
         owner=row[9],
         losses=row[10],
         trace=row[13],
+        depth=row[14],
+        context=row[15],
         waited=waited,
     )
 

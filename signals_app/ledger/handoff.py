@@ -18,10 +18,11 @@ from signals_app.models import Delivery
 # Written by hand: Model.save() costs four times as much, and the NOTIFY has to ride along (one round trip,
 # and only while a cluster of the queue sleeps, because a NOTIFY at every commit would halve the insert rate).
 _INSERT = """INSERT INTO {table} (emission, signal, sender, receiver, queue, priority, payload, sent_by, sent_from,
-    trace, state, due_at, enqueued_at, attempts, max_attempts, owner, token, losses, progress_done, progress_total,
-    unroutable, parked)
+    trace, depth, context, state, due_at, enqueued_at, attempts, max_attempts, owner, token, losses, progress_done,
+    progress_total, unroutable, parked)
 VALUES (%(emission)s, %(signal)s, %(sender)s, %(receiver)s, %(queue)s, %(priority)s, %(payload)s, %(sent_by)s,
-    %(sent_from)s, %(trace)s, 'READY', {later}, {now}, 0, %(max_attempts)s, '', 0, 0, 0, 0, %(false)s, %(false)s)"""
+    %(sent_from)s, %(trace)s, %(depth)s, %(context)s, 'READY', {later}, {now}, 0, %(max_attempts)s, '', 0, 0, 0, 0,
+    %(false)s, %(false)s)"""
 
 _INSERT_AND_NOTIFY = (
     "WITH row AS (" + _INSERT + " RETURNING id, due_at, enqueued_at) SELECT row.*, "
@@ -46,6 +47,8 @@ class HandOff:
     sent_by: str = ""
     sent_from: str = ""
     trace: str = ""
+    depth: int = 0
+    context: str = ""
 
 
 def enqueue(work: HandOff) -> Delivery:
@@ -89,6 +92,8 @@ def _insert(db: BaseDatabaseWrapper, template: str, work: HandOff, **params: Any
         sent_by=work.sent_by,
         sent_from=work.sent_from,
         trace=work.trace,
+        depth=work.depth,
+        context=work.context,
         delay=work.delay,
         max_attempts=work.max_attempts,
         false=False,

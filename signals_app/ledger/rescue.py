@@ -78,7 +78,7 @@ def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list
             rows = locked if len(locked) == len(rows) else []
         claims: dict[Any, list[tuple[Any, ...]]] = {}
         for row in rows:
-            claims.setdefault(row[14], []).append(row)  # what one statement took has one started_at
+            claims.setdefault(row[-2], []).append(row)  # what one statement took has one started_at
         lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
         rest = [claimed_from(row) for _, *others in claims.values() for row in others]
         give_back(rest)
@@ -87,7 +87,7 @@ def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list
 
 def _charge(row: tuple[Any, ...], *, dead: bool) -> Lost:
     claimed = claimed_from(row)
-    started_at, now = (to_datetime(connection(), value) for value in row[14:16])
+    started_at, now = (to_datetime(connection(), value) for value in row[-2:])
     end = _loss(claimed, ran=max(0.0, (now - started_at).total_seconds()), dead=dead)
     end_badly(claimed, end)
     return Lost(claimed=claimed, end=end)

@@ -87,6 +87,19 @@ class Migration(migrations.Migration):
                 ),
                 ("trace", models.CharField(blank=True, help_text="The W3C traceparent of the send.", max_length=55)),
                 (
+                    "depth",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="How many deliveries led to it, each sent by the receiver of the one before.",
+                    ),
+                ),
+                (
+                    "context",
+                    models.TextField(
+                        blank=True, help_text="What SIGNALS_APP['CONTEXT'] captured at the send, as JSON."
+                    ),
+                ),
+                (
                     "state",
                     models.CharField(
                         choices=[

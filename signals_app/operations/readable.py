@@ -14,10 +14,10 @@ from signals_app.processes import ProcessIdentity
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
-def readable_payload(payload: str) -> str:
-    """Return JSON text indented, its keys in their order and its secrets masked; what is no JSON, as text."""
+def readable_payload(payload: str, *, indent: int | None = 2) -> str:
+    """Return JSON text, indented or in a line, its keys in their order and secrets masked; what is no JSON, as text."""
     try:
-        written = json.dumps(masked(json.loads(payload)), indent=2, ensure_ascii=False)
+        written = json.dumps(masked(json.loads(payload)), indent=indent, ensure_ascii=False)
     except (ValueError, RecursionError):  # also for a number of too many digits
         written = masked_text(payload)
     return _encodable(written)

@@ -110,8 +110,8 @@ def encode_arguments(
 
     ``signal`` and ``receiver`` are names for messages; ``snapshot`` names the arguments whose model instances travel by
     value, also where another argument is the same instance. A sender that cannot travel, such as a service object or an
-    unsaved instance, does so as its class, and where a worker would not find that, as its label. Raises PayloadError for
-    a value of a type that cannot travel, and PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
+    unsaved instance, does so as its class, and where a worker would not find that, as its label. Raises PayloadError
+    for a value of a type that cannot travel, and PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
     """
     limit = conf.max_payload
     by_value = {id(arguments[name]) for name in snapshot if name in arguments}

@@ -9,7 +9,7 @@ from typing import Any
 from signals_app.masking import masked, masked_text
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
 from signals_app.operations.durations import ran, waited
-from signals_app.operations.readable import process_name, trace_id
+from signals_app.operations.readable import process_name, readable_payload, trace_id
 
 _TEXTS = ("state", "receiver", "signal", "sender", "queue", "priority", "attempts", "max_attempts", "losses")
 _MOMENTS = ("enqueued_at", "due_at", "started_at", "finished_at", "lease_until")
@@ -24,6 +24,8 @@ def facts_of(delivery: Delivery, pauses: list[Pause], *, now: datetime) -> dict[
         **{name: getattr(delivery, name) for name in _TEXTS},
         "sent_by": delivery.sent_by,
         "sent_from": masked_text(delivery.sent_from),
+        "depth": delivery.depth,
+        "context": readable_payload(delivery.context, indent=None),
         **{name: _iso(getattr(delivery, name)) for name in _MOMENTS},
         "waited": _seconds(waited(delivery, now)),
         "ran": _seconds(ran(delivery, now)),

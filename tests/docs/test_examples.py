@@ -29,6 +29,7 @@ ON_THEIR_OWN = [
     DOCS / "explanation.md",
     DOCS / "how-to" / "install.md",
     DOCS / "how-to" / "postgresql.md",
+    DOCS / "how-to" / "tenants.md",
     ROOT / "README.md",
 ]
 
@@ -161,7 +162,7 @@ def test_how_long_a_send_takes(reader: Reader) -> None:
 if "TEST_DATABASE_URL" in os.environ:  # make test runs the tests of databases once more, on PostgreSQL
 
     @pytest.mark.database
-    def test_the_tutorial_goes_on_with_postgresql(reader: Reader) -> None:
+    def test_the_tutorial_goes_on_with_postgresql_and_then_with_tenants(reader: Reader) -> None:
         url = os.environ["TEST_DATABASE_URL"]
         server, name = parse(url), f"bakery_{os.getpid()}"
         with psycopg.connect(url, autocommit=True) as connection:
@@ -170,7 +171,8 @@ if "TEST_DATABASE_URL" in os.environ:  # make test runs the tests of databases o
                 for key in ("HOST", "PORT", "USER", "PASSWORD"):
                     reader.run(f"export DB_{key}='{server[key]}'")
                 reader.run(f"export DB_NAME={name}")
-                reader.follow(DOCS / "how-to" / "postgresql.md")
+                for page in ("postgresql.md", "tenants.md"):
+                    reader.follow(DOCS / "how-to" / page)
             finally:
                 reader.close()
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -23,6 +23,8 @@ DEFAULTS = {
     "snapshot": (),
     "missing": "fail",
     "atomic": False,
+    "context": "",
+    "max_depth": 20,
     "immediate": False,
     "max_payload": 65_536,
     "lease": 30.0,
@@ -105,6 +107,8 @@ def test_the_queue_is_the_clusters_own_unless_another_is_named(
         ("DROP", [(), ["request"], {"request"}], ["request", (1,), None]),
         ("SNAPSHOT", [("instance",)], ["instance", (1,), None]),
         ("ON_DEMAND_QUEUES", [(), ["mail"], {"mail", "bulk"}], ["mail", ("",), ("a\0",), (5,), None]),
+        ("CONTEXT", ["", "shop.contexts.Tenant"], ["Tenant", "shop.contexts:Tenant", "shop..Tenant", None, dict]),
+        ("MAX_DEPTH", [1, 10**6], [0, -1, 2.5, None]),
         (
             "TRACE_URL",
             ["", "https://t.example.org/trace/{trace_id}", "http://t/?id={trace_id}&x=1"],

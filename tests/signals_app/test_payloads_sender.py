@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 from unittest.mock import MagicMock
 
 import django
@@ -111,7 +111,9 @@ def test_sender_without_a_class_to_find_goes_as_its_label(make: Callable[[], obj
 
 
 @pytest.mark.parametrize(
-    "make", [Hostile, lambda: SimpleLazyObject(lambda: 1 / 0), lambda: Plain(pk=Hostile())], ids=["all", "lazy", "key"]
+    "make",
+    [Hostile, lambda: SimpleLazyObject(lambda: 1 / 0), lambda: Plain(pk=cast("Any", Hostile()))],
+    ids=["all", "lazy", "key"],
 )
 def test_a_sender_whose_own_code_fails_loses_no_argument(make: Callable[[], Any]) -> None:
     sender = make()
@@ -137,7 +139,10 @@ def test_an_error_of_the_database_is_not_hidden() -> None:
 
 @pytest.mark.parametrize(
     ("written", "name"),
-    [({"$class": "bakery.views:Checkout.Step"}, "bakery.views.Checkout.Step"), ({"$model": "bakery.Bun"}, "bakery.Bun")],
+    [
+        ({"$class": "bakery.views:Checkout.Step"}, "bakery.views.Checkout.Step"),
+        ({"$model": "bakery.Bun"}, "bakery.Bun"),
+    ],
 )
 def test_a_class_that_the_worker_does_not_have_comes_as_its_name(written: Json, name: str) -> None:
     decoded = decode_arguments({"sender": written, "arguments": {"order": 1}})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from signals_app.checks import check_immediate, check_metrics, check_settings
+from signals_app.checks import check_context, check_immediate, check_metrics, check_settings
 from tests.signals_app.checks.said import said
 
 
@@ -96,3 +96,60 @@ def test_receivers_that_run_at_the_send_are_a_warning_before_a_deployment() -> N
             )
         ]
     assert check_immediate(None) == []
+
+
+class Half:
+    """Can capture and not restore."""
+
+    def capture(self) -> None: ...
+
+
+class Greedy:
+    """Takes what nobody gives it."""
+
+    def __init__(self, tenant: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (f"{__name__}.Half", "has no method restore()"),
+        (f"{__name__}.Nobody", f"""cannot be made: ImportError('Module "{__name__}" does not define a"""),
+        (f"{__name__}.Greedy", "cannot be made: TypeError("),
+        ("datetime.date.min", "cannot be made: ModuleNotFoundError("),
+    ],
+)
+def test_a_context_that_cannot_be_used_is_told_before_anybody_sends(path: str, problem: str) -> None:
+    with override_settings(SIGNALS_APP={"CONTEXT": path}):
+        ((number, message, hint),) = said(check_context(None))
+
+    assert number == "signals_app.E020"
+    assert message.startswith(f"SIGNALS_APP['CONTEXT'] is {path!r}, which {problem}")
+    assert message.endswith(", so nothing can be sent.")
+    assert hint == "Name a class that takes no arguments and has capture() and restore(value)."
+
+
+def test_a_context_that_can_be_used_is_no_error() -> None:
+    with override_settings(SIGNALS_APP={"CONTEXT": "tests.signals_app.test_context.Language"}):
+        assert check_context(None) == []
+
+
+@pytest.mark.parametrize(("given", "ids"), [({}, ["signals_app.W007"]), ({"CONTEXT": f"{__name__}.Whole"}, [])])
+def test_tenants_without_a_context_are_told(given: dict[str, str], ids: list[str]) -> None:
+    tenants = override_settings(
+        TENANT_APPS=["django.contrib.contenttypes"],
+        TENANT_MODEL="shops.Shop",
+        DATABASE_ROUTERS=["django_tenants.routers.TenantSyncRouter"],
+        SIGNALS_APP=given,
+    )
+    apps = ["signals_app", "django_q", "django_tenants", "django.contrib.contenttypes"]
+    with tenants, override_settings(INSTALLED_APPS=apps):
+        assert [number for number, *_ in said(check_context(None))] == ids
+
+
+class Whole:
+    """Can do both."""
+
+    def capture(self) -> None: ...
+
+    def restore(self, value: None) -> None: ...

@@ -39,7 +39,7 @@ def test_an_unknown_key_is_an_error_of_manage_py_check(tmp_path: Path) -> None:
 
     assert result.returncode == 1
     assert "(signals_app.E002) SIGNALS_APP has an unknown key 'MAX_ATTEMPT'." in result.stderr
-    assert "HINT: It takes ATOMIC, BACKOFF, BATCH, DELAY, DROP," in result.stderr
+    assert "HINT: It takes ATOMIC, BACKOFF, BATCH, CONTEXT, DELAY, DROP," in result.stderr
     assert "(signals_app.E003) SIGNALS_APP['TIMEOUT'] is 'long'." in result.stderr
     assert "HINT: It takes seconds, more than 0 and at most ten years." in result.stderr
     assert "System check identified 2 issues" in result.stderr

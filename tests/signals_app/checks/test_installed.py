@@ -28,3 +28,16 @@ def test_the_order_of_the_apps_decides_which_qcluster_runs() -> None:
                 'Put "signals_app" before "django_q" in INSTALLED_APPS.',
             )
         ]
+
+
+def test_deliveries_of_each_tenant_would_be_read_by_nobody() -> None:
+    with override_settings(
+        INSTALLED_APPS=["signals_app", "django_q", "django.contrib.contenttypes"], TENANT_APPS=["orders", "signals_app"]
+    ):
+        assert said(check_apps(None)) == [
+            (
+                "signals_app.E021",
+                "signals_app is in TENANT_APPS: each tenant has a table of deliveries that no worker reads.",
+                'Leave "signals_app" in SHARED_APPS only.',
+            )
+        ]
