@@ -46,6 +46,11 @@ class QueuedReceiver:
 
     def __init__(self, func: Receiver, *, key: str, options: ReceiverOptions) -> None:
         """Enter the function in the registry. Raises ReceiverError where a worker could not find it again."""
+        if isinstance(func, QueuedReceiver):
+            raise ReceiverError(
+                f"{func!r} is a queued receiver already. Connect it to several signals with "
+                "@queued_receiver([one, another]), or to one more with connect()."
+            )
         require_findable(func)
         require_unconnected(func)
         functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours

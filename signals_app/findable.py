@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 
 from signals_app.exceptions import ReceiverError
 
-_AT_MODULE_LEVEL = "define it with def at the top level of a module that every worker imports"
+_AT_MODULE_LEVEL = "with def at the top level of a module that every worker imports"
+_CALLED = f"write a function that calls it, {_AT_MODULE_LEVEL}"
 
 
 def require_findable(func: object) -> None:
@@ -16,22 +18,27 @@ def require_findable(func: object) -> None:
         raise ReceiverError(
             f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
         )
+    if isinstance(func, staticmethod):
+        raise ReceiverError(f"{func.__func__.__qualname__} is a staticmethod already; put @staticmethod above @queued.")
     if not inspect.isroutine(func):
-        raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_AT_MODULE_LEVEL}.")
+        raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
     name = f"{func.__module__}.{func.__qualname__}"
     owner = getattr(func, "__self__", None)
-    if owner is not None and not isinstance(owner, type):
+    if owner is not None and not isinstance(owner, type | ModuleType):
         raise ReceiverError(
             f"{name} is bound to an instance of {type(owner).__name__}, which exists in this process only; "
-            f"{_AT_MODULE_LEVEL} and pass what it needs as signal arguments."
+            f"write a function that makes or finds one and calls it, {_AT_MODULE_LEVEL}."
         )
     if "<lambda>" in func.__qualname__:
-        raise ReceiverError(f"{name} is a lambda, which a worker cannot find by name; {_AT_MODULE_LEVEL}.")
+        raise ReceiverError(f"{name} is a lambda, which a worker cannot find by name; define it {_AT_MODULE_LEVEL}.")
     if "<locals>" in func.__qualname__:
-        raise ReceiverError(f"{name} is nested in another function, so a worker cannot find it; {_AT_MODULE_LEVEL}.")
+        raise ReceiverError(
+            f"{name} is nested in another function, so a worker cannot find it; define it {_AT_MODULE_LEVEL}. If a "
+            "decorator returned it, put @functools.wraps above the function within the decorator."
+        )
     if func.__module__ == "__main__":
         raise ReceiverError(
-            f"{name} lives in the script that was started, which no worker imports; {_AT_MODULE_LEVEL}."
+            f"{name} lives in the script that was started, which no worker imports; define it {_AT_MODULE_LEVEL}."
         )
     _require_call(func, name)
 
@@ -39,9 +46,12 @@ def require_findable(func: object) -> None:
 def _require_call(func: Callable[..., object], name: str) -> None:
     if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
         raise ReceiverError(f"{name} is a generator: calling it would run nothing. Return instead of yield.")
-    parameters = inspect.signature(func).parameters.values()
+    try:
+        parameters = list(inspect.signature(func).parameters.values())
+    except ValueError:  # of C, and it does not say
+        parameters = []
     if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-        raise ReceiverError(f"{name} must accept keyword arguments; add **kwargs to its parameters.")
+        raise ReceiverError(f"{name} must accept keyword arguments; add **kwargs to its parameters, or {_CALLED}.")
     for p in parameters:
         if p.kind == p.POSITIONAL_ONLY or (p.name == "self" and p.default is p.empty):
             raise ReceiverError(

@@ -49,7 +49,7 @@ def _path(cls: type) -> str:
         raise Refusal(
             cls,
             f"is of a class that a worker cannot find as {path}",
-            "Define the class at the top level of a module of an installed app.",
+            "Pass plain values instead, or define the class at the top level of a module of an installed app.",
         )
     return path
 

@@ -29,6 +29,9 @@ _CURES = {
     "builtins.builtin_function_or_method": _CALL,
     "functools.partial": "Call it before the send, or pass its arguments.",
     "builtins.module": "Pass its name.",
+    "unittest.mock.NonCallableMock": "Pass a real value, or call the receiver's .func, which takes anything.",
+    # str() of it is empty: the text is made when the number is put in
+    "django.utils.translation.lazy_number.<locals>.NumberAwareString": "Put the number in first: {path} % number.",
     "builtins.memoryview": "Pass bytes({path}).",
     "builtins.range": "Pass list({path}).",
     "collections.deque": "Pass list({path}).",

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 
-from signals_app.dispatcher import queued, registry
+from signals_app.dispatcher import queued, queued_receiver, registry
 from signals_app.exceptions import ReceiverError
 from signals_app.findable import require_findable
 
 HERE = __name__
-CURE = "define it with def at the top level of a module that every worker imports"
-PASS = f"{CURE} and pass what it needs as signal arguments"
+TOP = "with def at the top level of a module that every worker imports"
+CURE = f"define it {TOP}"
+CALL = f"write a function that calls it, {TOP}"
+NESTED = (
+    f"is nested in another function, so a worker cannot find it; {CURE}. If a decorator returned it, put "
+    "@functools.wraps above the function within the decorator."
+)
 BY_KEYWORD = "but a signal passes everything by keyword"
 
 
@@ -100,15 +106,18 @@ def test_a_function_with_a_name_that_takes_any_keyword_is_findable(function: Cal
         (nameless, f"{HERE}.<lambda> is a lambda, which a worker cannot find by name; {CURE}."),
         (
             make_nested(),
-            f"{HERE}.make_nested.<locals>.nested is nested in another function, so a worker cannot find it; {CURE}.",
+            f"{HERE}.make_nested.<locals>.nested {NESTED}",
         ),
         (
             wrapped_without_wraps,
-            f"{HERE}.careless.<locals>.wrapper is nested in another function, so a worker cannot find it; {CURE}.",
+            f"{HERE}.careless.<locals>.wrapper {NESTED}",
         ),
         (
             Service().method,
-            f"{HERE}.Service.method is bound to an instance of Service, which exists in this process only; {PASS}.",
+            (
+                f"{HERE}.Service.method is bound to an instance of Service, which exists in this process only; "
+                f"write a function that makes or finds one and calls it, {TOP}."
+            ),
         ),
         (
             Service.method,
@@ -118,13 +127,16 @@ def test_a_function_with_a_name_that_takes_any_keyword_is_findable(function: Cal
             only_positional,
             f"{HERE}.only_positional takes 'sender' by position, {BY_KEYWORD}; drop the / from its parameters.",
         ),
-        (no_kwargs, f"{HERE}.no_kwargs must accept keyword arguments; add **kwargs to its parameters."),
+        (no_kwargs, f"{HERE}.no_kwargs must accept keyword arguments; add **kwargs to its parameters, or {CALL}."),
         (generator, f"{HERE}.generator is a generator: calling it would run nothing. Return instead of yield."),
         (
             async_generator,
             f"{HERE}.async_generator is a generator: calling it would run nothing. Return instead of yield.",
         ),
-        (Service, f"{Service!r} is not a function, so a worker could not find it by name; {CURE}."),
+        (Service, f"{Service!r} is not a function, so a worker could not find it by name; {CALL}."),
+        (print, f"builtins.print must accept keyword arguments; add **kwargs to its parameters, or {CALL}."),
+        (max, f"builtins.max must accept keyword arguments; add **kwargs to its parameters, or {CALL}."),
+        (vars(Service)["static"], "Service.static is a staticmethod already; put @staticmethod above @queued."),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
@@ -143,7 +155,7 @@ def test_a_callable_that_is_no_function_is_refused(target: Callable[..., object]
     with pytest.raises(ReceiverError) as caught:
         queued(target)
 
-    assert str(caught.value) == f"{target!r} is not a function, so a worker could not find it by name; {CURE}."
+    assert str(caught.value) == f"{target!r} is not a function, so a worker could not find it by name; {CALL}."
 
 
 def test_a_function_of_the_script_that_was_started_is_refused(tmp_path: Path) -> None:
@@ -169,8 +181,12 @@ def test_a_classmethod_object_is_refused_with_a_sentence() -> None:
 def test_a_queued_receiver_is_not_made_twice() -> None:
     once = queued(plain, key="once")
     try:
-        with pytest.raises(ReceiverError, match=r"^<QueuedReceiver once> is not a function"):
-            queued(once, key="twice")
+        with pytest.raises(ReceiverError) as caught:
+            queued_receiver(Signal())(once)
+        assert str(caught.value) == (
+            "<QueuedReceiver once> is a queued receiver already. Connect it to several signals with "
+            "@queued_receiver([one, another]), or to one more with connect()."
+        )
     finally:
         registry.forget("once")
 
@@ -189,3 +205,49 @@ def test_a_key_that_the_record_could_not_hold_is_refused(key: str) -> None:
         queued(plain, key=key)
 
     assert str(caught.value) == f"key={key!r} is not a printable text of 1 to 255 characters."
+
+
+class Till:
+    """A library's object, whose method somebody wants to be called."""
+
+    def __init__(self) -> None:
+        self.rung: list[object] = []
+
+    def ring(self, amount: int) -> None:
+        """Note an amount."""
+        self.rung.append(amount)
+
+    @staticmethod
+    @queued(key="static")
+    def close(sender: object, **kwargs: Any) -> str:
+        """Be found under a class."""
+        return "closed"
+
+
+till = Till()
+lunch = functools.partial(till.ring, 12)
+
+
+def forward_ring(sender: object, amount: int, **kwargs: Any) -> None:
+    till.ring(amount)
+
+
+def forward_lunch(sender: object, **kwargs: Any) -> None:
+    lunch()
+
+
+@pytest.mark.parametrize(("refused", "forwarding"), [(till.ring, forward_ring), (lunch, forward_lunch)])
+def test_a_librarys_object_is_called_by_a_function_as_the_cure_says(
+    refused: Callable[..., object], forwarding: Callable[..., object], made: Callable[..., Any]
+) -> None:
+    with pytest.raises(ReceiverError, match=f"calls it, {TOP}"):
+        queued(refused)
+    till.rung.clear()
+    made(forwarding).func(sender=None, amount=12)
+
+    assert till.rung == [12]
+
+
+def test_a_decorator_that_wraps_as_the_cure_says_makes_no_difference(made: Callable[..., Any]) -> None:
+    assert made(wrapped).key == f"{HERE}.wrapped"
+    assert registry.get("static") is Till.close

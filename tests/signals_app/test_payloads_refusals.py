@@ -189,7 +189,7 @@ def test_key_that_cannot_be_text_is_refused() -> None:
     assert refusal({"a\0": 1}).startswith("order['a\\x00'] (str) has a NUL character at index 1")
 
 
-CLASS_CURE = "Define the class at the top level of a module of an installed app."
+CLASS_CURE = "Pass plain values instead, or define the class at the top level of a module of an installed app."
 
 
 def test_class_that_a_worker_cannot_find_is_refused() -> None:
