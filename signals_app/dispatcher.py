@@ -19,7 +19,7 @@ from signals_app.connected import require_unconnected
 from signals_app.context import captured, restored
 from signals_app.emissions import emission_of
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
-from signals_app.findable import require_findable
+from signals_app.findable import require_findable, required_arguments
 from signals_app.logs import get_logger
 from signals_app.options import OptionArguments, ReceiverOptions, Resolved
 from signals_app.origin import current_origin, way_to
@@ -60,6 +60,7 @@ class QueuedReceiver:
         if text != self.key or len(text) > 255 or not text.isprintable():
             raise ReceiverError(f"key={self.key!r} is not a printable text of 1 to 255 characters.")
         self.options = Resolved(options)
+        self._required = required_arguments(func)
         registry.add(self.key, self, func)
 
     def __repr__(self) -> str:
@@ -85,6 +86,8 @@ class QueuedReceiver:
         depth = self._depth(signal_name)
         for name in options.drop:
             arguments.pop(name, None)
+        if not self._required <= arguments.keys():
+            self._refuse_call(arguments, signal_name or _NAMELESS)
         payload = payloads.encode_arguments(
             arguments,
             sender=sender,
@@ -115,6 +118,14 @@ class QueuedReceiver:
         delivery = ledger.enqueue(work)
         transitions.handed_off(delivery)
         return delivery
+
+    def _refuse_call(self, arguments: dict[str, object], signal: str) -> None:
+        name = min(self._required - arguments.keys())
+        why = "drop leaves out" if name in self.options.drop else "the signal does not bring"
+        raise ReceiverError(
+            f"{self.key} cannot receive {signal}: its parameter {name!r} has no default value, and {why} the argument. "
+            "Give it a default value, or take it out of the parameters."
+        )
 
     def _depth(self, signal: str) -> int:
         """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""

@@ -18,8 +18,6 @@ def require_findable(func: object) -> None:
         raise ReceiverError(
             f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
         )
-    if isinstance(func, staticmethod):
-        raise ReceiverError(f"{func.__func__.__qualname__} is a staticmethod already; put @staticmethod above @queued.")
     if not inspect.isroutine(func):
         raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
     name = f"{func.__module__}.{func.__qualname__}"
@@ -41,6 +39,15 @@ def require_findable(func: object) -> None:
             f"{name} lives in the script that was started, which no worker imports; define it {_AT_MODULE_LEVEL}."
         )
     _require_call(func, name)
+
+
+def required_arguments(func: Callable[..., object]) -> frozenset[str]:
+    """Return the names, beside sender and signal, without which a function cannot be called."""
+    # as it is called: a decorator may give what the function within takes
+    called = func.__func__ if isinstance(func, staticmethod) else func
+    parameters = inspect.signature(called, follow_wrapped=False).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return frozenset(p.name for p in parameters if p.kind in plain and p.default is p.empty) - {"sender", "signal"}
 
 
 def _require_call(func: Callable[..., object], name: str) -> None:

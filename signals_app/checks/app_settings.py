@@ -87,7 +87,8 @@ def _tenants() -> list[CheckMessage]:
         CheckWarning(
             "django_tenants is installed and SIGNALS_APP['CONTEXT'] names nothing: workers run the deliveries of every "
             "tenant in the public schema.",
-            hint="Name a class that captures the tenant's schema and enters it again (docs/how-to/tenants.md).",
+            hint="Name a class whose capture() returns connection.schema_name and whose restore(value) returns "
+            "schema_context(value).",
             id="signals_app.W007",
         )
     ]

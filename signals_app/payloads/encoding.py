@@ -157,7 +157,7 @@ def _encode_sender(sender: object, budget: int) -> Json:
         raise  # the transaction is lost already, and this says why
     except Exception:  # BrokenOff, or whatever a sender's own code raises
         if kind not in _by_type and not issubclass(kind, type):
-            with suppress(Refusal):
+            with suppress(Exception):
                 return classes.encode_class(kind, _Walk(budget))
     return label(sender)
 

@@ -24,7 +24,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.translation import ngettext_lazy
 
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.exceptions import PayloadError
+from signals_app.exceptions import PayloadError, ReceiverError
 from signals_app.models import Delivery, State
 from signals_app.testing import run_deliveries
 from tests.payload_app.models import Plain, Tagged
@@ -128,6 +128,43 @@ def test_what_the_cure_says_travels(make: Callable[[], Any], advice: str, follow
 
 def test_a_lazy_plural_with_its_number_is_the_text_that_it_stands_for() -> None:
     assert there_and_back(ngettext_lazy("%d loaf", "%d loaves", 3) % 3) == "3 loaves"
+
+
+def takes_request(sender: object, request: object, user: object, **kwargs: object) -> None: ...
+
+
+def may_take_request(sender: object, user: object, request: object = None, **kwargs: object) -> None: ...
+
+
+@functools.wraps(takes_request)
+def given_request(*args: Any, **kwargs: Any) -> None:
+    takes_request(*args, **kwargs | {"request": None})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("follow", [may_take_request, given_request])
+@pytest.mark.parametrize(
+    ("options", "arguments", "why"),
+    [
+        ({"drop": ("request",)}, {"request": HttpRequest(), "user": 1}, "drop leaves out"),
+        ({}, {"user": 1}, "the signal does not bring"),
+    ],
+    ids=["dropped", "not sent"],
+)
+def test_a_parameter_that_gets_nothing_is_told_at_the_send(
+    options: Any, arguments: Any, why: str, follow: Callable[..., None], made: Callable[..., QueuedReceiver]
+) -> None:
+    with listening(announced, made(takes_request, key="greet", **options)), pytest.raises(ReceiverError) as caught:
+        announced.send(sender=None, **arguments)
+    assert str(caught.value) == (
+        f"greet cannot receive {__name__}.announced: its parameter 'request' has no default value, and {why} the "
+        "argument. Give it a default value, or take it out of the parameters."
+    )
+    with listening(announced, made(follow, key="follows", **options)):
+        announced.send(sender=None, **arguments)
+        run_deliveries()
+
+    assert Delivery.objects.get().state == State.SUCCESSFUL
 
 
 @pytest.mark.django_db

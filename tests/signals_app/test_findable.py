@@ -136,7 +136,6 @@ def test_a_function_with_a_name_that_takes_any_keyword_is_findable(function: Cal
         (Service, f"{Service!r} is not a function, so a worker could not find it by name; {CALL}."),
         (print, f"builtins.print must accept keyword arguments; add **kwargs to its parameters, or {CALL}."),
         (max, f"builtins.max must accept keyword arguments; add **kwargs to its parameters, or {CALL}."),
-        (vars(Service)["static"], "Service.static is a staticmethod already; put @staticmethod above @queued."),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
