@@ -130,7 +130,9 @@ class QueuedReceiver:
     def _depth(self, signal: str) -> int:
         """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""
         current = current_or_none()
-        depth = current.depth + 1 if current else 0
+        if current is None:
+            return 0
+        depth = current.depth + 1
         if depth > conf.max_depth:
             raise ChainTooLong(
                 f"{self.key} cannot receive {signal or _NAMELESS}: {depth} deliveries lead to this one, "

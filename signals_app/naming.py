@@ -17,6 +17,7 @@ from django.dispatch import Signal
 from signals_app.masking import MASKED, has_secret_key
 
 LONGEST_LABEL = 255
+_NAMED = (type, FunctionType, MethodType, BuiltinFunctionType)
 
 _names: WeakKeyDictionary[Signal, str] = WeakKeyDictionary()
 _nameless: WeakKeyDictionary[Signal, int] = WeakKeyDictionary()  # modules there were at the scan
@@ -121,13 +122,11 @@ def _label(obj: object) -> str:
         return str.__str__(obj)  # str() would leave a subclass such as SafeString as it is
     if isinstance(obj, str):
         return str(obj)  # a lazy one
-    if isinstance(obj, ModuleType):
-        return obj.__name__
-    if isinstance(obj, type | FunctionType | MethodType | BuiltinFunctionType):
+    if isinstance(obj, _NAMED):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):
         return f"{obj._meta.label}({MASKED if has_secret_key(obj._meta.label) else _key(obj.pk)})"
-    return _label(obj.__class__)
+    return obj.__name__ if isinstance(obj, ModuleType) else _label(obj.__class__)
 
 
 def _key(key: object) -> str:
