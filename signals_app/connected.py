@@ -29,7 +29,8 @@ def require_unconnected(func: Callable[..., object]) -> None:
         raise ReceiverError(
             f"{func.__module__}.{func.__qualname__} is itself connected to "
             f"{naming.signal_name(signal) or 'a signal'}, which would run it in the sender's process. "
-            f"Put @receiver(...) above @queued; to have both, connect {func.__name__}.func afterwards."
+            f"Put @receiver(...) above @queued; to have both, connect {func.__name__}.func afterwards; where another "
+            "app connected it, disconnect it first."
         )
 
 

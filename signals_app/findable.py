@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from types import ModuleType
 
+from django.dispatch import Signal
+
 from signals_app.exceptions import ReceiverError
 
 _AT_MODULE_LEVEL = "with def at the top level of a module that every worker imports"
@@ -18,6 +20,8 @@ def require_findable(func: object) -> None:
         raise ReceiverError(
             f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
         )
+    if isinstance(func, Signal):
+        raise ReceiverError("queued takes a function, not a signal; write @queued_receiver(signal) instead.")
     if not inspect.isroutine(func):
         raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
     name = f"{func.__module__}.{func.__qualname__}"

@@ -60,7 +60,10 @@ def current_delivery() -> CurrentDelivery:
     """Return the delivery that the calling receiver runs for. Raises SignalsAppError outside of one."""
     delivery = current_or_none()
     if delivery is None:
-        raise SignalsAppError("No delivery is running here; current_delivery() answers inside a queued receiver only.")
+        raise SignalsAppError(
+            "No delivery is running here; current_delivery() answers inside a queued receiver only, and in no thread "
+            "that it starts: give it to the thread."
+        )
     return delivery
 
 

@@ -46,7 +46,8 @@ def connected(request: pytest.FixtureRequest) -> Iterator[None]:
 def sentence(signal: str) -> str:
     return (
         f"{HERE}.work is itself connected to {signal}, which would run it in the sender's process. "
-        "Put @receiver(...) above @queued; to have both, connect work.func afterwards."
+        "Put @receiver(...) above @queued; to have both, connect work.func afterwards; where another app connected it, "
+        "disconnect it first."
     )
 
 

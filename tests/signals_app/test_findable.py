@@ -6,7 +6,7 @@ import functools
 import runpy
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.dispatch import Signal
@@ -175,6 +175,13 @@ def test_a_classmethod_object_is_refused_with_a_sentence() -> None:
         queued(vars(Service)["of_class"])
 
     assert str(caught.value) == "Service.of_class is a classmethod, which has no class yet; make it a staticmethod."
+
+
+def test_a_signal_is_no_function() -> None:
+    with pytest.raises(ReceiverError) as caught:
+        queued(cast("Any", Signal()))
+
+    assert str(caught.value) == "queued takes a function, not a signal; write @queued_receiver(signal) instead."
 
 
 def test_a_queued_receiver_is_not_made_twice() -> None:

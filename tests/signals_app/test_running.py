@@ -44,7 +44,8 @@ def test_outside_of_a_receiver_there_is_no_delivery() -> None:
         current_delivery()
 
     assert str(caught.value) == (
-        "No delivery is running here; current_delivery() answers inside a queued receiver only."
+        "No delivery is running here; current_delivery() answers inside a queued receiver only, and in no thread that "
+        "it starts: give it to the thread."
     )
 
 
