@@ -91,7 +91,10 @@ def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
 def _encode_promise(value: Promise, walk: Encoder) -> Json:
     # the result of lazy() has no public way to its value but the methods of the value's type
     cast = getattr(value, "_proxy____cast", None)
-    return walk.encode(cast() if cast else str(value))
+    made = cast() if cast else str(value)
+    if issubclass(type(made), str) and bool(made) != bool(str.__str__(made)):
+        return _refuse(made, walk)  # a plural without its number: a text that only % makes
+    return walk.encode(made)
 
 
 def _refuse(value: object, walk: Encoder) -> Json:
