@@ -22,7 +22,7 @@ def require_findable(func: object) -> None:
         )
     if isinstance(func, Signal):
         raise ReceiverError("queued takes a function, not a signal; write @queued_receiver(signal) instead.")
-    if not inspect.isroutine(func):
+    if not inspect.isroutine(func) or not hasattr(func, "__module__"):  # a method of C has none
         raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
     name = f"{func.__module__}.{func.__qualname__}"
     owner = getattr(func, "__self__", None)
@@ -49,7 +49,10 @@ def required_arguments(func: Callable[..., object]) -> frozenset[str]:
     """Return the names, beside sender and signal, without which a function cannot be called."""
     # as it is called: a decorator may give what the function within takes
     called = func.__func__ if isinstance(func, staticmethod) else func
-    parameters = inspect.signature(called, follow_wrapped=False).parameters.values()
+    try:
+        parameters = inspect.signature(called, follow_wrapped=False).parameters.values()
+    except ValueError:  # what functools.cache makes, for instance, takes anything and looks later
+        return frozenset()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return frozenset(p.name for p in parameters if p.kind in plain and p.default is p.empty) - {"sender", "signal"}
 

@@ -54,6 +54,14 @@ def careless(function: Callable[..., None]) -> Callable[..., None]:
 def wrapped(sender: object, **kwargs: Any) -> None: ...
 
 
+@functools.cache
+def cached(sender: object, **kwargs: Any) -> None: ...
+
+
+@functools.singledispatch
+def dispatched(sender: object = None, **kwargs: Any) -> None: ...
+
+
 @careless
 def wrapped_without_wraps(sender: object, **kwargs: Any) -> None: ...
 
@@ -149,7 +157,9 @@ def test_a_function_that_a_worker_could_not_find_or_call_is_refused_when_decorat
     assert registry.get("refused") is None
 
 
-@pytest.mark.parametrize("target", [Service(), functools.partial(plain, order=1)], ids=["callable", "partial"])
+@pytest.mark.parametrize(
+    "target", [Service(), functools.partial(plain, order=1), dict.get], ids=["callable", "partial", "of C"]
+)
 def test_a_callable_that_is_no_function_is_refused(target: Callable[..., object]) -> None:
     with pytest.raises(ReceiverError) as caught:
         queued(target)
@@ -252,6 +262,13 @@ def test_a_librarys_object_is_called_by_a_function_as_the_cure_says(
     made(forwarding).func(sender=None, amount=12)
 
     assert till.rung == [12]
+
+
+@pytest.mark.parametrize("function", [cached, dispatched])
+def test_what_functools_makes_of_a_function_can_be_queued(
+    function: Callable[..., object], made: Callable[..., Any]
+) -> None:
+    assert made(function).key == f"{HERE}.{function.__name__}"
 
 
 def test_a_decorator_that_wraps_as_the_cure_says_makes_no_difference(made: Callable[..., Any]) -> None:
