@@ -16,7 +16,8 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.endurance import AWAY, insist
 from signals_app.exceptions import LeaseLost, NotBegun
 from signals_app.hold import Hold, Run
-from signals_app.ledger import ClaimedDelivery
+from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.lineage import ending_children
 from signals_app.logs import get_logger
 from signals_app.models import State
 from signals_app.running import CurrentDelivery, running
@@ -43,9 +44,16 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
     sessions = Sessions()
     is_atomic = receiver.options.atomic
     try:
-        with hold.watched(), running(run.current):
-            (_call_atomically if is_atomic else _call)(run, hold)
-        sessions.require_closed()
+        with hold.watched(), running(run.current), ending_children():
+            try:
+                (_call_atomically if is_atomic else _call)(run, hold)
+                sessions.require_closed()
+            except (NotBegun, LeaseLost):
+                raise
+            except BaseException as error:
+                # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
+                end = judge(error, claimed, receiver, ran=run.seconds)
+                raise
     except NotBegun:
         raise
     except LeaseLost:
@@ -57,7 +65,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
             logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
             _succeeded(run)
         else:
-            _end_badly(error, run)
+            _end_badly(end, error, run)
     else:
         if is_atomic or _recorded(lambda: _succeed(run), ledger.is_successful, claimed):
             _succeeded(run)
@@ -122,15 +130,14 @@ def _taken_over(run: Run) -> None:
     transitions.taken_over(run.claimed, seconds=run.seconds)
 
 
-def _end_badly(error: BaseException, run: Run) -> None:
-    claimed, receiver = run.claimed, run.receiver
-    end = judge(error, claimed, receiver, ran=run.seconds)
+def _end_badly(end: BadEnd, error: BaseException, run: Run) -> None:
+    claimed = run.claimed
     if not _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed):
         transitions.taken_over(claimed, seconds=end.ran)
     elif end.state == State.CANCELLED:
         transitions.cancelled(claimed, seconds=end.ran, reason=end.message)
     else:
-        transitions.ended_badly(claimed, end, receiver=receiver, error=error)
+        transitions.ended_badly(claimed, end, receiver=run.receiver, error=error)
 
 
 def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:

@@ -10,8 +10,17 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import popen_fork
 from types import FrameType
+from typing import Any, NoReturn, cast
+
+from django.db import connections
+
+from signals_app.logs import get_logger
+
+logger = get_logger("signals_app.worker")
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -21,6 +30,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 _terminate = popen_fork.Popen.terminate
 _generation = 0
 _pid = 0  # this process's own, and for a moment its parent's
+_parents: list[object] = []  # its connections: one that is collected may say good-bye to the server, for the parent too
 
 
 def found() -> None:
@@ -57,8 +67,54 @@ def _born() -> None:
         end_with_parent(signal.SIGKILL, parent=parent)
     if _generation == STAFF:
         popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
-    elif _generation > STAFF and signal.getsignal(signal.SIGTERM) is _let_pass:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    elif _generation > STAFF:
+        if signal.getsignal(signal.SIGTERM) is _let_pass:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _leave_connections()
+
+
+def _leave_connections() -> None:
+    """Leave a worker's sessions to the worker: a transaction block that its child leaves would roll back the parent's.
+
+    Nor does the child keep a socket open: the server would go on with a worker's session that is killed meanwhile.
+    """
+    for db in connections.all(initialized_only=True):
+        pools: dict[str, object] = getattr(db, "_connection_pools", {})
+        _parents.extend((db, db.connection, *pools.values()))
+        pools.clear()
+        if db.vendor == "postgresql" and db.connection is not None:
+            os.close(cast(Any, db.connection).fileno())
+        del connections[db.alias]
+
+
+@contextmanager
+def ending_children() -> Iterator[None]:
+    """End a process that is forked in the block and leaves it, in whatever way: what comes after is its parent's."""
+    pid = os.getpid()
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() != pid:
+            _end(error)
+        raise
+    if os.getpid() != pid:
+        _end(None)
+
+
+def _end(error: BaseException | None) -> NoReturn:
+    """End at once as a process of Python's would, but run nothing that the parent has for its own end."""
+    status = 1
+    try:
+        if error is None:
+            status = 0
+        elif isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+            status = (error.code or 0) & 0xFF
+        else:
+            logger.error("A process that a receiver forked ended with an error.", exc_info=error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
 
 
 def _let_pass(number: int, frame: FrameType | None) -> None:

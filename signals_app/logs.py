@@ -13,6 +13,10 @@ from typing import Any
 
 from signals_app.masking import masked_text
 
+LONGEST = 20_000  # characters that are kept of a text, and of a traceback
+
+UNPRINTABLE = "(an error that cannot be printed)"
+
 _LINE_END = re.compile(r"\r?\n(?!  \| )")
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 
@@ -45,10 +49,29 @@ def _keep_within(record: logging.LogRecord) -> bool:
         record.args = {name: _harmless(value) for name, value in record.args.items()}
     if record.exc_info and not record.exc_text:  # a formatter takes the text that is there already
         error = record.exc_info[1]
-        written = "".join(traceback.format_exception(error)) if error else ""
-        record.exc_text = one_record(masked_text(f"\n{written.rstrip()}")).lstrip("\n")
+        written = traceback_of(error) if error else ""
+        record.exc_text = one_record(f"\n{written.rstrip()}").lstrip("\n")
     return True
 
 
+def traceback_of(error: BaseException) -> str:
+    """Return the end of an error's traceback, which says what happened, secrets masked.
+
+    It has no values of variables, so those that ``sensitive_variables`` names are not in it either. The error's class
+    may be such that it cannot be printed, and raise what is no Exception.
+    """
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:
+        text = UNPRINTABLE
+    return masked_text(text[-2 * LONGEST :])[-LONGEST:]
+
+
 def _harmless(value: Any) -> Any:
-    return one_record(masked_text(str(value))) if isinstance(value, str | BaseException) else value
+    if not issubclass(type(value), str | BaseException):
+        return value
+    try:
+        text = "".join((str(value),))
+    except BaseException:
+        text = UNPRINTABLE
+    return one_record(masked_text(text[: 2 * LONGEST])[:LONGEST])

@@ -13,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
+from signals_app.lineage import ending_children
 from signals_app.sessions import stop_queries
 
 
@@ -45,11 +46,12 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
 
 
 def _call(seconds: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
-    if inspect.isawaitable(value):
-        # the queries of a coroutine are made in this thread, where cancelling the coroutine does not reach them
-        value = _with_alarm(seconds, lambda: async_to_sync(_bounded)(seconds, value), then=stop_queries)
-    return value
+    with ending_children():
+        value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
+        if inspect.isawaitable(value):
+            # the queries of a coroutine are made in this thread, where cancelling the coroutine does not reach them
+            value = _with_alarm(seconds, lambda: async_to_sync(_bounded)(seconds, value), then=stop_queries)
+        return value
 
 
 def _interrupt(seconds: float) -> None:
@@ -64,7 +66,8 @@ def _timed_out(seconds: float) -> TimedOut:
 async def _bounded(seconds: float, value: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(seconds) as limit:
-            return await value
+            with ending_children():  # before the loop, which a child shares with its parent, ends in it
+                return await value
     except TimeoutError:
         if limit.expired():
             raise _timed_out(seconds) from None

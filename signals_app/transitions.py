@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum, auto
 from typing import Any
 
+from django.dispatch import Signal
+
 from signals_app import signals, tallies, tracing
 from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.lineage import ending_children
 from signals_app.logs import get_logger
 from signals_app.models import Delivery, Measure, Outcome, State
 
@@ -41,38 +46,39 @@ def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
     """Tell that the receiver is about to run, so many seconds after its delivery was due."""
     _log(logging.DEBUG, Event.STARTED, claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
     tallies.count(Measure.WAIT, claimed, seconds=wait)
-    signals.delivery_started.send_robust(sender=receiver, delivery=claimed)
+    _send(signals.delivery_started, receiver, delivery=claimed)
 
 
 def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
     """Tell that SUCCESSFUL is on the record."""
     _log(logging.INFO, Event.SUCCEEDED, claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
     tallies.count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
-    signals.delivery_succeeded.send_robust(sender=receiver, delivery=claimed, seconds=seconds)
+    _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
 
 
 def ended_badly(claimed: ClaimedDelivery, end: BadEnd, *, receiver: object, error: BaseException | None = None) -> None:
     """Tell of a bad end that is on the record; ``error`` is what the receiver raised, None for a lost attempt."""
     is_final = end.state == State.FAILED
     is_lost = end.outcome == Outcome.LOST
-    _log(
-        logging.ERROR if is_final else logging.WARNING,
-        Event.LOST if is_lost else Event.FAILED if is_final else Event.ATTEMPT_FAILED,
-        claimed,
-        f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
-        + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
-        exception=error,
-        outcome=end.outcome.value,
-        error=end.error_class,
-        duration=end.ran,
-        state=end.state.value,
-        delay=end.delay,
-    )
+    with _only_telling():
+        _log(
+            logging.ERROR if is_final else logging.WARNING,
+            Event.LOST if is_lost else Event.FAILED if is_final else Event.ATTEMPT_FAILED,
+            claimed,
+            f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
+            + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
+            exception=error,
+            outcome=end.outcome.value,
+            error=end.error_class,
+            duration=end.ran,
+            state=end.state.value,
+            delay=end.delay,
+        )
     _count_bad_end(claimed, end)
     if error is not None:
         tracing.note_bad_end(end)
     for signal in (signals.delivery_attempt_failed, *([signals.delivery_failed] if is_final else [])):
-        signal.send_robust(sender=receiver, delivery=claimed, outcome=end.outcome, exception=error)
+        _send(signal, receiver, delivery=claimed, outcome=end.outcome, exception=error)
 
 
 def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
@@ -107,6 +113,22 @@ def _count_bad_end(claimed: ClaimedDelivery, end: BadEnd) -> None:
         tallies.count(Measure.RUN, claimed, detail=end.outcome, seconds=end.ran)
     if end.state == State.FAILED:
         tallies.count(Measure.FAILURE, claimed)
+
+
+def _send(signal: Signal, receiver: object, **facts: Any) -> None:
+    with _only_telling():
+        signal.send_robust(sender=receiver, **facts)
+
+
+@contextmanager
+def _only_telling() -> Iterator[None]:
+    """Keep a worker from what listeners and handlers of its log do: exit, fork, or stumble over an error's own text."""
+    try:
+        with ending_children():
+            yield
+    except BaseException as error:
+        with suppress(BaseException):
+            logger.error("What listens to deliveries ended with %s.", type(error).__qualname__, exc_info=error)
 
 
 def _log(

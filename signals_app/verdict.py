@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import traceback
+from collections.abc import Callable
+from typing import cast
 
 from signals_app.backoff import exponential
 from signals_app.conf import LONGEST
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
 from signals_app.ledger import BadEnd, ClaimedDelivery
-from signals_app.logs import get_logger
+from signals_app.logs import get_logger, traceback_of
 from signals_app.masking import masked_text
 from signals_app.models import Outcome, State
 from signals_app.timeouts import TimedOut
@@ -17,7 +18,8 @@ from signals_app.timeouts import TimedOut
 logger = get_logger("signals_app.worker")
 
 LONGEST_MESSAGE = 2_000  # characters of an error's message that are kept
-LONGEST_TRACEBACK = 20_000  # characters of a traceback that are kept
+LONGEST_CLASS = 255  # characters of its class's name
+DAEMONIC = "daemonic processes are not allowed to have children"  # what multiprocessing says in a worker of Django-Q
 
 
 def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, *, ran: float) -> BadEnd:
@@ -25,23 +27,29 @@ def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiv
     delay = 0.0
     outcome = Outcome.ERROR
     final = claimed.is_last_attempt
-    if isinstance(error, TimedOut):
+    kind = type(error)  # isinstance() would believe what the error says of itself, and let it raise
+    if issubclass(kind, TimedOut):
         outcome = Outcome.TIMEOUT
-    elif isinstance(error, RetryAfter):
+    elif issubclass(kind, RetryAfter):
         outcome = Outcome.RETRY_AFTER
-    elif isinstance(error, PermanentFailure):
+    elif issubclass(kind, PermanentFailure):
         final = True
-    elif isinstance(error, MissingObject) and receiver.options.missing == "skip":
+    elif issubclass(kind, MissingObject) and receiver.options.missing == "skip":
         outcome, final = Outcome.SKIPPED, True
     if not final:
         delay = _delay(error, claimed, receiver)
+    name = _text(lambda: str(kind.__qualname__), otherwise="(class without a name)")[:LONGEST_CLASS]
+    module = _text(lambda: str(kind.__module__), otherwise="(no module)")
+    message = _text(lambda: str(error), otherwise=f"(a {name} that cannot be printed)")
+    if message == DAEMONIC:
+        message = _told_to_daemonize_no_workers(error)
     return BadEnd(
         outcome=outcome,
         state=_state(outcome, final),
         ran=ran,
-        error_class=f"{type(error).__module__}.{type(error).__qualname__}",
-        message=kept_message(_text(error)),
-        traceback=kept_traceback("".join(traceback.format_exception(error))),
+        error_class=f"{module}.{name}"[:LONGEST_CLASS],
+        message=message or f"(a {name} without a message)",
+        traceback=_clean(traceback_of(error)),
         delay=min(delay, LONGEST),
     )
 
@@ -54,32 +62,31 @@ def _state(outcome: Outcome, final: bool) -> State:
 
 def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver) -> float:
     try:  # a subclass of RetryAfter may forget its seconds
-        seconds = error.seconds if isinstance(error, RetryAfter) else receiver.options.backoff(claimed.attempt)
-        return max(0.0, float(seconds))
-    except Exception:
+        if issubclass(type(error), RetryAfter):
+            return max(0.0, float(cast(RetryAfter, error).seconds))
+        return max(0.0, float(receiver.options.backoff(claimed.attempt)))
+    except BaseException:
         logger.exception("The backoff of %s failed; the default one decides.", receiver.key)
         return exponential()(claimed.attempt)
 
 
-def _text(error: BaseException) -> str:
-    kind = type(error).__qualname__
+def _text(read: Callable[[], str], *, otherwise: str) -> str:
+    """Return what is kept of a text that an error makes: its beginning, secrets masked. Its code may raise anything."""
     try:
-        return str(error) or f"(a {kind} without a message)"
-    except Exception:
-        return f"(a {kind} that cannot be printed)"
-
-
-def kept_message(text: str) -> str:
-    """Return what is kept of an error's message: its beginning, secrets masked."""
+        text = "".join((read(),))  # of a subclass of str, too, the characters only
+    except BaseException:
+        return otherwise
     return masked_text(_clean(text[: 2 * LONGEST_MESSAGE]))[:LONGEST_MESSAGE]
 
 
-def kept_traceback(text: str) -> str:
-    """Return what is kept of a traceback: its end, which says what happened, secrets masked.
-
-    No traceback has the values of variables, so those that ``sensitive_variables`` names are not in it either.
-    """
-    return masked_text(_clean(text[-2 * LONGEST_TRACEBACK :]))[-LONGEST_TRACEBACK:]
+def _told_to_daemonize_no_workers(error: BaseException) -> str:
+    """Add to the error of a receiver that starts processes what to do about it, for whoever reads its traceback too."""
+    cure = (
+        'Set Q_CLUSTER["daemonize_workers"] = False, so that receivers may start processes with multiprocessing, or '
+        "use concurrent.futures.ThreadPoolExecutor."
+    )
+    error.add_note(cure)
+    return f"{DAEMONIC}. {cure}"
 
 
 def _clean(text: str) -> str:

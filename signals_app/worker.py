@@ -20,6 +20,7 @@ from signals_app.logs import get_logger
 from signals_app.payloads.walks import shown
 from signals_app.processes import current_process
 from signals_app.pulse import pulse
+from signals_app.surroundings import Surroundings
 
 logger = get_logger("signals_app.worker")
 
@@ -82,12 +83,13 @@ def _run_all(claimed: list[ClaimedDelivery]) -> int:
     now, later = _apart(claimed)
     _doubt.give_back(later)
     hold = Hold(now)
+    surroundings = Surroundings()
     count = 0
     with heartbeat.of_process(os.getpid()).over(hold):
         try:
             while (one := hold.take()) is not None:
                 if _still_ours(one, hold):
-                    _run(one, hold)
+                    surroundings.call(_run, one, hold, receiver=one.receiver)
                     count += 1
         finally:
             _doubt.give_back(hold.take_rest())

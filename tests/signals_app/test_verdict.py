@@ -14,8 +14,9 @@ from django.views.decorators.debug import sensitive_variables
 from signals_app import signals, worker
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.logs import LONGEST as LONGEST_TRACEBACK
 from signals_app.models import Attempt, Delivery, Outcome
-from signals_app.verdict import LONGEST_MESSAGE, LONGEST_TRACEBACK, judge
+from signals_app.verdict import LONGEST_MESSAGE, judge
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 

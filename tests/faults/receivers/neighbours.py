@@ -1,0 +1,147 @@
+"""Receivers that leave behind what the next one must not find: processes, threads, settings of their process."""
+
+import asyncio
+import decimal
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextvars import ContextVar
+from multiprocessing import Pool, Process
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone, translation
+
+from signals_app.dispatcher import current_delivery, queued
+from tests.testapp.receivers import leave_effect, leave_effect_async
+
+tenant: ContextVar[str] = ContextVar("tenant", default="none")
+
+
+def leave(how: str) -> None:
+    """End a child's part of a receiver; the last ways are to return."""
+    if how == "exits":
+        sys.exit(3)
+    if how == "fails":
+        raise ValueError("an error of the child's own")
+    if how == "interrupts":
+        raise KeyboardInterrupt
+    if how == "forks again" and (child := os.fork()):
+        os.waitpid(child, 0)
+    if how == "writes":
+        leave_effect("child")
+
+
+def status_of(child: int) -> int:
+    """Wait for a child's end; return its exit status."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@queued(max_attempts=2)
+def forks(sender: object, how: str, **kwargs: Any) -> None:
+    with transaction.atomic():
+        if not (child := os.fork()):
+            return leave(how)
+        leave_effect("parent", detail=str(status_of(child)))
+
+
+@queued(max_attempts=2, atomic=True)
+def forks_atomically(sender: object, how: str, **kwargs: Any) -> None:
+    if not (child := os.fork()):
+        return leave(how)
+    leave_effect("parent", detail=str(status_of(child)))
+
+
+@queued(max_attempts=2)
+async def forks_in_a_coroutine(sender: object, how: str, **kwargs: Any) -> None:
+    if not (child := os.fork()):
+        return leave(how)
+    await asyncio.sleep(0.1)
+    assert status_of(child) >= 0
+    await leave_effect_async("parent")
+
+
+@queued(max_attempts=1)
+def leaves_a_child(sender: object, **kwargs: Any) -> None:
+    """Return first; the child returns a second later, when this worker is at something else."""
+    if not (child := os.fork()):
+        time.sleep(1)
+        return
+    leave_effect("child", detail=str(child))
+
+
+@queued(max_attempts=1)
+def changes_its_process(sender: object, **kwargs: Any) -> None:
+    translation.activate("de")
+    timezone.activate("Asia/Tokyo")
+    tenant.set("another's")
+    decimal.getcontext().prec = 3
+    os.chdir(tempfile.gettempdir())
+    os.environ["TENANT"] = "another's"
+    os.environ.pop("PATH")
+    os.umask(0)
+    socket.setdefaulttimeout(1)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    if kwargs.get("fail"):
+        raise ValueError("and fails")
+
+
+def state_of_process() -> dict[str, object]:
+    """Return what receivers may have changed."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return {
+        "language": translation.get_language(),
+        "time zone": timezone.get_current_timezone_name(),
+        "tenant": tenant.get(),
+        "precision": decimal.getcontext().prec,
+        "directory": os.getcwd(),
+        "variables": (os.environ.get("TENANT"), os.environ.get("PATH")),
+        "umask": mask,
+        "sockets": socket.getdefaulttimeout(),
+        "children": signal.getsignal(signal.SIGCHLD),
+    }
+
+
+@queued(max_attempts=1)
+def leaves_a_thread(sender: object, **kwargs: Any) -> None:
+    leave_effect("thread")
+    threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
+
+
+@queued(max_attempts=1)
+def leaves_an_executor(sender: object, **kwargs: Any) -> None:
+    leave_effect("thread")
+    ThreadPoolExecutor(1).submit(time.sleep, 600)
+
+
+@queued(max_attempts=1)
+def leaves_a_process(sender: object, **kwargs: Any) -> None:
+    process = Process(target=time.sleep, args=(600,))
+    process.start()
+    leave_effect("process", detail=str(process.pid))
+
+
+@queued(max_attempts=1)
+def uses_a_pool(sender: object, **kwargs: Any) -> None:
+    with Pool(2) as pool:
+        leave_effect("pool", detail=str(pool.map(abs, [-1, -2])))
+
+
+@queued(max_attempts=1)
+def uses_an_executor(sender: object, **kwargs: Any) -> None:
+    with ProcessPoolExecutor(2) as pool:
+        leave_effect("pool", detail=str(list(pool.map(abs, [-1, -2]))))
+
+
+@queued(max_attempts=1)
+def starts_a_process(sender: object, **kwargs: Any) -> None:
+    process = Process(target=leave, args=("exits",))
+    process.start()
+    process.join()
+    leave_effect("pool", detail=f"{current_delivery().attempt} {process.exitcode}")

@@ -1,0 +1,62 @@
+"""What one receiver leaves behind does not reach the next one, nor its own worker."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.models import Outcome, State
+from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
+from tests.faults.receivers import neighbours
+from tests.testapp import receivers
+from tests.testapp.models import Effect
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+STATUSES = {"returns": 0, "exits": 3, "fails": 1, "interrupts": 1, "forks again": 0}
+
+
+def living(cluster: Cluster) -> list[int]:
+    """Return the pids of its processes; one that a receiver did not wait for stays among them when it has ended."""
+    return [pid for pid in cluster.family() if is_alive(pid)]
+
+
+@pytest.mark.parametrize("receiver", [neighbours.forks, neighbours.forks_atomically], ids=str)
+def test_a_forked_child_ends_where_it_leaves_the_receiver(cluster: Cluster, receiver: QueuedReceiver) -> None:
+    family = living(cluster)
+    deliveries = [hand_off(receiver, how=how) for how in STATUSES]
+    wait_for_end(deliveries)
+    assert {(one.state, one.attempts, one.bad_ends.count()) for one in deliveries} == {(State.SUCCESSFUL, 1, 0)}
+    effects = Effect.objects.order_by("delivery_id").values_list("label", "detail")
+    assert list(effects) == [("parent", str(status)) for status in STATUSES.values()]
+    assert living(cluster) == family
+
+
+def test_a_child_of_a_coroutine_leaves_the_loop_to_its_parent(cluster: Cluster) -> None:
+    family = living(cluster)
+    deliveries = [hand_off(neighbours.forks_in_a_coroutine, how=how) for how in STATUSES]
+    wait_for_end(deliveries)
+    assert {(one.state, one.attempts, one.bad_ends.count()) for one in deliveries} == {(State.SUCCESSFUL, 1, 0)}
+    assert living(cluster) == family
+
+
+def test_a_child_that_outlives_its_receiver_ends_as_it_leaves_it(cluster: Cluster) -> None:
+    family = living(cluster)
+    delivery = hand_off(neighbours.leaves_a_child)
+    wait_for_end([delivery])
+    child = int(Effect.objects.get().detail)
+    others = [hand_off(receivers.work) for _ in range(20)]
+    wait_until(lambda: not is_alive(child), "the end of the child")
+    wait_for_end(others)
+    assert {(one.state, one.attempts) for one in [delivery, *others]} == {(State.SUCCESSFUL, 1)}
+    assert living(cluster) == family
+
+
+@pytest.mark.database("postgresql")
+def test_a_child_has_a_session_of_its_own(cluster: Cluster) -> None:
+    delivery = hand_off(neighbours.forks, how="writes")
+    wait_for_end([delivery])
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+    assert sorted(Effect.objects.values_list("label", "detail")) == [("child", ""), ("parent", "0")]
