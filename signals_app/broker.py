@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +37,7 @@ RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
 PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
 CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
 MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
+LAST_MOMENT = 2.0  # seconds that a worker which ends waits for threads that receivers left; less than LINGER
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
 
 Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
@@ -236,7 +239,20 @@ signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.
 def on_worker(**kwargs: object) -> None:
     """Prepare a worker process of the cluster; a signal receiver."""
     tallies.write_in_background()
-    tracing.export_at_end()
+
+
+def on_worker_end() -> None:
+    """Write and export a last time; then threads and processes that receivers left have a moment to end."""
+    tallies.write_last()
+    tracing.export()
+    threading.Thread(target=_end_after_all, name="end", daemon=True).start()
+
+
+def _end_after_all() -> None:
+    """End the process, which waits for all of them, and for executors before anybody learns that it is at its end."""
+    time.sleep(LAST_MOMENT)
+    logger.warning("What receivers left in a worker does not end; the worker ends without it.")
+    os._exit(0)
 
 
 post_spawn.connect(on_worker, dispatch_uid="signals_app.worker")

@@ -30,7 +30,9 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 _terminate = popen_fork.Popen.terminate
 _generation = 0
 _pid = 0  # this process's own, and for a moment its parent's
-_parents: list[object] = []  # its connections: one that is collected may say good-bye to the server, for the parent too
+_parents: list[
+    object
+] = []  # its connections: a session that is collected may say good-bye to the server, for the parent too
 
 
 def found() -> None:
@@ -74,14 +76,12 @@ def _born() -> None:
 
 
 def _leave_connections() -> None:
-    """Leave a worker's sessions to the worker: a transaction block that its child leaves would roll back the parent's.
+    """Leave a worker's sessions to it: a transaction block that its child leaves would roll back the parent's.
 
     Nor does the child keep a socket open: the server would go on with a worker's session that is killed meanwhile.
     """
     for db in connections.all(initialized_only=True):
-        pools: dict[str, object] = getattr(db, "_connection_pools", {})
-        _parents.extend((db, db.connection, *pools.values()))
-        pools.clear()
+        _parents.append(db)
         if db.vendor == "postgresql" and db.connection is not None:
             os.close(cast(Any, db.connection).fileno())
         del connections[db.alias]

@@ -63,7 +63,7 @@ def traceback_of(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException:
-        text = UNPRINTABLE
+        text = "".join([*traceback.format_tb(error.__traceback__), UNPRINTABLE])
     return masked_text(text[-2 * LONGEST :])[-LONGEST:]
 
 

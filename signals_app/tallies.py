@@ -30,6 +30,7 @@ EVERY = 1.0  # seconds between two writes of a worker's thread
 _counted: dict[tuple[Measure, str, str, str, str], Count] = {}
 _lock = threading.Lock()  # the heartbeat counts too, when it ends its process
 _writer: threading.Thread | None = None
+_ending = threading.Event()
 
 
 def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", seconds: float | None = None) -> None:
@@ -76,19 +77,24 @@ def write_after_drain() -> None:
 
 
 def write_in_background() -> None:
-    """Have a thread of this process write once a second from now on, and once more when the main thread has ended."""
+    """Have a thread of this process write once a second from now on, until ``write_last()``."""
     global _writer
     if conf.metrics_token:
-        # no daemon: the process waits for its last write
-        _writer = threading.Thread(target=_keep_writing, args=(threading.main_thread(),), name="tallies", daemon=False)
+        _writer = threading.Thread(target=_keep_writing, name="tallies", daemon=True)
         _writer.start()
 
 
-def _keep_writing(main: threading.Thread) -> None:
+def write_last() -> None:
+    """Have that thread write once more, and wait for it."""
+    if _writer is not None:
+        _ending.set()
+        _writer.join()
+
+
+def _keep_writing() -> None:
     ended = False
     while not ended:
-        main.join(EVERY)
-        ended = not main.is_alive()  # before the write, so that nothing is counted after the last one
+        ended = _ending.wait(EVERY)
         if not _counted or not write(beside=True):
             connections.close_all()  # this thread's own
     connections.close_all()

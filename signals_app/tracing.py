@@ -5,7 +5,6 @@ Needs the extra ``signals_app[opentelemetry]``. Without it, and where nobody tra
 
 from __future__ import annotations
 
-import threading
 from contextlib import AbstractContextManager, nullcontext
 
 from signals_app.ledger import BadEnd, ClaimedDelivery
@@ -67,15 +66,8 @@ def note_bad_end(end: BadEnd) -> None:
     span.add_event("exception", {f"exception.{name}": text for name, text in error.items()})
 
 
-def export_at_end() -> None:
-    """Let this process export its spans before it ends: it was forked, and runs no exit functions of its parent."""
+def export() -> None:
+    """Export this process's spans, before it ends: it was forked, and runs no exit functions of its parent."""
     flush = getattr(otel.get_tracer_provider(), "force_flush", None) if _is_installed else None
-    if flush is None:
-        return
-    main = threading.main_thread()
-
-    def export() -> None:
-        main.join()
+    if flush is not None:
         flush()
-
-    threading.Thread(target=export, name="traces", daemon=False).start()

@@ -202,21 +202,23 @@ def test_an_error_of_the_record_is_never_charged_to_the_receiver(
     assert not Attempt.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("alias", ["default", "other"])
 def test_a_receiver_that_leaves_a_transaction_open_fails_and_spoils_nothing_else(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, alias: str
 ) -> None:
     def opens(**arguments: object) -> None:
-        transaction.set_autocommit(False)
-        Effect.objects.create(label="in a transaction that nobody ends")
+        transaction.set_autocommit(False, using=alias)
+        Effect.objects.using(alias).create(label="in a transaction that nobody ends")
 
     delivery = doing(monkeypatch, receivers.fails, opens)
     next_one = hand_off(receivers.work, label="next")
     run(delivery)
-    assert delivery.bad_ends.get().message.startswith("The receiver returned with a transaction open on default;")
+    assert delivery.bad_ends.get().message.startswith(f"The receiver returned with a transaction open on {alias};")
     next_one.refresh_from_db()
     assert next_one.state == State.SUCCESSFUL
     assert list(Effect.objects.values_list("label", flat=True)) == ["next"]
-    assert transaction.get_autocommit()
+    assert transaction.get_autocommit(using=alias)
 
 
 def test_a_function_that_fails_after_the_commit_leaves_the_success_standing(

@@ -1,12 +1,9 @@
-"""What one receiver leaves behind does not reach the next one, nor its own worker."""
-
-import os
-from pathlib import Path
+"""A process that a receiver forks, in a real cluster: it reaches neither its worker nor the next receiver."""
 
 import pytest
 
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.models import Outcome, State
+from signals_app.models import State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.receivers import neighbours
 from tests.testapp import receivers
@@ -54,9 +51,12 @@ def test_a_child_that_outlives_its_receiver_ends_as_it_leaves_it(cluster: Cluste
     assert living(cluster) == family
 
 
-@pytest.mark.database("postgresql")
 def test_a_child_has_a_session_of_its_own(cluster: Cluster) -> None:
-    delivery = hand_off(neighbours.forks, how="writes")
+    delivery = hand_off(neighbours.has_a_child_write)
     wait_for_end([delivery])
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
-    assert sorted(Effect.objects.values_list("label", "detail")) == [("child", ""), ("parent", "0")]
+    assert list(Effect.objects.order_by("id").values_list("label", "detail")) == [
+        ("before", ""),
+        ("child", ""),
+        ("parent", "0"),
+    ]

@@ -149,13 +149,12 @@ def test_counts_that_are_added_at_the_same_time_are_all_there() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_workers_thread_writes_a_last_time_when_the_worker_ends() -> None:
+def test_a_workers_thread_writes_a_last_time_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "_ending", threading.Event())
+    monkeypatch.setattr(tallies, "_writer", None)
     hand_off(receivers.nothing)
     (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    main = threading.Thread(target=tallies.count, args=(Measure.LOSS, claimed))
-    main.start()
-    main.join()
-    writer = threading.Thread(target=tallies._keep_writing, args=(main,))
-    writer.start()
-    writer.join()
+    tallies.write_in_background()
+    tallies.count(Measure.LOSS, claimed)
+    tallies.write_last()
     assert counts(Measure.LOSS) == {"": 1}

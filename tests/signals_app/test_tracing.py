@@ -183,7 +183,7 @@ def test_without_the_extra_work_is_done_untraced() -> None:
         "import sys; sys.modules['opentelemetry'] = None\n"
         "import django; django.setup()\n"
         "from signals_app import tracing\n"
-        "tracing.note_bad_end(None); tracing.export_at_end()\n"
+        "tracing.note_bad_end(None); tracing.export()\n"
         "with tracing.attempt_span(None): print(repr(tracing.traceparent()))\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}

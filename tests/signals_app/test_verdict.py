@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 from django.views.debug import ExceptionReporter
 from django.views.decorators.debug import sensitive_variables
 
@@ -15,7 +16,7 @@ from signals_app import signals, worker
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import BadEnd, ClaimedDelivery
 from signals_app.logs import LONGEST as LONGEST_TRACEBACK
-from signals_app.models import Attempt, Delivery, Outcome
+from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.verdict import LONGEST_MESSAGE, judge
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
@@ -35,6 +36,87 @@ CLAIMED = ClaimedDelivery(
     token=1,
     owner="",
 )
+
+
+class SaysNoClass(type):
+    """Of a class that does not even say its name."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name in ("__qualname__", "__module__"):
+            raise SystemExit
+        return super().__getattribute__(name)
+
+
+class Exits(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+class Interrupts(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+class IsNobody(Exception):
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise SystemExit
+
+    @property
+    def __notes__(self) -> Any:  # type: ignore[override]
+        raise SystemExit
+
+
+class Nameless(Exception, metaclass=SaysNoClass):
+    pass
+
+
+class Words(str):
+    __slots__ = ()
+
+    def __getitem__(self, key: object) -> str:
+        raise SystemExit
+
+    __len__ = replace = encode = __getitem__  # type: ignore[assignment]
+
+
+class SaysWords(Exception):
+    def __str__(self) -> str:
+        return Words("of a class of its own")
+
+
+def noted(error: BaseException, note: str, times: int) -> BaseException:
+    """Return an error with many notes."""
+    for _ in range(times):
+        error.add_note(note)
+    return error
+
+
+def caused_by(cause: BaseException) -> Exception:
+    """Return an error with a cause."""
+    error = ValueError("the effect")
+    error.__cause__ = cause
+    return error
+
+
+ODD = {
+    "exits": (Exits(), f"{__name__}.Exits", "(a Exits that cannot be printed)"),
+    "interrupts": (Interrupts(), f"{__name__}.Interrupts", "(a Interrupts that cannot be printed)"),
+    "is nobody": (IsNobody("who"), f"{__name__}.IsNobody", "who"),
+    "nameless": (Nameless("who"), "(no module).(class without a name)", "who"),
+    "words": (SaysWords(), f"{__name__}.SaysWords", "of a class of its own"),
+    "no module": (type("Stray", (Exception,), {"__module__": None})("who"), "None.Stray", "who"),
+    "NUL": (
+        type("N", (Exception,), {"__module__": "m\0", "__qualname__": "a\0b\ud800"})("\0"),
+        "m\ufffd.a\ufffdb?",
+        "\ufffd",
+    ),
+    "caused": (caused_by(Exits()), "builtins.ValueError", "the effect"),
+    "grouped": (ExceptionGroup("all", [Exits()] * 5_000), "builtins.ExceptionGroup", "all (5000 sub-exceptions)"),
+    "noted": (noted(ValueError("who"), "x" * 50, 50_000), "builtins.ValueError", "who"),
+}
 
 
 def end_of(error: BaseException) -> BadEnd:
@@ -137,3 +219,65 @@ def test_the_error_class_of_any_length_is_kept(made: Callable[..., QueuedReceive
     worker.drain(hand_off(receiver).queue)
     kept = Delivery.objects.get().bad_ends.get()
     assert (len(kept.error_class), kept.message, kept.outcome) == (255, "long", Outcome.ERROR)
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("odd", ODD)
+def test_an_error_that_is_odd_itself_is_recorded_as_any_other(
+    made: Callable[..., QueuedReceiver], caplog: pytest.LogCaptureFixture, odd: str
+) -> None:
+    error, name, message = ODD[odd]
+    receiver = made(raises_as_told)
+    object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(error))
+    delivery = hand_off(receiver)
+    assert worker.drain(delivery.queue) == 1
+    kept = delivery.bad_ends.get()
+    assert (kept.outcome, kept.error_class, kept.message) == (Outcome.ERROR, name, message)
+    assert len(kept.traceback) <= LONGEST_TRACEBACK
+    assert name in "".join(record.getMessage() for record in caplog.records).replace(r"\x00", "\ufffd")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_huge_error_is_bounded_in_the_log(
+    made: Callable[..., QueuedReceiver], caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = made(raises_as_told)
+    object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(ValueError("word " * 2_000_000)))
+    worker.drain(hand_off(receiver).queue)
+    assert 0 < len(caplog.text) < 2 * LONGEST_TRACEBACK
+
+
+class Exit(BaseException):
+    """No Exception, as SystemExit is none."""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "signal", [signals.delivery_started, signals.delivery_attempt_failed, signals.delivery_succeeded]
+)
+def test_a_listener_that_exits_ends_no_worker(signal: Signal, caplog: pytest.LogCaptureFixture) -> None:
+    def listens(**kwargs: object) -> None:
+        raise Exit("of a listener")
+
+    signal.connect(listens)
+    try:
+        deliveries = [hand_off(receivers.fails), hand_off(receivers.work)]
+        assert worker.drain(deliveries[0].queue) == 2
+    finally:
+        signal.disconnect(listens)
+    for delivery in deliveries:
+        delivery.refresh_from_db()
+    assert [one.state for one in deliveries] == [State.READY, State.SUCCESSFUL]
+    assert "What listens to deliveries ended with Exit." in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_backoff_that_exits_is_replaced_by_the_default_one(made: Callable[..., QueuedReceiver]) -> None:
+    def leaves(attempt: int) -> float:
+        raise SystemExit
+
+    delivery = hand_off(made(raises_as_told, backoff=leaves, max_attempts=2), text="who")
+    worker.drain(delivery.queue)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.bad_ends.get().message) == (State.READY, "who")

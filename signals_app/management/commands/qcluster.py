@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections, router
-from django_q.cluster import Cluster
+from django_q import cluster as django_q
 from django_q.management.commands import qcluster
+from django_q.worker import worker
 
 from signals_app import broker
 from signals_app.models import Delivery
@@ -30,6 +31,7 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
         leave_pools()
+        django_q.worker = _work
         if options.get("run_once"):
             super().handle(*args, **options)
             return
@@ -44,6 +46,14 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
 
 
 def _start() -> None:
-    cluster = Cluster()
+    cluster = django_q.Cluster()
     stop_once()
     cluster.start()
+
+
+def _work(*args: object) -> None:
+    """Be a worker of Django-Q's whose process ends in a set time, whatever receivers left in it."""
+    try:
+        worker(*args)
+    finally:
+        broker.on_worker_end()

@@ -10,11 +10,12 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from multiprocessing import Pool, Process
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone, translation
 
 from signals_app.dispatcher import current_delivery, queued
@@ -33,8 +34,6 @@ def leave(how: str) -> None:
         raise KeyboardInterrupt
     if how == "forks again" and (child := os.fork()):
         os.waitpid(child, 0)
-    if how == "writes":
-        leave_effect("child")
 
 
 def status_of(child: int) -> int:
@@ -46,24 +45,37 @@ def status_of(child: int) -> int:
 def forks(sender: object, how: str, **kwargs: Any) -> None:
     with transaction.atomic():
         if not (child := os.fork()):
-            return leave(how)
+            leave(how)
+            return
         leave_effect("parent", detail=str(status_of(child)))
 
 
 @queued(max_attempts=2, atomic=True)
 def forks_atomically(sender: object, how: str, **kwargs: Any) -> None:
     if not (child := os.fork()):
-        return leave(how)
+        leave(how)
+        return
     leave_effect("parent", detail=str(status_of(child)))
 
 
 @queued(max_attempts=2)
 async def forks_in_a_coroutine(sender: object, how: str, **kwargs: Any) -> None:
     if not (child := os.fork()):
-        return leave(how)
+        leave(how)
+        return
     await asyncio.sleep(0.1)
     assert status_of(child) >= 0
     await leave_effect_async("parent")
+
+
+@queued(max_attempts=1)
+def has_a_child_write(sender: object, **kwargs: Any) -> None:
+    leave_effect("before")
+    if not (child := os.fork()):
+        leave_effect("child")
+        connections.close_all()
+        return
+    leave_effect("parent", detail=str(status_of(child)))
 
 
 @queued(max_attempts=1)
@@ -86,9 +98,8 @@ def changes_its_process(sender: object, **kwargs: Any) -> None:
     os.environ.pop("PATH")
     os.umask(0)
     socket.setdefaulttimeout(1)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    if kwargs.get("fail"):
-        raise ValueError("and fails")
+    if threading.current_thread() is threading.main_thread():  # a coroutine's is another one
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
 def state_of_process() -> dict[str, object]:
@@ -106,6 +117,37 @@ def state_of_process() -> dict[str, object]:
         "sockets": socket.getdefaulttimeout(),
         "children": signal.getsignal(signal.SIGCHLD),
     }
+
+
+@queued(max_attempts=1)
+async def changes_its_process_in_a_coroutine(sender: object, **kwargs: Any) -> None:
+    changes_its_process.func(sender)
+
+
+@queued(max_attempts=1)
+def changes_its_process_and_fails(sender: object, **kwargs: Any) -> None:
+    changes_its_process.func(sender)
+    raise ValueError("too bad")
+
+
+seen: list[dict[str, object]] = []
+
+
+@queued(max_attempts=1)
+def looks_at_its_process(sender: object, **kwargs: Any) -> None:
+    seen.append(state_of_process())
+
+
+class Endless(Exception):
+    def __str__(self) -> str:
+        while True:
+            with suppress(BaseException):
+                time.sleep(0.1)
+
+
+@queued(max_attempts=1, timeout=0.3)
+def says_an_endless_error(sender: object, **kwargs: Any) -> None:
+    raise Endless
 
 
 @queued(max_attempts=1)

@@ -1,0 +1,67 @@
+"""What one receiver changes in its process does not reach the next one."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone, translation
+
+from signals_app.conf import conf
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.models import State
+from signals_app.surroundings import _warn_once
+from signals_app.worker import drain
+from tests.cluster import wait_for_end
+from tests.faults.receivers import neighbours
+from tests.testapp import receivers
+from tests.testapp.receivers import hand_off
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        neighbours.changes_its_process,
+        neighbours.changes_its_process_in_a_coroutine,
+        neighbours.changes_its_process_and_fails,
+    ],
+    ids=str,
+)
+def test_no_receiver_finds_what_another_one_changed(receiver: QueuedReceiver, caplog: pytest.LogCaptureFixture) -> None:
+    _warn_once.cache_clear()
+    neighbours.seen.clear()
+    before = neighbours.state_of_process()
+    for one in (neighbours.looks_at_its_process, receiver, receiver, neighbours.looks_at_its_process):
+        hand_off(one)
+    assert drain(conf.queue) == 4
+    assert neighbours.seen == [before, before]
+    assert neighbours.state_of_process() == before
+    left = [line for line in caplog.messages if "behind" in line]
+    parts = ["working directory", "environment", "umask", "default timeout of sockets", "signal handlers"]
+    if receiver is neighbours.changes_its_process_in_a_coroutine:
+        parts.remove("signal handlers")
+    assert left == [
+        f"The receiver {receiver.key} left another {part} behind; it is put back each time." for part in parts
+    ]
+
+
+def test_no_receiver_finds_the_language_of_a_plain_task() -> None:
+    neighbours.seen.clear()
+    translation.activate("de")
+    timezone.activate("Asia/Tokyo")
+    hand_off(neighbours.looks_at_its_process)
+    drain(conf.queue)
+    (seen,) = neighbours.seen
+    assert (seen["language"], seen["time zone"]) == (settings.LANGUAGE_CODE, settings.TIME_ZONE)
+
+
+def test_a_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    deliveries = [hand_off(neighbours.changes_its_process), hand_off(receivers.work)]
+    assert drain(conf.queue) == 2
+    wait_for_end(deliveries)
+    assert {one.state for one in deliveries} == {State.SUCCESSFUL}

@@ -1,0 +1,63 @@
+"""Clusters whose receivers start threads and processes, or never end."""
+
+from pathlib import Path
+
+import pytest
+
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.models import Outcome, State
+from tests.cluster import Cluster, wait_for_end
+from tests.faults.receivers import neighbours
+from tests.testapp.receivers import hand_off
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+@pytest.mark.parametrize(
+    ("receiver", "q_cluster"),
+    [
+        (neighbours.leaves_a_thread, "{}"),
+        (neighbours.leaves_an_executor, "{}"),
+        (neighbours.leaves_a_process, '{"daemonize_workers": false}'),
+    ],
+    ids=str,
+)
+def test_a_worker_ends_though_a_receiver_left_something_at_work(
+    tmp_path: Path, receiver: QueuedReceiver, q_cluster: str
+) -> None:
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER=q_cluster) as cluster:
+        delivery = hand_off(receiver)
+        wait_for_end([delivery])
+        assert delivery.state == State.SUCCESSFUL
+        assert cluster.stop() == 0
+    log = (tmp_path / "log").read_text()
+    assert "What receivers left in a worker does not end; the worker ends without it." in log
+    assert "does not stop; it is ended" not in log
+
+
+@pytest.mark.parametrize("receiver", [neighbours.uses_a_pool, neighbours.uses_an_executor], ids=str)
+@pytest.mark.parametrize("daemons", [True, False], ids=["daemons", "no daemons"])
+def test_a_receiver_that_needs_processes_is_told_what_to_set(
+    tmp_path: Path, receiver: QueuedReceiver, daemons: bool
+) -> None:
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER=f'{{"daemonize_workers": {str(daemons).lower()}}}') as cluster:
+        delivery = hand_off(receiver)
+        wait_for_end([delivery])
+        assert cluster.stop() == 0
+    if not daemons:
+        assert delivery.state == State.SUCCESSFUL
+        return
+    end = delivery.bad_ends.get()
+    assert (delivery.state, end.outcome, end.error_class) == (State.FAILED, Outcome.ERROR, "builtins.AssertionError")
+    assert end.message == (
+        'daemonic processes are not allowed to have children. Set Q_CLUSTER["daemonize_workers"] = False, so that '
+        "receivers may start processes with multiprocessing, or use concurrent.futures.ThreadPoolExecutor."
+    )
+    assert end.message.partition(". ")[2] in end.traceback
+
+
+def test_an_error_whose_text_never_ends_is_a_timeout(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "log", TEST_SIGNALS_APP='{"GRACE": 0.2}'):
+        delivery = hand_off(neighbours.says_an_endless_error)
+        wait_for_end([delivery])
+    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
