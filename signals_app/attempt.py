@@ -43,6 +43,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
     transitions.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - hold.claimed_at))
     sessions = Sessions()
     is_atomic = receiver.options.atomic
+    end: BadEnd | None = None
     try:
         with hold.watched(), running(run.current), ending_children():
             try:
@@ -64,6 +65,8 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
             # the commit's answer was lost on the way, or a function given to on_commit() failed after it
             logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
             _succeeded(run)
+        elif end is None:  # there was no memory to say how
+            raise
         else:
             _end_badly(end, error, run)
     else:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import decimal
+import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
 from django.utils import timezone, translation
 
@@ -69,12 +71,24 @@ def _set_handlers(kept: list[Any]) -> None:
             signal.signal(number, handler)
 
 
+def _set_streams(kept: tuple[TextIO, TextIO]) -> None:
+    sys.stdout, sys.stderr = kept
+
+
 _PARTS = (
     Part("working directory", _directory, _go_to),
     Part("environment", _environment, _set_environment),
     Part("umask", _umask, os.umask),
     Part("default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
-    Part("signal handlers", _handlers, _set_handlers),
+    Part("pair of standard streams", lambda: (sys.stdout, sys.stderr), _set_streams),
+    Part("state of the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    Part("set of signal handlers", _handlers, _set_handlers),
+    # a blocked SIGALRM would keep the next receivers from their timeouts
+    Part(
+        "set of blocked signals",
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda kept: signal.pthread_sigmask(signal.SIG_SETMASK, kept),
+    ),
 )
 
 

@@ -1,13 +1,16 @@
 """Clusters whose receivers start threads and processes, or never end."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import Outcome, State
-from tests.cluster import Cluster, wait_for_end
+from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.receivers import neighbours
+from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -61,3 +64,16 @@ def test_an_error_whose_text_never_ends_is_a_timeout(tmp_path: Path) -> None:
         delivery = hand_off(neighbours.says_an_endless_error)
         wait_for_end([delivery])
     assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+
+
+def test_what_a_receiver_started_ends_with_a_cluster_whose_supervisor_is_killed(tmp_path: Path) -> None:
+    settings = {"TEST_Q_CLUSTER": '{"daemonize_workers": false}', "TEST_SIGNALS_APP": '{"STOP_WITHIN": 2}'}
+    with Cluster(tmp_path / "log", **settings) as cluster:
+        delivery = hand_off(neighbours.leaves_a_process)
+        wait_for_end([delivery])
+        family = cluster.family()
+        child = int(Effect.objects.get().detail)
+        assert child in family
+        os.kill(cluster.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
+        cluster.kill()

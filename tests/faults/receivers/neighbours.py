@@ -2,6 +2,8 @@
 
 import asyncio
 import decimal
+import gc
+import io
 import os
 import signal
 import socket
@@ -98,8 +100,11 @@ def changes_its_process(sender: object, **kwargs: Any) -> None:
     os.environ.pop("PATH")
     os.umask(0)
     socket.setdefaulttimeout(1)
+    sys.stdout = io.StringIO()
+    gc.disable()
     if threading.current_thread() is threading.main_thread():  # a coroutine's is another one
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
 
 
 def state_of_process() -> dict[str, object]:
@@ -115,7 +120,10 @@ def state_of_process() -> dict[str, object]:
         "variables": (os.environ.get("TENANT"), os.environ.get("PATH")),
         "umask": mask,
         "sockets": socket.getdefaulttimeout(),
+        "output": sys.stdout,
+        "collector": gc.isenabled(),
         "children": signal.getsignal(signal.SIGCHLD),
+        "blocked": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
     }
 
 
