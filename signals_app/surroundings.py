@@ -9,10 +9,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
+from django.core.cache import InvalidCacheBackendError, caches
 from django.utils import timezone, translation
 
 from signals_app.logs import get_logger
@@ -96,6 +98,8 @@ class Surroundings:
     """Remembers them, so that no receiver finds what another one left: a directory, variables, a language."""
 
     def __init__(self) -> None:
+        with suppress(InvalidCacheBackendError):
+            caches.all()  # made here, they are not made for each receiver anew, with connections of their own
         translation.deactivate()  # plain tasks of Django-Q may leave one
         timezone.deactivate()
         self._decimal = decimal.getcontext().copy()

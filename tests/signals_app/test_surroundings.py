@@ -1,9 +1,11 @@
 """What one receiver changes in its process does not reach the next one."""
 
+from contextvars import Context
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.cache import caches
 from django.utils import timezone, translation
 
 from signals_app.conf import conf
@@ -68,3 +70,12 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert drain(conf.queue) == 2
     wait_for_end(deliveries)
     assert {one.state for one in deliveries} == {State.SUCCESSFUL}
+
+
+def test_receivers_share_the_connections_of_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[object] = []
+    monkeypatch.setattr(receivers.nothing, "func", lambda **arguments: used.append(caches["default"]))
+    hand_off(receivers.nothing)
+    hand_off(receivers.nothing)
+    Context().run(drain, conf.queue)  # in which nobody has used a cache yet
+    assert used[0] is used[1]
