@@ -83,7 +83,10 @@ def _leave_connections() -> None:
     for db in connections.all(initialized_only=True):
         _parents.append(db)
         if db.vendor == "postgresql" and db.connection is not None:
-            os.close(cast(Any, db.connection).fileno())
+            # not closed: under the same number the child could open what the connection would then write to
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, cast(Any, db.connection).fileno(), inheritable=False)
+            os.close(null)
         del connections[db.alias]
 
 

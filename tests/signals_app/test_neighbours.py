@@ -20,7 +20,9 @@ def living(cluster: Cluster) -> list[int]:
     return [pid for pid in cluster.family() if is_alive(pid)]
 
 
-@pytest.mark.parametrize("receiver", [neighbours.forks, neighbours.forks_atomically], ids=str)
+@pytest.mark.parametrize(
+    "receiver", [neighbours.forks, neighbours.forks_atomically, neighbours.forks_after_its_commit], ids=str
+)
 def test_a_forked_child_ends_where_it_leaves_the_receiver(cluster: Cluster, receiver: QueuedReceiver) -> None:
     family = living(cluster)
     deliveries = [hand_off(receiver, how=how) for how in STATUSES]

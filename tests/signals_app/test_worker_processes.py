@@ -38,6 +38,17 @@ def test_a_worker_ends_though_a_receiver_left_something_at_work(
     assert "does not stop; it is ended" not in log
 
 
+def test_a_worker_that_is_recycled_is_replaced_though_a_thread_goes_on(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 1}'):
+        for _ in range(2):
+            delivery = hand_off(neighbours.leaves_a_thread)
+            wait_for_end([delivery])
+            assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+    log = (tmp_path / "log").read_text()
+    assert "recycled worker" in log
+    assert "signals_app.supervisor" not in log.partition("stopping cluster processes")[0]
+
+
 @pytest.mark.parametrize("receiver", [neighbours.uses_a_pool, neighbours.uses_an_executor], ids=str)
 @pytest.mark.parametrize("daemons", [True, False], ids=["daemons", "no daemons"])
 def test_a_receiver_that_needs_processes_is_told_what_to_set(

@@ -21,6 +21,7 @@ from django.db import connections, transaction
 from django.utils import timezone, translation
 
 from signals_app.dispatcher import current_delivery, queued
+from tests.testapp.models import Effect
 from tests.testapp.receivers import leave_effect, leave_effect_async
 
 tenant: ContextVar[str] = ContextVar("tenant", default="none")
@@ -58,6 +59,19 @@ def forks_atomically(sender: object, how: str, **kwargs: Any) -> None:
         leave(how)
         return
     leave_effect("parent", detail=str(status_of(child)))
+
+
+@queued(max_attempts=2, atomic=True)
+def forks_after_its_commit(sender: object, how: str, **kwargs: Any) -> None:
+    delivery = current_delivery().id  # outside of the receiver there is none
+
+    def forks() -> None:
+        if not (child := os.fork()):
+            leave(how)
+            return
+        Effect.objects.create(label="parent", delivery_id=delivery, detail=str(status_of(child)))
+
+    transaction.on_commit(forks)
 
 
 @queued(max_attempts=2)
