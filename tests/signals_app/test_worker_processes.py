@@ -77,6 +77,17 @@ def test_an_error_whose_text_never_ends_is_a_timeout(tmp_path: Path) -> None:
     assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
 
 
+def test_a_cluster_stops_though_a_child_of_a_receiver_goes_on_and_ends_it(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "log") as cluster:
+        delivery = hand_off(neighbours.leaves_a_child, seconds=600)
+        wait_for_end([delivery])
+        child = int(Effect.objects.get().detail)
+        assert is_alive(child)
+        assert cluster.stop() == 0
+    assert "it is ended" not in (tmp_path / "log").read_text()
+    wait_until(lambda: not is_alive(child), "the end of the child")
+
+
 def test_what_a_receiver_started_ends_with_a_cluster_whose_supervisor_is_killed(tmp_path: Path) -> None:
     settings = {"TEST_Q_CLUSTER": '{"daemonize_workers": false}', "TEST_SIGNALS_APP": '{"STOP_WITHIN": 2}'}
     with Cluster(tmp_path / "log", **settings) as cluster:

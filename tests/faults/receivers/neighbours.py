@@ -95,10 +95,10 @@ def has_a_child_write(sender: object, **kwargs: Any) -> None:
 
 
 @queued(max_attempts=1)
-def leaves_a_child(sender: object, **kwargs: Any) -> None:
-    """Return first; the child returns a second later, when this worker is at something else."""
+def leaves_a_child(sender: object, seconds: float = 1, **kwargs: Any) -> None:
+    """Return first; the child returns later, when this worker is at something else."""
     if not (child := os.fork()):
-        time.sleep(1)
+        time.sleep(seconds)
         return
     leave_effect("child", detail=str(child))
 
