@@ -14,7 +14,7 @@ from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
-from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache import caches
 from django.utils import timezone, translation
 
 from signals_app.logs import get_logger
@@ -53,7 +53,7 @@ def _environment() -> dict[bytes, bytes]:
 
 def _set_environment(kept: dict[bytes, bytes]) -> None:
     for name in _environment().keys() - kept.keys():
-        del os.environb[name]
+        os.environb.pop(name, None)
     os.environb.update(kept)
 
 
@@ -98,7 +98,7 @@ class Surroundings:
     """Remembers them, so that no receiver finds what another one left: a directory, variables, a language."""
 
     def __init__(self) -> None:
-        with suppress(InvalidCacheBackendError):
+        with suppress(Exception):  # what is wrong with a cache is for whoever uses it
             caches.all()  # made here, they are not made for each receiver anew, with connections of their own
         translation.deactivate()  # plain tasks of Django-Q may leave one
         timezone.deactivate()
@@ -127,7 +127,7 @@ def _put_back(part: Part, kept: Any, receiver: str) -> None:
     _warn_once(receiver, part.name)
     try:
         part.put_back(kept)
-    except (OSError, ValueError):  # a directory that is gone; a drain beside the main thread, where no handler is set
+    except Exception:  # a directory that is gone; a drain beside the main thread; a thread that changes it meanwhile
         logger.exception("The %s could not be put back after %s.", part.name, receiver)
 
 

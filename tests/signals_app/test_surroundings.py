@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.cache import caches
+from django.test import override_settings
 from django.utils import timezone, translation
 
 from signals_app.conf import conf
@@ -70,6 +71,19 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert drain(conf.queue) == 2
     wait_for_end(deliveries)
     assert {one.state for one in deliveries} == {State.SUCCESSFUL}
+
+
+class BrokenCache:
+    """Cannot be made."""
+
+    def __init__(self, *args: object) -> None:
+        raise ModuleNotFoundError("No module named 'pymemcache'")
+
+
+@override_settings(CACHES={"default": {"BACKEND": f"{__name__}.BrokenCache"}})
+def test_a_cache_that_cannot_be_made_stops_nobody_who_does_without() -> None:
+    hand_off(receivers.nothing)
+    assert drain(conf.queue) == 1
 
 
 def test_receivers_share_the_connections_of_caches(monkeypatch: pytest.MonkeyPatch) -> None:
