@@ -17,8 +17,10 @@ from signals_app.retention import DEFAULT, Keep, is_retention
 T = TypeVar("T")
 
 _SECRETS = (
-    "password passwd passphrase passcode pwd pin otp secret token key apikey "
-    "authorization credential cookie session_id cvv cvc card_number"
+    "password passwd passphrase passcode pass pwd pw db_pass pin otp totp secret token key apikey passkey "
+    "auth authorization credential cred cookie session_id jwt dsn connection_string sig signature mnemonic seed_phrase "
+    "security_code verification_code recovery_code backup_code cvv cvc card card_number cc_number pan "
+    "account_number iban ssn"
 )
 LONGEST = 10 * 365 * 86_400  # seconds in ten years, the most that any setting or option takes
 

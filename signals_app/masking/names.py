@@ -19,20 +19,22 @@ _USUAL = 60  # characters of a name that is worth remembering
 
 def is_secret(name: str) -> bool:
     """Tell whether what has this name is not to be shown."""
-    words = _words(frozenset(conf.mask))
-    return (_has_word_cached if len(name) <= _USUAL else _has_word)(name, words)
+    words, endings = _words(frozenset(conf.mask))
+    return (_has_word_cached if len(name) <= _USUAL else _has_word)(name, words, endings)
 
 
-def _has_word(name: str, words: frozenset[str]) -> bool:
-    return any(_is_word(candidate, words) for candidate in _candidates(name))
+def _has_word(name: str, words: frozenset[str], endings: tuple[str, ...]) -> bool:
+    return any(_is_word(candidate, words, endings) for candidate in _candidates(name))
 
 
 _has_word_cached = lru_cache(maxsize=2_000)(_has_word)  # a traceback names the same things again and again
 
 
 @lru_cache(maxsize=8)
-def _words(mask: frozenset[str]) -> frozenset[str]:
-    return frozenset("".join(parts_of(word)) for word in mask) - {""}
+def _words(mask: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the words, and those of them that count at the end of a part."""
+    words = frozenset("".join(parts_of(word)) for word in mask) - {""}
+    return words, tuple(word for word in words if len(word) >= _ENDING)
 
 
 def parts_of(name: str) -> list[str]:
@@ -47,8 +49,6 @@ def _candidates(name: str) -> Iterator[str]:
             yield "".join(parts[begin : begin + length])
 
 
-def _is_word(candidate: str, words: frozenset[str]) -> bool:
+def _is_word(candidate: str, words: frozenset[str], endings: tuple[str, ...]) -> bool:
     one = candidate.removesuffix("s")
-    if candidate in words or one in words:
-        return True
-    return any(len(word) >= _ENDING and one.endswith(word) for word in words)
+    return candidate in words or one in words or one.endswith(endings)

@@ -17,24 +17,48 @@ _NAMED = re.compile(
     )[ \t]*""",
     re.VERBOSE,
 )
-_TO_LINE_END = frozenset({"authorization", "cookie"})  # their values are several words
+# a field that is told by two: name="password" value="…"; one of a form that was posted; a pair: ("password", "…")
+_STRING = r"""(?:(?P<quote>["'])(?:\\.|(?!(?P=quote))[^\\]){0,1000}+(?P=quote)
+    |(?P<inner>\\+["'])(?:(?!(?P=inner)).){0,1000}+(?P=inner))"""
+_FIELD = r"""(?<![\w.-])(?:name|key|field|header)\\*["']?[ \t]*(?:=>|[:=])[ \t]*\\*["'](?P<name>[\w.-]++)\\*["']"""
+_VALUE = r"""\b(?:value|val|content|data)\\*["']?[ \t]*(?:=>|[:=])[ \t]*"""
+_FIELD_OF_VALUE = re.compile(rf"""{_FIELD}(?:[ \t]*,\s*+|[ \t]++)\\*["']?{_VALUE}""")
+_VALUE_OF_FIELD = re.compile(
+    rf"""(?P<before>{_VALUE})(?:{_STRING}|[^\s,;&"']{{1,200}}+)(?=[ \t]*+,?\s*+\\*["']?{_FIELD})""", re.VERBOSE | re.S
+)
+_POSTED = re.compile(rf"""(?P<before>{_FIELD}(?:\r?\n|(?:\\r)?\\n){{2}})[^\r\n\\]+""")
+_PAIR = re.compile(
+    rf"""(?P<before>[(\[][ \t]*[bu]?\\*["'](?P<name>[\w.-]++)\\*["'],[ \t]*)
+    (?:[bu]?{_STRING}|[^\s,;&"'()\[\]{{}}]{{1,200}}+)(?=[ \t]*+[)\]])""",
+    re.VERBOSE | re.S,
+)
+# their values are several words
+_TO_LINE_END = frozenset({"authorization", "cookie", "mnemonic", "phrase", "passphrase"})
 _QUOTED = re.compile(
     r"""(?:[bBrRuUfF]{1,2})?(?P<quote>\"{3}|'{3}|["'])(?:\\.|(?!(?P=quote))[^\\])*+(?P=quote)?""", re.S
 )
 _QUOTED_IN_QUOTES = re.compile(r"""(?P<quote>\\+["'])(?:(?!(?P=quote)).)*+(?P=quote)?""", re.S)
-_WORD = re.compile(r"[^\s,;&]*")
+_WORD = re.compile(r"(?:[A-Z]{2})?\d{2,6}(?: [\dA-Z]{1,6}){2,8}(?!\w)|[^\s,;&]*")  # or groups, as of a card's number
 _LINE = re.compile(r"[^\r\n]*")
 _ANNOTATED = re.compile(r"[ \t]*=[ \t]*(?=\S)")  # password: str = "…"
-_MASKED = re.compile(r"\*{8}(?![^\s,;&\])}\"'])")  # of a text that is masked again
+_MASKED = re.compile(r"\*{8}(?![^\s,;&\])}>\"'])")  # of a text that is masked again
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
-# secrets that can be told without a name: where there is one, there is one of these
 TELLTALES = frozenset({"://", "bearer", "basic", "eyj", "private key"})
-_CREDENTIALS = re.compile(r"(?P<before>\b[a-zA-Z][\w+.-]{0,30}://[^\s/:@\"']*:)[^\s/\"']*(?=@)")
+# secrets that can be told without a name. A port is no password, although a path may have an @
+_AUTHORITY = r"""(?P<before>\b(?>(?P<web>(?:https?|wss?|ftps?)(?=://))|[a-z][\w+.-]{0,30})://[^\s/:"']*+:)"""
+_CREDENTIALS = re.compile(rf"""{_AUTHORITY}(?(web)(?!\d{{1,5}}[/?\#]))(?:(?!://)[^\s"'])*(?=@)""", re.IGNORECASE)
+_ODD_CREDENTIALS = re.compile(  # with a space or a quote in them
+    rf"""{_AUTHORITY}(?!\d{{1,5}}(?!\w)|[\s"'])(?:(?!://)[^\r\n@]){{1,100}}+(?=@[\w\[])""", re.IGNORECASE
+)
 _TOKEN_IN_URL = re.compile(r"(?P<before>\bhttps?://)[^\s/:@\"']+(?=@)", re.IGNORECASE)
 _SCHEME = re.compile(r"(?P<before>\b(?:bearer|basic)[ \t]+)(?=[^\s\d]*\d)[\w.~+/=-]{8,}", re.IGNORECASE)
 _JWT = re.compile(r"(?P<before>(?<![\w-]))eyJ[\w-]{10,}+\.[\w-]++\.[\w-]*+")
 _PRIVATE_KEY = re.compile(r"(?P<before>-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
+_END_OF_KEY = re.compile(r"(?P<before>\A)[\w+/=\s]++(?=-----END [A-Z ]{0,30}PRIVATE KEY)")  # of a text that was cut
+
+_WINDOW = 10  # times as much is masked as is kept of a text: to mask 10 MB takes seconds
+_SEAM = 200  # characters where the window ends that may be of half a secret
 
 
 def masked_text(text: str) -> str:
@@ -44,17 +68,40 @@ def masked_text(text: str) -> str:
     ``Authorization:`` and ``Cookie:``, passwords in URLs, bearer tokens, JSON Web Tokens and private keys. A secret
     that stands there without any of these cannot be told from other words and stays.
     """
-    for pattern in (_PRIVATE_KEY, _CREDENTIALS, _TOKEN_IN_URL):
+    for pattern in (_PRIVATE_KEY, _END_OF_KEY, _CREDENTIALS, _ODD_CREDENTIALS, _TOKEN_IN_URL):
         text = pattern.sub(rf"\g<before>{MASKED}", text)
-    text = "".join(_with_values_masked(text))
+    for pattern in (_VALUE_OF_FIELD, _POSTED, _PAIR):
+        text = pattern.sub(_masked_where_secret, text)
+    for pattern in (_FIELD_OF_VALUE, _NAMED):
+        text = "".join(_with_values_masked(text, pattern))
     for pattern in (_SCHEME, _JWT):
         text = pattern.sub(rf"\g<before>{MASKED}", text)
     return text
 
 
-def _with_values_masked(text: str) -> Iterator[str]:
+def beginning(text: str, most: int) -> str:
+    """Return the first characters of a text, masked before it is cut: half a secret could not be told for one."""
+    shown = masked_text(text[: _WINDOW * most])
+    if len(text) > _WINDOW * most and len(shown) < most + 2 * _SEAM:
+        shown = shown[:-_SEAM].rpartition(" ")[0]
+    return shown[:most]
+
+
+def ending(text: str, most: int) -> str:
+    """Return the last characters of a text, masked before it is cut."""
+    shown = masked_text(text[-_WINDOW * most :])
+    if len(text) > _WINDOW * most and len(shown) < most + 2 * _SEAM:
+        shown = shown[_SEAM:].partition("\n")[2]
+    return shown[-most:]
+
+
+def _masked_where_secret(found: re.Match[str]) -> str:
+    return f"{found['before']}{MASKED}" if is_secret(found["name"]) else found[0]
+
+
+def _with_values_masked(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
     done = 0
-    for found in _NAMED.finditer(text):
+    for found in pattern.finditer(text):
         if found.start() < done or not _is_secret_in_text(found):
             continue
         begin = found.end()
@@ -68,7 +115,7 @@ def _with_values_masked(text: str) -> Iterator[str]:
 
 def _is_secret_in_text(found: re.Match[str]) -> bool:
     """Tell whether a name in a text is a secret's; ``KeyError: 'name'`` is no secret."""
-    name = (found["name"] or found["option"]).rpartition(".")[2]
+    name = found[found.lastgroup or 0].rpartition(".")[2]
     return is_secret(name) and parts_of(name)[-1] not in _ERRORS
 
 

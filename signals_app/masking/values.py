@@ -4,54 +4,87 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
+from django.db.models import IntegerField
 
 from signals_app.masking.names import MASKED, is_secret
 from signals_app.masking.texts import masked_text
 
 _NAME = re.compile(r"[\w.-]+(?:\[\])?")
+_FIELDS = ("name", "key", "field", "header")  # what ends so may name a value that stands beside it
+_VALUES = ("value", "values", "val", "content", "data", "old", "new")
 
 
 def masked(value: Any, *, name: str = "") -> Any:
     """Return a copy of decoded JSON with its secrets masked, such as a payload's; ``name`` is what holds it.
 
     None, True and False are shown: they tell whether there is a secret and not which. Texts are masked as
-    ``masked_text`` does. Of two items, such as a header's, the second is masked where the first is a secret's name. A
-    model instance is masked where its model or its primary key bears a secret's name.
+    ``masked_text`` does. Of two items, such as a header's, the second is masked where the first is a secret's name, and
+    so is the value of a field that is told by two: ``{"name": "password", "value": …}``. A model instance is masked
+    where its model or its primary key bears a secret's name.
     """
-    if value is None or isinstance(value, bool):
-        return value
     if name and is_secret(name):
-        return MASKED
+        return _hidden(value)
     if isinstance(value, str):
         return masked_text(value)
     if isinstance(value, Mapping):
-        return {key: _masked_item(key, item) for key, item in value.items()}
+        hides = _names_a_secret(value.items())
+        return {key: _masked_item(key, item, hides=hides) for key, item in value.items()}
     if isinstance(value, list):
-        return _masked_pair(value) if _is_pair(value) else [masked(item) for item in value]
+        return _masked_pair(value) if _is_pair(value) else _masked_items(value)
     return value
 
 
-def _masked_item(key: str, item: Any) -> Any:
+def _hidden(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool) else MASKED
+
+
+def _masked_item(key: str, item: Any, *, hides: bool) -> Any:
     if key == "$dict" and isinstance(item, list):
-        return [_masked_pair(pair) if isinstance(pair, list) and len(pair) == 2 else masked(pair) for pair in item]
+        hides = _names_a_secret(pair for pair in item if _has_two(pair))
+        return [_masked_pair(pair, hides=hides) if _has_two(pair) else masked(pair) for pair in item]
     if key == "$instance" and isinstance(item, list) and len(item) == 3 and has_secret_key(item[0]):
         return [item[0], MASKED, item[2]]
-    return masked(item, name=key)
+    return _hidden(item) if hides and _is_value(key) else masked(item, name=key)
+
+
+def _names_a_secret(items: Iterable[Any]) -> bool:
+    """Tell whether one of these says that another is a secret, as ``name`` does in a field of name and value."""
+    names = (_name_of(item) for key, item in items if _name_of(key).casefold().endswith(_FIELDS))
+    return any(_NAME.fullmatch(name) and is_secret(name) for name in names)
+
+
+def _is_value(name: str) -> bool:
+    return name.casefold().endswith(_VALUES)
+
+
+def _has_two(items: Any) -> bool:
+    return isinstance(items, list) and len(items) == 2
+
+
+def _masked_items(items: list[Any]) -> list[Any]:
+    """Mask each item, and what follows an option, as in ``["mysql", "--password", "…"]``."""
+    before = ["", *items[:-1]]
+    return [masked(item, name=_option(last)) for last, item in zip(before, items, strict=False)]
+
+
+def _option(item: Any) -> str:
+    return item if isinstance(item, str) and item.startswith("--") and _NAME.fullmatch(item) else ""
 
 
 def _is_pair(items: list[Any]) -> bool:
     """Tell a header or a field of a form from, say, a subject and a text."""
-    return len(items) == 2 and _NAME.fullmatch(_name_of(items[0])) is not None
+    return _has_two(items) and _NAME.fullmatch(_name_of(items[0])) is not None
 
 
-def _masked_pair(pair: list[Any]) -> list[Any]:
+def _masked_pair(pair: list[Any], *, hides: bool = False) -> list[Any]:
     key, item = pair
-    return [masked(key), masked(item, name=_name_of(key))]
+    name = _name_of(key)
+    return [masked(key), _hidden(item) if hides and _is_value(name) else masked(item, name=name)]
 
 
 def _name_of(key: Any) -> str:
@@ -65,10 +98,10 @@ def _name_of(key: Any) -> str:
 
 
 def has_secret_key(label: Any) -> bool:
-    """Tell whether the primary key of a model is itself the secret, as a token's or a session's is."""
-    if is_secret(str(label).rpartition(".")[2]):
-        return True
+    """Tell whether the primary key of a model is itself the secret, as a token's or a session's is; a number is not."""
+    is_secrets = is_secret(str(label).rpartition(".")[2])
     try:
-        return is_secret(apps.get_model(label)._meta.pk.name)
+        key = apps.get_model(label)._meta.pk
     except (LookupError, ValueError, TypeError, AttributeError):
-        return False
+        return is_secrets
+    return is_secret(key.name) or (is_secrets and not isinstance(key, IntegerField))

@@ -34,8 +34,11 @@ DEFAULTS = {
     "grace": 5.0,
     "unroutable_delay": 30.0,
     "mask": (
-        *("password", "passwd", "passphrase", "passcode", "pwd", "pin", "otp", "secret", "token", "key", "apikey"),
-        *("authorization", "credential", "cookie", "session_id", "cvv", "cvc", "card_number"),
+        *("password", "passwd", "passphrase", "passcode", "pass", "pwd", "pw", "db_pass", "pin", "otp", "totp"),
+        *("secret", "token", "key", "apikey", "passkey", "auth", "authorization", "credential", "cred", "cookie"),
+        *("session_id", "jwt", "dsn", "connection_string", "sig", "signature", "mnemonic", "seed_phrase"),
+        *("security_code", "verification_code", "recovery_code", "backup_code", "cvv", "cvc", "card", "card_number"),
+        *("cc_number", "pan", "account_number", "iban", "ssn"),
     ),
     "keep": {
         "SUCCESSFUL": Keep(days=7, number=1_000_000),

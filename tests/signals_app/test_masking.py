@@ -39,6 +39,32 @@ class Login:
         *("token", "authToken", "JWTToken", "X-Auth-Token", "TOKENS", "csrfmiddlewaretoken", "token.value"),
         *("key", "api_key", "apiKey", "apikey", "APIKey", "product_key", "idempotency_key", "secretKeyId"),
         *("Authorization", "HTTP_AUTHORIZATION", "Cookie", "Set-Cookie", "sessionid", "session_id", "cardNumber"),
+        *(
+            "pass",
+            "userPass",
+            "db_pass",
+            "DBPASS",
+            "pw",
+            "totp",
+            "ssn",
+            "iban",
+            "IBANs",
+            "security_code",
+            "card",
+            "pan",
+        ),
+        *(
+            "verificationCode",
+            "account_number",
+            "bankAccountNumber",
+            "cc_number",
+            "auth",
+            "jwt",
+            "DSN",
+            "creds",
+            "card2",
+        ),
+        *("mnemonic", "recovery_codes", "backup_code", "X-Amz-Signature", "sig", "passkey", "connection_string"),
     ],
 )
 def test_a_name_with_a_secrets_word_in_it_is_a_secrets(name: str) -> None:
@@ -49,11 +75,31 @@ def test_a_name_with_a_secrets_word_in_it_is_a_secrets(name: str) -> None:
     "name",
     [
         *("monkey", "keyboard", "turkey", "tokenizer", "secretary", "spin", "compass", "author", "passenger"),
-        *("", "_", "42", "order", "card", "number", "session", "opinion", "donkeys"),
+        *("", "_", "42", "order", "number", "session", "opinion", "donkeys", "cardinality", "discard", "wildcards"),
+        *(
+            "bypass",
+            "bypasses",
+            "authors",
+            "author_id",
+            "company",
+            "panel",
+            "Japan",
+            "account",
+            "code",
+            "signal",
+            "design",
+        ),
+        *("sacred", "incredible", "assn", "urban", "mission", "dsnake", "status_code", "postal_code", "phrase"),
     ],
 )
 def test_a_name_that_only_looks_like_one_is_not(name: str) -> None:
     assert not is_secret(name)
+
+
+def test_the_number_of_a_row_is_no_secret_whatever_its_model_is_called() -> None:
+    with override_settings(SIGNALS_APP={"MASK": ("user", "plain")}):
+        assert masked({"$instance": ["auth.User", 7, "default"]}) == {"$instance": ["auth.User", 7, "default"]}
+        assert masked({"$instance": ["crm.User", "x", "default"]}) == {"$instance": ["crm.User", MASKED, "default"]}
 
 
 def test_a_project_has_words_of_its_own() -> None:
@@ -147,6 +193,25 @@ def test_the_first_of_a_pair_is_the_name_of_the_second() -> None:
     assert (shown["letter"]["$tuple"][1], shown["words"][1:]) == ("kept", ["kept", "kept"])
 
 
+@pytest.mark.parametrize("name", ["name", "key", "field", "header", "Key", "field_name", "fieldName"])
+@pytest.mark.parametrize("value", ["value", "values", "val", "content", "data", "old", "new_value", "Value"])
+def test_a_field_that_is_told_by_name_and_value_is_masked(name: str, value: str) -> None:
+    told = {name: "new_password", value: SECRET, "label": "kept", "required": True}
+    assert masked(told)[value] == MASKED
+    assert (masked(told)["label"], masked(told)["required"]) == ("kept", True)
+    assert masked({name: "city", value: "kept"})[value] == "kept"
+    assert masked({name: "Your password, please", value: "kept"})[value] == "kept"
+    odd = {name.encode(): b"token", value.encode(): SECRET.encode(), 5: "kept"}
+    shown = masked(json.loads(encode_arguments({"odd": odd}, sender=None, signal="s", receiver="r")))
+    assert [item for _key, item in shown["arguments"]["odd"]["$dict"]][1:] == [MASKED, "kept"]
+
+
+def test_what_follows_an_option_in_a_list_is_masked() -> None:
+    assert masked(["mysql", "--password", SECRET, "--user", "ada"]) == ["mysql", "--password", MASKED, "--user", "ada"]
+    assert masked(["--password", "--user", "ada"]) == ["--password", MASKED, "ada"]
+    assert masked(["the token", "kept", "token", "kept"]) == ["the token", "kept", "token", "kept"]
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -173,6 +238,28 @@ def test_the_first_of_a_pair_is_the_name_of_the_second() -> None:
         ("postgres://ada:hunter2@db:5432/shop", "postgres://ada:********@db:5432/shop"),
         ("redis://:hunt@er2@cache/0", "redis://:********@cache/0"),
         ("https://hunter2@example.org/repo.git", "https://********@example.org/repo.git"),
+        ("postgres://ada:hun/ter2@db:5432/shop", "postgres://ada:********@db:5432/shop"),
+        ("redis://:12345/hunter2@cache/0", "redis://:********@cache/0"),
+        ("postgres://ada:hun ter2@db/shop is away", "postgres://ada:********@db/shop is away"),
+        ("'amqp://ada:hun'ter2@queue', 'kept'", "'amqp://ada:********@queue', 'kept'"),
+        ('{"url": "amqp://ada:hun\\"ter2@queue"}', '{"url": "amqp://ada:********@queue"}'),
+        ("smtp://ada@example.org:hunter2@mail", "smtp://ada@example.org:********@mail"),
+        ("https://a:hunter2@x/?next=https://b:hunter2@y/", "https://a:********@x/?next=https://b:********@y/"),
+        ('{"name": "password", "value": "hunter2"}', '{"name": "password", "value": ********}'),
+        ("{'value': 'hunter2', 'key': 'api_token'}", "{'value': ********, 'key': ********}"),
+        (
+            r'"{\"field\": \"pin\", \"value\": \"hunter2\", \"x\": 1}"',
+            r'"{\"field\": \"pin\", \"value\": ********, \"x\": 1}"',
+        ),
+        ('<input name="password" value="hunter2">', '<input name="password" value=********>'),
+        ('name="password"\r\n\r\nhunter 2\r\n--', 'name="password"\r\n\r\n********\r\n--'),
+        (r"""b'name="password"\r\n\r\nhunter2\r\n--'""", r"""b'name="password"\r\n\r\n********\r\n--'"""),
+        ("[('X-Api-Key', 'hunter2'), ('Accept', 'kept')]", "[('X-Api-Key', ********), ('Accept', 'kept')]"),
+        ('[["pin", 4711], ["city", "kept"]]', '[["pin", ********], ["city", "kept"]]'),
+        ("[(b'cookie', b'hunter2')]", "[(b'cookie', ********)]"),
+        ("card: 4111 1111 1111 1111, ada", "card: ********, ada"),
+        ("iban: DE89 3704 0044 0532 0130 00", "iban: ********"),
+        ("mnemonic: hunter hunter hunter", "mnemonic: ********"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", "******** expired"),
         (
             "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",
@@ -197,6 +284,11 @@ def test_a_secret_in_a_text_is_masked(text: str, shown: str) -> None:
         "Basic authentication failed, bearer authentication too",
         "http://127.0.0.1:8000/shop/ at 12:30:05",
         "ssh://git@example.org/shop.git, mail to ada@example.org",
+        "http://127.0.0.1:8000/shop/ada@example.org and https://example.org:443/@ada",
+        "redis://cache:6379/0 is away, ada@example.org knows",
+        "GET https://example.org: refused for ada@example.org",
+        '["token", "kept", "kept"] and ("token", {"kept": 1})',
+        '{"name": "city", "value": "kept"}, {"name": "password", "required": "kept"}',
         'Traceback (most recent call last):\n  File "/srv/token.py", line 5, in get_key\n    return keys[name]',
     ],
 )
@@ -220,6 +312,20 @@ def test_any_text_can_be_masked_and_masking_it_again_changes_nothing_in_names(te
     [
         *("a", "key=", "key=[", "key='", "key =", "x@", "a://a:", "a://", "-eyJ0123456789", "bearer ", "_", "aB", " "),
         *("-----BEGIN PRIVATE KEY-----", 'token: \\\\"', "--key ", "key", "key=a =b ", "cookie"),
+        *("a://a:b c", "a://:a", "a://@", "http://a:1/", 'value="', "value=", 'value=\\"', "value='a',", "a_"),
+        *(
+            "1234 ",
+            '("key",',
+            '("key","',
+            '("key",[',
+            "('key','a' ",
+            '["key", \\"',
+            'name="key"',
+            'name="key" value="',
+            "--",
+            "\\",
+        ),
+        *('name="key"\n', "-----END PRIVATE KEY", "a ", "value=a,name=", "bearer a", "Ab", "key:=", "{'key':'"),
     ],
 )
 def test_no_text_hangs_it(part: str) -> None:
