@@ -11,7 +11,7 @@ import re
 import traceback
 from typing import Any
 
-from signals_app.masking import masked_text
+from signals_app.masking import beginning, ending
 
 LONGEST = 20_000  # characters that are kept of a text, and of a traceback
 
@@ -64,7 +64,7 @@ def traceback_of(error: BaseException) -> str:
         text = "".join(traceback.format_exception(error))
     except BaseException:
         text = "".join([*traceback.format_tb(error.__traceback__), UNPRINTABLE])
-    return masked_text(text[-2 * LONGEST :])[-LONGEST:]
+    return ending(text, LONGEST)
 
 
 def _harmless(value: Any) -> Any:
@@ -74,4 +74,4 @@ def _harmless(value: Any) -> Any:
         text = "".join((str(value),))
     except BaseException:
         text = UNPRINTABLE
-    return one_record(masked_text(text[: 2 * LONGEST])[:LONGEST])
+    return one_record(beginning(text, LONGEST))

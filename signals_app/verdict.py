@@ -11,7 +11,7 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
 from signals_app.ledger import BadEnd, ClaimedDelivery
 from signals_app.logs import get_logger, traceback_of
-from signals_app.masking import masked_text
+from signals_app.masking import beginning
 from signals_app.models import Outcome, State
 from signals_app.timeouts import TimedOut
 
@@ -76,7 +76,7 @@ def _text(read: Callable[[], str], *, otherwise: str) -> str:
         text = "".join((read(),))  # of a subclass of str, too, the characters only
     except BaseException:
         return otherwise
-    return masked_text(_clean(text[: 2 * LONGEST_MESSAGE]))[:LONGEST_MESSAGE]
+    return beginning(_clean(text), LONGEST_MESSAGE)
 
 
 def _told_to_daemonize_no_workers(error: BaseException) -> str:

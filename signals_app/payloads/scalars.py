@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString
 
+from signals_app.masking import beginning
 from signals_app.payloads.walks import Decode, Decoder, Encode, Encoder, Json, Malformed, Refusal
 
 T = TypeVar("T")
@@ -164,7 +165,7 @@ def _checked(read: Callable[[Json, Decoder], object]) -> Decode:
         try:
             return read(value, walk)
         except (ValueError, TypeError, ArithmeticError, LookupError, OSError) as error:
-            raise Malformed(f"cannot be read: {str(error)[:200] or type(error).__name__}") from error
+            raise Malformed(f"cannot be read: {beginning(str(error), 200) or type(error).__name__}") from error
 
     return decode
 

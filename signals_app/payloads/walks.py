@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from signals_app.masking import beginning
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_DEPTH = 32  # levels of containers in one argument
@@ -81,7 +83,7 @@ def shown(value: object) -> str:
         text = ascii(value)
     except Exception:  # such as the limit of 4,300 digits
         return f"a value of type {type(value).__qualname__}"
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return text if len(text) <= 60 else f"{beginning(text, 60)}…"
 
 
 class Encoder(Protocol):

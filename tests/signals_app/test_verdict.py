@@ -165,6 +165,25 @@ def test_a_long_message_is_cut_behind_its_secrets() -> None:
     assert len(end.traceback) <= LONGEST_TRACEBACK
 
 
+@pytest.mark.parametrize("place", range(-14, 2))
+def test_a_text_is_masked_before_it_is_cut(place: int) -> None:
+    url = "amqp://ada:hunter2/hunter2@queue"
+    before = "x" * (LONGEST_MESSAGE + place - len("amqp://ada:")) + " "
+    end = end_of(ValueError(f"{before}{url} {'y' * LONGEST_TRACEBACK}"))
+    assert "hunt" not in end.message
+    behind = "y" * (LONGEST_TRACEBACK + place - len("@queue\n")) + "\n"
+    assert "ter2" not in end_of(ValueError(f"{url} {behind}")).traceback
+
+
+@pytest.mark.parametrize("size", [19_980, 19_985, 19_990, 19_995, 20_000])
+def test_half_a_secret_where_reading_ends_is_not_kept(size: int) -> None:
+    masked = f"password='{'z' * (size - 40)}' "
+    message = f"{masked}amqp://ada:{SECRET * 20}@queue {'y' * LONGEST_TRACEBACK}"
+    assert "hunt" not in end_of(ValueError(message)).message
+    key = "\n".join(["-----BEGIN PRIVATE KEY-----", *["hunter2" * 9] * 4_000, "-----END PRIVATE KEY-----"])
+    assert "hunt" not in end_of(ValueError(key)).traceback
+
+
 def test_a_huge_message_is_kept_in_its_bounds() -> None:
     end = end_of(ValueError("word " * 2_000_000))
     assert (len(end.message), len(end.traceback)) == (LONGEST_MESSAGE, LONGEST_TRACEBACK)
