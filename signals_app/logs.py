@@ -26,6 +26,15 @@ def one_record(text: str) -> str:
     return without_controls(_LINE_END.sub("\n  | ", text))
 
 
+def one_line(text: str) -> str:
+    """Return text on one line: what is not printable in it, such as line ends, is escapes."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(sign: str) -> str:
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+
+
 def without_controls(text: str) -> str:
     """Return text whose control characters, but for line ends and tabs, are escapes: safe to print in a terminal."""
     return _CONTROLS.sub(_escape, text)

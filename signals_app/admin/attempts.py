@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -16,6 +15,7 @@ from signals_app.admin.filters import EndedFilter, OutcomeFilter
 from signals_app.admin.name_filters import AttemptReceiverFilter, ErrorClassFilter
 from signals_app.admin.records import RecordAdmin
 from signals_app.admin.runs import time_of
+from signals_app.logs import one_line
 from signals_app.masking import masked_text
 from signals_app.models import Attempt
 from signals_app.operations.readable import process_name
@@ -29,7 +29,7 @@ class AttemptAdmin(RecordAdmin):
     list_display_links = ("attempt",)
     list_filter = (OutcomeFilter, ErrorClassFilter, AttemptReceiverFilter, EndedFilter)
     list_select_related = ("delivery",)
-    search_fields = ("delivery__id", "error_class", "message", "owner", "delivery__receiver")  # see get_search_results
+    search_fields = ("delivery__id", "error_class", "owner", "delivery__receiver")  # see find
     search_help_text = ATTEMPT_HELP
     date_hierarchy = "finished_at"
     sortable_by = ("attempt",)
@@ -48,11 +48,10 @@ class AttemptAdmin(RecordAdmin):
     )
     readonly_fields = fields
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Attempt], search_term: str
-    ) -> tuple[QuerySet[Attempt], bool]:
-        """Return the attempts that match every word, and that none is there twice."""
-        return find_attempts(queryset, search_term), False
+    @staticmethod
+    def find(rows: QuerySet[Attempt], text: str) -> QuerySet[Attempt]:
+        """Return the attempts that match every word."""
+        return find_attempts(rows, text)
 
     @admin.display(description=_("attempt"), ordering="pk")
     def attempt(self, attempt: Attempt) -> str:
@@ -69,7 +68,9 @@ class AttemptAdmin(RecordAdmin):
         """The class of the error and the beginning of its message."""
         message = Truncator(masked_text(attempt.message)).chars(160)
         return format_html(
-            '<span class="signals-excerpt"><b>{}</b> {}</span>', attempt.error_class.rpartition(".")[2], message
+            '<span class="signals-excerpt"><b>{}</b> {}</span>',
+            one_line(attempt.error_class).rpartition(".")[2],
+            message,
         )
 
     @admin.display(description=_("delivery"))

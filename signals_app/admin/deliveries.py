@@ -48,7 +48,7 @@ class DeliveryAdmin(DeliveryColumns, RecordAdmin):
         LongFilter,
         EndedFilter,
     )
-    search_fields = ("id", "emission", "receiver", "sender", "payload")  # see get_search_results
+    search_fields = ("id", "emission", "receiver", "sender")  # see find
     search_help_text = DELIVERY_HELP
     date_hierarchy = "enqueued_at"
     sortable_by = ("number",)  # any other order would have to sort the whole table
@@ -88,11 +88,10 @@ class DeliveryAdmin(DeliveryColumns, RecordAdmin):
         indexed = state in (State.READY, State.RUNNING) or not request.GET.keys().isdisjoint({"unroutable", "long"})
         return ((F("pk") + 0).desc(),) if indexed else self.ordering
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
-    ) -> tuple[QuerySet[Delivery], bool]:
-        """Return the deliveries that match every word, and that none is there twice."""
-        return find_deliveries(queryset, search_term), False
+    @staticmethod
+    def find(rows: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
+        """Return the deliveries that match every word."""
+        return find_deliveries(rows, text)
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """Return the actions that the user may do; from version 6.1 on Django says for which of its pages."""

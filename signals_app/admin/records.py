@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import BadRequest
 from django.db.models import DateTimeField, QuerySet
 from django.db.models.constants import LOOKUP_SEP
@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 
 from signals_app.admin.paginator import BoundedPaginator
 from signals_app.admin.periods import Periods, Span
+from signals_app.exceptions import OperationRefused
 from signals_app.operations.search import row_number
 
 if TYPE_CHECKING:  # generic for the type checker only
@@ -29,8 +30,10 @@ class RecordChangeList(ChangeList):
     """A list that leaves out the long texts and knows its dates by the ends of the table."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        """Return the rows that match, without the columns that the list does not show."""
+        """Return the rows that match, without the columns that the list does not show; none for a refused search."""
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        if not self.query and request.GET.get(SEARCH_VAR, "").strip():
+            rows = rows.none()
         return rows.defer(*cast("RecordAdmin", self.model_admin).unlisted)
 
     def get_filters(self, request: HttpRequest) -> Any:
@@ -97,6 +100,21 @@ class RecordAdmin(ModelAdmin):
         filters: Any = self.list_filter
         dates = {field.name for field in self.opts.fields if isinstance(field, DateTimeField)}
         return lookup in {one.parameter_name for one in filters} or lookup.partition(LOOKUP_SEP)[0] in dates
+
+    @staticmethod
+    def find(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+        """Return the rows that match every word of a search. Raises OperationRefused for one that is too long."""
+        raise NotImplementedError
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows that match, and that none is there twice; none, and a message, for a refused search."""
+        try:
+            return self.find(queryset, search_term), False
+        except OperationRefused as error:
+            messages.error(request, str(error))
+            return queryset.none(), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return our list."""

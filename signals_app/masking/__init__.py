@@ -8,7 +8,7 @@ Only what people are shown is masked: the payload in the database is what the wo
 """
 
 from signals_app.masking.names import MASKED, is_secret
-from signals_app.masking.texts import TELLTALES, beginning, ending, masked_text
+from signals_app.masking.texts import beginning, ending, masked_text
 from signals_app.masking.values import has_secret_key, masked
 
-__all__ = ["MASKED", "TELLTALES", "beginning", "ending", "has_secret_key", "is_secret", "masked", "masked_text"]
+__all__ = ["MASKED", "beginning", "ending", "has_secret_key", "is_secret", "masked", "masked_text"]

@@ -44,7 +44,6 @@ _ANNOTATED = re.compile(r"[ \t]*=[ \t]*(?=\S)")  # password: str = "…"
 _MASKED = re.compile(r"\*{8}(?![^\s,;&\])}>\"'])")  # of a text that is masked again
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
-TELLTALES = frozenset({"://", "bearer", "basic", "eyj", "private key"})
 # secrets that can be told without a name. A port is no password, although a path may have an @
 _AUTHORITY = r"""(?P<before>\b(?>(?P<web>(?:https?|wss?|ftps?)(?=://))|[a-z][\w+.-]{0,30})://[^\s/:"']*+:)"""
 _CREDENTIALS = re.compile(rf"""{_AUTHORITY}(?(web)(?!\d{{1,5}}[/?\#]))(?:(?!://)[^\s"'])*(?=@)""", re.IGNORECASE)

@@ -21,7 +21,7 @@ def rows() -> list[Delivery]:
     )
     attempt(one, number=2, error_class="builtins.OSError")
     attempt(one, number=3)
-    return [one, delivery(payload='{"arguments":{"order":77}}', unroutable=True)]
+    return [one, delivery(payload='{"sender":null,"arguments":{"order":77}}', unroutable=True)]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def rows() -> list[Delivery]:
         ({"since": at(60)}, [0]),
         ({"until": at(60)}, [1]),
         ({"since": at(0), "until": at(61)}, [0, 1]),
-        ({"search": "order 77"}, [1]),
+        ({"search": "order=77"}, [1]),
         ({"unroutable": True}, [1]),
         ({"queue": "mail", "states": (State.READY,)}, []),
     ],
