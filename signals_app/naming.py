@@ -14,7 +14,8 @@ from django.db.models import Model
 from django.db.models.base import ModelBase
 from django.dispatch import Signal
 
-from signals_app.masking import MASKED, has_secret_key
+from signals_app.logs import one_line
+from signals_app.masking import MASKED, beginning, has_secret_key
 
 LONGEST_LABEL = 255
 _NAMED = (type, FunctionType, MethodType, BuiltinFunctionType)
@@ -104,7 +105,7 @@ def is_historical(sender: object) -> bool:
 
 
 def label(obj: object) -> str:
-    """Return a short line of text for a sender, whatever it is or does.
+    """Return a short line of text for a sender, secrets masked, whatever it is or does.
 
     ``""`` for None, a string itself, ``shop.Order(5)``, ``module.name`` of a class or a function, else of its class.
     """
@@ -112,16 +113,14 @@ def label(obj: object) -> str:
         text = _label(obj)
     except Exception:  # whatever a sender's own code raises
         text = _label(type(obj))
-    return _printable(text)[:LONGEST_LABEL]
+    return one_line(text)[:LONGEST_LABEL]
 
 
 def _label(obj: object) -> str:
     if obj is None:
         return ""
-    if issubclass(type(obj), str):
-        return str.__str__(obj)  # str() would leave a subclass such as SafeString as it is
     if isinstance(obj, str):
-        return str(obj)  # a lazy one
+        return beginning(str(obj), LONGEST_LABEL)  # of a lazy one, too
     if isinstance(obj, _NAMED):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):
@@ -131,14 +130,9 @@ def _label(obj: object) -> str:
 
 def _key(key: object) -> str:
     try:
-        return str(key)
+        return beginning(str(key), LONGEST_LABEL)
     except Exception:  # such as the limit of 4,300 digits
         return type(key).__qualname__
-
-
-def _printable(text: str) -> str:
-    """Return a text with what databases cannot hold or would break a line escaped."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _module(name: str) -> ModuleType:

@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
 
 from signals_app import ledger
-from signals_app.logs import get_logger
+from signals_app.logs import get_logger, one_line
+from signals_app.masking import beginning
 from signals_app.models import Delivery
 from signals_app.running import current_or_none
 
@@ -103,8 +104,7 @@ def _name_of(user: Any) -> object:
 def _line(text: str, column: str) -> str:
     """Return text of any origin as one line of printable characters that fits a column."""
     most = _MOST[column]
-    text = text[: most + 1]
-    text = text if text.isprintable() else repr(text)[1:-1]
+    text = one_line(text if len(text) <= most else beginning(text, most + 1))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

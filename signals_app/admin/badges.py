@@ -10,8 +10,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from signals_app.masking import masked_text
+from signals_app.logs import one_line
 from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.operations.readable import readable_name
 from signals_app.origin import delivery_in
 
 _ICON = (
@@ -64,7 +65,7 @@ def progress_bar(delivery: Delivery) -> SafeString | str:
 
 def name(dotted: str) -> SafeString | str:
     """Return a dotted name with its last part in front, so that a column of them can be read."""
-    module, _dot, last = dotted.rpartition(".")
+    module, _dot, last = one_line(dotted).rpartition(".")
     if not module:
         return last
     return format_html('<span class="signals-name">{}<small>{}</small></span>', last, module)
@@ -88,7 +89,7 @@ def link_to(site: str, delivery_id: int, text: object) -> SafeString:
 def place(site: str, sent_from: str) -> SafeString | str:
     """Return where an emission was sent from, with secrets masked; another delivery is a link to its page."""
     delivery_id = delivery_in(sent_from)
-    return masked_text(sent_from) if delivery_id is None else link_to(site, delivery_id, sent_from)
+    return readable_name(sent_from) if delivery_id is None else link_to(site, delivery_id, sent_from)
 
 
 def emission_link(site: str, emission: UUID) -> SafeString:

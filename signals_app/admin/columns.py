@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.admin import badges, durations
+from signals_app.logs import one_line
 from signals_app.models import Delivery, State
 
 
@@ -44,7 +45,7 @@ class DeliveryColumns:
     @admin.display(description=_("queue"))
     def by_queue(self, delivery: Delivery) -> SafeString:
         """The queue."""
-        return badges.cell(gettext("Queue"), delivery.queue)
+        return badges.cell(gettext("Queue"), one_line(delivery.queue))
 
     @admin.display(description=_("attempts"))
     def tries(self, delivery: Delivery) -> SafeString:

@@ -15,9 +15,10 @@ from signals_app import ledger
 from signals_app.admin import badges, durations
 from signals_app.admin.actions import ACTIONS, Action
 from signals_app.admin.runs import Run, runs_of
+from signals_app.logs import one_line
 from signals_app.models import FINAL_STATES, Delivery, Pause, PauseKind, State
 from signals_app.operations import PAUSE_PERMISSION
-from signals_app.operations.readable import process_name, readable_payload, trace_id, trace_url
+from signals_app.operations.readable import process_name, readable_name, readable_payload, trace_id, trace_url
 
 SHOWN_ATTEMPTS = 25  # the newest; each may have a traceback of 20,000 characters
 SHOWN_SIBLINGS = 100
@@ -120,9 +121,9 @@ def _origin(delivery: Delivery, pauses: Sequence[Pause], site: str) -> list[Fact
         return Fact(label=label, value=name, pausable=kind, is_paused=any(one.kind == kind for one in pauses))
 
     return [
-        Fact(label=_("Signal"), value=delivery.signal),
-        Fact(label=_("Sender"), value=delivery.sender or durations.NONE),
-        Fact(label=_("Sent by"), value=delivery.sent_by or durations.NONE),
+        Fact(label=_("Signal"), value=one_line(delivery.signal)),
+        Fact(label=_("Sender"), value=readable_name(delivery.sender) or durations.NONE),
+        Fact(label=_("Sent by"), value=one_line(delivery.sent_by) or durations.NONE),
         Fact(
             label=_("Sent from"),
             value=badges.place(site, delivery.sent_from) or durations.NONE,
@@ -160,7 +161,7 @@ def _hold(delivery: Delivery, now: datetime) -> list[Fact]:
         Fact(
             label=_("Held by") if delivery.state == State.RUNNING else _("Last held by"),
             value=process_name(delivery.owner) or durations.NONE,
-            note=delivery.owner,
+            note=one_line(delivery.owner),
         ),
         Fact(label=_("Token"), value=str(delivery.token)),
         Fact(label=_("Lease"), value=durations.moment(lease), note=durations.until(lease, now) if lease else ""),

@@ -13,9 +13,10 @@ from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 
 from signals_app.admin import badges, durations
+from signals_app.logs import one_line
 from signals_app.masking import masked_text
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.operations.readable import readable_payload
+from signals_app.operations.readable import readable_name, readable_payload
 
 SHOWN = 100  # deliveries, the first
 SHOWN_ATTEMPTS = 1_000  # of all of them, the newest
@@ -63,6 +64,7 @@ class EmissionPage:
     emission: UUID
     first: Delivery
     place: str | SafeString
+    sender: str
     lanes: Sequence[Lane]
     payloads: Sequence[tuple[str, Sequence[str]]]
     history: Sequence[LogEntry]
@@ -85,6 +87,7 @@ def page_of_emission(emission: UUID, rows: QuerySet[Delivery], *, site: str, now
         emission=emission,
         first=shown[0],
         place=badges.place(site, shown[0].sent_from),
+        sender=readable_name(shown[0].sender),
         lanes=[_lane(one, spans[one.pk], (start, end), now) for one in shown],
         payloads=list(_payloads(shown)),
         history=_history(shown),
@@ -118,7 +121,7 @@ def _spans(delivery: Delivery, ends: Sequence[Attempt], now: datetime) -> Iterat
             label=f"{attempt.number}: {outcome.label}",
             start=began,
             end=attempt.finished_at,
-            error=attempt.error_class,
+            error=one_line(attempt.error_class),
             message=masked_text(attempt.message),
             traceback=masked_text(attempt.traceback),
         )
@@ -167,7 +170,7 @@ def _payloads(deliveries: Sequence[Delivery]) -> Iterator[tuple[str, list[str]]]
     """Yield each text that travelled, and to whom: ``drop`` and ``snapshot`` make payloads of one send differ."""
     receivers: dict[str, list[str]] = {}
     for delivery in deliveries:
-        receivers.setdefault(delivery.payload, []).append(delivery.receiver)
+        receivers.setdefault(delivery.payload, []).append(one_line(delivery.receiver))
     for payload, names in receivers.items():
         yield readable_payload(payload), names
 

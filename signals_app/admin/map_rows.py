@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from signals_app.admin import badges
 from signals_app.admin.map_figures import Figure, figures_of
 from signals_app.introspection import Connection, Counts, Edge, Form, Kind, Loose, Mark, Node, Option, Place
+from signals_app.logs import one_line
 
 Text = str | SafeString
 
@@ -149,9 +150,9 @@ def _how(connection: Connection) -> Iterator[str]:
     if connection.sender == "?":
         yield _("one sender, which cannot be named")
     elif connection.sender:
-        yield _("sender %(name)s") % {"name": connection.sender}
+        yield _("sender %(name)s") % {"name": one_line(connection.sender)}
     if connection.dispatch_uid:
-        yield _("dispatch_uid %(uid)s") % {"uid": connection.dispatch_uid}
+        yield _("dispatch_uid %(uid)s") % {"uid": one_line(connection.dispatch_uid)}
     if connection.is_dead:
         yield _("weak, and gone")
     else:

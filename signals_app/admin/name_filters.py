@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
+from signals_app.logs import one_line
 from signals_app.models import Attempt, Delivery
 from signals_app.operations.selection import last_ended_with
 
@@ -40,7 +41,7 @@ class NameFilter(SimpleListFilter):
         names = {*recent.values_list(self.column, flat=True).distinct(), *self.known()}
         if chosen := self.value():
             names.add(chosen)
-        return [(name, name) for name in sorted(names) if name]
+        return [(name, one_line(name)) for name in sorted(names) if name]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep the rows of the chosen name. Raises IncorrectLookupParameters for what PostgreSQL could not look for."""

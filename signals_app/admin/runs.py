@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.utils.safestring import SafeString
 
 from signals_app.admin import badges, durations
+from signals_app.logs import one_line
 from signals_app.masking import masked_text
 from signals_app.models import Attempt, Delivery, State
 from signals_app.operations.readable import process_name
@@ -48,7 +49,7 @@ def _run(attempt: Attempt) -> Run:
         process=process_name(attempt.owner),
         started=durations.moment(attempt.started_at),
         ran=durations.written(time_of(attempt)),
-        error_class=attempt.error_class,
+        error_class=one_line(attempt.error_class),
         message=masked_text(attempt.message),
         traceback=masked_text(attempt.traceback),
     )

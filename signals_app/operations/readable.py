@@ -8,6 +8,7 @@ import re
 from django.utils.translation import gettext as _
 
 from signals_app.conf import conf
+from signals_app.logs import one_line, one_record
 from signals_app.masking import masked, masked_text
 from signals_app.processes import ProcessIdentity
 
@@ -19,14 +20,19 @@ def readable_payload(payload: str, *, indent: int | None = 2) -> str:
     try:
         written = json.dumps(masked(json.loads(payload)), indent=indent, ensure_ascii=False)
     except (ValueError, RecursionError):  # also for a number of too many digits
-        written = masked_text(payload)
+        written = one_record(masked_text(payload))
     return _encodable(written)
 
 
+def readable_name(text: str) -> str:
+    """Return what others chose, such as a sender, on one line and with its secrets masked."""
+    return one_line(masked_text(text))
+
+
 def process_name(owner: str) -> str:
-    """Return an owner as host and pid; other text as it is."""
+    """Return an owner as host and pid; other text as one line."""
     process = ProcessIdentity.parse(owner)
-    return _("%(host)s, pid %(pid)s") % {"host": process.host, "pid": process.pid} if process else owner
+    return one_line(_("%(host)s, pid %(pid)s") % {"host": process.host, "pid": process.pid} if process else owner)
 
 
 def trace_id(traceparent: str) -> str:

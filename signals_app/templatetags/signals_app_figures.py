@@ -9,6 +9,7 @@ from django import template
 from signals_app import ledger
 from signals_app.admin import badges
 from signals_app.admin.durations import written
+from signals_app.logs import one_line
 
 register = template.Library()
 
@@ -16,6 +17,7 @@ register.simple_tag(badges.badge, name="badge")
 register.simple_tag(badges.cell, name="cell")
 register.simple_tag(badges.icon, name="icon")
 register.filter("name", badges.name)
+register.filter("one_line", one_line)
 
 
 @register.filter

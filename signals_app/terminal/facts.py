@@ -9,9 +9,9 @@ from typing import Any
 from signals_app.masking import masked, masked_text
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
 from signals_app.operations.durations import ran, waited
-from signals_app.operations.readable import process_name, readable_payload, trace_id
+from signals_app.operations.readable import process_name, readable_name, readable_payload, trace_id
 
-_TEXTS = ("state", "receiver", "signal", "sender", "queue", "priority", "attempts", "max_attempts", "losses")
+_TEXTS = ("state", "receiver", "signal", "queue", "priority", "attempts", "max_attempts", "losses")
 _MOMENTS = ("enqueued_at", "due_at", "started_at", "finished_at", "lease_until")
 
 
@@ -22,8 +22,9 @@ def facts_of(delivery: Delivery, pauses: list[Pause], *, now: datetime) -> dict[
         "emission": str(delivery.emission),
         "trace_id": trace_id(delivery.trace),
         **{name: getattr(delivery, name) for name in _TEXTS},
+        "sender": readable_name(delivery.sender),
         "sent_by": delivery.sent_by,
-        "sent_from": masked_text(delivery.sent_from),
+        "sent_from": readable_name(delivery.sent_from),
         "depth": delivery.depth,
         "context": readable_payload(delivery.context, indent=None),
         **{name: _iso(getattr(delivery, name)) for name in _MOMENTS},

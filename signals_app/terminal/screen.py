@@ -19,7 +19,7 @@ from django.db import Error
 from django.utils import timezone
 
 from signals_app.exceptions import OperationRefused
-from signals_app.logs import without_controls
+from signals_app.logs import one_line, without_controls
 
 Options = Mapping[str, Any]
 
@@ -73,8 +73,12 @@ class Terminal:
         return self._out.isatty()
 
     def line(self, text: str = "") -> None:
-        """Print a line, or several."""
-        self._out.write(_plain(text))
+        """Print one line, whatever names are in it."""
+        self._out.write(_line(text))
+
+    def text(self, text: str) -> None:
+        """Print a text of several lines."""
+        self._out.write(without_controls(text).translate(_TYPED))
 
     def json(self, value: object) -> None:
         """Print a value as JSON, in ASCII."""
@@ -96,7 +100,7 @@ class Terminal:
         """Ask whether to go on, beside what is printed. Raises CommandError where nobody can be asked."""
         if not self._source.isatty():
             raise CommandError("Nobody can be asked here. Say --yes to do it, or --dry-run to see what would be done.")
-        self._asks.write(_plain(f"{question} [y/N] "), str, ending="")
+        self._asks.write(_line(f"{question} [y/N] "), str, ending="")
         self._asks.flush()
         agreed = self._source.readline().strip().lower() in ("y", "yes")
         if not agreed:
@@ -107,7 +111,7 @@ class Terminal:
     def drawing(self) -> Iterator[Callable[[Sequence[str]], None]]:
         """Give a function that shows lines in place of the last ones; without a live terminal, below them."""
         if not self.is_live:
-            yield lambda lines: self.line("\n".join(lines))
+            yield self._print
             return
         self._raw(_ENTER)
         try:
@@ -115,9 +119,13 @@ class Terminal:
         finally:
             self._raw(_LEAVE)
 
+    def _print(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.line(line)
+
     def _draw(self, lines: Sequence[str]) -> None:
         width, height = shutil.get_terminal_size()
-        shown = [_plain(line)[:width] for line in lines[: height - 1]]
+        shown = [_line(line)[:width] for line in lines[: height - 1]]
         self._raw(_TOP + "".join(f"{line}{_REST_OF_LINE}\n" for line in shown) + _REST)
 
     def _raw(self, text: str) -> None:
@@ -125,8 +133,8 @@ class Terminal:
         self._out.flush()
 
 
-def _plain(text: str) -> str:
-    return without_controls(text).translate(_TYPED)
+def _line(text: str) -> str:
+    return one_line(text.translate(_TYPED))
 
 
 def stamp(moment: datetime) -> str:
@@ -137,7 +145,7 @@ def stamp(moment: datetime) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """Return the lines of a table; numbers stand to the right."""
-    cells = [heads, *([str(cell) for cell in row] for row in rows)]
+    cells = [heads, *([_line(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(heads))]
     right = {n for n in range(len(heads)) if rows and all(isinstance(row[n], int) for row in rows)}
     return [

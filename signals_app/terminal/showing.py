@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
 
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -42,12 +41,13 @@ def _run(options: Options, terminal: Terminal) -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
         terminal.line(f"{name.replace('_', ' '):<{width}}  {_said(value)}")
-    terminal.line(f"\n{readable_payload(delivery.payload)}")
+    terminal.line()
+    terminal.text(readable_payload(delivery.payload))
     for attempt in attempts:
-        for line in _attempt(attempt):
-            terminal.line(line)
+        _tell(attempt, terminal)
     for one in siblings:
-        terminal.line(f"\nOf the same emission: #{one.pk} {one.receiver} {one.state}")
+        terminal.line()
+        terminal.line(f"Of the same emission: #{one.pk} {one.receiver} {one.state}")
 
 
 def _said(value: object) -> str:
@@ -58,11 +58,12 @@ def _said(value: object) -> str:
     return "-" if value in (None, "") else str(value)
 
 
-def _attempt(attempt: Attempt) -> Iterator[str]:
-    yield f"\nAttempt {attempt.number}: {attempt.outcome} {attempt.error_class} ({process_name(attempt.owner)})"
-    for text in (attempt.message, attempt.traceback):
-        if text:
-            yield one_record(masked_text(text.rstrip()))
+def _tell(attempt: Attempt, terminal: Terminal) -> None:
+    process = process_name(attempt.owner)
+    terminal.line()
+    terminal.line(f"Attempt {attempt.number}: {attempt.outcome} {attempt.error_class} ({process})")
+    for text in filter(None, (attempt.message, attempt.traceback)):
+        terminal.text(one_record(f"\n{masked_text(text.rstrip())}").lstrip("\n"))
 
 
 SHOW = Subcommand(name="show", help="print all of one delivery", add_arguments=_add_arguments, run=_run)
