@@ -51,8 +51,13 @@ _ODD_CREDENTIALS = re.compile(  # with a space or a quote in them
     rf"""{_AUTHORITY}(?!\d{{1,5}}(?!\w)|[\s"'])(?:(?!://)[^\r\n@]){{1,100}}+(?=@[\w\[])""", re.IGNORECASE
 )
 _TOKEN_IN_URL = re.compile(r"(?P<before>\bhttps?://)[^\s/:@\"']+(?=@)", re.IGNORECASE)
-_SCHEME = re.compile(r"(?P<before>\b(?:bearer|basic)[ \t]+)(?=[^\s\d]*\d)[\w.~+/=-]{8,}", re.IGNORECASE)
+_SCHEME = re.compile(r"(?P<before>\b(?:bearer|basic)[ \t]+)(?=[^\s\d=]*[\d=])[\w.~+/=-]{8,}", re.IGNORECASE)
 _JWT = re.compile(r"(?P<before>(?<![\w-]))eyJ[\w-]{10,}+\.[\w-]++\.[\w-]*+")
+_ISSUED = re.compile(  # what well-known services give out begins in its own way
+    r"""(?P<before>(?<![\w-]))(?:(?:AKIA|ASIA)[0-9A-Z]{16}(?!\w)|(?:gh[pousr]|github_pat)_\w{20,}+|glpat-[\w-]{16,}+
+    |xox[a-z]-[\w-]{10,}+|[spr]k_(?:live|test)_\w{10,}+|AIza[\w-]{30,}+|SG\.[\w-]{16,}+\.[\w-]{16,}+)""",
+    re.VERBOSE,
+)
 _PRIVATE_KEY = re.compile(r"(?P<before>-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
 _END_OF_KEY = re.compile(r"(?P<before>\A)[\w+/=\s]++(?=-----END [A-Z ]{0,30}PRIVATE KEY)")  # of a text that was cut
 
@@ -64,8 +69,8 @@ def masked_text(text: str) -> str:
     """Return free text, such as a traceback, with the secrets masked that can be told from what is around them.
 
     Those are values after a secret's name (``password=…``, ``"token": …``, ``--secret …``), the rest of the line after
-    ``Authorization:`` and ``Cookie:``, passwords in URLs, bearer tokens, JSON Web Tokens and private keys. A secret
-    that stands there without any of these cannot be told from other words and stays.
+    ``Authorization:`` and ``Cookie:``, passwords in URLs, bearer tokens, JSON Web Tokens, private keys, and what some
+    services give out. A secret that stands there without any of these cannot be told from other words and stays.
     """
     for pattern in (_PRIVATE_KEY, _END_OF_KEY, _CREDENTIALS, _ODD_CREDENTIALS, _TOKEN_IN_URL):
         text = pattern.sub(rf"\g<before>{MASKED}", text)
@@ -73,7 +78,7 @@ def masked_text(text: str) -> str:
         text = pattern.sub(_masked_where_secret, text)
     for pattern in (_FIELD_OF_VALUE, _NAMED):
         text = "".join(_with_values_masked(text, pattern))
-    for pattern in (_SCHEME, _JWT):
+    for pattern in (_SCHEME, _JWT, _ISSUED):
         text = pattern.sub(rf"\g<before>{MASKED}", text)
     return text
 

@@ -15,6 +15,7 @@ from signals_app.masking.names import MASKED, is_secret
 from signals_app.masking.texts import masked_text
 
 _NAME = re.compile(r"[\w.-]+(?:\[\])?")
+_BYTES = ("$bytes", "$bytearray")
 _FIELDS = ("name", "key", "field", "header")  # what ends so may name a value that stands beside it
 _VALUES = ("value", "values", "val", "content", "data", "old", "new")
 
@@ -33,7 +34,7 @@ def masked(value: Any, *, name: str = "") -> Any:
         return masked_text(value)
     if isinstance(value, Mapping):
         hides = _names_a_secret(value.items())
-        return {key: _masked_item(key, item, hides=hides) for key, item in value.items()}
+        return {_masked_key(key): _masked_item(key, item, hides=hides) for key, item in value.items()}
     if isinstance(value, list):
         return _masked_pair(value) if _is_pair(value) else _masked_items(value)
     return value
@@ -43,12 +44,18 @@ def _hidden(value: Any) -> Any:
     return value if value is None or isinstance(value, bool) else MASKED
 
 
+def _masked_key(key: str) -> str:
+    return key if key.isidentifier() or key in _BYTES else masked_text(key)
+
+
 def _masked_item(key: str, item: Any, *, hides: bool) -> Any:
     if key == "$dict" and isinstance(item, list):
         hides = _names_a_secret(pair for pair in item if _has_two(pair))
         return [_masked_pair(pair, hides=hides) if _has_two(pair) else masked(pair) for pair in item]
     if key == "$instance" and isinstance(item, list) and len(item) == 3 and has_secret_key(item[0]):
         return [item[0], MASKED, item[2]]
+    if key in _BYTES and masked_text(raw := _name_of({"$bytes": item})) != raw:
+        return MASKED
     return _hidden(item) if hides and _is_value(key) else masked(item, name=key)
 
 

@@ -206,6 +206,21 @@ def test_a_field_that_is_told_by_name_and_value_is_masked(name: str, value: str)
     assert [item for _key, item in shown["arguments"]["odd"]["$dict"]][1:] == [MASKED, "kept"]
 
 
+def test_what_bytes_and_keys_say_is_masked_as_a_text_is() -> None:
+    arguments = {
+        "body": f"user=ada&password={SECRET}".encode(),
+        "raw": bytearray(f'{{"token": "{SECRET}"}}', "ascii"),
+        "image": b"\x89PNG",
+        "seen": {f"amqp://ada:{SECRET}@queue": 1, b"password=x": 2, "a b": 3},
+    }
+    shown = masked(json.loads(encode_arguments(arguments, sender=None, signal="s", receiver="r")))["arguments"]
+    assert shown["body"] == {"$bytes": MASKED}
+    assert shown["raw"] == {"$bytearray": MASKED}
+    assert shown["image"] == {"$bytes": "iVBORw=="}
+    assert shown["seen"] == {"$dict": [[f"amqp://ada:{MASKED}@queue", 1], [{"$bytes": MASKED}, MASKED], ["a b", 3]]}
+    assert masked({f"amqp://ada:{SECRET}@queue": 1}) == {f"amqp://ada:{MASKED}@queue": 1}
+
+
 def test_what_follows_an_option_in_a_list_is_masked() -> None:
     assert masked(["mysql", "--password", SECRET, "--user", "ada"]) == ["mysql", "--password", MASKED, "--user", "ada"]
     assert masked(["--password", "--user", "ada"]) == ["--password", MASKED, "ada"]
@@ -260,6 +275,9 @@ def test_what_follows_an_option_in_a_list_is_masked() -> None:
         ("card: 4111 1111 1111 1111, ada", "card: ********, ada"),
         ("iban: DE89 3704 0044 0532 0130 00", "iban: ********"),
         ("mnemonic: hunter hunter hunter", "mnemonic: ********"),
+        ("sent with Basic aHVudGVyaHVudGVy=", "sent with Basic ********"),
+        (f"AKIA{'HUNTER2Z' * 2} and gh{'p'}_{'hunter2' * 4}", "******** and ********"),
+        (f"xox{'b'}-{'hunter2-' * 3}, sk_{'live'}_{'hunter2' * 2}", "********, ********"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired", "******** expired"),
         (
             "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----",

@@ -241,6 +241,8 @@ HIDING = (
     lambda secret: f"amqp://ada:{secret}@queue",
     lambda secret: f"Authorization: {secret}",
     lambda secret: {"note": f"password={secret!r}"},
+    lambda secret: {f"amqp://ada:{secret}@queue": 1},
+    lambda secret: f"password={secret!r}".encode(),
 )
 
 
