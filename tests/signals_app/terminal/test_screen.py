@@ -112,3 +112,13 @@ def test_a_sender_has_no_secret_and_no_second_line() -> None:
 def test_a_search_that_would_take_long_is_refused() -> None:
     with pytest.raises(CommandError, match=r"^A search takes up to 8 words of up to 255 characters\. Look for less\.$"):
         told("list", "--search", "a " * 9)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("list", "--receiver", "\udcff"), ("list", "--search", "\udcff"), ("cancel", "--all", "--as", "\udcff", "--yes")],
+)
+def test_bytes_that_are_no_text_are_refused(args: tuple[str, ...]) -> None:
+    delivery()
+    with pytest.raises(CommandError, match=r"^'.*udcff.*' is not UTF-8, so no name in the database is like it\.$"):
+        told(*args)
