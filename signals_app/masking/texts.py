@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from signals_app.masking.names import MASKED, is_secret, parts_of
 
@@ -61,6 +61,27 @@ _ISSUED = re.compile(  # what well-known services give out begins in its own way
 _PRIVATE_KEY = re.compile(r"(?P<before>-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
 _END_OF_KEY = re.compile(r"(?P<before>\A)[\w+/=\s]++(?=-----END [A-Z ]{0,30}PRIVATE KEY)")  # of a text that was cut
 
+_ISSUERS = (
+    *("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *("xox", "k_live_", "k_test_", "aiza", "sg."),
+)
+_SIGNS = ("=", ":", "(", "[", "--", "bearer", "basic", "eyj", *_ISSUERS)  # most texts, such as names, have none of them
+# each is looked for where one of its signs is, in small letters
+_FIRST = (
+    (("-----",), _PRIVATE_KEY),
+    (("-----",), _END_OF_KEY),
+    (("://",), _CREDENTIALS),
+    (("://",), _ODD_CREDENTIALS),
+    (("://",), _TOKEN_IN_URL),
+)
+_BY_NAME = (
+    (("val", "content", "data"), _VALUE_OF_FIELD),
+    (("=", ":"), _POSTED),
+    (("(", "["), _PAIR),
+    (("val", "content", "data"), _FIELD_OF_VALUE),
+    (("=", ":", "--"), _NAMED),
+)
+_LAST = ((("bearer", "basic"), _SCHEME), (("eyj",), _JWT), (_ISSUERS, _ISSUED))
 _WINDOW = 10  # times as much is masked as is kept of a text: to mask 10 MB takes seconds
 _SEAM = 200  # characters where the window ends that may be of half a secret
 
@@ -72,15 +93,25 @@ def masked_text(text: str) -> str:
     ``Authorization:`` and ``Cookie:``, passwords in URLs, bearer tokens, JSON Web Tokens, private keys, and what some
     services give out. A secret that stands there without any of these cannot be told from other words and stays.
     """
-    for pattern in (_PRIVATE_KEY, _END_OF_KEY, _CREDENTIALS, _ODD_CREDENTIALS, _TOKEN_IN_URL):
+    folded = text.casefold()
+    if not any(sign in folded for sign in _SIGNS):
+        return text
+    for pattern in _of_signs(_FIRST, folded):
         text = pattern.sub(rf"\g<before>{MASKED}", text)
-    for pattern in (_VALUE_OF_FIELD, _POSTED, _PAIR):
-        text = pattern.sub(_masked_where_secret, text)
-    for pattern in (_FIELD_OF_VALUE, _NAMED):
-        text = "".join(_with_values_masked(text, pattern))
-    for pattern in (_SCHEME, _JWT, _ISSUED):
+    for pattern in _of_signs(_BY_NAME, folded):
+        if "before" in pattern.groupindex:
+            text = pattern.sub(_masked_where_secret, text)
+        else:
+            text = "".join(_with_values_masked(text, pattern))
+    for pattern in _of_signs(_LAST, folded):
         text = pattern.sub(rf"\g<before>{MASKED}", text)
     return text
+
+
+def _of_signs(patterns: Iterable[tuple[Iterable[str], re.Pattern[str]]], folded: str) -> Iterator[re.Pattern[str]]:
+    for signs, pattern in patterns:
+        if any(sign in folded for sign in signs):
+            yield pattern
 
 
 def beginning(text: str, most: int) -> str:

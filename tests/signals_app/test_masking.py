@@ -18,10 +18,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject
-from signals_app.masking import MASKED, is_secret, masked, masked_text
+from signals_app.masking import MASKED, is_secret, masked, masked_text, texts
 from signals_app.payloads import decode_text, encode_arguments
 
 SECRET = "hunter2"
+SIGNS = (
+    *(
+        "bearer ",
+        "Basic ",
+        "eyJ",
+        "AKIA",
+        "ASIA",
+        "ghp_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "sk_live_",
+        "pk_test_",
+        "AIza",
+    ),
+    *("SG.", "--", "key", "token=", "key:", "://", "@", "(", "[", ",", '"', "-----END PRIVATE KEY", "value", "name"),
+)
 
 
 @dataclass(frozen=True)
@@ -323,6 +340,19 @@ def test_any_text_can_be_masked_and_masking_it_again_changes_nothing_in_names(te
     place = random.Random(seed).randint(0, len(text))
     shown = masked_text(f"{text[:place]} password='{SECRET}' {text[place:]}")
     assert SECRET not in shown
+
+
+@given(
+    text=st.lists(st.sampled_from([*SIGNS, "a", "0123456789abcdefABCDEF", " ", ".", "-", "_", "'"]), max_size=8).map(
+        "".join
+    )
+)
+def test_no_secret_is_missed_by_the_quick_look(text: str) -> None:
+    quickly = masked_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "_SIGNS", ("",))
+        patch.setattr(texts, "_of_signs", lambda patterns, folded: [pattern for _signs, pattern in patterns])
+        assert masked_text(text) == quickly
 
 
 @pytest.mark.parametrize(

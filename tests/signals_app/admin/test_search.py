@@ -116,3 +116,12 @@ def test_names_of_several_lines_are_one_in_lists_and_pages(boss: Client) -> None
     ):
         assert name in shown, name
     assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("address", [DELIVERIES, ATTEMPTS])
+def test_a_list_is_put_in_no_order_of_what_is_masked(boss: Client, address: str) -> None:
+    attempt(delivery())
+    for column in range(1, 12):
+        for order in (column, -column):
+            orders = boss.get(reverse(address), {"o": order}).context["cl"].queryset.query.order_by
+            assert {str(one).lstrip("-") for one in orders} <= {"pk"}
