@@ -20,8 +20,9 @@ _NAMED = re.compile(
 # a field that is told by two: name="password" value="…"; one of a form that was posted; a pair: ("password", "…")
 _STRING = r"""(?:(?P<quote>["'])(?:\\.|(?!(?P=quote))[^\\]){0,1000}+(?P=quote)
     |(?P<inner>\\+["'])(?:(?!(?P=inner)).){0,1000}+(?P=inner))"""
-_FIELD = r"""(?<![\w.-])(?:name|key|field|header)\\*["']?[ \t]*(?:=>|[:=])[ \t]*\\*["'](?P<name>[\w.-]++)\\*["']"""
-_VALUE = r"""\b(?:value|val|content|data)\\*["']?[ \t]*(?:=>|[:=])[ \t]*"""
+_NAMING = "name|key|field|header|label|parameter|attribute|variable|setting"
+_FIELD = rf"""(?<![\w.-])(?i:{_NAMING})\\*["']?[ \t]*(?:=>|[:=])[ \t]*\\*["'](?P<name>[\w.-]++)\\*["']"""
+_VALUE = r"""\b(?i:value|val|content)\\*["']?[ \t]*(?:=>|[:=])[ \t]*"""
 _FIELD_OF_VALUE = re.compile(rf"""{_FIELD}(?:[ \t]*,\s*+|[ \t]++)\\*["']?{_VALUE}""")
 _VALUE_OF_FIELD = re.compile(
     rf"""(?P<before>{_VALUE})(?:{_STRING}|[^\s,;&"']{{1,200}}+)(?=[ \t]*+,?\s*+\\*["']?{_FIELD})""", re.VERBOSE | re.S
@@ -75,10 +76,10 @@ _FIRST = (
     (("://",), _TOKEN_IN_URL),
 )
 _BY_NAME = (
-    (("val", "content", "data"), _VALUE_OF_FIELD),
+    (("val", "content"), _VALUE_OF_FIELD),
     (("=", ":"), _POSTED),
     (("(", "["), _PAIR),
-    (("val", "content", "data"), _FIELD_OF_VALUE),
+    (("val", "content"), _FIELD_OF_VALUE),
     (("=", ":", "--"), _NAMED),
 )
 _LAST = ((("bearer", "basic"), _SCHEME), (("eyj",), _JWT), (_ISSUERS, _ISSUED))

@@ -16,8 +16,9 @@ from signals_app.masking.texts import masked_text
 
 _NAME = re.compile(r"[\w.-]+(?:\[\])?")
 _BYTES = ("$bytes", "$bytearray")
-_FIELDS = ("name", "key", "field", "header")  # what ends so may name a value that stands beside it
-_VALUES = ("value", "values", "val", "content", "data", "old", "new")
+# what ends so may name a value that stands beside it
+_FIELDS = ("name", "key", "field", "header", "label", "parameter", "attribute", "variable", "setting")
+_VALUES = ("value", "values", "val", "content", "old", "new")
 
 
 def masked(value: Any, *, name: str = "") -> Any:

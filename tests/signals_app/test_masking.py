@@ -210,14 +210,15 @@ def test_the_first_of_a_pair_is_the_name_of_the_second() -> None:
     assert (shown["letter"]["$tuple"][1], shown["words"][1:]) == ("kept", ["kept", "kept"])
 
 
-@pytest.mark.parametrize("name", ["name", "key", "field", "header", "Key", "field_name", "fieldName"])
-@pytest.mark.parametrize("value", ["value", "values", "val", "content", "data", "old", "new_value", "Value"])
+@pytest.mark.parametrize("name", ["name", "key", "field", "header", "Key", "field_name", "fieldName", "variable"])
+@pytest.mark.parametrize("value", ["value", "values", "val", "content", "old", "new_value", "Value"])
 def test_a_field_that_is_told_by_name_and_value_is_masked(name: str, value: str) -> None:
     told = {name: "new_password", value: SECRET, "label": "kept", "required": True}
     assert masked(told)[value] == MASKED
     assert (masked(told)["label"], masked(told)["required"]) == ("kept", True)
     assert masked({name: "city", value: "kept"})[value] == "kept"
     assert masked({name: "Your password, please", value: "kept"})[value] == "kept"
+    assert masked({"type": "card.updated", "data": {"id": 5}}) == {"type": "card.updated", "data": {"id": 5}}
     odd = {name.encode(): b"token", value.encode(): SECRET.encode(), 5: "kept"}
     shown = masked(json.loads(encode_arguments({"odd": odd}, sender=None, signal="s", receiver="r")))
     assert [item for _key, item in shown["arguments"]["odd"]["$dict"]][1:] == [MASKED, "kept"]
@@ -283,6 +284,8 @@ def test_what_follows_an_option_in_a_list_is_masked() -> None:
             r'"{\"field\": \"pin\", \"value\": \"hunter2\", \"x\": 1}"',
             r'"{\"field\": \"pin\", \"value\": ********, \"x\": 1}"',
         ),
+        ('{"variable": "DB_PASSWORD", "value": "hunter2"}', '{"variable": "DB_PASSWORD", "value": ********}'),
+        ('{"Key": "DB_PASSWORD", "Value": "hunter2"}', '{"Key": ********, "Value": ********}'),
         ('<input name="password" value="hunter2">', '<input name="password" value=********>'),
         ('name="password"\r\n\r\nhunter 2\r\n--', 'name="password"\r\n\r\n********\r\n--'),
         (r"""b'name="password"\r\n\r\nhunter2\r\n--'""", r"""b'name="password"\r\n\r\n********\r\n--'"""),
