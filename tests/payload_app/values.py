@@ -110,6 +110,14 @@ class Unhashable:
     parts: list[int]
 
 
+@dataclass(frozen=True)
+class Login:
+    """With a secret in it."""
+
+    user: object
+    password: object
+
+
 class Pair(NamedTuple):
     left: Any
     right: Any = None

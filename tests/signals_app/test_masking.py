@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from signals_app.exceptions import MissingObject
 from signals_app.masking import MASKED, is_secret, masked, masked_text, texts
 from signals_app.payloads import decode_text, encode_arguments
+from tests.payload_app.values import Login
 
 SECRET = "hunter2"
 SIGNS = (
@@ -39,14 +39,6 @@ SIGNS = (
     ),
     *("SG.", "--", "key", "token=", "key:", "://", "@", "(", "[", ",", '"', "-----END PRIVATE KEY", "value", "name"),
 )
-
-
-@dataclass(frozen=True)
-class Login:
-    """A dataclass with a secret in it."""
-
-    user: str
-    password: str
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -28,20 +27,13 @@ from signals_app.payloads import encode_arguments
 from tests.payload_app.models import ByCode, ByUuid, Child, Plain
 from tests.payload_app.strategies import scalars, values
 from tests.payload_app.strategies import text as texts
+from tests.payload_app.values import Login
 from tests.signals_app.admin.rows import attempt, delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 EMISSION = UUID("2f0c9a4e-5c0b-4f53-9d1c-9a4be2f7a001")
 NOT_THERE = "00000000-0000-7000-8000-000000000000"
-
-
-@dataclass(frozen=True)
-class Login:
-    """A value with a secret in it."""
-
-    user: object
-    password: object
 
 
 def found(text: str) -> list[Delivery]:
