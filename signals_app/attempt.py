@@ -7,13 +7,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, Error, transaction
 
 from signals_app import ledger, naming, payloads, tracing, transitions
 from signals_app.conf import conf
 from signals_app.context import restored
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.endurance import AWAY, insist
+from signals_app.endurance import insist, start_afresh
 from signals_app.exceptions import LeaseLost, NotBegun
 from signals_app.hold import Hold, Run
 from signals_app.ledger import BadEnd, ClaimedDelivery
@@ -110,7 +110,8 @@ def _call_atomically(run: Run, hold: Hold) -> None:
     with ExitStack() as stack:
         try:
             stack.enter_context(transaction.atomic(using=ledger.connection().alias))
-        except AWAY as error:
+        except Error as error:
+            start_afresh(error)
             raise NotBegun(str(error)) from error
         _call(run, hold)
         if not _succeed(run):
@@ -135,7 +136,13 @@ def _taken_over(run: Run) -> None:
 
 def _end_badly(end: BadEnd, error: BaseException, run: Run) -> None:
     claimed = run.claimed
-    if not _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed):
+    try:
+        recorded = _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed)
+    except DataError as refused:
+        logger.warning("The texts of delivery %d's error are recorded as ASCII: %s", claimed.id, refused)
+        end = end.in_ascii()
+        recorded = _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed)
+    if not recorded:
         transitions.taken_over(claimed, seconds=end.ran)
     elif end.state == State.CANCELLED:
         transitions.cancelled(claimed, seconds=end.ran, reason=end.message)

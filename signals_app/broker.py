@@ -23,6 +23,7 @@ from django_q.signing import BadSignature, SignedPackage
 from signals_app import ledger, lineage, pruning, signals, tallies, tracing, transitions
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
+from signals_app.endurance import start_afresh
 from signals_app.logs import get_logger
 from signals_app.processes import is_dead, pid_here
 from signals_app.pulse import pulse
@@ -38,6 +39,7 @@ PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
 CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
 MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
 LAST_MOMENT = 2.0  # seconds that a worker which ends waits for threads that receivers left; less than LINGER
+CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
 
 Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
@@ -85,7 +87,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
             return self._look() or None
         except Error as error:
             logger.warning("The pusher of %s cannot reach the database: %s", self.list_key, error)
-            ledger.connection().close()
+            start_afresh(error)
             close_old_connections()
             time.sleep(RECONNECT)
             return None
@@ -167,12 +169,13 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         return int(super().queue_size()) + ledger.count_ready(self.list_key)
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        """Keep a cluster's statistic for ``timeout`` seconds, in the database."""
+        """Keep a cluster's statistic for ``timeout`` seconds, in the database. One whose claims all fail is none."""
         with pulse.guarding():
             try:
-                ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
-            except Error:
-                ledger.connection().close()  # django_q logs the error and calls again, on a new connection
+                if pulse.failing < CANNOT_CLAIM:
+                    ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
+            except Error as error:
+                start_afresh(error)  # django_q logs the error and calls again, on a new connection
                 raise
 
     def get_stat(self, key: str) -> str | None:

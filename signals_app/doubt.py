@@ -44,4 +44,4 @@ class Doubt:
         except Error as error:
             logger.warning("%d deliveries cannot be given back yet: %s", len(claimed), error)
             self.is_open = True
-            start_afresh()
+            start_afresh(error)

@@ -20,6 +20,10 @@ class Pulse:
 
     def __init__(self) -> None:
         self._may_claim = RawValue("b", 1)
+        self._claimed_at = RawValue("d", 0)
+        # since when no claim has succeeded, and a login was refused; 0 for not at all. These outlast a cluster
+        self._failing_since = RawValue("d", 0)
+        self._refused_since = RawValue("d", 0)
         self._given_at = RawValue("d", 0)
         self._taken_at = RawValue("d", 0)
         self._ended_at = RawValue("d", 0)
@@ -48,6 +52,38 @@ class Pulse:
     def stop_claiming(self) -> None:
         """Have the workers stop after what they run."""
         self._may_claim.value = 0
+
+    def claim(self) -> None:
+        """Note, in a worker, that the database has answered a claim."""
+        self._claimed_at.value = time.monotonic()
+        self._failing_since.value = 0
+
+    def fail(self) -> None:
+        """Note, in a worker, that a claim failed, for another reason than that the database is away."""
+        self._failing_since.value = self._failing_since.value or time.monotonic()
+
+    @property
+    def claimed_at(self) -> float:
+        """When a worker's claim last succeeded."""
+        return float(self._claimed_at.value)
+
+    @property
+    def failing(self) -> float:
+        """For how many seconds claims have failed and none has succeeded; 0 where they do not fail."""
+        return _seconds_since(self._failing_since.value)
+
+    def refuse(self) -> None:
+        """Note that the database's server refused a login."""
+        self._refused_since.value = self._refused_since.value or time.monotonic()
+
+    def admit(self) -> None:
+        """Note that a new connection was made."""
+        self._refused_since.value = 0
+
+    @property
+    def refused(self) -> float:
+        """For how many seconds no login has succeeded since one was refused; 0 where none was."""
+        return _seconds_since(self._refused_since.value)
 
     def give(self) -> None:
         """Note, in the pusher, that a task goes out to the workers."""
@@ -123,6 +159,10 @@ class Pulse:
     def working(self) -> list[int]:
         """Return the pids of the workers that are at a task, or were when they died."""
         return [pid for pid in self._working if pid]
+
+
+def _seconds_since(moment: float) -> float:
+    return time.monotonic() - moment if moment else 0.0
 
 
 def _slots(pid: int) -> Iterator[int]:

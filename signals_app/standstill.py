@@ -12,12 +12,14 @@ from django.db import Error
 
 from signals_app import ledger
 from signals_app.conf import conf
+from signals_app.endurance import is_refusal, start_afresh
 from signals_app.logs import get_logger
 from signals_app.processes import group_of
 from signals_app.pulse import pulse
 
 logger = get_logger("signals_app.supervisor")
 
+REFUSED = 60.0  # seconds of refused logins after which the settings are taken to be old
 GUARD_ROUND = 60.0  # seconds a round of the guard may take: it runs schedules, and may wait for a database's lock
 
 
@@ -43,28 +45,37 @@ class Standstill:
         self._queue = queue
         self._leader = leader
         self._workers = workers
-        self._untaken, self._unrecorded, self._unguarded = Unchanged(), Unchanged(), Unchanged()
+        self._forget()
         self._idle = Unchanged()
 
     def reason(self) -> str | None:
         """Return what has stood still for too long, for people to read; None when all goes on or cannot be seen."""
         try:
+            if pulse.refused > REFUSED:
+                ledger.connection().close()  # a session outlives its password; a new one tells
             reason = self._reason(ledger.due(self._queue, limit=1))
             if reason:
                 with ledger.briefly():  # whoever waits for SQLite's one write lock does not stand still
                     pass
         except Error as error:
             logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
-            ledger.connection().close()
-            self._untaken, self._unrecorded, self._unguarded = Unchanged(), Unchanged(), Unchanged()
+            start_afresh(error)
+            self._forget()
+            if is_refusal(error) and pulse.refused > REFUSED:
+                return f"has been refused by the database for {pulse.refused:.0f} s"
             return None
         return reason
+
+    def _forget(self) -> None:
+        self._untaken, self._unrecorded, self._unguarded, self._failing = (Unchanged() for _ in range(4))
 
     def _reason(self, first: list[int]) -> str | None:
         if (seconds := self._untaken.seconds(self._not_taken(first))) > conf.stall:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
         if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:
             return f"has recorded no result of a task for {seconds:.0f} s"
+        if (seconds := self._failing.seconds(True if pulse.failing else None)) > conf.stall:
+            return f"has had every claim fail for {seconds:.0f} s"
         if (seconds := self._unguarded.seconds(pulse.guarded_at)) > GUARD_ROUND:
             return f"has not looked after its workers for {seconds:.0f} s"
         return None

@@ -23,7 +23,7 @@ from signals_app import broker, lineage
 from signals_app.conf import conf
 from signals_app.logs import get_logger
 from signals_app.pulse import pulse
-from signals_app.standstill import Standstill
+from signals_app.standstill import REFUSED, Standstill
 
 logger = get_logger("signals_app.supervisor")
 
@@ -31,6 +31,7 @@ LOOK = 1.0  # seconds between two looks at the queue
 FIRST_PAUSE = 1.0  # seconds before a cluster that ended is started anew
 LONGEST_PAUSE = 30.0  # seconds between two starts of a cluster that keeps ending
 LINGER = 5.0  # seconds a cluster that is to stop may take once it runs nothing
+REFUSED_LOGIN = os.EX_NOPERM  # 77, the exit status of a process that has an old password
 STEADY = 10.0  # seconds after which a cluster that ran is taken to be well
 
 
@@ -47,7 +48,10 @@ class Supervisor:
         self._deadline = math.inf
 
     def run(self) -> int:
-        """Keep the cluster running until SIGTERM, SIGINT or SIGHUP; return the exit status for the command."""
+        """Keep the cluster running until SIGTERM, SIGINT or SIGHUP; return the exit status for the command.
+
+        It returns as well when logins have been refused for a while: a process never learns of a new password.
+        """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         pause = FIRST_PAUSE / 2
@@ -56,6 +60,9 @@ class Supervisor:
             self._watch(self._start())
             if self._signals:
                 break
+            if pulse.refused > REFUSED:
+                logger.critical("The database refuses the logins of %s; its manager is to start it anew.", self._queue)
+                return REFUSED_LOGIN
             pause = FIRST_PAUSE if time.monotonic() - started > STEADY else min(LONGEST_PAUSE, pause * 2)
             logger.critical("The cluster of %s starts anew in %.0f s.", self._queue, pause)
             end = time.monotonic() + pause

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 
-from django.db import reset_queries
+from django.db import Error, reset_queries
 
 from signals_app import heartbeat, ledger, tallies, transitions
 from signals_app.attempt import attempt
 from signals_app.conf import conf, is_queue
 from signals_app.dispatcher import QueuedReceiver, registry
 from signals_app.doubt import Doubt
-from signals_app.endurance import AWAY, insist, start_afresh
+from signals_app.endurance import AWAY, Pauses, insist, start_afresh
 from signals_app.exceptions import NotBegun
 from signals_app.hold import Hold
 from signals_app.ledger import ClaimedDelivery
@@ -25,6 +26,34 @@ from signals_app.surroundings import Surroundings
 logger = get_logger("signals_app.worker")
 
 _doubt = Doubt()
+
+
+class Trouble:
+    """What this process does while its claims fail, each on a new connection: it waits longer and longer, and ends."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._pauses = Pauses()
+
+    def is_over(self) -> None:
+        """Note that a claim succeeded."""
+        pulse.claim()
+        if self._since:
+            self._since, self._pauses = None, Pauses()
+
+    def goes_on(self, error: Error) -> None:
+        """Wait after a claim that failed; end the process where others' claims succeed meanwhile."""
+        if not isinstance(error, AWAY):
+            pulse.fail()
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since > conf.stall and pulse.claimed_at > self._since:
+            logger.critical("The claims of this worker alone have failed for %.0f s; it ends.", conf.stall)
+            logging.shutdown()
+            os._exit(70)
+        self._pauses.take()
+
+
+_trouble = Trouble()
 
 QUICK = 0.005  # seconds: while deliveries take less on average, a claim may take twice as many
 
@@ -44,13 +73,15 @@ def drain(queue: object) -> int:
         _doubt.settle(queue, owner=owner)
         ran = _work_through(queue, owner)
         _doubt.settle(queue, owner=owner)
-    except AWAY as error:
+    except Error as error:
         _doubt.is_open = True
-        if not start_afresh():
+        if not start_afresh(error):
             raise
-        logger.warning("A worker of %s cannot reach the database: %s", queue, error)
+        does = "reach" if isinstance(error, AWAY) else "use"
+        logger.warning("A worker of %s cannot %s the database: %s", queue, does, error)
         # now, for nobody sends a hint for what seems to be running
         insist(lambda: _doubt.settle(queue, owner=owner), seconds=conf.lease)
+        _trouble.goes_on(error)
         return 0
     except BaseException:  # such as Django-Q's timeout of the hint, which may come in the middle of anything
         _doubt.is_open = True
@@ -66,6 +97,7 @@ def _work_through(queue: str, owner: str) -> int:
     limit, ran = 1, 0
     while pulse.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease)
+        _trouble.is_over()
         if not claimed:
             break
         started = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -47,6 +47,12 @@ class BadEnd:
     message: str = ""
     traceback: str = ""
     delay: float = 0.0
+
+    def in_ascii(self) -> BadEnd:
+        """Return the same in texts that a database of any encoding can store."""
+        texts = (self.error_class, self.message, self.traceback)
+        error_class, message, trace = (text.encode("ascii", "backslashreplace").decode() for text in texts)
+        return replace(self, error_class=error_class, message=message, traceback=trace)
 
 
 def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int = 0) -> bool:

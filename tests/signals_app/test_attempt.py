@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 from django.test import override_settings
 
 from signals_app import ledger, signals, worker
@@ -294,3 +294,23 @@ def test_a_retry_after_that_forgot_its_seconds_has_those_of_the_default(monkeypa
     delivery = run(doing(monkeypatch, receivers.fails, raises))
     assert (delivery.state, delivery.bad_ends.get().outcome) == (State.READY, Outcome.RETRY_AFTER)
     assert delivery.due_at > delivery.enqueued_at
+
+
+def test_an_error_in_letters_that_the_database_does_not_have_is_recorded_in_ascii(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    end_badly = ledger.end_badly
+
+    def of_latin1(claimed: ClaimedDelivery, end: ledger.BadEnd) -> bool:
+        if "\N{SNOWMAN}" in end.message:
+            raise DataError('character with byte sequence 0xe2 0x98 0x83 has no equivalent in encoding "LATIN1"')
+        return end_badly(claimed, end)
+
+    def freezes(**kwargs: Any) -> None:
+        raise ValueError("a \N{SNOWMAN}\nin June")
+
+    monkeypatch.setattr(ledger, "end_badly", of_latin1)
+    delivery = run(doing(monkeypatch, receivers.work, freezes))
+    end = Attempt.objects.get()
+    assert (delivery.state, end.outcome, end.message) == (State.READY, Outcome.ERROR, "a \\u2603\nin June")
+    assert f"The texts of delivery {delivery.id}'s error are recorded as ASCII: character with byte" in caplog.text

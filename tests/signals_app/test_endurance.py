@@ -1,7 +1,18 @@
 """Asking a database again that is away."""
 
 import pytest
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
 from signals_app.endurance import insist, start_afresh
 
@@ -35,13 +46,26 @@ def test_it_gives_up_when_the_time_is_over() -> None:
     assert len(tries) > 1
 
 
-def test_it_does_not_ask_again_what_the_database_has_refused() -> None:
-    errors = [IntegrityError("no such delivery")]
+@pytest.mark.parametrize("kind", [InternalError, NotSupportedError, ProgrammingError])
+def test_it_asks_again_whatever_a_session_may_be_unfit_for(kind: type[Error]) -> None:
+    errors = [kind("cannot execute UPDATE in a read-only transaction")]
+
+    def work() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    assert insist(work, seconds=30) == "done"
+
+
+@pytest.mark.parametrize("kind", [DataError, IntegrityError])
+def test_it_does_not_ask_again_where_a_value_is_refused(kind: type[Error]) -> None:
+    errors = [kind("no such delivery")]
 
     def work() -> None:
         raise errors.pop()
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(kind):
         insist(work, seconds=30)
 
 
@@ -52,6 +76,6 @@ def test_it_does_not_ask_again_within_a_transaction() -> None:
         raise errors.pop()
 
     with transaction.atomic():
-        assert not start_afresh()
+        assert not start_afresh(OperationalError("gone"))
         with pytest.raises(OperationalError):
             insist(work, seconds=30)

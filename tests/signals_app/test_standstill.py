@@ -56,6 +56,14 @@ def test_a_cluster_whose_workers_are_all_busy_does_not_stand_still() -> None:
     assert "has claimed nothing" in second_look(watched(workers=2))
 
 
+def test_claims_that_all_fail_are_a_standstill() -> None:
+    pulse.fail()
+    one = watched()
+    assert "has had every claim fail for 0 s" in second_look(one)
+    pulse.claim()
+    assert second_look(one) == ""
+
+
 def test_a_worker_that_died_at_its_task_is_not_busy() -> None:
     hand_off(nothing)
     pid = os.fork()
