@@ -47,7 +47,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
     try:
         with hold.watched(), running(run.current), ending_children():
             try:
-                (_call_atomically if is_atomic else _call)(run, hold)
+                (_call_atomically if is_atomic else _call)(run, hold, sessions)
                 sessions.require_closed()
             except (NotBegun, LeaseLost):
                 raise
@@ -58,6 +58,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
     except NotBegun:
         raise
     except LeaseLost:
+        sessions.mend()
         _taken_over(run)
     except BaseException as error:  # SystemExit and the like end the attempt, not the worker
         sessions.mend()
@@ -88,21 +89,26 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
     return Run(claimed=claimed, receiver=receiver, current=current, since=time.monotonic(), timeout=timeout)
 
 
-def _call(run: Run, hold: Hold) -> None:
+def _call(run: Run, hold: Hold, sessions: Sessions) -> None:
     hold.begin(run)
     with ExitStack() as context:
-        call_within(run.timeout, _receive, {"run": run, "context": context})
+        with ExitStack() as watch:
+            parts = {"run": run, "sessions": sessions, "context": context, "watch": watch}
+            call_within(run.timeout, _receive, parts)
+        if run.receiver.options.atomic:
+            sessions.restore()
 
 
-def _receive(run: Run, context: ExitStack) -> Any:
+def _receive(run: Run, sessions: Sessions, context: ExitStack, watch: ExitStack) -> Any:
     """Call the receiver in the project's context, which stays entered for what a coroutine has still to do."""
     context.enter_context(restored(run.claimed.context))
+    watch.enter_context(sessions.watched())  # what the context does to its session is not the receiver's
     decoded = payloads.decode_text(run.claimed.payload)
     signal = naming.find_signal(run.claimed.signal)
     return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)
 
 
-def _call_atomically(run: Run, hold: Hold) -> None:
+def _call_atomically(run: Run, hold: Hold, sessions: Sessions) -> None:
     """Call the receiver and record success in one transaction with the receiver's own writes.
 
     The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
@@ -113,7 +119,7 @@ def _call_atomically(run: Run, hold: Hold) -> None:
         except Error as error:
             start_afresh(error)
             raise NotBegun(str(error)) from error
-        _call(run, hold)
+        _call(run, hold, sessions)
         if not _succeed(run):
             raise LeaseLost
         with restored(run.claimed.context):  # for what the receiver gave to on_commit()

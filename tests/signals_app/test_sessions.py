@@ -1,15 +1,18 @@
-"""A worker's database connections: each process of a cluster has its own."""
+"""A worker's database connections: each process of a cluster has its own, and no receiver gets another's session."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
-from signals_app.models import State
+from signals_app import worker
+from signals_app.models import Attempt, State
 from signals_app.sessions import leave_pools
 from tests.cluster import Cluster, wait_for_end
-from tests.testapp.receivers import hand_off, work
+from tests.testapp.models import Effect
+from tests.testapp.receivers import atomic_work, hand_off, leave_effect, nothing, work
 
 
 def test_a_process_that_forks_keeps_its_connections_instead_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +36,168 @@ def test_the_processes_of_a_cluster_do_not_share_what_is_in_a_pool(tmp_path: Pat
         deliveries = [hand_off(work) for _ in range(50)]
         wait_for_end(deliveries)
     assert {(delivery.state, delivery.attempts) for delivery in deliveries} == {(State.SUCCESSFUL, 1)}
+
+
+POSTGRESQL = [
+    "SET search_path TO pg_catalog",
+    "SET ROLE pg_read_all_data",
+    "SET SESSION AUTHORIZATION pg_read_all_data",
+    "SET default_transaction_read_only = on",
+    "SET statement_timeout = 1",
+    "SET TIME ZONE 'Asia/Tokyo'",
+    "/* a comment */ SELECT set_config('search_path', 'pg_catalog', false)",
+    "SELECT pg_advisory_lock(42)",
+    "LISTEN somebody",
+    "CREATE TEMP TABLE signals_app_delivery (id int)",
+    "SELECT 1 AS id INTO TEMP signals_app_delivery",
+    "PREPARE mine AS SELECT 1",
+    "DECLARE mine CURSOR WITH HOLD FOR SELECT 1",
+    "DO $$ BEGIN SET search_path TO pg_catalog; END $$",
+]
+SQLITE = [
+    "PRAGMA query_only = ON",
+    "PRAGMA foreign_keys = OFF",
+    "PRAGMA synchronous = OFF",
+    "ATTACH ':memory:' AS beside",
+    "CREATE TEMP TABLE signals_app_delivery (id int)",
+]
+CHANGES = POSTGRESQL if connection.vendor == "postgresql" else SQLITE
+# what hides the ledger's own table, or makes the transaction unfit for it, an atomic receiver is told as its error
+ITS_OWN_FAULT = {*SQLITE} - {"PRAGMA foreign_keys = OFF"} | {one for one in CHANGES if "TEMP" in one}
+CASES = [(work, one) for one in CHANGES] + [(atomic_work, one) for one in CHANGES if one not in ITS_OWN_FAULT]
+
+
+def session() -> list[object]:
+    """Return what a receiver could have changed in its session."""
+    queries = {
+        "postgresql": [
+            "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name",
+            "SELECT current_user, session_user, current_schemas(false), pg_my_temp_schema()",
+            "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+            "SELECT pg_listening_channels()",
+            "SELECT name FROM pg_prepared_statements",
+            "SELECT name FROM pg_cursors WHERE is_holdable",
+        ],
+        "sqlite": [
+            *(f"PRAGMA {name}" for name in ("query_only", "foreign_keys", "synchronous")),
+            "SELECT name FROM pragma_database_list WHERE name <> 'temp'",
+            "SELECT name FROM sqlite_temp_master",
+        ],
+    }
+    with connection.cursor() as cursor:
+        return [(query, cursor.execute(query) and cursor.fetchall()) for query in queries[connection.vendor]]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, receiver: Any, func: Callable[[], object]) -> None:
+    """Run a delivery of a receiver that does something else for once, and assert that it succeeded at once."""
+
+    def instead(**kwargs: Any) -> None:
+        leave_effect("before")
+        func()
+
+    monkeypatch.setattr(receiver, "func", instead)
+    delivery = hand_off(receiver)
+    assert worker.drain(delivery.queue) == 1
+    delivery.refresh_from_db()
+    ends = list(Attempt.objects.values_list("error_class", "message"))
+    assert (delivery.state, delivery.attempts, ends) == (State.SUCCESSFUL, 1, [])
+    assert Effect.objects.filter(label="before").count() == 1
+
+
+def by_cursor(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def by_composed_statement(statement: str) -> None:
+    from psycopg import sql
+
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("{}").format(sql.SQL(statement)))
+
+
+def behind_django(statement: str) -> None:
+    raw: Any = connection.connection
+    raw.execute(statement)
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("receiver", "statement"), CASES)
+def test_what_a_receiver_changes_in_its_session_reaches_neither_the_ledger_nor_the_next_one(
+    receiver: Any, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = session()
+    run(monkeypatch, receiver, lambda: by_cursor(statement))
+    assert session() == before
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_a_change_of_session_is_seen_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, change = session(), CHANGES[0]
+    run(monkeypatch, work, lambda: behind_django(change))
+    assert session() == before
+    if connection.vendor == "postgresql":
+        Effect.objects.all().delete()
+        run(monkeypatch, work, lambda: by_composed_statement(change))
+        assert session() == before
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_may_have_a_role_and_a_path_of_its_own_within_its_transaction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, raw = session(), connection.connection
+    local = "SET LOCAL ROLE pg_read_all_data" if connection.vendor == "postgresql" else "SELECT 1"  # SQLite has none
+    run(monkeypatch, atomic_work, lambda: by_cursor(local))
+    assert (session(), connection.connection) == (before, raw)
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_changed_nothing_leaves_the_connection_to_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection.ensure_connection()
+    before = connection.connection
+
+    def in_a_transaction() -> None:
+        with transaction.atomic(), transaction.atomic():
+            list(Effect.objects.all())
+            Effect.objects.filter(pk=0).update(label="")
+
+    run(monkeypatch, work, in_a_transaction)
+    assert connection.connection is before
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_rows_of_another_shape_do_not_reach_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    def as_dicts() -> None:
+        raw: Any = connection.connection
+        if connection.vendor == "postgresql":
+            from psycopg.rows import dict_row
+
+            raw.row_factory = dict_row
+        else:
+            raw.row_factory = lambda cursor, row: {column[0]: row[n] for n, column in enumerate(cursor.description)}
+
+    run(monkeypatch, work, as_dicts)
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_begun_behind_django_is_undone_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin() -> None:
+        by_cursor("BEGIN")
+        leave_effect("within")
+
+    monkeypatch.setattr(nothing, "func", lambda **kwargs: begin())
+    delivery = hand_off(nothing)
+    worker.drain(delivery.queue)
+    delivery.refresh_from_db()
+    assert delivery.state == State.READY
+    assert "The receiver returned with a transaction open on default" in Attempt.objects.get().message
+    assert not Effect.objects.exists()
