@@ -19,8 +19,12 @@ from signals_app.pulse import pulse
 
 logger = get_logger("signals_app.supervisor")
 
-REFUSED = 60.0  # seconds of refused logins after which the settings are taken to be old
 GUARD_ROUND = 60.0  # seconds a round of the guard may take: it runs schedules, and may wait for a database's lock
+
+
+def is_refused() -> bool:
+    """Tell whether the database has refused logins for so long that this cluster's settings seem to be old."""
+    return pulse.refused > 4 * conf.stall
 
 
 class Unchanged:
@@ -51,7 +55,7 @@ class Standstill:
     def reason(self) -> str | None:
         """Return what has stood still for too long, for people to read; None when all goes on or cannot be seen."""
         try:
-            if pulse.refused > REFUSED:
+            if is_refused():
                 ledger.connection().close()  # a session outlives its password; a new one tells
             reason = self._reason(ledger.due(self._queue, limit=1))
             if reason:
@@ -61,7 +65,7 @@ class Standstill:
             logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
             start_afresh(error)
             self._forget()
-            if is_refusal(error) and pulse.refused > REFUSED:
+            if is_refusal(error) and is_refused():
                 return f"has been refused by the database for {pulse.refused:.0f} s"
             return None
         return reason

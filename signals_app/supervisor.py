@@ -23,7 +23,7 @@ from signals_app import broker, lineage
 from signals_app.conf import conf
 from signals_app.logs import get_logger
 from signals_app.pulse import pulse
-from signals_app.standstill import REFUSED, Standstill
+from signals_app.standstill import Standstill, is_refused
 
 logger = get_logger("signals_app.supervisor")
 
@@ -60,7 +60,7 @@ class Supervisor:
             self._watch(self._start())
             if self._signals:
                 break
-            if pulse.refused > REFUSED:
+            if is_refused():
                 logger.critical("The database refuses the logins of %s; its manager is to start it anew.", self._queue)
                 return REFUSED_LOGIN
             pause = FIRST_PAUSE if time.monotonic() - started > STEADY else min(LONGEST_PAUSE, pause * 2)

@@ -77,6 +77,11 @@ class Cluster:
         assert self._process.poll() is None, self.log.read_text()
         return self
 
+    def status(self) -> int | None:
+        """Return its exit status; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
     def stop(self, number: int = signal.SIGTERM, *, seconds: float = PATIENCE) -> int:
         """Send it a signal and wait for its end; return its exit status."""
         assert self._process is not None
