@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -28,7 +29,6 @@ class AttemptAdmin(RecordAdmin):
     list_display = ("attempt", "ended", "error", "of_delivery", "process", "ran", "finished")
     list_display_links = ("attempt",)
     list_filter = (OutcomeFilter, ErrorClassFilter, AttemptReceiverFilter, EndedFilter)
-    list_select_related = ("delivery",)
     search_fields = ("delivery__id", "error_class", "owner", "delivery__receiver")  # see find
     search_help_text = ATTEMPT_HELP
     date_hierarchy = "finished_at"
@@ -52,6 +52,10 @@ class AttemptAdmin(RecordAdmin):
     def find(rows: QuerySet[Attempt], text: str) -> QuerySet[Attempt]:
         """Return the attempts that match every word."""
         return find_attempts(rows, text)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """Read each with its delivery."""
+        return super().get_queryset(request).select_related("delivery")
 
     @admin.display(description=_("attempt"), ordering="pk")
     def attempt(self, attempt: Attempt) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from signals_app import ledger
 from signals_app.models import ClusterStat
 
 if TYPE_CHECKING:  # generic for the type checker only
@@ -29,6 +31,10 @@ class ClusterAdmin(ModelAdmin):
 
     class Media:
         css: ClassVar = {"all": ("signals_app/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClusterStat]:
+        """Read where the clusters write; a replica may be behind."""
+        return super().get_queryset(request).using(ledger.connection().alias)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list under its own name; there is nothing to select."""

@@ -102,7 +102,9 @@ def _goes_on(delivery: Delivery) -> bool:
 
 
 def _attempts(deliveries: Sequence[Delivery]) -> dict[int, list[Attempt]]:
-    newest = Attempt.objects.filter(delivery__in=deliveries).order_by("-pk")[:SHOWN_ATTEMPTS]
+    newest = (
+        Attempt.objects.using(deliveries[0]._state.db).filter(delivery__in=deliveries).order_by("-pk")[:SHOWN_ATTEMPTS]
+    )
     found: dict[int, list[Attempt]] = {}
     for attempt in reversed(newest):
         found.setdefault(attempt.delivery_id, []).append(attempt)

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
+from signals_app import ledger
 from signals_app.admin.paginator import BoundedPaginator
 from signals_app.admin.periods import Periods, Span
 from signals_app.exceptions import OperationRefused
@@ -94,6 +95,10 @@ class RecordAdmin(ModelAdmin):
 
     class Media:
         css: ClassVar = {"all": ("signals_app/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read where the workers write; a replica may be behind."""
+        return super().get_queryset(request).using(ledger.connection().alias)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the list's filters and dates. Django allows any column, and so a guess at what is masked in it."""

@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.management.base import CommandError
 
 from signals_app.operations import Operator
@@ -50,6 +50,8 @@ def operator_of(options: Options, permission: str) -> Operator:
 def _user(name: str) -> AbstractBaseUser:
     try:
         user: AbstractBaseUser = get_user_model()._default_manager.get_by_natural_key(name)
+    except ImproperlyConfigured:
+        raise CommandError("This project has no users: leave out --as.") from None
     except ObjectDoesNotExist:
         raise CommandError(f"There is no user {name!r}.") from None
     return user

@@ -29,8 +29,9 @@ def _run(options: Options, terminal: Terminal) -> None:
     delivery = Selection(ids=(options["id"],)).rows().first()
     if delivery is None:
         raise CommandError(f"There is no delivery #{options['id']}.")
-    attempts = list(delivery.bad_ends.order_by("-number", "-pk")[:SHOWN])[::-1]
-    others = Delivery.objects.using(delivery._state.db).filter(emission=delivery.emission).exclude(pk=delivery.pk)
+    alias = delivery._state.db  # not a replica, which may be behind
+    attempts = list(delivery.bad_ends.using(alias).order_by("-number", "-pk")[:SHOWN])[::-1]
+    others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
     siblings = list(others.defer("payload").order_by("pk")[:SHOWN])
     facts = facts_of(delivery, ledger.pauses(), now=timezone.now())
     if options["json"]:
