@@ -70,8 +70,11 @@ for _alias, _database in DATABASES.items():
     if os.environ.get("TEST_RUN_DB") == "1":
         _database["NAME"] = _test_name
 
-if os.environ.get("TEST_POOL"):  # a site whose web processes have a pool of connections
-    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "OPTIONS": DATABASES["default"]["OPTIONS"] | {"pool": True}}
+# a site that talks to its database in another way, such as through a pool in its web processes: JSON
+if _options := json.loads(os.environ.get("TEST_OPTIONS", "{}")):
+    DATABASES["default"]["OPTIONS"] |= _options
+    if "pool" in _options:
+        DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 Q_CLUSTER["ALT_CLUSTERS"]["elsewhere"] = {}  # some receivers of the tests name it
 # a cluster on a host whose clock is wrong by so many seconds

@@ -28,12 +28,13 @@ _LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s FOR SHARE"
 # run again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
 _SUCCEED_SOON = _SUCCEED + " AND set_config('synchronous_commit', 'off', true) = 'off'"
 
-# `later` is the next attempt; a final state keeps the old due time
+# `later` is the next attempt; a final state keeps the old due time. The cast is for a server that binds the parameters
+# itself (OPTIONS["server_side_binding"]): it would find one type for the column and another for the comparison.
 _END = (
-    "UPDATE {table} SET state = %(state)s, lease_until = NULL, started_at = {earlier}, losses = losses + %(lost)s, "
-    "due_at = CASE WHEN %(state)s = 'READY' THEN {later} ELSE due_at END, "
-    "finished_at = CASE WHEN %(state)s = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
-)
+    "UPDATE {table} SET state = {state}, lease_until = NULL, started_at = {earlier}, losses = losses + %(lost)s, "
+    "due_at = CASE WHEN {state} = 'READY' THEN {later} ELSE due_at END, "
+    "finished_at = CASE WHEN {state} = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
+).replace("{state}", "CAST(%(state)s AS varchar)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def test_a_process_that_forks_keeps_its_connections_instead_of_a_pool(monkeypatc
 @pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_the_processes_of_a_cluster_do_not_share_what_is_in_a_pool(tmp_path: Path) -> None:
-    pool = {"TEST_POOL": "true"} if connection.vendor == "postgresql" else {}  # SQLite has none
+    pool = {"TEST_OPTIONS": '{"pool": true}'} if connection.vendor == "postgresql" else {}  # SQLite has none
     with Cluster(tmp_path / "log", **pool):
         deliveries = [hand_off(work) for _ in range(50)]
         wait_for_end(deliveries)
