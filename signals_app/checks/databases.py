@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -57,6 +59,22 @@ def _sqlite(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             hint='Set DATABASES[...]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
             id="signals_app.E008",
         )
+
+    zone = db.timezone_name
+    if not _is_steady(zone):
+        yield Error(
+            f"The SQLite database {db.alias!r} keeps its times in those of {zone}, whose clocks are put back and "
+            "forward: across such a change deliveries come due an hour late, and leases run out too late or too early.",
+            hint='Set USE_TZ = True. Where it is, remove "TIME_ZONE" from DATABASES[...].',
+            id="signals_app.E022",
+        )
+
+
+def _is_steady(zone: str) -> bool:
+    """Tell whether the clocks of a time zone keep their distance from UTC all through the year that comes."""
+    now = datetime.now(ZoneInfo(zone)).replace(tzinfo=None)
+    weeks = (now + timedelta(weeks=week) for week in range(53))
+    return len({week.replace(tzinfo=ZoneInfo(zone)).utcoffset() for week in weeks}) == 1
 
 
 def _postgresql(db: Any) -> Iterator[CheckMessage]:

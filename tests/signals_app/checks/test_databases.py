@@ -72,6 +72,25 @@ def test_sqlite_that_begins_immediate_is_right(odd_database: dict[str, Any]) -> 
     assert check_database(None) == []
 
 
+@pytest.mark.parametrize(("zone", "steady"), [("Europe/Berlin", False), ("Africa/Casablanca", False), ("UTC", True)])
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_sqlite_that_keeps_the_times_of_clocks_that_are_changed_is_an_error(
+    odd_database: dict[str, Any], zone: str, steady: bool, use_tz: bool
+) -> None:
+    odd_database |= {"TIME_ZONE": zone} if use_tz else {}
+    with override_settings(USE_TZ=use_tz, TIME_ZONE="Asia/Kolkata" if use_tz else zone):
+        found = said(check_database(None))
+    refused = (
+        "signals_app.E022",
+        (
+            f"The SQLite database 'odd' keeps its times in those of {zone}, whose clocks are put back and forward: "
+            "across such a change deliveries come due an hour late, and leases run out too late or too early."
+        ),
+        'Set USE_TZ = True. Where it is, remove "TIME_ZONE" from DATABASES[...].',
+    )
+    assert found == ([] if steady else [refused])
+
+
 def test_a_database_that_is_not_there_is_an_error(
     odd_database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
