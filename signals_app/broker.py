@@ -169,10 +169,10 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         return int(super().queue_size()) + ledger.count_ready(self.list_key)
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        """Keep a cluster's statistic for ``timeout`` seconds, in the database. One whose claims all fail is none."""
+        """Keep a cluster's statistic for ``timeout`` seconds, in the database. One whose claims of due work all fail is none."""
         with pulse.guarding():
             try:
-                if pulse.failing < CANNOT_CLAIM:
+                if pulse.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
                     ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
             except Error as error:
                 start_afresh(error)  # django_q logs the error and calls again, on a new connection

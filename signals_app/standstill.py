@@ -78,7 +78,7 @@ class Standstill:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
         if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:
             return f"has recorded no result of a task for {seconds:.0f} s"
-        if (seconds := self._failing.seconds(True if pulse.failing else None)) > conf.stall:
+        if (seconds := self._failing.seconds(True if pulse.failing and first else None)) > conf.stall:
             return f"has had every claim fail for {seconds:.0f} s"
         if (seconds := self._unguarded.seconds(pulse.guarded_at)) > GUARD_ROUND:
             return f"has not looked after its workers for {seconds:.0f} s"

@@ -79,9 +79,9 @@ def drain(queue: object) -> int:
             raise
         does = "reach" if isinstance(error, AWAY) else "use"
         logger.warning("A worker of %s cannot %s the database: %s", queue, does, error)
+        _trouble.goes_on(error)
         # now, for nobody sends a hint for what seems to be running
         insist(lambda: _doubt.settle(queue, owner=owner), seconds=conf.lease)
-        _trouble.goes_on(error)
         return 0
     except BaseException:  # such as Django-Q's timeout of the hint, which may come in the middle of anything
         _doubt.is_open = True

@@ -24,6 +24,7 @@ def at_once() -> Iterator[None]:
     with override_settings(SIGNALS_APP={"STALL": 1e-9}):
         yield
     pulse.begin()
+    pulse.claim()
 
 
 def watched(workers: int = 2) -> Standstill:
@@ -58,10 +59,13 @@ def test_a_cluster_whose_workers_are_all_busy_does_not_stand_still() -> None:
 
 def test_claims_that_all_fail_are_a_standstill() -> None:
     pulse.fail()
-    one = watched()
+    one = watched(workers=1)
+    assert second_look(one) == "", "nothing is due"
+    hand_off(nothing)
+    pulse.take()
     assert "has had every claim fail for 0 s" in second_look(one)
     pulse.claim()
-    assert second_look(one) == ""
+    assert "every claim" not in second_look(one)
 
 
 def test_a_worker_that_died_at_its_task_is_not_busy() -> None:

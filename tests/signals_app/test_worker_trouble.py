@@ -1,6 +1,8 @@
 """A worker whose claims fail, again and again."""
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.db import Error, OperationalError, ProgrammingError
@@ -22,7 +24,7 @@ GONE = 'relation "signals_app_delivery" does not exist'
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The seconds that the worker would have slept; whatever failed before is forgotten before and after."""
     slept: list[float] = []
-    monkeypatch.setattr("signals_app.endurance.time.sleep", slept.append)
+    monkeypatch.setattr("signals_app.endurance.time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
     monkeypatch.setattr(worker, "_trouble", worker.Trouble())
     pulse.claim()
     yield slept
@@ -67,6 +69,7 @@ def test_a_cluster_whose_claims_all_fail_counts_as_none(monkeypatch: pytest.Monk
     monkeypatch.setattr("signals_app.broker.CANNOT_CLAIM", 1e-9)
     broker = DeliveryBroker(conf.queue)
     fail(monkeypatch, ProgrammingError(GONE))
+    hand_off(nothing)
     broker.set_stat("one", "package", 3)
     assert not ClusterStat.objects.exists()
     worker.drain(conf.queue)
