@@ -169,7 +169,10 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         return int(super().queue_size()) + ledger.count_ready(self.list_key)
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        """Keep a cluster's statistic for ``timeout`` seconds, in the database. One whose claims of due work all fail is none."""
+        """Keep a cluster's statistic for ``timeout`` seconds, in the database.
+
+        A cluster whose claims all fail though work is due keeps none, and so counts as none.
+        """
         with pulse.guarding():
             try:
                 if pulse.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
