@@ -50,7 +50,7 @@ class CurrentDelivery:
         """
         if not 0 <= done <= total < 2**63:
             raise ValueError(f"progress({done!r}, {total!r}): done lies between 0 and total, total below 2 ** 63.")
-        self.steps = (done, total)
+        self.steps = (int(done), int(total))  # no database takes NumPy's
 
 
 _current: ContextVar[CurrentDelivery | None] = ContextVar("signals_app_delivery", default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -134,3 +135,9 @@ def test_progress_beyond_its_total_is_an_error(done: int, total: int) -> None:
 
     assert str(caught.value) == f"progress({done}, {total}): done lies between 0 and total, total below 2 ** 63."
     assert delivery.steps == (0, 0)
+
+
+def test_numbers_that_no_database_takes_are_progress_too() -> None:
+    delivery = CurrentDelivery(delivery_id=1, emission=uuid4(), attempt=1, max_attempts=1)
+    delivery.progress(Fraction(1), Fraction(2))  # type: ignore[arg-type]
+    assert (delivery.steps, {*map(type, delivery.steps)}) == ((1, 2), {int})
