@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+PID = re.compile("[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,8 @@ class ProcessIdentity:
     def parse(cls, owner: str) -> ProcessIdentity | None:
         """Read what ``str()`` wrote, or return None for any other text."""
         parts = owner.split("/")
-        if len(parts) != 4 or not parts[2].isdecimal():
-            return None
+        if len(parts) != 4 or not PID.fullmatch(parts[2]):
+            return None  # a number beyond the kernel's would be an error wherever it is asked for
         return cls(host=parts[0], boot=parts[1], pid=int(parts[2]), started=parts[3])
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signals_app.ledger.dialect import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, execute, to_datetime
+from signals_app.ledger.damage import CENTURY, moment
+from signals_app.ledger.dialect import PAUSED_RECEIVERS, RECEIVER_RUNS, execute
 from signals_app.models import State
 
 # each step is one probe of an index: the ORM's DISTINCT would read all that waits
@@ -31,7 +32,7 @@ _LONGEST_DUE = (
 )
 SELECT band.queue, min((
     SELECT d.due_at FROM {table} d WHERE d.queue = band.queue AND d.state = 'READY' AND d.parked = FALSE
-    AND d.priority = band.priority AND d.due_at <= {now} AND d."""
+    AND d.priority = band.priority AND d.due_at > {earlier} AND d.due_at <= {now} AND d."""
     + RECEIVER_RUNS
     + """ AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE')
     ORDER BY d.due_at LIMIT 1)), {now}
@@ -98,10 +99,6 @@ def oldest_waits() -> dict[str, float]:
 
     It is 0 where none is due; what is paused does not wait.
     """
-    db = connection()
-    with execute(_LONGEST_DUE) as cursor:
-        rows = cursor.fetchall()
-    return {
-        queue: (to_datetime(db, now) - to_datetime(db, moment)).total_seconds() if moment else 0.0
-        for queue, moment, now in rows
-    }
+    with execute(_LONGEST_DUE, ago=CENTURY) as cursor:
+        rows = [(queue, moment(first), moment(now)) for queue, first, now in cursor.fetchall()]
+    return {queue: (now - first).total_seconds() if first and now else 0.0 for queue, first, now in rows}

@@ -6,10 +6,13 @@ is lost, and a worker that dies, cost the chore its turn: it is due again when t
 
 from __future__ import annotations
 
+from signals_app.ledger.damage import CENTURY
 from signals_app.ledger.dialect import execute
 
 _TABLE = "signals_app_chore"
-_IS_DUE = f"SELECT next_at <= {{now}} FROM {_TABLE} WHERE name = %(name)s"
+_IS_DUE = f"SELECT NOT (next_at > {{now}} AND next_at < {{later}}) FROM {_TABLE} WHERE name = %(name)s"
+# what would be due in a hundred years was written by nobody who does chores
+_MEND = f"UPDATE {_TABLE} SET next_at = {{now}} WHERE name = %(name)s AND NOT next_at < {{later}}"
 _ENTER = (
     f"INSERT INTO {_TABLE} (name, next_at, owner) VALUES (%(name)s, {{later}}, %(owner)s) ON CONFLICT (name) DO NOTHING"
 )
@@ -26,12 +29,15 @@ def offer_chore(name: str, *, first: float, lease: float) -> bool:
 
     A chore that was never heard of is due in ``first`` seconds.
     """
-    with execute(_IS_DUE, name=name) as cursor:
+    with execute(_IS_DUE, name=name, delay=CENTURY) as cursor:
         row = cursor.fetchone()
     if row is None:
         _write(_ENTER, name=name, owner="", delay=first)
         return False
-    return bool(row[0]) and _write(_OFFER, name=name, delay=lease)
+    if not row[0]:
+        return False
+    _write(_MEND, name=name, delay=CENTURY)
+    return _write(_OFFER, name=name, delay=lease)
 
 
 def begin_chore(name: str, *, owner: str, lease: float) -> bool:

@@ -7,29 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from signals_app.ledger.damage import CENTURY, END, MOST, RANGES, SANE_DUE_AT, is_uuid, moment, set_aside_among
 from signals_app.ledger.dialect import execute, seconds_between
 
 COLUMNS = (
-    "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, due_at, "
-    "trace, depth, context"
+    "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, "
+    f"{SANE_DUE_AT}, trace, depth, context"
 )
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
 HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
 
-# One statement, so that a claim is atomic without a transaction around it; the payload comes back with it.
+# One statement, so that a claim is atomic without a transaction around it; the payload comes back with it. Whatever
+# stands in a row, it must not fail: one row would keep all others from being claimed.
 _CLAIM = (
-    """UPDATE {table} SET state = 'RUNNING', attempts = attempts + 1, token = token + 1, owner = %(owner)s,
-    lease_until = {later}, started_at = {now}, unroutable = %(false)s, progress_done = 0, progress_total = 0
-WHERE state = 'READY' AND id {among_due}
-RETURNING """
-    + COLUMNS
-    + ", {now}"
+    f"""UPDATE {{table}} SET state = 'RUNNING',
+    attempts = CASE WHEN attempts BETWEEN 0 AND {MOST - 2} THEN attempts + 1 ELSE {END} END,
+    token = CASE WHEN token BETWEEN 0 AND {END - 2} THEN token + 1 ELSE {END} END,
+    max_attempts = CASE WHEN max_attempts >= 0 THEN max_attempts ELSE 0 END,
+    losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
+    lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0
+"""
+    "WHERE state = 'READY' AND id {among_due} RETURNING " + COLUMNS.replace("{later}", "{now}") + ", {now}"
 )
 
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
 
-_UNSTARTED = "state = 'READY', attempts = attempts - 1, owner = '', lease_until = NULL, started_at = NULL"
+_UNSTARTED = (
+    "state = 'READY', attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END, owner = '', "
+    "lease_until = NULL, started_at = NULL"
+)
 
 _GIVE_BACK_UNROUTABLE = "UPDATE {table} SET " + _UNSTARTED + ", unroutable = %(true)s, due_at = {later} WHERE " + HELD
 
@@ -67,10 +74,32 @@ def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDe
 
     Each one's attempt has begun: ``attempts`` and ``token`` have grown by one.
     """
-    with execute(_CLAIM, queue=queue, owner=owner, limit=limit, delay=lease, false=False) as cursor:
-        rows = cursor.fetchall()
-    rows.sort(key=lambda row: (-row[11], row[12], row[0]))  # RETURNING promises no order
-    return [claimed_from(row, waited=seconds_between(row[12], row[-1])) for row in rows]
+    while rows := _claimed(queue=queue, owner=owner, limit=limit, delay=lease, ago=CENTURY, false=False):
+        readable = [row for row in rows if is_readable(row)]
+        if len(readable) < len(rows):
+            set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row[0] for row in rows])
+        if readable:
+            readable.sort(key=lambda row: (-row[11], row[12], row[0]))  # RETURNING promises no order
+            return [claimed_from(row, waited=seconds_between(row[12], row[-1])) for row in readable]
+    return []
+
+
+def _claimed(**params: Any) -> list[Sequence[Any]]:
+    with execute(_CLAIM, **params) as cursor:
+        return list(cursor.fetchall())
+
+
+def is_readable(row: Sequence[Any]) -> bool:
+    """Tell whether a row that starts with ``COLUMNS`` is one that was handed off; SQLite stores anything anywhere."""
+    _, emission, *texts, attempts, most, token, owner, losses, priority, due_at, trace, depth, context = row[:16]
+    counts = {"attempts": attempts, "max_attempts": most, "token": token, "losses": losses}
+    counts |= {"priority": priority, "depth": depth}
+    return (
+        all(type(text) is str for text in (*texts, owner, trace, context))
+        and all(type(one) is int and RANGES[name][0] <= one <= RANGES[name][1] for name, one in counts.items())
+        and is_uuid(emission)
+        and moment(due_at) is not None
+    )
 
 
 def claimed_from(row: Sequence[Any], *, waited: float = 0.0) -> ClaimedDelivery:
@@ -121,7 +150,9 @@ def give_back_unbegun(queue: str, *, owner: str, begun: Collection[tuple[int, in
         f"token{n}": token for n, (_, token) in enumerate(begun)
     }
     pairs = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(begun)))
-    template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"
+    held = "queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"
+    set_aside_among(held, queue=queue, owner=owner)  # a row that cannot be read may be why a claim's answer was lost
+    template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE {held}"
     if begun:
         template += f" AND (id, token) NOT IN (VALUES {pairs})"
     with execute(template, queue=queue, owner=owner, **params) as cursor:

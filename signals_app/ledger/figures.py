@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from signals_app.ledger.dialect import PAUSED_RECEIVERS, connection, execute, to_datetime
+from signals_app.ledger.damage import CENTURY, moment
+from signals_app.ledger.dialect import PAUSED_RECEIVERS, execute
 from signals_app.ledger.lately import HOUR, Ended, ended_by_minute
 from signals_app.ledger.pauses import pauses
 from signals_app.models import Pause, PauseKind, State
@@ -24,7 +25,8 @@ _HELD_UP = "parked"
 _HELD_UP_BY_RECEIVER = f"(parked OR receiver IN ({PAUSED_RECEIVERS}))"
 _WAITING = """
 SELECT queue, count(*), sum(CASE WHEN due_at <= {{now}} AND NOT {held_up} THEN 1 ELSE 0 END),
-    sum(CASE WHEN {held_up} THEN 1 ELSE 0 END), min(CASE WHEN NOT {held_up} THEN due_at END), {{now}}
+    sum(CASE WHEN {held_up} THEN 1 ELSE 0 END),
+    min(CASE WHEN NOT {held_up} AND due_at BETWEEN {{earlier}} AND {{later}} THEN due_at END), {{now}}
 FROM {{table}} WHERE state = 'READY' GROUP BY queue"""
 _RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
 _UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
@@ -106,10 +108,11 @@ def failed_lately() -> int:
 
 
 def _queues(pauses: Sequence[Pause]) -> list[QueueFigures]:
-    db = connection()
     paused = {pause.name for pause in pauses if pause.kind == PauseKind.QUEUE}
     is_by_row = any(pause.kind == PauseKind.RECEIVER for pause in pauses)
-    waiting = _by_queue(_WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP))
+    waiting = _by_queue(
+        _WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP), ago=CENTURY, delay=CENTURY
+    )
     running = _by_queue(_RUNNING, ago=LONG)
     retrying, unroutable = _queues_of(_RETRYING), _queues_of(_UNROUTABLE)
     found = []
@@ -117,7 +120,8 @@ def _queues(pauses: Sequence[Pause]) -> list[QueueFigures]:
         count, due, held_up, first, now = waiting.get(name, (0, 0, 0, None, None))
         runs, long_runs = running.get(name, (0, 0))
         is_paused = name in paused
-        wait = (to_datetime(db, now) - to_datetime(db, first)).total_seconds() if first and not is_paused else 0.0
+        since, until = moment(first), moment(now)
+        wait = (until - since).total_seconds() if since and until and not is_paused else 0.0
         found.append(
             QueueFigures(
                 name=name,

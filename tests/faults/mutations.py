@@ -50,17 +50,17 @@ MORE = (
     ),
     Mutation(
         without="a new token for each claim",
-        edits=(("ledger/claims.py", "token = token + 1, ", ""),),
+        edits=(("ledger/claims.py", "THEN token + 1 ELSE", "THEN token ELSE"),),
         test="test_claims.py::test_a_claim_that_was_taken_over_can_write_nothing",
     ),
     Mutation(
         without="the count of attempts",
-        edits=(("ledger/claims.py", "attempts = attempts + 1, ", ""),),
+        edits=(("ledger/claims.py", "THEN attempts + 1 ELSE", "THEN attempts ELSE"),),
         test="test_worker.py::test_exhausted_attempts_fail_a_delivery",
     ),
     Mutation(
         without="the lease in the rescue's condition",
-        edits=(("ledger/rescue.py", " AND (%(dead)s OR lease_until <= {now})", ""),),
+        edits=(("ledger/rescue.py", " AND (%(dead)s OR {_EXPIRED})", ""),),
         test="test_rescue.py::test_a_lease_that_was_renewed_outlives_the_others_of_its_process",
     ),
     Mutation(
@@ -70,7 +70,7 @@ MORE = (
     ),
     Mutation(
         without="giving back an attempt that never began",
-        edits=(("ledger/claims.py", "attempts = attempts - 1, ", ""),),
+        edits=(("ledger/claims.py", "THEN attempts - 1 ELSE", "THEN attempts ELSE"),),
         test="test_claims.py::test_what_is_given_back_was_never_attempted",
     ),
     Mutation(

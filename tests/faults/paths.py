@@ -136,6 +136,7 @@ PATHS = {
     "fail for good": Path(prepare=lambda queue: put(queue, fails_at_first, max_attempts=1), step=worker.drain),
     "skip": Path(prepare=put_what_is_missing, step=worker.drain),
     "find no receiver": Path(prepare=lambda queue: put(queue, receiver="nobody.knows"), step=worker.drain),
+    "set aside": Path(prepare=lambda queue: put(queue, token=2**31 - 1), step=worker.drain),
     "give back": Path(prepare=lambda queue: [put(queue), put(queue, losses=1)], step=run_the_first_of_two),
     "give back what is in doubt": Path(prepare=lambda queue: [put(queue), put(queue)], step=give_back_unbegun),
     "renew and report": Path(prepare=put, step=beat),

@@ -1,0 +1,200 @@
+"""Rows that somebody forged or a fault damaged: each is set aside by itself, in view, and its neighbours run."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.ledger import chores
+from signals_app.models import Attempt, Delivery, State
+from signals_app.processes import current_process, is_dead
+from signals_app.worker import drain
+from tests.testapp.receivers import hand_off, nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+HERE = current_process()
+BEYOND = f"{HERE.host}/{HERE.boot}/99999999999999/1"  # no kernel has such a pid
+COLUMNS = [field.attname for field in Delivery._meta.concrete_fields if field.attname not in ("id", "queue")]
+# of no, one or several types; each database takes those that it can store
+VALUES: list[Any] = [
+    None, "", "x", "zz", "high", "infinity", "-infinity", "10000-01-01", "0044-03-15 BC", "2026-11-27 junk",
+    "a\0b", b"blob", -1, 0, 7, 32767, 2**31 - 1, 2**31 - 2, 2**63 - 1, 1.5, 1e300, BEYOND, f"{HERE.host}//0/1",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def anything_goes() -> Iterator[None]:
+    """Let SQLite store what its constraints refuse, as a damaged file may hold."""
+    ignoring = "PRAGMA ignore_check_constraints = "
+    if connection.vendor == "sqlite":
+        connection.cursor().execute(f"{ignoring} ON")
+    yield
+    if connection.vendor == "sqlite":
+        connection.cursor().execute(f"{ignoring} OFF")
+
+
+def damage(one: Delivery, **values: Any) -> bool:
+    """Write into a row by SQL; False when the database does not take it."""
+    if connection.vendor != "sqlite" and any(isinstance(value, bytes) for value in values.values()):
+        return False
+    # text that is no UTF-8, and not a blob
+    marks = {name: "CAST(%s AS TEXT)" if value == b"\xff" else "%s" for name, value in values.items()}
+    assignments = ", ".join(f"{name} = {mark}" for name, mark in marks.items())
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"UPDATE signals_app_delivery SET {assignments} WHERE id = %s", [*values.values(), one.pk])
+    except (DatabaseError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def state_of(one: Delivery) -> str:
+    return str(Delivery.objects.values_list("state", flat=True).get(pk=one.pk))
+
+
+def rescue() -> ledger.Rescued:
+    return ledger.rescue(conf.queue, is_dead=is_dead)
+
+
+def look() -> None:
+    """Ask all that a pusher asks."""
+    ledger.due(conf.queue, limit=10)
+    ledger.seconds_to_next(conf.queue)
+    ledger.park(conf.queue)
+    ledger.oldest_wait(conf.queue)
+    ledger.figures()
+
+
+def run_all() -> None:
+    """Do what a cluster does, until it finds nothing more to do."""
+    for _ in range(4):
+        look()
+        rescue()
+        drain(conf.queue)
+
+
+def assert_set_aside(one: Delivery, *said: str) -> None:
+    assert state_of(one) == State.FAILED
+    record = Attempt.objects.get(delivery=one)
+    assert record.error_class == "signals_app.exceptions.PayloadError"
+    for text in said:
+        assert text in record.message
+    Delivery.objects.get(pk=one.pk)  # can be read as any other
+
+
+READY: list[dict[str, Any]] = [{"priority": 100, "attempts": 2**31 - 1}, {"priority": 100, "token": 2**31 - 1}]
+READY_OF_SQLITE: list[dict[str, Any]] = [
+    {"emission": "zz"}, {"due_at": ""}, {"priority": "high"}, {"payload": b"blob"}, {"max_attempts": "x"},
+    {"token": 2**63 - 1}, {"losses": "x"}, {"due_at": 5}, {"receiver": b"blob"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [*READY, *READY_OF_SQLITE], ids=str)
+def test_a_row_that_cannot_be_read_is_set_aside_at_its_claim_and_its_neighbours_run(values: dict[str, Any]) -> None:
+    first, one, last = hand_off(nothing), hand_off(nothing), hand_off(nothing)
+    if not damage(one, **values):
+        pytest.skip("The database does not store it.")
+    run_all()
+    assert (state_of(first), state_of(last)) == (State.SUCCESSFUL, State.SUCCESSFUL)
+    assert_set_aside(one, "This row could not be read and was set aside", list(values)[-1])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL stores no such text.")
+@pytest.mark.parametrize("column", ["signal", "payload", "receiver", "trace", "emission", "attempts"])
+@pytest.mark.parametrize("is_running", [False, True])
+def test_text_that_is_no_utf_8_is_set_aside_though_no_row_of_its_claim_can_be_read(
+    column: str, is_running: bool
+) -> None:
+    first, one, last = hand_off(nothing), hand_off(nothing), hand_off(nothing)
+    if is_running:
+        ledger.claim(conf.queue, owner="elsewhere/b/1/1", limit=3, lease=-1)
+    assert damage(one, **{column: b"\xff"})
+    for _ in range(5):
+        rescue()
+        drain(conf.queue)
+    assert (state_of(first), state_of(last)) == (State.SUCCESSFUL, State.SUCCESSFUL)
+    if column == "attempts" and not is_running:
+        return  # counted anew at the claim
+    assert_set_aside(one, column)
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL stores no such text.")
+def test_an_owner_that_is_no_utf_8_keeps_nobody_from_being_rescued() -> None:
+    one, other = hand_off(nothing), hand_off(nothing)
+    for each in (one, other):
+        ledger.claim(conf.queue, owner=f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
+    assert damage(one, owner=b"\xff")
+    assert [lost.claimed.id for lost in rescue().lost] == [other.pk]
+    assert_set_aside(one, "owner cannot be read")
+
+
+RUNNING: list[dict[str, Any]] = [
+    {"owner": BEYOND},
+    {"started_at": None},
+    {"lease_until": None, "owner": "nobody"},
+    {"lease_until": "infinity", "owner": "nobody"},
+    {"started_at": "infinity"},
+    {"started_at": "-infinity"},
+    {"due_at": "-infinity"},
+    {"attempts": 2**31 - 1},
+    {"attempts": 0},
+    {"losses": 2**31 - 1},
+    {"owner": b"blob"},
+    {"lease_until": "x", "owner": ""},
+]
+
+
+@pytest.mark.parametrize("values", RUNNING, ids=str)
+def test_what_seems_to_run_and_cannot_be_read_keeps_nobody_from_being_rescued(values: dict[str, Any]) -> None:
+    one, other = hand_off(nothing), hand_off(nothing)
+    for each in (one, other):
+        taken = ledger.claim(conf.queue, owner=f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
+        assert [claimed.id for claimed in taken] == [each.pk]
+    if not damage(one, **values):
+        pytest.skip("The database does not store it.")
+    assert other.pk in {lost.claimed.id for lost in rescue().lost}
+    rescue()
+    run_all()
+    assert state_of(other) == State.SUCCESSFUL
+    assert state_of(one) in (State.SUCCESSFUL, State.FAILED)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_stands_in_any_column_the_neighbours_run(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(12):
+        broken = [hand_off(nothing) for _ in range(6)]
+        whole = [hand_off(nothing) for _ in range(3)]
+        if chance.random() < 0.5:
+            ledger.claim(conf.queue, owner="elsewhere/b/1/1", limit=chance.randrange(1, 9), lease=-1)
+        damaged = [_damage_at_random(chance, one) for one in broken]
+        run_all()
+        run_all()
+        assert {state_of(one) for one in whole} == {State.SUCCESSFUL}, damaged
+        Attempt.objects.all().delete()
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM signals_app_delivery")
+
+
+def _damage_at_random(chance: random.Random, one: Delivery) -> Sequence[Any]:
+    values = {name: chance.choice(VALUES) for name in chance.sample(COLUMNS, chance.choice([1, 1, 2, 3]))}
+    damage(one, **values)
+    return one.pk, values
+
+
+@pytest.mark.parametrize("next_at", ["infinity", "9999-01-01", "", b"blob"])
+def test_a_chore_is_due_again_whatever_stands_for_its_next_time(next_at: Any) -> None:
+    assert not chores.offer_chore("prune", first=0, lease=60)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("UPDATE signals_app_chore SET next_at = %s, owner = 'x'", [next_at])
+    except DatabaseError:
+        pytest.skip("The database does not store it.")
+    assert chores.offer_chore("prune", first=0, lease=60)
+    assert chores.begin_chore("prune", owner="me", lease=60)
