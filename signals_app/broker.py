@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing.util import Finalize
 from typing import Any
 from uuid import uuid4
 
@@ -244,6 +245,7 @@ signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.
 
 def on_worker(**kwargs: object) -> None:
     """Prepare a worker process of the cluster; a signal receiver."""
+    Finalize(None, pulse.leave, args=(os.getpid(),), exitpriority=0)  # recycled, it has not died
     tallies.write_in_background()
 
 

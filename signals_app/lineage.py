@@ -22,6 +22,8 @@ from signals_app.logs import get_logger
 
 logger = get_logger("signals_app.worker")
 
+from signals_app.pulse import pulse
+
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 SENTINEL, STAFF = 1, 2  # forks from main; what is forked further on is a receiver's own affair
@@ -68,6 +70,7 @@ def _born() -> None:
     if _generation <= STAFF:
         end_with_parent(signal.SIGKILL, parent=parent)
     if _generation == STAFF:
+        pulse.join()
         popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
     elif _generation > STAFF:
         if signal.getsignal(signal.SIGTERM) is _let_pass:

@@ -30,6 +30,7 @@ class Pulse:
         self._recorded_at = RawValue("d", 0)
         self._guarded_at = RawValue("d", 0)
         self._in_guards_database = RawValue("b", 0)
+        self._staff = RawArray("i", SLOTS)
         self._working = RawArray("i", SLOTS)
         self._beats_at = RawArray("d", SLOTS)
         self._beats_for = RawArray("q", SLOTS)
@@ -41,7 +42,7 @@ class Pulse:
         for moment in (self._given_at, self._taken_at, self._ended_at, self._recorded_at, self._guarded_at):
             moment.value = now
         self._in_guards_database.value = 0
-        self._working[:] = [0] * SLOTS
+        self._staff[:] = self._working[:] = [0] * SLOTS
         self._may_claim.value = 1
 
     @property
@@ -84,6 +85,21 @@ class Pulse:
     def refused(self) -> float:
         """For how many seconds no login has succeeded since one was refused; 0 where none was."""
         return _seconds_since(self._refused_since.value)
+
+    def join(self) -> None:
+        """Note, in a new process of the sentinel's, that it lives: it is missed if it goes without ``leave()``."""
+        pid = os.getpid()
+        self._staff[next((slot for slot in _slots(pid) if not self._staff[slot]), pid % SLOTS)] = pid
+
+    def leave(self, pid: int) -> None:
+        """Note that a process has ended as it should, or that its death has been noticed."""
+        for slot in _slots(pid):
+            if self._staff[slot] == pid:
+                self._staff[slot] = 0
+
+    def staff(self) -> list[int]:
+        """Return the pids of the processes that live, or died since."""
+        return [pid for pid in self._staff if pid]
 
     def give(self) -> None:
         """Note, in the pusher, that a task goes out to the workers."""

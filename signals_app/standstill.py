@@ -20,6 +20,9 @@ from signals_app.pulse import pulse
 logger = get_logger("signals_app.supervisor")
 
 GUARD_ROUND = 60.0  # seconds a round of the guard may take: it runs schedules, and may wait for a database's lock
+# the same once one of the processes was killed, until there is life again: a lock may have died with it
+STALL_AFTER_DEATH = 1.5
+GUARD_ROUND_AFTER_DEATH = 10.0
 
 
 def is_refused() -> bool:
@@ -51,6 +54,7 @@ class Standstill:
         self._workers = workers
         self._forget()
         self._idle = Unchanged()
+        self._missed_at = 0.0  # when a death was noticed last, on the monotonic clock
 
     def reason(self) -> str | None:
         """Return what has stood still for too long, for people to read; None when all goes on or cannot be seen."""
@@ -74,15 +78,32 @@ class Standstill:
         self._untaken, self._unrecorded, self._unguarded, self._failing = (Unchanged() for _ in range(4))
 
     def _reason(self, first: list[int]) -> str | None:
-        if (seconds := self._untaken.seconds(self._not_taken(first))) > conf.stall:
+        self._miss_the_dead()
+        brief = min(conf.stall, STALL_AFTER_DEATH)
+        stall = brief if self._missed_at > pulse.taken_at else conf.stall
+        if (seconds := self._untaken.seconds(self._not_taken(first))) > stall:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
-        if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:
+        stall = brief if self._missed_at > pulse.recorded_at else conf.stall
+        if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > stall:
             return f"has recorded no result of a task for {seconds:.0f} s"
         if (seconds := self._failing.seconds(True if pulse.failing and first else None)) > conf.stall:
             return f"has had every claim fail for {seconds:.0f} s"
-        if (seconds := self._unguarded.seconds(pulse.guarded_at)) > GUARD_ROUND:
+        guarded_at = pulse.guarded_at
+        is_missed = guarded_at is not None and self._missed_at > guarded_at
+        if (seconds := self._unguarded.seconds(guarded_at)) > (GUARD_ROUND_AFTER_DEATH if is_missed else GUARD_ROUND):
             return f"has not looked after its workers for {seconds:.0f} s"
         return None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a process was killed and no worker has taken anything since: look more often."""
+        return self._missed_at > pulse.taken_at
+
+    def _miss_the_dead(self) -> None:
+        for pid in pulse.staff():
+            if group_of(pid) != self._leader:
+                pulse.leave(pid)
+                self._missed_at = time.monotonic()
 
     def idle_seconds(self) -> float:
         """Return for how long no worker has been at a task and no result has been dealt with, as far as was asked."""

@@ -28,11 +28,13 @@ from signals_app.standstill import Standstill, is_refused
 logger = get_logger("signals_app.supervisor")
 
 LOOK = 1.0  # seconds between two looks at the queue
+LOOK_IN_DOUBT = 0.25  # the same after one of the processes was killed
 FIRST_PAUSE = 1.0  # seconds before a cluster that ended is started anew
 LONGEST_PAUSE = 30.0  # seconds between two starts of a cluster that keeps ending
 LINGER = 5.0  # seconds a cluster that is to stop may take once it runs nothing
 REFUSED_LOGIN = os.EX_NOPERM  # 77, the exit status of a process that has an old password
 STEADY = 10.0  # seconds after which a cluster that ran is taken to be well
+KILLED = 128 + signal.SIGKILL  # the exit status of main when its sentinel was killed
 
 
 class Supervisor:
@@ -57,15 +59,18 @@ class Supervisor:
         pause = FIRST_PAUSE / 2
         while not self._signals:
             started = time.monotonic()
-            self._watch(self._start())
+            was_killed = self._watch(self._start()) in (KILLED, -signal.SIGKILL)
             if self._signals:
                 break
             if is_refused():
                 logger.critical("The database refuses the logins of %s; its manager is to start it anew.", self._queue)
                 return REFUSED_LOGIN
-            pause = FIRST_PAUSE if time.monotonic() - started > STEADY else min(LONGEST_PAUSE, pause * 2)
-            logger.critical("The cluster of %s starts anew in %.0f s.", self._queue, pause)
-            end = time.monotonic() + pause
+            # what others have ended, or was ended here, could start: only what ends of itself may do so for ever
+            is_well = self._reason or was_killed or time.monotonic() - started > STEADY
+            pause = FIRST_PAUSE if is_well else min(LONGEST_PAUSE, pause * 2)
+            wait = 0.0 if self._reason else pause
+            logger.critical("The cluster of %s starts anew in %.0f s.", self._queue, wait)
+            end = time.monotonic() + wait
             while time.monotonic() < end and not self._signals:
                 time.sleep(0.1)
         return 0
@@ -78,8 +83,8 @@ class Supervisor:
         _lead_group(child.pid or 0)
         return child
 
-    def _watch(self, child: BaseProcess) -> None:
-        """Return when the cluster has ended, of itself or because it stood still; nothing of it is left then."""
+    def _watch(self, child: BaseProcess) -> int | None:
+        """Return its exit status when the cluster has ended, of itself or because it stood still, with all of it."""
         standstill = Standstill(self._queue, leader=child.pid or 0, workers=broker.worker_count())
         self._asked, self._reason, self._deadline = 0, None, math.inf
         while child.is_alive() and not self._is_beyond_waiting(standstill):
@@ -91,11 +96,14 @@ class Supervisor:
                 logger.critical("The cluster of %s %s; it is ended when nothing runs in it.", self._queue, reason)
                 self._reason = reason
                 self._give_up_claims()
-            self._wait(child, 0.1 if self._asked or self._reason else LOOK)
-        if child.exitcode:
-            logger.critical("The cluster of %s ended with status %s.", self._queue, child.exitcode)
+            look = LOOK_IN_DOUBT if standstill.is_in_doubt else LOOK
+            self._wait(child, 0.1 if self._asked or self._reason else look)
+        status = child.exitcode
+        if status:
+            logger.critical("The cluster of %s ended with status %s.", self._queue, status)
         _kill_group(child.pid)
         child.join()
+        return status
 
     def _give_up_claims(self) -> None:
         """Have the workers stop after what they run, for which they have a set time."""

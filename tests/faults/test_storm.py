@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from signals_app.models import FINAL_STATES, Delivery
-from tests.cluster import Cluster, is_alive, wait_until
+from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect
 from tests.faults.victims import ROLES, kill, living, running
@@ -73,6 +73,29 @@ def test_any_process_killed_loses_nothing_and_comes_back(
     record_property("lost attempts", ledger["bad_ends"].get("LOST", 0))
     record_property("restarts", log.count("starts anew"))
     assert ledger["states"] == {"SUCCESSFUL": 10 * kills}
+
+
+@pytest.mark.fault(2, "a storm of kills at any process, then none")
+def test_work_flows_again_after_a_storm_of_kills(invariant: Holds, tmp_path: Path, record_property: Any) -> None:
+    storms, kills, chance = size(2, 10), size(40, 200), random.Random(4)
+    waits: list[float] = []
+    with Cluster(tmp_path / "log") as cluster:
+        for _ in range(storms):
+            hand_off_many(10)
+            for _ in range(kills):
+                time.sleep(chance.uniform(0, 0.2))  # a random moment, again
+                kill(*pick(chance, cluster.family()))
+            began = time.monotonic()
+            for _ in range(4):
+                wait_for_end([hand_off(effect)], seconds=15)
+            waits.append(time.monotonic() - began)
+        wait_until(lambda: not are_under_way(), "the end of every delivery")
+        family = cluster.family()
+        log = cluster.log.read_text()
+    settled(invariant, family)
+    record_property("kills", storms * kills)
+    record_property("s at most until the next deliveries had run", round(max(waits), 1))
+    record_property("restarts", log.count("starts anew"))
 
 
 def hand_off_many(count: int) -> None:

@@ -81,6 +81,39 @@ def test_a_worker_that_died_at_its_task_is_not_busy() -> None:
     os.waitpid(pid, 0)
 
 
+def _be_one_of_the_staff(*, leaves: bool) -> None:
+    """Fork a process that joins the cluster and ends."""
+    pid = os.fork()
+    if not pid:
+        pulse.join()
+        if leaves:
+            pulse.leave(os.getpid())
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def test_a_cluster_in_which_a_process_was_killed_is_given_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standstill, "STALL_AFTER_DEATH", 1e-9)
+    hand_off(nothing)
+    with override_settings(SIGNALS_APP={"STALL": 600}):
+        assert second_look(watched()) == ""
+        _be_one_of_the_staff(leaves=False)
+        one = watched()
+        assert second_look(one) == "has claimed nothing for 0 s while work is due"
+        pulse.take()
+        pulse.end()
+        pulse.record()
+        assert not one.is_in_doubt
+        assert second_look(one) == "", "whoever takes a task has the lock of the queue"
+
+
+def test_a_worker_that_was_recycled_is_not_missed() -> None:
+    one = watched()
+    _be_one_of_the_staff(leaves=True)
+    one.reason()
+    assert not one.is_in_doubt
+
+
 def test_a_worker_of_another_cluster_is_not_ours() -> None:
     pulse.take()
     assert watched().working() == [os.getpid()]

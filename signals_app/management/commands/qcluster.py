@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ from django_q.worker import worker
 from signals_app import broker
 from signals_app.models import Delivery
 from signals_app.sessions import leave_pools
-from signals_app.supervisor import Supervisor, stop_once
+from signals_app.supervisor import KILLED, Supervisor, stop_once
 
 
 class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
@@ -49,6 +50,9 @@ def _start() -> None:
     cluster = django_q.Cluster()
     stop_once()
     cluster.start()
+    cluster.sentinel.join()
+    if cluster.sentinel.exitcode == -signal.SIGKILL:
+        sys.exit(KILLED)
 
 
 def _work(*args: object) -> None:
