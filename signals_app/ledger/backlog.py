@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signals_app.ledger.damage import CENTURY, moment
+from signals_app.ledger.damage import FIRST, moment
 from signals_app.ledger.dialect import PAUSED_RECEIVERS, RECEIVER_RUNS, execute
 from signals_app.models import State
 
@@ -32,8 +32,8 @@ _LONGEST_DUE = (
 )
 SELECT band.queue, min((
     SELECT d.due_at FROM {table} d WHERE d.queue = band.queue AND d.state = 'READY' AND d.parked = FALSE
-    AND d.priority = band.priority AND d.due_at > {earlier} AND d.due_at <= {now} AND d."""
-    + RECEIVER_RUNS
+    AND d.priority = band.priority AND d.due_at <= {now} """
+    + f"AND d.due_at > {FIRST} AND d.{RECEIVER_RUNS}"
     + """ AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE')
     ORDER BY d.due_at LIMIT 1)), {now}
 FROM band GROUP BY band.queue"""
@@ -99,6 +99,6 @@ def oldest_waits() -> dict[str, float]:
 
     It is 0 where none is due; what is paused does not wait.
     """
-    with execute(_LONGEST_DUE, ago=CENTURY) as cursor:
+    with execute(_LONGEST_DUE) as cursor:
         rows = [(queue, moment(first), moment(now)) for queue, first, now in cursor.fetchall()]
     return {queue: (now - first).total_seconds() if first and now else 0.0 for queue, first, now in rows}

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from signals_app.ledger.damage import CENTURY, END, MOST, RANGES, SANE_DUE_AT, is_uuid, moment, set_aside_among
+from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, set_aside_among
 from signals_app.ledger.dialect import execute, seconds_between
 
 COLUMNS = (
     "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, "
-    f"{SANE_DUE_AT}, trace, depth, context"
+    f"{readable('due_at')}, trace, depth, context"
 )
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
@@ -28,7 +28,7 @@ _CLAIM = (
     losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
     lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0
 """
-    "WHERE state = 'READY' AND id {among_due} RETURNING " + COLUMNS.replace("{later}", "{now}") + ", {now}"
+    "WHERE state = 'READY' AND id {among_due} RETURNING " + COLUMNS + ", {now}"
 )
 
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
@@ -74,7 +74,7 @@ def claim(queue: str, *, owner: str, limit: int, lease: float) -> list[ClaimedDe
 
     Each one's attempt has begun: ``attempts`` and ``token`` have grown by one.
     """
-    while rows := _claimed(queue=queue, owner=owner, limit=limit, delay=lease, ago=CENTURY, false=False):
+    while rows := _claimed(queue=queue, owner=owner, limit=limit, delay=lease, false=False):
         readable = [row for row in rows if is_readable(row)]
         if len(readable) < len(rows):
             set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row[0] for row in rows])

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import Error, models, transaction
-from django.utils import timezone
 
 from signals_app.ledger.dialect import connection, dialect, execute, to_datetime
 from signals_app.logs import get_logger
@@ -19,8 +18,7 @@ from signals_app.models import Delivery
 
 logger = get_logger("signals_app.ledger")
 
-YEAR = 365.25 * 86_400.0
-CENTURY = 99 * YEAR  # seconds; a time that is farther off, infinity included, was never meant
+CENTURY = 36_500 * 86_400.0  # seconds; what is to come to an end after that was never meant to
 MOST = 2**30  # attempts; as many again fit into the column, for whoever retries it
 END = 2**31 - 1  # of a column; a token that is at its end can grow no more
 RANGES = {
@@ -33,8 +31,8 @@ RANGES = {
 }
 LONGEST_SHOWN = 80  # characters of a value
 
-# what is never to be read as a time that it is not, between a century ago and {later}
-SANE_DUE_AT = "CASE WHEN due_at BETWEEN {earlier} AND {later} THEN due_at END"
+# the times that Python can read; PostgreSQL has others, infinity among them
+FIRST, LAST = "'0002-01-01'", "'9999-01-01'"
 
 _COLUMN = "SELECT {column} FROM {table} WHERE id = %(id)s"
 _SET_ASIDE = (
@@ -81,12 +79,16 @@ def set_aside_among(where: str, **params: Any) -> int:
 
 
 def moment(value: object) -> datetime | None:
-    """Return a time that SQL answered as the ORM would have read it; None where there is none, or none of this age."""
+    """Return a time that SQL answered as the ORM would have read it; None where there is none that can be."""
     try:
-        read = to_datetime(connection(), value)  # type: ignore[arg-type]
+        return to_datetime(connection(), value)  # type: ignore[arg-type]
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
-    return read if abs(read.year - timezone.now().year) < CENTURY / YEAR else None
+
+
+def readable(column: str) -> str:
+    """Return, as SQL, a time that can be read, or NULL."""
+    return f"CASE WHEN {column} BETWEEN {FIRST} AND {LAST} THEN {column} END"
 
 
 def is_uuid(value: object) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from signals_app.ledger.damage import CENTURY, moment
+from signals_app.ledger.damage import moment, readable
 from signals_app.ledger.dialect import PAUSED_RECEIVERS, execute
 from signals_app.ledger.lately import HOUR, Ended, ended_by_minute
 from signals_app.ledger.pauses import pauses
@@ -23,11 +23,11 @@ LONG = 60.0  # seconds after which a run is a long one
 # handed off. Only while a receiver is paused the rows are read too.
 _HELD_UP = "parked"
 _HELD_UP_BY_RECEIVER = f"(parked OR receiver IN ({PAUSED_RECEIVERS}))"
-_WAITING = """
-SELECT queue, count(*), sum(CASE WHEN due_at <= {{now}} AND NOT {held_up} THEN 1 ELSE 0 END),
-    sum(CASE WHEN {held_up} THEN 1 ELSE 0 END),
-    min(CASE WHEN NOT {held_up} AND due_at BETWEEN {{earlier}} AND {{later}} THEN due_at END), {{now}}
-FROM {{table}} WHERE state = 'READY' GROUP BY queue"""
+_WAITING = f"""
+SELECT queue, count(*), sum(CASE WHEN due_at <= {{{{now}}}} AND NOT {{held_up}} THEN 1 ELSE 0 END),
+    sum(CASE WHEN {{held_up}} THEN 1 ELSE 0 END),
+    min(CASE WHEN NOT {{held_up}} THEN {readable("due_at")} END), {{{{now}}}}
+FROM {{{{table}}}} WHERE state = 'READY' GROUP BY queue"""
 _RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
 _UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
 _RUNNING = (
@@ -110,9 +110,7 @@ def failed_lately() -> int:
 def _queues(pauses: Sequence[Pause]) -> list[QueueFigures]:
     paused = {pause.name for pause in pauses if pause.kind == PauseKind.QUEUE}
     is_by_row = any(pause.kind == PauseKind.RECEIVER for pause in pauses)
-    waiting = _by_queue(
-        _WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP), ago=CENTURY, delay=CENTURY
-    )
+    waiting = _by_queue(_WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP))
     running = _by_queue(_RUNNING, ago=LONG)
     retrying, unroutable = _queues_of(_RETRYING), _queues_of(_UNROUTABLE)
     found = []

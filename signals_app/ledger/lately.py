@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from signals_app.ledger.damage import moment, readable
 from signals_app.ledger.dialect import connection, execute, to_datetime
 from signals_app.models import Delivery, State
 
@@ -34,8 +35,9 @@ SELECT since, final.state, (
     WHERE d.state = final.state AND d.finished_at >= minute.since AND d.finished_at < minute.until
 ) FROM minute CROSS JOIN (SELECT 'SUCCESSFUL' state UNION SELECT 'FAILED' UNION SELECT 'CANCELLED') final"""
 _NEWEST = (
-    "SELECT receiver, queue, due_at, started_at, finished_at FROM {table} "
-    "WHERE state = %(state)s AND finished_at > {earlier} ORDER BY finished_at DESC LIMIT %(limit)s"
+    f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, finished_at FROM {{table}} "
+    "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
+    "ORDER BY finished_at DESC LIMIT %(limit)s"
 )
 
 
@@ -102,10 +104,8 @@ def _ran(state: State, receiver: str, queue: str, due_at: object, started_at: ob
 
 
 def _seconds(since: object, until: object) -> float | None:
-    if since is None or until is None:
-        return None
-    ends = [one if isinstance(one, datetime) else datetime.fromisoformat(str(one)) for one in (since, until)]
-    return (ends[1] - ends[0]).total_seconds()
+    begin, end = moment(since), moment(until)
+    return (end - begin).total_seconds() if begin and end else None
 
 
 def _minute(moment: datetime) -> datetime:

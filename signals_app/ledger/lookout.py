@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals_app.ledger.damage import CENTURY, moment
+from signals_app.ledger.damage import LAST, moment
 from signals_app.ledger.dialect import connection, execute
 
 # Both go band by band of priority, as claims do, so that one index serves all three. What is paused is not due: nobody
@@ -16,8 +16,8 @@ from signals_app.ledger.dialect import connection, execute
 _DUE = "{due}"
 _NEXT_DUE = (
     "{bands} SELECT min((SELECT d.due_at FROM {table} d WHERE d.queue = %(queue)s AND d.state = 'READY' "
-    "AND d.parked = FALSE AND d.priority = band.priority AND d.due_at > {now} AND d.due_at < {later} "
-    "ORDER BY d.due_at LIMIT 1)), {now} FROM band"
+    "AND d.parked = FALSE AND d.priority = band.priority AND d.due_at > {now} "
+    f"AND d.due_at < {LAST} ORDER BY d.due_at LIMIT 1)), {{now}} FROM band"
 )
 _READY = "SELECT count(*) FROM {table} WHERE queue = %(queue)s AND state = 'READY'"
 _SLEEP = (
@@ -38,7 +38,7 @@ def due(queue: str, *, limit: int) -> list[int]:
 
 def seconds_to_next(queue: str) -> float | None:
     """Return in how many seconds the next delivery will be due, or None when none waits for later."""
-    with execute(_NEXT_DUE, queue=queue, delay=CENTURY) as cursor:
+    with execute(_NEXT_DUE, queue=queue) as cursor:
         first, now = (moment(value) for value in cursor.fetchone())
     return (first - now).total_seconds() if first and now else None
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import Error, transaction
 
 from signals_app.ledger.claims import COLUMNS, ClaimedDelivery, claimed_from, give_back, is_readable
-from signals_app.ledger.damage import CENTURY, moment, set_aside, set_aside_among
+from signals_app.ledger.damage import CENTURY, moment, readable, set_aside, set_aside_among
 from signals_app.ledger.dialect import connection, dialect, execute
 from signals_app.ledger.outcomes import BadEnd, end_badly
 from signals_app.logs import get_logger
@@ -23,10 +23,7 @@ _IN_QUEUE = "queue = %(queue)s AND state = 'RUNNING'"
 _EXPIRED = "(lease_until IS NULL OR NOT (lease_until > {now} AND lease_until <= {later}))"
 _HOLDERS = f"SELECT DISTINCT owner, {_EXPIRED} FROM {{table}} WHERE {_IN_QUEUE}"
 _OF_OWNER = f"{_IN_QUEUE} AND owner = %(owner)s AND (%(dead)s OR {_EXPIRED})"
-_HELD_BY = (
-    f"SELECT {COLUMNS}, CASE WHEN started_at BETWEEN {{earlier}} AND {{later}} THEN started_at END, {{now}} "
-    f"FROM {{table}} WHERE {_OF_OWNER}"
-)
+_HELD_BY = f"SELECT {COLUMNS}, {readable('started_at')}, {{now}} FROM {{table}} WHERE {_OF_OWNER}"
 _CLAIMED_BEFORE = " AND started_at < (SELECT kept.started_at FROM {table} kept WHERE kept.id = %(kept)s)"
 # in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
 _IN_ORDER = " ORDER BY priority DESC, due_at, id"
@@ -85,7 +82,7 @@ def _holders(queue: str) -> list[tuple[Any, ...]]:
 
 def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list[Lost], int]:
     """Free one owner's deliveries; return those that were running, one of each claim, and the number of the others."""
-    params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept, "ago": CENTURY, "delay": CENTURY}
+    params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept, "delay": CENTURY}
     try:
         with transaction.atomic(using=connection().alias):
             return _free_rows(_held(params), dead=dead)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signals_app.ledger.dialect import connection, execute, to_datetime
+from signals_app.ledger.damage import moment, readable
+from signals_app.ledger.dialect import execute
 
 _TABLE = "signals_app_clusterstat"
 _KEEP = (
@@ -23,7 +24,8 @@ _READ_ALL = (
 )
 _FORGET = f"DELETE FROM {_TABLE} WHERE expires_at < {{earlier}}"
 _CLUSTERS = (
-    f"SELECT queue, host, package, seen_at, {{now}}, expires_at > {{now}} FROM {_TABLE} ORDER BY queue, host, key"
+    f"SELECT queue, host, package, {readable('seen_at')}, {{now}}, expires_at > {{now}} "
+    f"FROM {_TABLE} ORDER BY queue, host, key"
 )
 
 FORGOTTEN_AFTER = 3600.0  # seconds
@@ -61,7 +63,6 @@ def read_stats(prefix: str) -> list[str]:
 
 def clusters() -> list[ClusterSeen]:
     """Return every cluster that was heard of lately, those that are gone since included, by queue and host."""
-    db = connection()
     with execute(_CLUSTERS) as cursor:
         rows = cursor.fetchall()
     return [
@@ -69,11 +70,16 @@ def clusters() -> list[ClusterSeen]:
             queue=queue,
             host=host,
             package=package,
-            age=max(0.0, (to_datetime(db, now) - to_datetime(db, seen_at)).total_seconds()),
+            age=_age(seen_at, now),
             is_alive=bool(is_alive),
         )
         for queue, host, package, seen_at, now, is_alive in rows
     ]
+
+
+def _age(seen_at: object, now: object) -> float:
+    begin, end = moment(seen_at), moment(now)
+    return max(0.0, (end - begin).total_seconds()) if begin and end else 0.0
 
 
 def forget_old_stats() -> None:

@@ -50,7 +50,7 @@ def add_tallies(counted: Mapping[TallyKey, Count]) -> None:
 
 def read_tallies() -> dict[TallyKey, Count]:
     """Return every count on the record."""
-    rows = Tally.objects.using(connection().alias).values_list(*_COLUMNS)
+    rows = Tally.objects.using(connection().alias).filter(measure__in=Measure.values).values_list(*_COLUMNS)
     return {
         TallyKey(measure=Measure(measure), queue=queue, receiver=receiver, detail=detail, bound=bound): Count(
             count=count, seconds=seconds

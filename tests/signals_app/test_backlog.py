@@ -43,7 +43,7 @@ def test_the_oldest_wait_is_since_the_earliest_due_time_in_any_band_of_priority(
 def test_a_look_reads_no_finished_delivery(look: str) -> None:
     for _ in range(50):
         hand_off(nothing)
-    plan = query_plan(look, queue=conf.queue, ago=1)
+    plan = query_plan(look, queue=conf.queue)
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
     assert "Seq Scan" not in plan

@@ -127,7 +127,7 @@ def test_an_unroutable_delivery_is_flagged_uncharged_and_due_later() -> None:
 def test_a_claim_reads_one_range_of_its_index() -> None:
     for _ in range(50):
         hand_off(nothing)
-    plan = query_plan(_CLAIM, queue="sigdemo", owner="", limit=1, delay=1, ago=1, false=False)
+    plan = query_plan(_CLAIM, queue="sigdemo", owner="", limit=1, delay=1, false=False)
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
     assert "Seq Scan" not in plan

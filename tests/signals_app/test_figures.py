@@ -90,7 +90,7 @@ def test_no_figure_reads_what_is_finished(query: str, index: str) -> None:
     for _ in range(50):
         delivery()
         attempt(delivery(State.SUCCESSFUL))
-    assert re.search(index, query_plan(query, ago=60, delay=60))
+    assert re.search(index, query_plan(query, ago=60))
 
 
 def test_each_minute_is_counted_as_a_range_of_the_index() -> None:

@@ -45,7 +45,7 @@ def test_seconds_to_next_is_the_time_until_the_first_that_waits() -> None:
 def test_a_look_reads_ranges_of_the_index_of_claims(look: str) -> None:
     for _ in range(50):
         hand_off(nothing)
-    plan = query_plan(look, queue=conf.queue, limit=1, delay=60)
+    plan = query_plan(look, queue=conf.queue, limit=1)
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
     assert "Seq Scan" not in plan
