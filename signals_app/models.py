@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from django.db import models
 from django.db.models import Q
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
+
+# the times that every database and Python can read, as SQL
+FIRST, LAST = "'0002-01-01'", "'9999-01-01'"
 
 
 class State(models.TextChoices):
@@ -47,6 +54,38 @@ class Measure(models.TextChoices):
     FAILURE = "FAILURE", _("deliveries that became FAILED")
 
 
+class _Moment(models.DateTimeField):  # type: ignore[type-arg]  # cannot be subscripted as the program runs
+    """A time that can be read whatever stands in the column: PostgreSQL has infinity, SQLite stores any text.
+
+    What is beyond Python's years is read as the first or the last of them, and what is no time as the first.
+    """
+
+    def select_format(
+        self, compiler: SQLCompiler, sql: str, params: tuple[str | int, ...]
+    ) -> tuple[str, tuple[str | int, ...]]:
+        """Return the SQL by which a query reads it."""
+        first, last, is_read = FIRST, LAST, f"{sql} BETWEEN {FIRST} AND {LAST}"
+        if compiler.connection.vendor == "sqlite":
+            is_read += f" AND substr({sql}, 1, 10) = date({sql})"  # else there is no such day, or it is no time
+        else:
+            first, last = f"timestamptz {FIRST}", f"timestamptz {LAST}"
+        parts = (
+            f"CASE WHEN {is_read} THEN {sql} WHEN {sql} > {LAST} THEN {last} WHEN {sql} IS NOT NULL THEN {first} END"
+        )
+        return parts, tuple(params) * parts.count(sql)
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        """Be an ordinary column to migrations."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateTimeField", args, kwargs
+
+
+if TYPE_CHECKING:
+    Moment = models.DateTimeField
+else:
+    Moment = _Moment
+
+
 class Delivery(models.Model):
     """One receiver's work for one emission: queue entry, outbox, lease and history in one row."""
 
@@ -69,16 +108,16 @@ class Delivery(models.Model):
     )
     context = models.TextField(blank=True, help_text=_("What SIGNALS_APP['CONTEXT'] captured at the send, as JSON."))
     state = models.CharField(max_length=10, choices=State.choices, default=State.READY)
-    due_at = models.DateTimeField(help_text=_("Not claimed before."))
-    enqueued_at = models.DateTimeField()
+    due_at = Moment(help_text=_("Not claimed before."))
+    enqueued_at = Moment()
     attempts = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField()
     losses = models.PositiveIntegerField(default=0, help_text=_("Attempts that were lost with their worker."))
     owner = models.CharField(max_length=255, blank=True, help_text=_("The process that holds it."))
     token = models.PositiveIntegerField(default=0, help_text=_("Which hold it is; grows with each claim."))
-    lease_until = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
+    lease_until = Moment(null=True, blank=True)
+    started_at = Moment(null=True, blank=True)
+    finished_at = Moment(null=True, blank=True)
     progress_done = models.PositiveBigIntegerField(default=0)
     progress_total = models.PositiveBigIntegerField(default=0)
     unroutable = models.BooleanField(
@@ -135,8 +174,8 @@ class Attempt(models.Model):
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="bad_ends")
     number = models.PositiveIntegerField(help_text=_("1 for the first attempt of the delivery."))
     owner = models.CharField(max_length=255)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField()
+    started_at = Moment(null=True, blank=True)
+    finished_at = Moment()
     outcome = models.CharField(max_length=11, choices=Outcome.choices)
     error_class = models.CharField(max_length=255, blank=True)
     message = models.TextField(blank=True)
@@ -161,7 +200,7 @@ class Pause(models.Model):
 
     kind = models.CharField(max_length=8, choices=PauseKind.choices)
     name = models.CharField(max_length=255, help_text=_("The queue's name, or the receiver's key."))
-    since = models.DateTimeField()
+    since = Moment()
     by = models.CharField(max_length=150, blank=True, help_text=_("Who paused it."))
 
     class Meta:
@@ -176,7 +215,7 @@ class Chore(models.Model):
     """Work of the app's own that one process of all does at a time, such as pruning."""
 
     name = models.CharField(max_length=30, primary_key=True)
-    next_at = models.DateTimeField(help_text=_("Not begun before, unless whoever does it says that it is done."))
+    next_at = Moment(help_text=_("Not begun before, unless whoever does it says that it is done."))
     owner = models.CharField(max_length=255, blank=True, help_text=_("The process that is at it."))
 
     class Meta:
@@ -193,8 +232,8 @@ class ClusterStat(models.Model):
     queue = models.CharField(max_length=100)
     host = models.CharField(max_length=255)
     package = models.TextField()
-    seen_at = models.DateTimeField()
-    expires_at = models.DateTimeField(db_index=True)
+    seen_at = Moment()
+    expires_at = Moment(db_index=True)
 
     class Meta:
         verbose_name = _("cluster")
@@ -207,7 +246,7 @@ class IdleQueue(models.Model):
     """A queue whose pushers sleep until ``until``; a sender on PostgreSQL wakes them with NOTIFY."""
 
     queue = models.CharField(max_length=100, primary_key=True)
-    until = models.DateTimeField()
+    until = Moment()
 
     class Meta:
         verbose_name = _("idle queue")

@@ -33,8 +33,7 @@ def badge(kind: str, word: object) -> SafeString:
 
 def state_badge(delivery: Delivery) -> SafeString:
     """Return where a delivery stands."""
-    state = State(delivery.state)
-    return badge(state.value.lower(), state.label)
+    return badge(*kind_and_word(State, delivery.state))
 
 
 def unroutable_badge() -> SafeString:
@@ -44,8 +43,14 @@ def unroutable_badge() -> SafeString:
 
 def outcome_badge(attempt: Attempt) -> SafeString:
     """Return how an attempt ended."""
-    outcome = Outcome(attempt.outcome)
-    return badge(outcome.value.lower().replace("_", "-"), outcome.label)
+    return badge(*kind_and_word(Outcome, attempt.outcome))
+
+
+def kind_and_word(choices: type[State | Outcome], value: object) -> tuple[str, str]:
+    """Return the kind of a state's or an outcome's badge and its word: what no version of the app wrote is itself."""
+    if value not in choices.values:
+        return "failed", str(value)
+    return str(value).lower().replace("_", "-"), str(choices(value).label)
 
 
 def progress_bar(delivery: Delivery) -> SafeString | str:

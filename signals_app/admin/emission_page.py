@@ -117,10 +117,10 @@ def _spans(delivery: Delivery, ends: Sequence[Attempt], now: datetime) -> Iterat
     for attempt in ends:
         began = attempt.started_at or attempt.finished_at
         yield from _wait(last, began)
-        outcome = Outcome(attempt.outcome)
+        kind, word = badges.kind_and_word(Outcome, attempt.outcome)
         yield Step(
-            kind=outcome.value.lower().replace("_", "-"),
-            label=f"{attempt.number}: {outcome.label}",
+            kind=kind,
+            label=f"{attempt.number}: {word}",
             start=began,
             end=attempt.finished_at,
             error=one_line(attempt.error_class),
@@ -128,12 +128,13 @@ def _spans(delivery: Delivery, ends: Sequence[Attempt], now: datetime) -> Iterat
             traceback=masked_text(attempt.traceback),
         )
         last = attempt.finished_at
-    state = State(delivery.state)
+    state = delivery.state
     if delivery.started_at and state in (State.RUNNING, State.SUCCESSFUL):
+        kind, word = badges.kind_and_word(State, state)
         yield from _wait(last, delivery.started_at)
         yield Step(
-            kind=state.value.lower(),
-            label=f"{delivery.attempts}: {state.label}",
+            kind=kind,
+            label=f"{delivery.attempts}: {word}",
             start=delivery.started_at,
             end=delivery.finished_at or now,
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signals_app.ledger.damage import FIRST, moment
+from signals_app.ledger.damage import moment
 from signals_app.ledger.dialect import PAUSED_RECEIVERS, RECEIVER_RUNS, execute
-from signals_app.models import State
+from signals_app.models import FIRST, State
 
 # each step is one probe of an index: the ORM's DISTINCT would read all that waits
 _LOT = """

@@ -14,7 +14,7 @@ from django.db import Error, models, transaction
 
 from signals_app.ledger.dialect import connection, dialect, execute, to_datetime
 from signals_app.logs import get_logger
-from signals_app.models import Delivery
+from signals_app.models import FIRST, LAST, Delivery
 
 logger = get_logger("signals_app.ledger")
 
@@ -31,8 +31,6 @@ RANGES = {
 }
 LONGEST_SHOWN = 80  # characters of a value
 
-# the times that Python can read; PostgreSQL has others, infinity among them
-FIRST, LAST = "'0002-01-01'", "'9999-01-01'"
 
 _COLUMN = "SELECT {column} FROM {table} WHERE id = %(id)s"
 _SET_ASIDE = (

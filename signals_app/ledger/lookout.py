@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals_app.ledger.damage import LAST, moment
+from signals_app.ledger.damage import moment
 from signals_app.ledger.dialect import connection, execute
+from signals_app.models import LAST
 
 # Both go band by band of priority, as claims do, so that one index serves all three. What is paused is not due: nobody
 # may claim it, so nobody is woken for it.

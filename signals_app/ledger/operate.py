@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from signals_app.ledger.damage import END, MOST
 from signals_app.ledger.dialect import execute
-
-MOST = 2**30  # attempts; as many as a receiver may have would not fit beside those that were made
 
 _RETRY = (
     "UPDATE {table} SET state = 'READY', due_at = {now}, finished_at = NULL, lease_until = NULL, "
-    "unroutable = %(false)s, max_attempts = attempts + %(grant)s "
+    "unroutable = %(false)s, "
+    f"max_attempts = CASE WHEN attempts < {MOST} THEN attempts + %(grant)s ELSE {END} END "
     "WHERE id {among_ids} AND state IN ('FAILED', 'CANCELLED') RETURNING id"
 )
 _CANCEL = (

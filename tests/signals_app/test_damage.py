@@ -66,7 +66,7 @@ def look() -> None:
     ledger.due(conf.queue, limit=10)
     ledger.seconds_to_next(conf.queue)
     ledger.park(conf.queue)
-    ledger.oldest_wait(conf.queue)
+    ledger.oldest_waits()
     ledger.figures()
 
 
@@ -186,6 +186,16 @@ def _damage_at_random(chance: random.Random, one: Delivery) -> Sequence[Any]:
     values = {name: chance.choice(VALUES) for name in chance.sample(COLUMNS, chance.choice([1, 1, 2, 3]))}
     damage(one, **values)
     return one.pk, values
+
+
+def test_more_attempts_than_fit_keep_no_neighbour_from_being_retried() -> None:
+    one, other = hand_off(nothing), hand_off(nothing)
+    ledger.cancel([one.pk, other.pk])
+    assert damage(one, attempts=2**31 - 1)
+    assert ledger.retry([one.pk, other.pk], attempts=5) == [one.pk, other.pk]
+    run_all()
+    assert state_of(other) == State.SUCCESSFUL
+    assert_set_aside(one, "attempts was 2147483647")
 
 
 @pytest.mark.parametrize("next_at", ["infinity", "9999-01-01", "", b"blob"])
