@@ -94,9 +94,9 @@ def drain(queue: object) -> int:
 def _work_through(queue: str, owner: str) -> int:
     """Claim and run, as ``drain`` does; return how many were run."""
     end = time.monotonic() + conf.time_slice
-    limit, ran = 1, 0
+    limit, ran, ahead = 1, 0, ledger.Ahead()
     while pulse.may_claim:
-        claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease)
+        claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease, ahead=ahead)
         _trouble.is_over()
         if not claimed:
             break

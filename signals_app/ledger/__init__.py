@@ -4,6 +4,7 @@ from signals_app.ledger.backlog import Standing, oldest_waits, queues_with_work,
 from signals_app.ledger.brief import briefly
 from signals_app.ledger.chores import begin_chore, end_chore, offer_chore
 from signals_app.ledger.claims import (
+    Ahead,
     ClaimedDelivery,
     claim,
     give_back,
@@ -37,6 +38,7 @@ __all__ = [
     "LONG",
     "NEWEST",
     "PARK_AT_ONCE",
+    "Ahead",
     "BadEnd",
     "ClaimedDelivery",
     "ClusterSeen",

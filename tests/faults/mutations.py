@@ -25,7 +25,7 @@ FIRST = (
     Mutation(
         without="the state in the claim's condition",
         edits=(
-            ("ledger/claims.py", "WHERE state = 'READY' AND id {among_due}", "WHERE id {among_due}"),
+            ("ledger/claims.py", "WHERE state = 'READY' AND id \"", 'WHERE id "'),
             ("ledger/dialect.py", "queue = %(queue)s AND state = 'READY'", "queue = %(queue)s"),
             ("ledger/dialect.py", "d.queue = %(queue)s AND d.state = 'READY'", "d.queue = %(queue)s"),
         ),
@@ -42,7 +42,7 @@ MORE = (
     Mutation(
         without="the lock and the state of a row that another claim is about to take",
         edits=(
-            ("ledger/claims.py", "WHERE state = 'READY' AND id {among_due}", "WHERE id {among_due}"),
+            ("ledger/claims.py", "WHERE state = 'READY' AND id \"", 'WHERE id "'),
             ("ledger/dialect.py", "'{lock}', ' FOR UPDATE SKIP LOCKED'", "'{lock}', ''"),
         ),
         test="test_claims.py::test_workers_that_claim_at_the_same_time_never_get_the_same_delivery",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -85,6 +86,11 @@ def run_the_first_of_two(queue: str) -> None:
     worker._run_all(claim(queue, limit=2))
 
 
+def claim_ahead(queue: str) -> None:
+    ahead = ledger.Ahead(until=math.inf)  # as after a slow claim, with nothing there
+    ledger.claim(queue, owner=str(current_process()), limit=1, lease=30, ahead=ahead)
+
+
 def beat(queue: str) -> None:
     (claimed,) = claim(queue)
     ledger.renew(claimed, lease=30)
@@ -139,6 +145,7 @@ PATHS = {
     "set aside": Path(prepare=lambda queue: put(queue, token=2**31 - 1), step=worker.drain),
     "give back": Path(prepare=lambda queue: [put(queue), put(queue, losses=1)], step=run_the_first_of_two),
     "give back what is in doubt": Path(prepare=lambda queue: [put(queue), put(queue)], step=give_back_unbegun),
+    "claim ahead": Path(prepare=put, step=claim_ahead),
     "renew and report": Path(prepare=put, step=beat),
     "rescue": Path(prepare=put_two_that_a_dead_process_holds, step=lambda queue: ledger.rescue(queue, is_dead=is_dead)),
     "rescue the last attempt": Path(

@@ -1,14 +1,15 @@
 """A worker's hold on deliveries."""
 
+import math
 import threading
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger import ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, claims
 from signals_app.ledger.claims import _CLAIM
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
@@ -131,6 +132,28 @@ def test_a_claim_reads_one_range_of_its_index() -> None:
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
     assert "Seq Scan" not in plan
+
+
+def test_what_a_drain_claims_next_begins_where_a_slow_claim_ended_and_misses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claims, "SLOW", 0)
+    ids = [hand_off(nothing).id for _ in range(4)]
+    late = hand_off(nothing).id
+    Delivery.objects.filter(pk=late).update(queue="elsewhere", due_at="2020-01-01T00:00Z")
+    ahead = claims.Ahead()
+
+    def take() -> list[int]:
+        return [one.id for one in ledger.claim("sigdemo", owner="me", limit=1, lease=30, ahead=ahead)]
+
+    assert [take(), take()] == [[ids[0]], [ids[1]]]
+    Delivery.objects.filter(pk=late).update(queue="sigdemo")
+    if connection.vendor == "postgresql":
+        ahead.until = math.inf
+        assert [take(), take(), take()] == [[ids[2]], [ids[3]], [late]], "at the latest when nothing is left ahead"
+    else:
+        assert [take(), take(), take()] == [[late], [ids[2]], [ids[3]]], "SQLite keeps no entries of what is done"
+    assert take() == []
 
 
 @pytest.mark.django_db(transaction=True)
