@@ -10,7 +10,7 @@ from django.db import connection, connections
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery, claims
-from signals_app.ledger.claims import _CLAIM
+from signals_app.ledger.claims import _CLAIM, _CLAIM_AHEAD
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
 from tests.testapp.receivers import hand_off, in_another_queue, nothing, work
@@ -125,10 +125,11 @@ def test_an_unroutable_delivery_is_flagged_uncharged_and_due_later() -> None:
     assert claim() == []
 
 
-def test_a_claim_reads_one_range_of_its_index() -> None:
+@pytest.mark.parametrize("query", [_CLAIM, _CLAIM_AHEAD])
+def test_a_claim_reads_one_range_of_its_index(query: str) -> None:
     for _ in range(50):
         hand_off(nothing)
-    plan = query_plan(_CLAIM, queue="sigdemo", owner="", limit=1, delay=1, false=False)
+    plan = query_plan(query, queue="sigdemo", owner="", limit=1, delay=1, false=False, priority=0, since="2020-01-01")
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
     assert "Seq Scan" not in plan
