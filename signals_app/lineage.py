@@ -19,10 +19,9 @@ from typing import Any, NoReturn, cast
 from django.db import connections
 
 from signals_app.logs import get_logger
+from signals_app.pulse import pulse
 
 logger = get_logger("signals_app.worker")
-
-from signals_app.pulse import pulse
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

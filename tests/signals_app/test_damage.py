@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from signals_app.ledger import chores
 from signals_app.models import Attempt, Delivery, State
 from signals_app.processes import current_process, is_dead
 from signals_app.worker import drain
+from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.testapp.receivers import hand_off, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -208,3 +210,17 @@ def test_a_chore_is_due_again_whatever_stands_for_its_next_time(next_at: Any) ->
         pytest.skip("The database does not store it.")
     assert chores.offer_chore("prune", first=0, lease=60)
     assert chores.begin_chore("prune", owner="me", lease=60)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cluster_works_on_beside_forged_rows(tmp_path: Path) -> None:
+    held, first, never, whole = (hand_off(nothing) for _ in range(4))
+    assert damage(held, state="RUNNING", owner=BEYOND, lease_until="2020-01-01 00:00:00", started_at=None)
+    assert damage(first, priority=100, attempts=2**31 - 1)
+    assert damage(never, due_at="infinity")
+    with Cluster(tmp_path / "log") as cluster:
+        wait_for_end([whole, hand_off(nothing)])
+        wait_until(lambda: {state_of(held), state_of(first)} == {State.SUCCESSFUL, State.FAILED}, "an end of either")
+        assert "Traceback" not in cluster.log.read_text()
+    assert_set_aside(first, "attempts was 2147483647")
+    assert state_of(never) == State.READY
