@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from signals_app.payloads.scalars import encode_text
@@ -15,8 +16,11 @@ from signals_app.payloads.walks import (
     Encoder,
     Json,
     Malformed,
+    Refusal,
     shown,
 )
+
+_MOST_ALIKE = 100  # items of one hash: each is compared with all of the others, in C, where no timeout reaches
 
 
 def encode_items(value: Collection[object], walk: Encoder) -> list[Json]:
@@ -64,6 +68,7 @@ def encode_parts(
 
 def _encode_pairs(value: dict[object, object], walk: Encoder) -> list[Json]:
     walk.enter(len(value) * 2)
+    _refuse_alike(value)
     written: list[Json] = []
     pair: list[Json] = []
     key: object = None
@@ -84,16 +89,27 @@ def _key_step(key: object) -> str:
     return f"[{shown(key)}]"
 
 
-def _tagged(tag: str) -> Callable[[Collection[object], Encoder], Json]:
-    return lambda value, walk: {tag: encode_items(value, walk)}
+def _encode_set(tag: str) -> Encode:
+    def encode(value: Collection[object], walk: Encoder) -> Json:
+        written = encode_items(value, walk)
+        _refuse_alike(value)
+        return {tag: written}
+
+    return encode
+
+
+def _refuse_alike(value: Collection[object]) -> None:
+    alike = _most_alike(value)
+    if alike > _MOST_ALIKE:
+        raise Refusal(value, f"holds {alike:,} items of one hash, of {_MOST_ALIKE} that there may be", "Pass a list.")
 
 
 ENCODERS: dict[type, Encode] = {
     list: encode_items,
     dict: _encode_dict,
-    tuple: _tagged("$tuple"),
-    set: _tagged("$set"),
-    frozenset: _tagged("$frozenset"),
+    tuple: lambda value, walk: {"$tuple": encode_items(value, walk)},
+    set: _encode_set("$set"),
+    frozenset: _encode_set("$frozenset"),
 }
 
 
@@ -127,30 +143,39 @@ def decode_parts(value: dict[str, Json], walk: Decoder, *, step: Callable[[str],
 def _decode_pairs(value: Json, walk: Decoder) -> object:
     if type(value) is not list or any(type(pair) is not list or len(pair) != 2 for pair in value):
         raise Malformed("is not a list of [key, value] pairs")
-    return _gathered(dict, [tuple(decode_items(pair, walk)) for pair in value], len(value))
+    pairs = [decode_items(pair, walk) for pair in value]
+    return _gathered(dict, pairs, [key for key, _ in pairs])
 
 
-def _gathered(kind: Callable[[Any], Collection[object]], items: Iterable[object], size: int) -> object:
+def _gathered(kind: Callable[[Any], Collection[object]], items: Sequence[object], hashed: Sequence[object]) -> object:
     try:
-        made = kind(items)
+        alike = _most_alike(hashed)
+        made = kind(items) if alike <= _MOST_ALIKE else ()
     except Exception as error:  # whatever a __hash__ or an __eq__ of a part raises
         raise Malformed(f"holds what cannot be in it: {error}") from error
-    if len(made) != size:
+    if alike > _MOST_ALIKE:
+        raise Malformed(f"holds {alike:,} items of one hash, of {_MOST_ALIKE} that there may be")
+    if len(made) != len(items):
         raise Malformed("holds the same key or item twice")
     return made
+
+
+def _most_alike(items: Collection[object]) -> int:
+    """Return how many items share the commonest hash; 0 for so few that it does not matter."""
+    return max(Counter(map(hash, items)).values()) if len(items) > _MOST_ALIKE else 0
 
 
 def _gathering(kind: Callable[[Any], Collection[object]]) -> Decode:
     def decode(value: Json, walk: Decoder) -> object:
         items = decode_items(value, walk)
-        return _gathered(kind, items, len(items))
+        return _gathered(kind, items, items)
 
     return decode
 
 
 DECODERS: dict[str, Decode] = {
     "$dict": _decode_pairs,
-    "$tuple": _gathering(tuple),
+    "$tuple": lambda value, walk: tuple(decode_items(value, walk)),
     "$set": _gathering(set),
     "$frozenset": _gathering(frozenset),
 }

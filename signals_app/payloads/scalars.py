@@ -18,6 +18,8 @@ from signals_app.payloads.walks import Decode, Decoder, Encode, Encoder, Json, M
 T = TypeVar("T")
 Moment = TypeVar("Moment", datetime, time)
 
+_MOST_DIGITS = 10_000  # of a Decimal before or after its point: int() of 1E+999999999 would not end
+
 
 def _same(value: Json, walk: Encoder) -> Json:
     return value
@@ -87,13 +89,28 @@ def _encode_zone(value: datetime | time, walk: Encoder) -> Json:
         return None
     if type(zone) is timezone:
         return [walk.encode(zone.utcoffset(None)), walk.encode(_own_name(zone))]
-    if type(zone) is ZoneInfo and zone.key:
-        return walk.encode(zone.key)
+    if issubclass(type(zone), ZoneInfo) and zone.key:  # type: ignore[attr-defined]
+        return walk.encode(zone.key)  # type: ignore[attr-defined]
     raise Refusal(
         value,
         f"has a tzinfo of {type(zone).__module__}.{type(zone).__qualname__}, which has no name to find it by",
         "Use zoneinfo.ZoneInfo(name) or datetime.timezone.",
     )
+
+
+def _encode_decimal(value: Decimal, walk: Encoder) -> Json:
+    if not is_bounded(value):
+        raise Refusal(
+            value,
+            f"has more than {_MOST_DIGITS:,} digits before or after its point",
+            "Round it, or pass str({path}).",
+        )
+    return {"$decimal": str(value)}
+
+
+def is_bounded(value: Decimal) -> bool:
+    """Tell whether a number written out in digits would be of a sensible length."""
+    return abs(value.adjusted()) <= _MOST_DIGITS
 
 
 def _tagged(tag: str, write: Callable[[T], Json]) -> Callable[[T, Encoder], Json]:
@@ -117,7 +134,7 @@ ENCODERS: dict[type, Encode] = {
     time: _encode_moment,
     date: _tagged("$date", date.isoformat),
     timedelta: _encode_timedelta,
-    Decimal: _tagged("$decimal", str),
+    Decimal: _encode_decimal,
     UUID: _tagged("$uuid", str),
 }
 
@@ -158,6 +175,13 @@ def _decode_zone(value: Json, walk: Decoder) -> tzinfo | None:
     return timezone(delta) if name is None else timezone(delta, text(name))
 
 
+def _decode_decimal(value: str) -> Decimal:
+    number = Decimal(value)
+    if not is_bounded(number):
+        raise Malformed(f"has more than {_MOST_DIGITS:,} digits before or after its point")
+    return number
+
+
 def _checked(read: Callable[[Json, Decoder], object]) -> Decode:
     """Say of whatever a constructor raises that the payload is malformed."""
 
@@ -183,6 +207,6 @@ DECODERS: dict[str, Decode] = {
     "$time": _checked(lambda value, walk: _decode_moment(value, time, walk)),
     "$date": _read(date.fromisoformat),
     "$timedelta": _checked(lambda value, walk: _decode_timedelta(value)),
-    "$decimal": _read(Decimal),
+    "$decimal": _read(_decode_decimal),
     "$uuid": _read(UUID),
 }

@@ -86,10 +86,17 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{beginning(text, 60)}…"
 
 
+def size_of(text: str) -> int:
+    """Return the bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 class Encoder(Protocol):
     """The walk from values to JSON."""
 
     by_value: bool  # model instances are written as snapshots
+    is_deleted: bool  # their rows are about to go, so that others are written as their keys
+    depth: int
 
     def encode(self, value: object, /) -> Json:
         """Return the JSON of a value. Raises BrokenOff."""
