@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum, Flag
 from inspect import getattr_static
+from types import MemberDescriptorType
 from typing import Any
 
 from django.apps import apps
@@ -135,17 +136,28 @@ def _field_step(name: str) -> str:
 
 def _refuse_stray(value: object, names: Collection[str]) -> None:
     """Raise Refusal where an attribute is neither a field nor the cache of a cached property."""
-    slots = [
-        slot for base in type(value).__mro__ for slot in _slots(base) if slot not in names and hasattr(value, slot)
-    ]
-    for name in [*getattr(value, "__dict__", ()), *slots]:
-        if name not in names and not isinstance(getattr_static(type(value), name, None), _CACHES):
+    for name in stray_attributes(value, type(value).__mro__):
+        if name not in names:
             raise _stray(value, f"its attribute {name}")
 
 
-def _slots(base: type) -> Collection[str]:
-    slots = vars(base).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else list(slots)
+def stray_attributes(value: object, classes: Iterable[type]) -> Iterator[str]:
+    """Yield what an instance holds beside the caches of cached properties, in slots those of some classes only."""
+    for name in getattr(value, "__dict__", ()):
+        if not isinstance(getattr_static(type(value), name, None), _CACHES):
+            yield name
+    for base in classes:
+        for name, slot in vars(base).items():
+            # by the descriptor, since the name of a private slot is another one in the class's __slots__
+            if type(slot) is MemberDescriptorType and _is_filled(slot, value):
+                yield name
+
+
+def _is_filled(slot: MemberDescriptorType, value: object) -> bool:
+    try:
+        return slot.__get__(value, type(value)) is not None
+    except AttributeError:
+        return False
 
 
 def _stray(value: object, what: str) -> Refusal:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, MappingView
 
 _DROP = "Add drop=({argument!r},) or pass the values you need."
 _CALL = "Call it before the send, or pass a name that the receiver looks up."
-_PLAIN = "Pass {base}({{path}}): a subclass would come back as another type."
+_PLAIN = "Pass {base}({{path}})."
+_ISO = "Pass {path}.isoformat()."
 
 # by name, along the method resolution order, so that nothing is imported for the sake of a message
 _CURES = {
@@ -17,7 +18,10 @@ _CURES = {
     "django.apps.config.AppConfig": "Add drop=({argument!r},) or pass its label.",
     "django.db.models.query.QuerySet": "Pass a list of primary keys, or list({path}); or add drop=({argument!r},).",
     "django.db.models.manager.BaseManager": "Pass a list of primary keys, or list({path}.all()).",
-    "django.db.models.expressions.Combinable": "Call refresh_from_db() on its instance first.",
+    "django.db.models.expressions.Combinable": (
+        "Only the database knows its value. By reference an instance needs none; with snapshot, call its "
+        "refresh_from_db() before the send."
+    ),
     "django.core.files.base.File": "Save it to a storage and pass its name.",
     "django.contrib.auth.models.AnonymousUser": "Pass None for a visitor who is not logged in.",
     "django.forms.forms.BaseForm": "Pass {path}.cleaned_data.",
@@ -36,7 +40,9 @@ _CURES = {
     "builtins.range": "Pass list({path}).",
     "collections.deque": "Pass list({path}).",
     "builtins.BaseException": "Pass str({path}), or what the receiver needs of it.",
-    "datetime.date": "Convert it to a plain date or datetime before the send.",
+    "datetime.date": _ISO,
+    "datetime.time": _ISO,
+    "decimal.Decimal": "Pass str({path}).",
     "datetime.tzinfo": "Pass its name.",
     **{
         f"builtins.{base}": _PLAIN.format(base=base)
