@@ -94,6 +94,7 @@ class QueuedReceiver:
             signal=signal_name or _NAMELESS,
             receiver=self.key,
             snapshot=options.snapshot,
+            func=self.func,
         )
         context = captured()
         if conf.immediate:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TypeGuard
 
+from signals_app.conf import conf
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.masking import MASKED, has_secret_key
 from signals_app.payloads import classes, containers, instances, scalars
-from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown
+from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown, size_of
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | instances.DECODERS
+_LONGEST = 500  # characters of what is wrong: it may name what was forged
 _DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
 
 
@@ -25,6 +28,11 @@ class Decoded:
 
 def decode_text(text: str) -> Decoded:
     """Return what ``encode_arguments`` was given; raises as ``decode_arguments`` does."""
+    if size_of(text) > conf.max_payload:
+        raise PayloadError(
+            f'The payload takes more than the {conf.max_payload:,} bytes that SIGNALS_APP["MAX_PAYLOAD"] allows here. '
+            "Was the limit lowered since the signal was sent?"
+        )
     try:
         payload: Json = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -48,7 +56,7 @@ def decode_arguments(payload: Json) -> Decoded:
     try:
         sender = _decode_sender(payload["sender"])
         for name, value in arguments.items():
-            decoded[name] = _Walk().decode(value)
+            decoded[name] = _shared(value, decoded) if _is_shared(value) else _Walk().decode(value)
     except BrokenOff as broken:
         raise _error(broken, name) from broken.__cause__
     return Decoded(sender=sender, arguments=decoded)
@@ -67,6 +75,17 @@ def _decode_sender(written: Json) -> object:
 
 def _is_argument(name: object) -> bool:
     return type(name) is str and name not in ("sender", "signal")
+
+
+def _is_shared(value: Json) -> TypeGuard[dict[str, Json]]:
+    return type(value) is dict and value.keys() == {"$argument"}
+
+
+def _shared(value: dict[str, Json], decoded: dict[str, object]) -> object:
+    name = value["$argument"]
+    if type(name) is not str or name not in decoded:
+        raise Malformed(f"is the same as {shown(name)}, which is no argument before it")
+    return decoded[name]
 
 
 class _Walk:
@@ -117,5 +136,6 @@ def _error(broken: BrokenOff, name: str) -> PayloadError | MissingObject:
             'which does not exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
         )
     reason = broken.reason if isinstance(broken, Malformed) else "cannot be read"
+    reason = reason[:_LONGEST]
     end = "" if reason.endswith((".", "?")) else "."
     return PayloadError(f"The payload is malformed: {path} {reason}{end}")

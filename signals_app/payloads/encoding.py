@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from enum import Enum
+from inspect import signature
 from typing import Any, cast
 
 from django.db import DatabaseError
@@ -15,7 +16,7 @@ from django.utils.functional import LazyObject, Promise, empty
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from signals_app.naming import label
-from signals_app.payloads import classes, containers, instances, scalars
+from signals_app.payloads import classes, containers, instances, scalars, subclasses
 from signals_app.payloads.cures import cure_for
 from signals_app.payloads.walks import (
     MAX_DEPTH,
@@ -27,21 +28,26 @@ from signals_app.payloads.walks import (
     TooDeep,
     TooMany,
     shown,
+    size_of,
 )
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 _by_type: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
 
+# of a row that goes, only values can travel: of the instance all, of what a cascade began with the key
+_DELETIONS = {f"django.db.models.signals.{when}_delete": ("instance",) for when in ("pre", "post")}
+
 
 class _Walk:
     """See ``walks.Encoder``. ``budget`` is how many more items there may be, for each takes a byte or more."""
 
-    __slots__ = ("_budget", "_depth", "by_value")
+    __slots__ = ("_budget", "by_value", "depth", "is_deleted")
 
     def __init__(self, budget: int) -> None:
         self.by_value = False
+        self.is_deleted = False
+        self.depth = 0
         self._budget = budget
-        self._depth = 0
 
     def encode(self, value: object) -> Json:
         kind = type(value)
@@ -49,15 +55,15 @@ class _Walk:
         return encode(value, self) if encode else _by_family(kind)(value, self)
 
     def enter(self, size: int) -> None:
-        self._depth += 1
+        self.depth += 1
         self._budget -= size
-        if self._depth > MAX_DEPTH:
+        if self.depth > MAX_DEPTH:
             raise TooDeep
         if self._budget < 0:
             raise TooMany
 
     def leave(self) -> None:
-        self._depth -= 1
+        self.depth -= 1
 
 
 def _by_family(kind: type) -> Encode:
@@ -76,7 +82,7 @@ def _by_family(kind: type) -> Encode:
         return classes.encode_dataclass
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return classes.encode_namedtuple
-    return _refuse
+    return subclasses.encoder_of(kind) or _refuse
 
 
 def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
@@ -108,39 +114,64 @@ def encode_arguments(
     signal: str,
     receiver: str,
     snapshot: Collection[str] = (),
+    func: Callable[..., object] | None = None,
 ) -> str:
     """Return the JSON text of a send: ``{"sender": …, "arguments": {…}}``.
 
-    ``signal`` and ``receiver`` are names for messages; ``snapshot`` names the arguments whose model instances travel by
-    value, also where another argument is the same instance. A sender that cannot travel, such as a service object or an
-    unsaved instance, does so as its class, and where a worker would not find that, as its label. Raises PayloadError
-    for a value of a type that cannot travel, and PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
+    ``signal`` and ``receiver`` are names; ``snapshot`` names the arguments whose model instances travel by value, also
+    where another argument is the same instance. A sender that cannot travel, such as a service object or an unsaved
+    instance, does so as its class, and where a worker would not find that, as its label. What a signal of Django's own
+    brings and cannot travel stays behind, unless ``func`` cannot be called without it. Raises PayloadError for a value
+    of a type that cannot travel, and PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
     """
     limit = conf.max_payload
-    by_value = {id(arguments[name]) for name in snapshot if name in arguments}
     walk = _Walk(limit)
+    walk.is_deleted = signal in _DELETIONS
+    by_value = {id(arguments[name]) for name in [*snapshot, *_DELETIONS.get(signal, ())] if name in arguments}
+    first: dict[int, str] = {}  # by which name an instance travels that two arguments share
     written: dict[str, Json] = {}
     name = ""
     try:
         written_sender = _encode_sender(sender, limit)
         for name, value in arguments.items():
-            walk.by_value = id(value) in by_value
             _require_name(name)
-            written[name] = walk.encode(value)
+            if issubclass(type(value), Model) and first.setdefault(id(value), name) != name:
+                written[name] = {"$argument": first[id(value)]}
+                continue
+            walk.by_value, walk.depth = id(value) in by_value, 0
+            try:
+                written[name] = walk.encode(value)
+            except (Refusal, TooDeep) as broken:
+                if not _stays_behind(value, name, broken, signal, func):
+                    raise
         text = _to_text({"sender": written_sender, "arguments": written})
     except TooMany:
         raise _too_large(f"more than {limit:,}", limit, name, signal, receiver) from None
     except BrokenOff as broken:
         what = _explanation(broken, name)
         raise PayloadError(f"{receiver} cannot receive {signal}: {what}") from None
-    size = len(text) if text.isascii() else len(text.encode())
+    size = size_of(text)
     if size > limit:
         parts = {**written, "sender": written_sender}
         largest = max(parts, key=lambda key: len(_to_text(parts[key])))
         if largest == "sender" and (short := label(sender)) != written_sender:
-            return encode_arguments(arguments, sender=short, signal=signal, receiver=receiver, snapshot=snapshot)
+            return encode_arguments(
+                arguments, sender=short, signal=signal, receiver=receiver, func=func, snapshot=snapshot
+            )
         raise _too_large(f"{size:,}", limit, largest, signal, receiver)
     return text
+
+
+def _stays_behind(value: object, name: str, broken: BrokenOff, signal: str, func: Callable[..., object] | None) -> bool:
+    """Tell whether an argument that cannot travel is Django's own, of which a receiver can do without."""
+    if not signal.startswith("django.") or issubclass(type(value), Model):
+        return False
+    parameter = signature(func).parameters.get(name) if func else None
+    if parameter is None or parameter.default is not parameter.empty or parameter.kind is parameter.VAR_KEYWORD:
+        return True
+    if isinstance(broken, Refusal):
+        broken.cure = "Django sends it: take the parameter {argument} out of the receiver, or give it a default value."
+    return False
 
 
 def _require_name(name: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from signals_app.payloads.decoding import _DECODERS
 
 VALUES = "tests.payload_app.values"
-SNAPSHOT = ("model", "database", "adding", "fields")
+SNAPSHOT = ("model", "database", "adding", "fields", "deferred")
 
 names = st.sampled_from(
     [
@@ -24,6 +24,8 @@ names = st.sampled_from(
         "payload_app.ByUuid",
         "payload_app.Everything",
         "payload_app.Base",
+        "payload_app.Coded",
+        "payload_app.Offer",
         "payload_app",
         "auth.User",
         "default",
@@ -46,10 +48,27 @@ names = st.sampled_from(
     ]
 )
 field_names = st.sampled_from(
-    ["x", "y", "z", "a", "b", "id", "name", "left", "right", "parts", "raw", "__class__", "price"]
+    [
+        "x",
+        "y",
+        "z",
+        "a",
+        "b",
+        "id",
+        "name",
+        "left",
+        "right",
+        "parts",
+        "raw",
+        "__class__",
+        "price",
+        "cost",
+        "span",
+        "code",
+    ]
 )
-shapes = st.sampled_from(["model", "database", "adding", "fields"])
-tags = st.sampled_from([*_DECODERS, "$unknown", "$"])
+shapes = st.sampled_from(SNAPSHOT)
+tags = st.sampled_from([*_DECODERS, "$field", "$argument", "$unknown", "$"])
 atoms = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | names
 
 
@@ -69,7 +88,7 @@ def _json(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         | st.fixed_dictionaries({"$snapshot": st.fixed_dictionaries(dict.fromkeys(SNAPSHOT, inner))})
         | st.builds(
             lambda model, fields: {
-                "$snapshot": {"model": model, "database": "default", "adding": False, "fields": fields}
+                "$snapshot": {"model": model, "database": "default", "adding": False, "fields": fields, "deferred": []}
             },
             names,
             st.dictionaries(field_names, inner, max_size=3),

@@ -7,6 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import models
+from django.db.models.functions import Now
+
+from tests.payload_app.fields import CodeField, MoneyField, PhoneField, SpanField
 
 
 class Plain(models.Model):
@@ -85,3 +88,23 @@ class Picky(models.Model):
         super().__init__(*args, **kwargs)
         if not self._state.adding or self.pk:
             raise KeyError("size")
+
+
+class Coded(models.Model):
+    """Its key is an object."""
+
+    code = CodeField(primary_key=True)
+
+
+class CodedPart(models.Model):
+    coded = models.OneToOneField(Coded, models.CASCADE, primary_key=True)
+
+
+class Offer(models.Model):
+    """Its fields give objects; a default is the database's."""
+
+    currency = models.CharField(max_length=3, default="EUR")
+    cost = MoneyField(max_digits=9, decimal_places=2, default=0)
+    phone = PhoneField(max_length=20, null=True)
+    span = SpanField(null=True)
+    at = models.DateTimeField(db_default=Now())

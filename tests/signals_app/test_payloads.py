@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,7 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
 from hypothesis import example, given, settings
 
-from signals_app.payloads import Decoded, decode_arguments, decode_text
+from signals_app.payloads import Decoded, decode_arguments, decode_text, scalars, subclasses
 from signals_app.payloads.walks import shown
 from tests.payload_app.models import Plain
 from tests.payload_app.strategies import fingerprint, text, values
@@ -29,6 +31,7 @@ from tests.payload_app.values import (
     Colour,
     Frozen,
     Level,
+    Number,
     OldPair,
     Outer,
     Pair,
@@ -36,6 +39,7 @@ from tests.payload_app.values import (
     Point,
     Right,
     Size,
+    Text,
     Word,
 )
 from tests.signals_app.travels import encode, there_and_back
@@ -193,6 +197,90 @@ def test_error_of_a_lazy_object_is_its_own() -> None:
 
     with pytest.raises(ZeroDivisionError, match="no such user"):
         encode({"user": SimpleLazyObject(fail)})
+
+
+class FrozenMeta(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, datetime)
+
+
+class FrozenTime(datetime, metaclass=FrozenMeta):
+    """As libraries that freeze time make them, and put in the place of ``datetime``."""
+
+    def isoformat(self, *args: Any, **kwargs: Any) -> str:
+        raise NotImplementedError
+
+
+class Day(date): ...
+
+
+class Clock(time): ...
+
+
+class Lapse(timedelta): ...
+
+
+class Ratio(Decimal): ...
+
+
+class Share(float): ...
+
+
+class Key(UUID): ...
+
+
+class Raw(bytes): ...
+
+
+class Lines(list[object]): ...
+
+
+class Names(set[object]): ...
+
+
+class Options(dict[str, object]): ...
+
+
+class Berlin(ZoneInfo): ...
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (FrozenTime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1), datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1)),
+        (datetime(2024, 1, 1, tzinfo=Berlin("Europe/Berlin")), datetime(2024, 1, 1, tzinfo=BERLIN)),
+        (Day(2024, 1, 1), date(2024, 1, 1)),
+        (Clock(1, 2, fold=1, tzinfo=BERLIN), time(1, 2, fold=1, tzinfo=BERLIN)),
+        (Lapse(5), timedelta(5)),
+        (Ratio("1.10"), Decimal("1.10")),
+        (Share("nan"), float("nan")),
+        (Number(5), 5),
+        (Text("x"), "x"),
+        (Key(int=5), UUID(int=5)),
+        (Raw(b"x"), b"x"),
+        (Lines([Text("x")]), ["x"]),
+        (Names([1]), {1}),
+        ({Text("a"): Options(b=1)}, {"a": {"b": 1}}),
+    ],
+    ids=shown,
+)
+def test_value_of_a_subclass_travels_as_what_it_means(value: object, plain: object) -> None:
+    assert fingerprint(there_and_back(value)) == fingerprint(plain)
+
+
+def test_ordered_dict_travels_in_its_own_order() -> None:
+    ordered = OrderedDict(a=1, b=2)
+    ordered.move_to_end("a")
+    assert list(there_and_back(ordered).items()) == [("b", 2), ("a", 1)]
+
+
+def test_values_travel_while_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (scalars, subclasses):
+        monkeypatch.setattr(module, "datetime", FrozenTime)
+    assert there_and_back([FrozenTime(2024, 1, 1), datetime(2024, 1, 2)]) == [  # noqa: DTZ001
+        datetime(2024, 1, 1),  # noqa: DTZ001
+        datetime(2024, 1, 2),  # noqa: DTZ001
+    ]
 
 
 def test_safe_string_comes_back_as_plain_text() -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,13 +30,28 @@ def test_text_that_is_no_payload_makes_an_error(text: str) -> None:
 
 
 MALFORMED = "The payload is malformed: "
+ALIKE: list[Json] = [{"$int": hex(times * (2**61 - 1))} for times in range(2_000)]  # each has the hash 0
+
+
+def snapshot(model: str, fields: Json) -> Json:
+    return {"$snapshot": {"model": model, "database": None, "adding": False, "fields": fields, "deferred": []}}
+
+
+@override_settings(SIGNALS_APP={"MAX_PAYLOAD": 50})
+def test_payload_that_is_longer_than_may_be_sent_is_not_read() -> None:
+    with pytest.raises(PayloadError) as caught:
+        decode_text('{"sender":null,"arguments":{"value":"éééééé"}}')
+    assert str(caught.value) == (
+        'The payload takes more than the 50 bytes that SIGNALS_APP["MAX_PAYLOAD"] allows here. '
+        "Was the limit lowered since the signal was sent?"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "The payload is no JSON: Expecting value: line 1 column 1 (char 0)."),
-        ("[" * 100_000, "The payload is no JSON: "),
+        ("[" * 60_000, "The payload is no JSON: "),
         ("9" * 5000, "The payload is no JSON: "),
         ("[]", MALFORMED + 'it is not {"sender": …, "arguments": {…}}.'),
         ("{}", MALFORMED + 'it is not {"sender": …, "arguments": {…}}.'),
@@ -123,16 +139,31 @@ def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
         ),
         (
             {"$snapshot": {"model": "payload_app.Plain"}},
-            "value is not a snapshot of model, database, adding and fields.",
+            "value is not a snapshot of model, database, adding, fields and deferred.",
         ),
+        (snapshot("payload_app.Picky", {"id": 1}), "value makes no payload_app.Picky: 'size'."),
+        (snapshot("payload_app.Plain", []), "value has fields that are not an object, or deferred ones that are not"),
+        (snapshot("payload_app.Offer", {"id": 1, "span": {"$field": "{"}}), "value.span is no value of its field: "),
         (
-            {"$snapshot": {"model": "payload_app.Picky", "database": None, "adding": False, "fields": {"id": 1}}},
-            "value makes no payload_app.Picky: 'size'.",
+            snapshot("payload_app.Offer", {"id": 1, "cost": {"$field": "1E+999999999"}}),
+            "value.cost is no value of its field: it is too long a number.",
         ),
+        ({"$field": "1"}, "value has the tag '$field', which is unknown or not alone."),
+        ({"$argument": "value"}, "value is the same as 'value', which is no argument before it."),
+        ({"$argument": []}, "value is the same as [], which is no argument before it."),
+        ({"$decimal": "1E+999999999"}, "value has more than 10,000 digits before or after its point."),
+        ({"$decimal": "1E-999999999"}, "value has more than 10,000 digits before or after its point."),
         (
-            {"$snapshot": {"model": "payload_app.Plain", "database": None, "adding": 0, "fields": {"gone": 1}}},
-            "value gives fields that payload_app.Plain does not have. Did the model change since the signal was sent?",
+            {"$instance": ["payload_app.Plain", {"$decimal": "1E+999999999"}, "default"]},
+            "value has more than 10,000 digits before or after its point.",
         ),
+        ({"$set": ALIKE}, "value holds 2,000 items of one hash, of 100 that there may be."),
+        ({"$set": [{"$tuple": [each]} for each in ALIKE]}, "value holds 2,000 items of one hash, of 100"),
+        ({"$dict": [[each, 0] for each in ALIKE]}, "value holds 2,000 items of one hash, of 100 that there may be."),
+        ({"$instance": ["payload_app.ByUuid", {"$decimal": "5"}, "default"]}, "value has no primary key of "),
+        ({"$instance": ["payload_app.Plain", {"$tuple": [5]}, "default"]}, "value has no primary key of "),
+        ({"$instance": ["payload_app.ByPair", 5, "default"]}, "value has no primary key of payload_app.ByPair: 5."),
+        ({"$class": "django." + "a." * 20_000 + "b:X"}, "value names a class that is not here: The module 'django.a.a"),
     ],
     ids=lambda case: case[:40] if isinstance(case, str) else "",
 )

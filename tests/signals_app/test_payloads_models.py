@@ -13,12 +13,15 @@ from django.utils.functional import SimpleLazyObject
 
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.payloads import Decoded, decode_text
+from tests.payload_app.fields import Code
 from tests.payload_app.models import (
     Base,
     ByCode,
     ByPair,
     ByUuid,
     Child,
+    Coded,
+    CodedPart,
     Everything,
     Hidden,
     Parent,
@@ -146,8 +149,37 @@ def test_unsaved_instance_is_refused(instance: Model) -> None:
 def test_deleted_instance_is_refused() -> None:
     plain = Plain.objects.create()
     plain.delete()
-    with pytest.raises(PayloadError, match="is not saved"):
+    with pytest.raises(PayloadError) as caught:
         encode({"plain": plain})
+    assert str(caught.value) == (
+        "receivers.work cannot receive shop.placed: plain (tests.payload_app.models.Plain) is deleted, or its primary "
+        "key was taken away, so that a worker could not fetch it. Send before that, and with snapshot=('plain',) to "
+        "send its values."
+    )
+
+
+def test_key_that_is_an_object_travels_as_its_field_writes_it() -> None:
+    coded = Coded.objects.create(code=Code(5))
+    part = CodedPart.objects.create(coded=coded)
+    text = encode({"coded": coded, "part": part})
+    assert json.loads(text)["arguments"] == {
+        "coded": {"$instance": ["payload_app.Coded", "c-5", "default"]},
+        "part": {"$instance": ["payload_app.CodedPart", "c-5", "default"]},
+    }
+    assert decode_text(text).arguments == {"coded": coded, "part": part}
+    for instance in (coded, part):
+        back = there_and_back(instance, snapshot=True)
+        assert (back, back.pk) == (instance, Code(5))
+
+
+def test_instance_that_two_arguments_share_is_written_once_and_comes_back_as_one() -> None:
+    plain = Plain.objects.create()
+    text = encode({"instance": plain, "again": plain, "other": Plain.objects.get()}, snapshot=("again",))
+    written = json.loads(text)["arguments"]
+    assert list(written["instance"]) == ["$snapshot"]
+    assert (written["again"], list(written["other"])) == ({"$argument": "instance"}, ["$instance"])
+    arguments = decode_text(text).arguments
+    assert arguments["again"] is arguments["instance"]
 
 
 def test_model_of_a_migration_is_refused() -> None:

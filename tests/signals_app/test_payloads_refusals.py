@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import io
-from collections import OrderedDict, defaultdict, deque
+import time as time_of_day
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
 from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -21,12 +23,52 @@ from django.utils.functional import SimpleLazyObject
 
 from tests.payload_app.hostile import Classless
 from tests.payload_app.models import Plain, Tagged
-from tests.payload_app.values import Failure, Frozen, Number, Outer, Pair, PairPlus, Point, Service, Stray, Text
-from tests.signals_app.travels import encode, refusal
+from tests.payload_app.values import Failure, Frozen, Outer, Pair, PairPlus, Point, Service, Stray
+from tests.signals_app.travels import encode, refusal, there_and_back
 
 
 class Outsider(Enum):
     MEMBER = 1
+
+
+@dataclass(frozen=True)
+class Alike:
+    def __hash__(self) -> int:
+        return 5
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class Noted(str):  # noqa: SLOT000 - its attribute is what is lost
+    note = ""
+
+
+class Precise(datetime):
+    """Equal to no plain one, as one with nanoseconds is."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Precise
+
+    __hash__ = datetime.__hash__
+
+
+class Folded(dict[str, Any]):
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(key.lower())
+
+
+class Counted(list[int]):
+    __slots__ = ("__total",)
+
+    def __init__(self) -> None:
+        self.__total = 5
+
+
+def noted() -> Noted:
+    text = Noted("x")
+    text.note = "y"
+    return text
 
 
 class Zone(tzinfo):
@@ -97,7 +139,13 @@ OTHER = "Pass plain values, a dataclass or a saved model instance instead, or ad
         (lambda: io, f"(module) {CANNOT}Pass its name."),
         (lambda: memoryview(b""), f"(memoryview) {CANNOT}Pass bytes(order)."),
         (forms.Form, f"(django.forms.forms.Form) {CANNOT}Pass order.cleaned_data."),
-        (lambda: QueryDict("a=1"), f"(django.http.request.QueryDict) {CANNOT}Pass dict(order.lists())."),
+        (
+            lambda: QueryDict("a=1"),
+            (
+                "(django.http.request.QueryDict) is more than a plain dict: its attribute _encoding would be lost. "
+                "Pass dict(order.lists())."
+            ),
+        ),
         (lambda: ValueError("x"), f"(ValueError) {CANNOT}Pass str(order), or what the receiver needs of it."),
         (
             lambda: apps.get_app_config("payload_app"),
@@ -116,10 +164,18 @@ OTHER = "Pass plain values, a dataclass or a saved model instance instead, or ad
             lambda: tuple.__new__(Pair, [1]),
             "(tests.payload_app.values.Pair) holds more than its fields: an item without a name would be lost.",
         ),
-        (OrderedDict, f"(collections.OrderedDict) {CANNOT}Pass dict(order): a subclass would come back as another"),
-        (lambda: defaultdict(list), f"(collections.defaultdict) {CANNOT}Pass dict(order): a subclass"),
-        (lambda: Text("x"), f"(tests.payload_app.values.Text) {CANNOT}Pass str(order): a subclass"),
-        (lambda: Number(5), f"(tests.payload_app.values.Number) {CANNOT}Pass int(order): a subclass"),
+        (
+            lambda: time_of_day.struct_time(range(9)),
+            "(time.struct_time) is more than a plain tuple: its attribute tm_year would be lost. Pass tuple(order).",
+        ),
+        (
+            lambda: Decimal("1E+20000"),
+            "(decimal.Decimal) has more than 10,000 digits before or after its point. Round it, or pass str(order).",
+        ),
+        (
+            lambda: {Alike() for _ in range(101)},
+            "(set) holds 101 items of one hash, of 100 that there may be. Pass a list.",
+        ),
         (lambda: 1j, f"(complex) {CANNOT}{OTHER}"),
         (object, f"(object) {CANNOT}{OTHER}"),
         (Service, f"(tests.payload_app.values.Service) {CANNOT}{OTHER}"),
@@ -145,6 +201,26 @@ OTHER = "Pass plain values, a dataclass or a saved model instance instead, or ad
 )
 def test_value_that_cannot_travel_is_refused_with_its_cure(make: Callable[[], object], message: str) -> None:
     assert message in refusal(make())
+
+
+@pytest.mark.parametrize(
+    ("make", "lost", "cure"),
+    [
+        (lambda: defaultdict(int, a=1), "its attribute default_factory", dict),
+        (lambda: Counter("ab"), "its own __missing__()", dict),
+        (lambda: Folded(a=1), "its own __getitem__()", dict),
+        (noted, "its attribute note", str),
+        (Counted, "its attribute _Counted__total", list),
+        (lambda: Precise(2024, 1, 1), "what makes it unequal to one", Precise.isoformat),
+    ],
+)
+def test_subclass_that_holds_or_means_more_is_refused_and_the_cure_travels(
+    make: Callable[[], Any], lost: str, cure: Callable[[Any], object]
+) -> None:
+    value = make()
+    written = "order.isoformat()" if cure is Precise.isoformat else f"{cure.__name__}(order)"
+    assert f": {lost} would be lost. Pass {written}." in refusal(value)
+    assert there_and_back(cure(value)) == cure(value)
 
 
 def test_object_that_fails_when_its_class_is_asked_is_refused() -> None:

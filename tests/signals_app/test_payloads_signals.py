@@ -1,21 +1,26 @@
-"""What Django itself sends can travel, or says what to drop."""
+"""What Django itself sends travels or stays behind."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.migrations import Migration
 from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_delete, post_save, pre_delete, pre_save
+from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_save
+from django.template import Context, Template
+from django.test import RequestFactory
 
 from signals_app.exceptions import PayloadError
-from signals_app.payloads import Decoded, decode_text
-from tests.payload_app.models import (
-    Child,
-    Plain,
-    Tagged,
-)
+from signals_app.payloads import Decoded, decode_text, encode_arguments
+from tests.payload_app.models import Plain, Tagged
 from tests.signals_app.travels import encode
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
@@ -63,30 +68,6 @@ def test_pre_save_of_a_new_instance_needs_a_snapshot() -> None:
     assert (back.name, back._state.adding) == ("new", True)
 
 
-@pytest.mark.parametrize("signal", [pre_delete, post_delete])
-def test_delete_of_an_instance_with_a_snapshot(signal: ModelSignal) -> None:
-    child = Child.objects.create(title="child", age=7)
-    pk = child.pk
-    with payloads(signal, Child, snapshot=("instance",)) as texts:
-        child.delete()
-    assert child.pk is None
-    arguments = decode_text(texts[0]).arguments
-    for name in ("instance", "origin"):  # Django sends the same instance twice
-        back = arguments[name]
-        assert isinstance(back, Child)
-        assert (back.pk, back.title, back.age) == (pk, "child", 7)
-        assert (back._state.adding, back._state.db) == (False, "default")
-
-
-def test_delete_of_a_queryset_says_what_to_drop() -> None:
-    Plain.objects.create()
-    with (
-        payloads(post_delete, Plain, snapshot=("instance",)),
-        pytest.raises(PayloadError, match=r"origin \(django.db.models.query.QuerySet\) .* add drop=\('origin',\)"),
-    ):
-        Plain.objects.all().delete()
-
-
 def test_m2m_changed() -> None:
     tagged, plain = Tagged.objects.create(), Plain.objects.create()
     through: type[Model] = Tagged.plains.through
@@ -103,3 +84,45 @@ def test_m2m_changed() -> None:
         "pk_set": {plain.pk},
         "using": "default",
     }
+
+
+def sent() -> Iterator[tuple[str, dict[str, object], set[str]]]:
+    """Yield what Django sends beside the signals of models: signal, arguments, and which of them travel."""
+    request = RequestFactory().get("/")
+    user = User(pk=5)
+    user._state.adding = False
+    yield "core.signals.request_started", {"environ": request.environ}, set()
+    yield "core.signals.request_finished", {}, set()
+    yield "core.signals.got_request_exception", {"request": request}, set()
+    yield "core.signals.setting_changed", {"setting": "X", "value": object(), "enter": True}, {"setting", "enter"}
+    yield "contrib.auth.signals.user_logged_in", {"request": request, "user": user}, {"user"}
+    yield "contrib.auth.signals.user_logged_out", {"request": request, "user": None}, {"user"}
+    yield (
+        "contrib.auth.signals.user_login_failed",
+        {"request": request, "credentials": {"username": "ann"}},
+        {"credentials"},
+    )
+    yield "db.backends.signals.connection_created", {"connection": connection}, set()
+    yield (
+        "db.models.signals.post_migrate",
+        {
+            "app_config": apps.get_app_config("auth"),
+            "apps": apps,
+            "plan": [(Migration("x", "auth"), False)],
+            "stdout": sys.stdout,
+            "using": "default",
+            "interactive": False,
+            "verbosity": 1,
+        },
+        {"using", "interactive", "verbosity"},
+    )
+    yield "test.signals.template_rendered", {"template": Template(""), "context": Context()}, set()
+    yield "utils.autoreload.file_changed", {"file_path": Path("x")}, set()
+
+
+@pytest.mark.parametrize(
+    ("signal", "arguments", "travel"), list(sent()), ids=lambda case: case if type(case) is str else ""
+)
+def test_what_django_sends_travels_or_stays_behind(signal: str, arguments: dict[str, object], travel: set[str]) -> None:
+    payload = encode_arguments(arguments, sender=None, signal=f"django.{signal}", receiver="receivers.work")
+    assert set(json.loads(payload)["arguments"]) == travel
