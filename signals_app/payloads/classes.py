@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum, Flag
 from inspect import getattr_static
 from types import MemberDescriptorType
@@ -19,6 +19,7 @@ from signals_app.payloads.containers import decode_parts, encode_parts
 from signals_app.payloads.scalars import text
 from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
 
+_CHANGED = "Did the class change since the signal was sent?"
 _CACHES = (functools.cached_property, cached_property)
 
 
@@ -77,7 +78,7 @@ def _decode_enum(value: Json, walk: Decoder) -> object:
     kind, name = _pair(value)
     member = kind.__members__.get(text(name)) if issubclass(kind, Enum) else None
     if member is None:
-        raise Malformed(f"names no member of the enumeration {class_path(kind)}: {shown(name)}")
+        raise Malformed(f"names no member of the enumeration {class_path(kind)}: {shown(name)}. {_CHANGED}")
     return member
 
 
@@ -168,7 +169,7 @@ def _decode_dataclass(value: Json, walk: Decoder) -> object:
     kind, fields = _pair(value)
     if not dataclasses.is_dataclass(kind):
         raise Malformed(f"names {class_path(kind)}, which is no dataclass")
-    values = _decode_fields(kind, [field.name for field in dataclasses.fields(kind)], fields, walk)
+    values = _decode_fields(kind, {field.name: _default(field) for field in dataclasses.fields(kind)}, fields, walk)
     try:
         made: object = object.__new__(kind)
         for name, part in values.items():
@@ -183,17 +184,28 @@ def _decode_namedtuple(value: Json, walk: Decoder) -> object:
     names = getattr_static(kind, "_fields", None)
     if not issubclass(kind, tuple) or type(names) is not tuple:
         raise Malformed(f"names {class_path(kind)}, which is no named tuple")
-    values = _decode_fields(kind, names, fields, walk)
+    known = getattr_static(kind, "_field_defaults", None)
+    defaults = dict.fromkeys(names, dataclasses.MISSING) | (known if type(known) is dict else {})
+    values = _decode_fields(kind, defaults, fields, walk)
     return tuple.__new__(kind, [values[name] for name in names])
 
 
-def _decode_fields(kind: type, names: Collection[str], fields: Json, walk: Decoder) -> dict[str, object]:
-    if type(fields) is not dict or fields.keys() != set(names):
-        raise Malformed(
-            f"does not give the fields of {class_path(kind)}: {', '.join(names)}. "
-            "Did the class change since the signal was sent?"
-        )
-    return decode_parts(fields, walk, step=_field_step)
+def _default(field: dataclasses.Field[Any]) -> object:
+    return field.default_factory() if field.default_factory in (list, dict, set) else field.default
+
+
+def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, walk: Decoder) -> dict[str, object]:
+    """Return the values of all fields; one that is new has its default, and one that is gone is left out.
+
+    Raises Malformed where there is no default, and where there are both, as after a rename.
+    """
+    given = fields if type(fields) is dict else {}
+    new = {name: default for name, default in defaults.items() if name not in given}
+    kept = {name: given[name] for name in defaults if name in given}
+    is_renamed = new and len(kept) < len(given)
+    if type(fields) is not dict or is_renamed or any(default is dataclasses.MISSING for default in new.values()):
+        raise Malformed(f"does not give the fields of {class_path(kind)}: {', '.join(defaults)}. {_CHANGED}")
+    return decode_parts(kept, walk, step=_field_step) | new
 
 
 def find_model(label: Json) -> type[Model]:

@@ -56,7 +56,7 @@ def encode_instance(value: Model, walk: Encoder) -> Json:
 
 
 def _key_fields(model: type[Model]) -> Sequence[AnyField]:
-    return model._meta.pk_fields  # type: ignore[attr-defined, no-any-return]  # since Django 5.2
+    return model._meta.pk_fields
 
 
 def _encode_key(field: AnyField, instance: Model, walk: Encoder) -> Json:

@@ -148,7 +148,7 @@ def test_the_example_of_an_error_is_what_a_reader_would_get() -> None:
         payloads.encode_arguments(
             {"request": RequestFactory().get("/")},
             sender=None,
-            signal="django.contrib.auth.signals.user_logged_in",
+            signal="orders.signals.order_placed",
             receiver="orders.receivers.greet",
         )
     assert str(error.value) == " ".join(shown.split())

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models.signals import post_delete
+from django.test import Client
 from django_q.status import Stat
 
 from signals_app.models import FINAL_STATES, Delivery, Outcome, State
 from signals_app.processes import ProcessIdentity
 from tests.cluster import Cluster, wait_for_end, wait_until
+from tests.signals_app.listeners import listening
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -43,6 +47,16 @@ def test_a_sent_signal_runs_in_a_worker_of_the_cluster(cluster: Cluster) -> None
     assert effect.pid == worker_of(delivery)
     assert effect.pid != os.getpid()
     assert effect.pid in cluster.family()
+
+
+def test_what_the_admin_deletes_is_with_its_receiver_as_it_was(cluster: Cluster, admin_client: Client) -> None:
+    groups = [Group.objects.create(name=name) for name in ("bakers", "drivers")]
+    action = {"action": "delete_selected", "_selected_action": [group.pk for group in groups], "post": "yes"}
+    with listening(post_delete, receivers.archive, sender=Group):
+        assert admin_client.post("/admin/auth/group/", action).status_code == 302
+    assert not Group.objects.exists()
+    wait_for_end(Delivery.objects.filter(receiver=receivers.archive.key))
+    assert sorted(Effect.objects.values_list("label", flat=True)) == ["bakers", "drivers"]
 
 
 def test_what_a_receiver_sends_says_which_delivery_sent_it(cluster: Cluster) -> None:

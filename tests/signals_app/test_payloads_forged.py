@@ -15,7 +15,7 @@ from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.payloads import decode_arguments, decode_text, encode_arguments
 from signals_app.payloads.walks import Json
 from tests.payload_app.models import ByCode, Plain
-from tests.payload_app.values import Careful, Point
+from tests.payload_app.values import Careful, Pair, Point
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
 
@@ -102,7 +102,10 @@ def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
         ({"$dict": [[1, 2], [1, 3]]}, "value holds the same key or item twice."),
         ({"$dict": [[1]]}, "value is not a list of [key, value] pairs."),
         ({"$tuple": {}}, "value is not a list."),
-        ({"$enum": [f"{VALUES}:Colour", "BLUE"]}, f"names no member of the enumeration {VALUES}:Colour: 'BLUE'."),
+        (
+            {"$enum": [f"{VALUES}:Colour", "BLUE"]},
+            f"names no member of the enumeration {VALUES}:Colour: 'BLUE'. Did the",
+        ),
         ({"$enum": ["builtins:int", "real"]}, "names no member of the enumeration builtins:int: 'real'."),
         ({"$flag": [f"{VALUES}:Right", 99]}, f"value names no flags of {VALUES}:Right: "),
         ({"$flag": [f"{VALUES}:Colour", 1]}, f"value names no flags of {VALUES}:Colour: 1."),
@@ -110,14 +113,14 @@ def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
         ({"$flag": [f"{VALUES}:Ejecting", 6]}, f"value names no flags of {VALUES}:Ejecting: 6."),
         ({"$dataclass": ["subprocess:Popen", {}]}, "value names subprocess:Popen, which is no dataclass."),
         (
-            {"$dataclass": [f"{VALUES}:Point", {"x": 1}]},
+            {"$dataclass": [f"{VALUES}:Point", {"y": 1}]},
             f"value does not give the fields of {VALUES}:Point: x, y. Did the class change since the signal was sent?",
         ),
         ({"$dataclass": [f"{VALUES}:Point", {"x": 1, "y": {"$what": 0}}]}, "value.y has the tag '$what'"),
         ({"$dataclass": [f"{VALUES}:Failure", {"code": 1}]}, f"value makes no {VALUES}:Failure: object.__new__"),
         ({"$set": [{"$dataclass": [f"{VALUES}:Unhashable", {"parts": [1]}]}]}, "unhashable type: 'list'."),
         ({"$namedtuple": ["builtins:tuple", {}]}, "value names builtins:tuple, which is no named tuple."),
-        ({"$namedtuple": [f"{VALUES}:Pair", {"left": 1}]}, "value does not give the fields of"),
+        ({"$namedtuple": [f"{VALUES}:Pair", {"left": 1, "gone": 1}]}, "value does not give the fields of"),
         (
             {"$class": "builtins:eval"},
             "names a class that is not here: There is no class 'eval' in the module 'builtins'",
@@ -192,6 +195,17 @@ def test_what_no_json_reader_gives_is_malformed(payload: Any) -> None:
 def test_value_that_no_json_reader_gives_is_malformed(value: Any) -> None:
     with pytest.raises(PayloadError, match="malformed"):
         decode_arguments({"sender": None, "arguments": {"value": value}})
+
+
+def test_new_field_of_a_class_has_its_default_and_one_that_is_gone_is_left_out() -> None:
+    cases: tuple[tuple[str, str, Json, Json, tuple[object, object]], ...] = (
+        ("$dataclass", "Point", {"x": 1}, {"x": 1, "y": 2, "gone": {"$what": 1}}, (Point(1), Point(1, 2))),
+        ("$namedtuple", "Pair", {"left": 1}, {"left": 1, "right": 2, "gone": 3}, (Pair(1), Pair(1, 2))),
+    )
+    for tag, name, new, gone, expected in cases:
+        value: Json = [{tag: [f"{VALUES}:{name}", new]}, {tag: [f"{VALUES}:{name}", gone]}]
+        back = decode_arguments({"sender": None, "arguments": {"value": value}}).arguments["value"]
+        assert back == list(expected)
 
 
 def test_forged_class_runs_no_code_of_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -159,7 +160,8 @@ def test_deleted_instance_is_refused() -> None:
 
 
 def test_key_that_is_an_object_travels_as_its_field_writes_it() -> None:
-    coded = Coded.objects.create(code=Code(5))
+    key: Any = Code(5)
+    coded = Coded.objects.create(code=key)
     part = CodedPart.objects.create(coded=coded)
     text = encode({"coded": coded, "part": part})
     assert json.loads(text)["arguments"] == {

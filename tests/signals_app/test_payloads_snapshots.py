@@ -125,7 +125,8 @@ def test_default_of_the_database_is_the_databases_again() -> None:
 
 
 def test_fields_whose_values_are_objects_are_asked_for_plain_ones() -> None:
-    Offer.objects.create(cost=Money(Decimal("7.50"), "CHF"), phone=Phone("+41 1"), span=Span(1, 5))
+    values: dict[str, Any] = {"cost": Money(Decimal("7.50"), "CHF"), "phone": Phone("+41 1"), "span": Span(1, 5)}
+    Offer.objects.create(**values)
     offer = Offer.objects.get()
     text = encode({"it": offer}, snapshot=("it",))
     assert json.loads(text)["arguments"]["it"]["$snapshot"]["fields"] | {"at": None} == {
@@ -141,8 +142,9 @@ def test_fields_whose_values_are_objects_are_asked_for_plain_ones() -> None:
 
 
 def test_field_that_takes_the_text_of_anything_is_not_asked() -> None:
+    name: Any = object()
     with pytest.raises(PayloadError, match=r"it\.name \(object\) cannot travel to a worker"):
-        encode({"it": Plain(name=object())}, snapshot=("it",))
+        encode({"it": Plain(name=name)}, snapshot=("it",))
 
 
 def changed(change: Callable[[dict[str, Any]], object], instance: models.Model) -> Any:

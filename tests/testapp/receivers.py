@@ -45,6 +45,11 @@ def work(sender: object, label: str = "work", **kwargs: Any) -> str:
     return label
 
 
+@queued
+def archive(sender: object, instance: Any, **kwargs: Any) -> None:
+    leave_effect(instance.name)
+
+
 @queued(delay=1)
 def delayed_work(sender: object, **kwargs: Any) -> None:
     leave_effect("delayed")
