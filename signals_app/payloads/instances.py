@@ -76,12 +76,12 @@ def _decode_instance(value: Json, walk: Decoder) -> object:
     if len(parts) != len(fields) or (type(pk) is tuple) != isinstance(model._meta.pk, CompositePrimaryKey):
         raise Malformed(f"has no primary key of {model._meta.label}: {shown(pk)}")
     database = _database(value[2])
+    key = tuple(_read(field, part) for field, part in zip(fields, parts, strict=True))
     try:
-        key = tuple(_read(field, part) for field, part in zip(fields, parts, strict=True))
         return model._base_manager.using(database).get(pk=key if type(pk) is tuple else key[0])
     except ObjectDoesNotExist:
         raise Gone(model._meta.label, pk, database) from None
-    except (ValueError, TypeError, AttributeError, ArithmeticError, ValidationError, DataError) as error:
+    except (ValueError, TypeError, ArithmeticError, ValidationError, DataError) as error:
         raise Malformed(f"has no primary key of {model._meta.label}: {error}") from error
 
 
@@ -157,10 +157,13 @@ def _is_by_field(value: Json) -> TypeGuard[dict[str, Json]]:
 
 
 def _read(field: AnyField, plain: object) -> object:
-    """Return the field's own value. Raises ValueError for a number that takes too long to write out."""
-    read = field.to_python(plain)
+    """Return the field's own value. Raises Malformed for what is none."""
+    try:
+        read = field.to_python(plain)
+    except Exception as error:  # whatever the code of a field raises
+        raise Malformed(f"is no value of {field}: {error}") from error
     if type(read) is Decimal and not is_bounded(read):
-        raise ValueError("it is too long a number")
+        raise Malformed(f"is too long a number for {field}")
     return read
 
 
@@ -204,13 +207,7 @@ def _made(model: type[Model], database: str | None, values: dict[str, object], a
 
 
 def _decode_field(field: AnyField, value: Json, walk: Decoder) -> object:
-    if not _is_by_field(value):
-        return walk.decode(value)
-    plain = walk.decode(value[_BY_FIELD])
-    try:
-        return _read(field, plain)
-    except Exception as error:  # whatever the code of a field raises
-        raise Malformed(f"is no value of its field: {error}") from error
+    return _read(field, walk.decode(value[_BY_FIELD])) if _is_by_field(value) else walk.decode(value)
 
 
 def _default(field: AnyField, adding: bool) -> object:
