@@ -14,7 +14,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.naming import class_path, find_class
+from signals_app.naming import class_path, find_class, is_found_by_workers
 from signals_app.payloads.containers import decode_parts, encode_parts
 from signals_app.payloads.scalars import text
 from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
@@ -52,6 +52,12 @@ def _path(cls: type) -> str:
             cls,
             f"is of a class that a worker cannot find as {path}",
             "Pass plain values instead, or define the class at the top level of a module of an installed app.",
+        )
+    if not is_found_by_workers(cls.__module__):
+        raise Refusal(
+            cls,
+            f"is of a class in {cls.__module__}, which is no module of an installed app and was loaded here by chance",
+            "Move the class to an installed app, or import its module where a receiver is defined.",
         )
     return path
 

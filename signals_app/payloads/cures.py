@@ -42,7 +42,10 @@ _CURES = {
     "builtins.BaseException": "Pass str({path}), or what the receiver needs of it.",
     "datetime.date": _ISO,
     "datetime.time": _ISO,
+    "datetime.timedelta": "Pass {path}.total_seconds().",
     "decimal.Decimal": "Pass str({path}).",
+    "pathlib.PurePath": "Pass str({path}).",
+    "pathlib._local.PurePath": "Pass str({path}).",  # its name in Python 3.13
     "datetime.tzinfo": "Pass its name.",
     **{
         f"builtins.{base}": _PLAIN.format(base=base)
