@@ -148,8 +148,9 @@ def _encode_field(field: AnyField, instance: Model, walk: Encoder) -> Json:
 
 def _is_same(field: AnyField, instance: Model, read: object) -> bool:
     """Tell a field that makes such values, be it by a descriptor, from one that takes the text of anything."""
+    value = instance.__dict__[field.attname]
     descriptor = getattr_static(type(instance), field.attname, None)
-    return type(read) is type(instance.__dict__[field.attname]) or type(descriptor) is not DeferredAttribute
+    return type(read) is type(value) or bool(read == value) or type(descriptor) is not DeferredAttribute
 
 
 def _is_by_field(value: Json) -> TypeGuard[dict[str, Json]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DataError, OperationalError, connection, transaction
+from django.db.models.signals import post_init
 from django.test import override_settings
 
 from signals_app import ledger, signals, worker
@@ -17,8 +18,9 @@ from signals_app.exceptions import RetryAfter
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from tests.cluster import wait_until
+from tests.signals_app.listeners import listening
 from tests.testapp import receivers
-from tests.testapp.models import Effect
+from tests.testapp.models import Effect, Thing
 from tests.testapp.receivers import hand_off
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -75,6 +77,16 @@ def test_a_timeout_in_the_middle_of_a_query_is_recorded_and_stops_the_query(
     assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
     if connection.vendor == "postgresql":
         wait_until(lambda: not sleeping_sessions(), "the end of the query on the server", seconds=10)
+
+
+def test_reading_the_arguments_counts_towards_the_timeout() -> None:
+    def load_slowly(**arguments: object) -> None:
+        time.sleep(30)
+
+    delivery = hand_off(receivers.sleeps, thing=Thing.objects.create(name="lamp"))
+    with listening(post_init, load_slowly, sender=Thing):
+        run(delivery)
+    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
 
 
 def test_a_coroutine_in_the_middle_of_a_query_ends_at_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

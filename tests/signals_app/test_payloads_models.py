@@ -174,6 +174,24 @@ def test_key_that_is_an_object_travels_as_its_field_writes_it() -> None:
         assert (back, back.pk) == (instance, Code(5))
 
 
+def test_key_of_a_number_of_another_library_travels() -> None:
+    class Whole:
+        """Equal to an int, and none."""
+
+        def __eq__(self, other: object) -> bool:
+            return other == 7
+
+        __hash__ = None  # type: ignore[assignment]
+
+        def __str__(self) -> str:
+            return "7"
+
+    plain = Plain.objects.create(pk=7)
+    key: Any = Whole()
+    plain.pk = key
+    assert there_and_back(plain).pk == 7
+
+
 def test_instance_that_two_arguments_share_is_written_once_and_comes_back_as_one() -> None:
     plain = Plain.objects.create()
     text = encode({"instance": plain, "again": plain, "other": Plain.objects.get()}, snapshot=("again",))
