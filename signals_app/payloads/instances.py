@@ -61,7 +61,12 @@ def _key_fields(model: type[Model]) -> Sequence[AnyField]:
 
 def _encode_key(field: AnyField, instance: Model, walk: Encoder) -> Json:
     written = _encode_field(field, instance, walk)
-    return written[_BY_FIELD] if _is_by_field(written) else written
+    if _is_by_field(written):
+        return written[_BY_FIELD]
+    part = instance.__dict__[field.attname]
+    if not issubclass(type(part), _KEYS):
+        raise Refusal(part, f"is no primary key of {instance._meta.label}", "Save the instance first.")
+    return written
 
 
 def _decode_instance(value: Json, walk: Decoder) -> object:

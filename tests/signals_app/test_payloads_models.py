@@ -192,6 +192,14 @@ def test_key_of_a_number_of_another_library_travels() -> None:
     assert there_and_back(plain).pk == 7
 
 
+@pytest.mark.parametrize("key", [("a", [1]), ["a"], {"a": 1}])
+def test_key_that_no_field_takes_is_refused(key: Any) -> None:
+    instance = ByCode(code=key)
+    instance._state.adding = False
+    with pytest.raises(PayloadError, match=r"is no primary key of payload_app\.ByCode\. Save the instance first\."):
+        encode({"it": instance})
+
+
 def test_instance_that_two_arguments_share_is_written_once_and_comes_back_as_one() -> None:
     plain = Plain.objects.create()
     text = encode({"instance": plain, "again": plain, "other": Plain.objects.get()}, snapshot=("again",))
