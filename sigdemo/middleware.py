@@ -40,10 +40,11 @@ class Refusals:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer 413 or 400, or give an empty 405 its page."""
-        if _length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return error_page(request, 413)
-        if any("\0" in text for text in _texts(request)):
+        length = _length(request)
+        if length is None or any("\0" in text for text in _texts(request)):
             return error_page(request, 400)
+        if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return error_page(request, 413)
         response = self._get_response(request)
         if isinstance(response, HttpResponse) and response.status_code == 405 and not response.content:
             page = error_page(request, 405)
@@ -75,9 +76,10 @@ def _asks_a_list_in_vain(request: HttpRequest) -> bool:
     return any("__year" in name for name in request.GET) or not all(row.isdecimal() and len(row) < 19 for row in rows)
 
 
-def _length(request: HttpRequest) -> int:
+def _length(request: HttpRequest) -> int | None:
+    """Return the bytes of the body, None where its sender names no number, which Django could not read."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
 
 
 def _texts(request: HttpRequest) -> Iterator[str]:

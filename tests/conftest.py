@@ -1,5 +1,6 @@
 """What every test relies on."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,19 @@ from signals_app.models import ClusterStat, IdleQueue
 from tests.cluster import Cluster
 
 pytest_plugins = ["tests.nothing_skipped"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for another database than this run's."""
+    vendor = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
+    left_out = [item for item in items if vendor not in _databases(item, vendor)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if vendor in _databases(item, vendor)]
+
+
+def _databases(item: pytest.Item, default: str) -> tuple[str, ...]:
+    """Return what ``pytest.mark.database("postgresql")`` names; a test that names none is for every database."""
+    return tuple(name for mark in item.iter_markers("database") for name in mark.args) or (default,)
 
 
 @pytest.fixture(scope="module")

@@ -119,19 +119,12 @@ def pointed_at(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not for this database or size, and let a test's report carry which fault it is about."""
-    vendor = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
-    left_out = [item for item in items if vendor not in _databases(item, vendor) or _is_for_full_size(item)]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+    """Leave out what is not for this size, and let a test's report carry which fault it is about."""
+    config.hook.pytest_deselected(items=[item for item in items if _is_for_full_size(item)])
+    items[:] = [item for item in items if not _is_for_full_size(item)]
     for item in items:
         for mark in item.iter_markers("fault"):
             item.user_properties.append(("fault", mark.args))
-
-
-def _databases(item: pytest.Item, default: str) -> tuple[str, ...]:
-    """Return what ``pytest.mark.database("postgresql")`` names; a test that names none is for every database."""
-    return tuple(name for mark in item.iter_markers("database") for name in mark.args) or (default,)
 
 
 def _is_for_full_size(item: pytest.Item) -> bool:

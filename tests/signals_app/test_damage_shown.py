@@ -17,7 +17,8 @@ from tests.signals_app.terminal.commands import read, told
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
-TIMES: list[Any] = ["infinity", "-infinity", "20000-01-01", "0044-03-15 BC", "zzz", "", "2026-11-27 junk", 5, b"blob"]
+TIMES: list[Any] = ["infinity", "-infinity", "20000-01-01", "0044-03-15 BC"]
+TIMES_OF_SQLITE: list[Any] = ["zzz", "", "2026-11-27 junk", 5, b"blob"]  # PostgreSQL stores no such values
 
 
 @pytest.fixture
@@ -70,10 +71,11 @@ TIME_COLUMNS = [
 ]
 
 
-@pytest.mark.parametrize("value", TIMES, ids=repr)
+@pytest.mark.parametrize(
+    "value", [*TIMES, *(pytest.param(one, marks=pytest.mark.database("sqlite")) for one in TIMES_OF_SQLITE)], ids=repr
+)
 def test_a_time_that_is_none_is_shown_and_breaks_no_page(value: Any, row: Delivery, admin_client: Client) -> None:
-    if not sum(damage(table, column, value) for table, column in TIME_COLUMNS):
-        pytest.skip("The database does not store it.")
+    assert sum(damage(table, column, value) for table, column in TIME_COLUMNS)
     look(admin_client, row)
 
 

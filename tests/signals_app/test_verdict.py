@@ -134,7 +134,7 @@ def charges_a_card(sender: object, **kwargs: Any) -> None:
     raise ValueError(f"declined, {len(card)} digits")
 
 
-def raises_as_told(sender: object, text: str, **kwargs: Any) -> None:
+def raises_as_told(sender: object, text: str = "", **kwargs: Any) -> None:
     """Fail with the words of a user."""
     raise ValueError(text)
 
