@@ -103,7 +103,6 @@ def migrated() -> type[Model]:
         (lambda: [1] * 70_000, "builtins.list"),
         (lambda: Point("x" * 70_000), "tests.payload_app.values.Point"),
     ],
-    ids=str,
 )
 def test_sender_without_a_class_to_find_goes_as_its_label(make: Callable[[], object], label: str) -> None:
     decoded = decode_text(encode({"order": 1}, make()))
