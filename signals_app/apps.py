@@ -6,7 +6,6 @@ from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from signals_app.naming import note_loaded
 from signals_app.q_cluster import VARIABLE, main_queue, named_here, q_cluster
 
 
@@ -28,7 +27,5 @@ class SignalsAppConfig(AppConfig):
             )
 
     def ready(self) -> None:
-        """Register the system checks, and note what is loaded."""
+        """Register the system checks."""
         from signals_app import checks  # noqa: F401  # models must be loaded first
-
-        note_loaded()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any
 
 from django.db import DataError, Error, transaction
@@ -53,6 +53,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
                 raise
             except BaseException as error:
                 # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
+                hold.is_judged = True
                 end = judge(error, claimed, receiver, ran=run.seconds)
                 raise
     except NotBegun:
@@ -91,12 +92,18 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
 
 def _call(run: Run, hold: Hold, sessions: Sessions) -> None:
     hold.begin(run)
-    with ExitStack() as context:
+    context = ExitStack()
+    try:
         with ExitStack() as watch:
             parts = {"run": run, "sessions": sessions, "context": context, "watch": watch}
             call_within(run.timeout, _receive, parts)
         if run.receiver.options.atomic:
             sessions.restore()
+    except BaseException as error:
+        with suppress(Exception):  # it may need SQL, which a broken transaction refuses; what broke it is the error
+            context.__exit__(type(error), error, error.__traceback__)
+        raise
+    context.close()
 
 
 def _receive(run: Run, sessions: Sessions, context: ExitStack, watch: ExitStack) -> Any:
@@ -122,8 +129,20 @@ def _call_atomically(run: Run, hold: Hold, sessions: Sessions) -> None:
         _call(run, hold, sessions)
         if not _succeed(run):
             raise LeaseLost
-        with restored(run.claimed.context):  # for what the receiver gave to on_commit()
+        _commit(stack, run)
+
+
+def _commit(stack: ExitStack, run: Run) -> None:
+    """Commit, and have what the receiver gave to on_commit() run in the project's context, which suppresses nothing."""
+    failed: BaseException | None = None
+    with restored(run.claimed.context) if ledger.connection().run_on_commit else nullcontext():
+        try:
             stack.close()
+        except BaseException as error:
+            failed = error
+            raise
+    if failed is not None:
+        raise failed
 
 
 def _succeed(run: Run) -> bool:

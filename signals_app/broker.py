@@ -212,6 +212,11 @@ def worker_count() -> int:
     return int(q_conf.Conf.WORKERS)
 
 
+def guard_cycle() -> float:
+    """Return the seconds between two looks of the guard at its workers."""
+    return float(q_conf.Conf.GUARD_CYCLE)
+
+
 def hint_timeout() -> int:
     """Return the seconds after which Django-Q may end a worker that got a hint: longer than any receiver may take."""
     longest = max((receiver.options.timeout for receiver in registry.all()), default=conf.timeout)

@@ -62,7 +62,6 @@ class QueuedReceiver:
         self.options = Resolved(options)
         self._required = required_arguments(func)
         registry.add(self.key, self, func)
-        naming.note_loaded()
 
     def __repr__(self) -> str:
         return f"<QueuedReceiver {self.key}>"

@@ -15,6 +15,7 @@ from types import TracebackType
 from django.db import Error, connections
 
 from signals_app import ledger, tallies, transitions
+from signals_app.backoff import exponential
 from signals_app.conf import conf
 from signals_app.hold import Hold, Run
 from signals_app.ledger import ClaimedDelivery
@@ -106,7 +107,9 @@ class Heartbeat:
                 f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
                 "its worker process was ended."
             ).with_traceback(_where_main_is())
-            end = judge(error, run.claimed, run.receiver, ran=run.seconds)
+            end = judge(
+                error, run.claimed, run.receiver, ran=run.seconds, backoff=exponential() if hold.is_judged else None
+            )
             take_lock_from(hold.session)
             try:
                 with ledger.briefly(LAST_WAIT):

@@ -41,6 +41,7 @@ class Hold:
         self._run: Run | None = None
         self.taken: ClaimedDelivery | None = None  # the last one that was
         self.claimed_at = time.monotonic()
+        self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
         self.is_certain = True  # False once some of it may have been given back without our knowing
 
     def take(self) -> ClaimedDelivery | None:
@@ -72,6 +73,7 @@ class Hold:
 
     def begin(self, run: Run) -> None:
         """Note that a receiver is at work: its time begins now, whatever its transaction had to wait for."""
+        self.is_judged = False
         self._run = replace(run, since=time.monotonic())
 
     @contextmanager

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import popen_fork
 from types import FrameType
 from typing import Any, NoReturn, cast
@@ -84,12 +84,13 @@ def _leave_connections() -> None:
     """
     for db in connections.all(initialized_only=True):
         _parents.append(db)
+        del connections[db.alias]
         if db.vendor == "postgresql" and db.connection is not None:
             # not closed: under the same number the child could open what the connection would then write to
             null = os.open(os.devnull, os.O_RDWR)
-            os.dup2(null, cast(Any, db.connection).fileno(), inheritable=False)
+            with suppress(Exception):  # one that is closed has no number
+                os.dup2(null, cast(Any, db.connection).fileno(), inheritable=False)
             os.close(null)
-        del connections[db.alias]
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
 
 # the times that every database and Python can read, as SQL
-FIRST, LAST = "'0002-01-01'", "'9999-01-01'"
+YEARS = (2, 9999)  # of times that Python can read in any zone, the last one not included
+FIRST, LAST = (f"'{year:04}-01-01'" for year in YEARS)  # as SQL
 
 
 class State(models.TextChoices):

@@ -21,7 +21,6 @@ LONGEST_LABEL = 255
 _NAMED = (type, FunctionType, MethodType, BuiltinFunctionType)
 
 _names: WeakKeyDictionary[Signal, str] = WeakKeyDictionary()
-_loaded: set[str] = set()
 _nameless: WeakKeyDictionary[Signal, int] = WeakKeyDictionary()  # modules there were at the scan
 
 
@@ -49,16 +48,6 @@ def find_class(path: str) -> type:
             "Was it renamed or moved since the signal was sent?"
         )
     return cast(type, found)
-
-
-def note_loaded() -> None:
-    """Note the modules that are loaded now, at the start, as ones that a worker loads too."""
-    _loaded.update(sys.modules)
-
-
-def is_found_by_workers(module_name: str) -> bool:
-    """Tell whether a worker finds the classes of a module that is loaded here."""
-    return module_name in _loaded or _may_import(module_name)
 
 
 def signal_name(signal: Signal) -> str:

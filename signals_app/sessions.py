@@ -17,7 +17,7 @@ from signals_app.exceptions import TransactionLeftOpen
 # The first words of statements that leave nothing behind in their session but what their transaction decides. To ask
 # the server what changed would cost each receiver 0.15 ms and more, to look at the text costs a microsecond.
 _PLAIN = re.compile(
-    r"(?:\s|\(|/\*.*?\*/|--[^\n]*\n)*"
+    r"(?:\s|\(|/\*(?:[^*]|\*(?!/))*\*/|--[^\n]*\n)*"
     r"(?:select|insert|update|delete|with|merge|values|begin|savepoint|release|rollback|commit|explain|show|fetch|lock)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -25,6 +25,7 @@ _PASSING = re.compile(r"\s*set\s+(?:local|transaction|constraints)\b", re.IGNORE
 _LASTING = ("set_config", "advisory_lock", "into temp")  # and what plain ones may do to it after all
 _RESTORED = ("session_authorization", "role", "search_path", "statement_timeout", "lock_timeout")
 _REPORTED = (b"TimeZone", b"session_authorization", b"default_transaction_read_only")  # libpq knows them without asking
+_CLOSED = ("closed behind Django's back",)
 _IN_TRANSACTION = (2, 3)  # psycopg.pq.TransactionStatus: INTRANS, INERROR
 
 INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
@@ -44,11 +45,15 @@ class Sessions:
         """Look at the statements of the receiver that runs in the block."""
         with ExitStack() as stack:
             for db in connections.all():
-                stack.enter_context(db.execute_wrapper(self._look))
+                # by itself: execute_wrapper() takes away the last one, which may be of whoever opened the connection
+                db.execute_wrappers.append(self._look)
+                stack.callback(_remove, db.execute_wrappers, self._look)
             yield
 
     def _look(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        text = sql if isinstance(sql, str) else str(getattr(sql, "as_string", str)())  # one of psycopg's own, composed
+        if getattr(context["connection"], "_setting_search_path", False):
+            return execute(sql, params, many, context)  # by django-tenants, anew for each cursor
+        text = sql if isinstance(sql, str) else sql.as_string(None) if hasattr(sql, "as_string") else ""
         if not _PLAIN.match(text) or any(word in text.lower() for word in _LASTING):
             db = context["connection"]
             if not self._to_restore and db is ledger.connection() and db.vendor == "postgresql" and db.in_atomic_block:
@@ -86,11 +91,16 @@ class Sessions:
                 _close(db)
 
     def _is_changed(self, db: BaseDatabaseWrapper) -> bool:
-        before = self._before.get(db.alias)
-        return db.alias in self._changed or (before is not None and before != _settings(db))
+        now = _settings(db)
+        return db.alias in self._changed or now == _CLOSED or self._before.get(db.alias, now) != now
 
     def _own(self) -> Iterator[BaseDatabaseWrapper]:
         return (db for db in _used() if db.alias not in self._open)
+
+
+def _remove(wrappers: list[Any], one: Any) -> None:
+    with suppress(ValueError):
+        wrappers.remove(one)
 
 
 def _used() -> list[BaseDatabaseWrapper]:
@@ -102,7 +112,9 @@ def _in_transaction(db: BaseDatabaseWrapper) -> bool:
     raw = cast(Any, db.connection)
     if db.in_atomic_block or not db.autocommit:
         return True
-    return bool(raw.in_transaction if db.vendor == "sqlite" else _status(raw) in _IN_TRANSACTION)
+    with suppress(Exception):  # one that was closed behind Django's back says nothing; _settings() tells
+        return bool(raw.in_transaction if db.vendor == "sqlite" else _status(raw) in _IN_TRANSACTION)
+    return False
 
 
 def _status(raw: Any) -> int | None:
@@ -114,9 +126,13 @@ def _settings(db: BaseDatabaseWrapper) -> tuple[object, ...]:
     """Return what can be known of a session without asking the server; it shows changes made behind Django's back."""
     raw = cast(Any, db.connection)
     if db.vendor == "sqlite":
-        return raw.row_factory, raw.text_factory, raw.isolation_level
+        with suppress(Exception):
+            return raw.row_factory, raw.text_factory, raw.isolation_level
+        return _CLOSED
     pgconn = getattr(raw, "pgconn", None)
-    return (raw.row_factory, *map(pgconn.parameter_status, _REPORTED)) if pgconn and not raw.closed else ()
+    if pgconn and raw.closed:
+        return _CLOSED
+    return (raw.row_factory, *map(pgconn.parameter_status, _REPORTED)) if pgconn else ()
 
 
 def _read_settings(db: BaseDatabaseWrapper) -> dict[str, str]:

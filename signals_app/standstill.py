@@ -27,7 +27,8 @@ GUARD_ROUND_AFTER_DEATH = 10.0
 
 def is_refused() -> bool:
     """Tell whether the database has refused logins for so long that this cluster's settings seem to be old."""
-    return pulse.refused > 4 * conf.stall
+    enough = 4 * conf.stall
+    return pulse.refused > enough and time.monotonic() - pulse.claimed_at > enough  # a full server refuses newcomers
 
 
 class Unchanged:
@@ -46,12 +47,16 @@ class Unchanged:
 
 
 class Standstill:
-    """Watches the cluster that is led by the process ``leader`` and has so many workers."""
+    """Watches the cluster that is led by the process ``leader`` and has so many workers.
 
-    def __init__(self, queue: str, *, leader: int, workers: int) -> None:
+    Its guard looks after them every ``guard_cycle`` seconds.
+    """
+
+    def __init__(self, queue: str, *, leader: int, workers: int, guard_cycle: float = 0.5) -> None:
         self._queue = queue
         self._leader = leader
         self._workers = workers
+        self._guard_cycle = guard_cycle
         self._forget()
         self._idle = Unchanged()
         self._missed_at = 0.0  # when a death was noticed last, on the monotonic clock
@@ -79,12 +84,11 @@ class Standstill:
 
     def _reason(self, first: list[int]) -> str | None:
         self._miss_the_dead()
-        brief = min(conf.stall, STALL_AFTER_DEATH)
-        stall = brief if self._missed_at > pulse.taken_at else conf.stall
+        brief = STALL_AFTER_DEATH + 2 * self._guard_cycle  # the guard has to replace the dead meanwhile
+        stall = min(conf.stall, brief) if self._missed_at > pulse.taken_at else conf.stall
         if (seconds := self._untaken.seconds(self._not_taken(first))) > stall:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
-        stall = brief if self._missed_at > pulse.recorded_at else conf.stall
-        if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > stall:
+        if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:
             return f"has recorded no result of a task for {seconds:.0f} s"
         if (seconds := self._failing.seconds(True if pulse.failing and first else None)) > conf.stall:
             return f"has had every claim fail for {seconds:.0f} s"

@@ -85,7 +85,9 @@ class Supervisor:
 
     def _watch(self, child: BaseProcess) -> int | None:
         """Return its exit status when the cluster has ended, of itself or because it stood still, with all of it."""
-        standstill = Standstill(self._queue, leader=child.pid or 0, workers=broker.worker_count())
+        standstill = Standstill(
+            self._queue, leader=child.pid or 0, workers=broker.worker_count(), guard_cycle=broker.guard_cycle()
+        )
         self._asked, self._reason, self._deadline = 0, None, math.inf
         while child.is_alive() and not self._is_beyond_waiting(standstill):
             if self._asked < self._signals:

@@ -100,8 +100,6 @@ class Surroundings:
     def __init__(self) -> None:
         with suppress(Exception):  # what is wrong with a cache is for whoever uses it
             caches.all()  # made here, they are not made for each receiver anew, with connections of their own
-        translation.deactivate()  # plain tasks of Django-Q may leave one
-        timezone.deactivate()
         self._decimal = decimal.getcontext().copy()
         self._kept = [(part, _copied(part.read())) for part in _PARTS]
 
@@ -115,6 +113,8 @@ class Surroundings:
                     _put_back(part, kept, receiver)
 
     def _call(self, func: Callable[..., T], *args: object) -> T:
+        translation.deactivate()  # plain tasks of Django-Q may leave one
+        timezone.deactivate()
         decimal.setcontext(self._decimal.copy())
         return func(*args)
 

@@ -33,7 +33,7 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
     """
     end = time.monotonic() + seconds
     try:
-        value = _call(seconds, func, arguments)
+        value = _call(seconds, end, func, arguments)
     except TimedOut:
         raise
     except BaseException as error:  # a receiver or a library may turn the interruption into an error of its own
@@ -45,12 +45,13 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
     return value
 
 
-def _call(seconds: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+def _call(seconds: float, end: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     with ending_children():
         value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
         if inspect.isawaitable(value):
             # the queries of a coroutine are made in this thread, where cancelling the coroutine does not reach them
-            value = _with_alarm(seconds, lambda: async_to_sync(_bounded)(seconds, value), then=stop_queries)
+            left = max(0.001, end - time.monotonic())
+            value = _with_alarm(left, lambda: async_to_sync(_bounded)(seconds, left, value), then=stop_queries)
         return value
 
 
@@ -63,9 +64,9 @@ def _timed_out(seconds: float) -> TimedOut:
     return TimedOut(f"The receiver ran longer than its timeout of {seconds:g} s.")
 
 
-async def _bounded(seconds: float, value: Awaitable[Any]) -> Any:
+async def _bounded(seconds: float, left: float, value: Awaitable[Any]) -> Any:
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with asyncio.timeout(left) as limit:
             with ending_children():  # before the loop, which a child shares with its parent, ends in it
                 return await value
     except TimeoutError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from signals_app.backoff import exponential
+from signals_app.backoff import Backoff, exponential
 from signals_app.conf import LONGEST
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
@@ -22,8 +22,18 @@ LONGEST_CLASS = 255  # characters of its class's name
 DAEMONIC = "daemonic processes are not allowed to have children"  # what multiprocessing says in a worker of Django-Q
 
 
-def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, *, ran: float) -> BadEnd:
-    """Return how an attempt that raised ``error`` after ``ran`` seconds is to be recorded."""
+def judge(
+    error: BaseException,
+    claimed: ClaimedDelivery,
+    receiver: QueuedReceiver,
+    *,
+    ran: float,
+    backoff: Backoff | None = None,
+) -> BadEnd:
+    """Return how an attempt that raised ``error`` after ``ran`` seconds is to be recorded.
+
+    ``backoff`` is asked in place of the receiver's own, which may be what hangs.
+    """
     delay = 0.0
     outcome = Outcome.ERROR
     final = claimed.is_last_attempt
@@ -37,7 +47,7 @@ def judge(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiv
     elif issubclass(kind, MissingObject) and receiver.options.missing == "skip":
         outcome, final = Outcome.SKIPPED, True
     if not final:
-        delay = _delay(error, claimed, receiver)
+        delay = _delay(error, claimed, receiver, backoff or receiver.options.backoff)
     name = _text(lambda: str(kind.__qualname__), otherwise="(class without a name)")[:LONGEST_CLASS]
     module = _text(lambda: str(kind.__module__), otherwise="(no module)")
     message = _text(lambda: str(error), otherwise=f"(a {name} that cannot be printed)")
@@ -60,11 +70,11 @@ def _state(outcome: Outcome, final: bool) -> State:
     return State.FAILED if final else State.READY
 
 
-def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver) -> float:
+def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, backoff: Backoff) -> float:
     try:  # a subclass of RetryAfter may forget its seconds
         if issubclass(type(error), RetryAfter):
             return max(0.0, float(cast(RetryAfter, error).seconds))
-        return max(0.0, float(receiver.options.backoff(claimed.attempt)))
+        return max(0.0, float(backoff(claimed.attempt)))
     except BaseException:
         logger.exception("The backoff of %s failed; the default one decides.", receiver.key)
         return exponential()(claimed.attempt)

@@ -33,6 +33,7 @@ class Trouble:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._failed_at = 0.0
         self._pauses = Pauses()
 
     def is_over(self) -> None:
@@ -45,8 +46,13 @@ class Trouble:
         """Wait after a claim that failed; end the process where others' claims succeed meanwhile."""
         if not isinstance(error, AWAY):
             pulse.fail()
-        self._since = self._since or time.monotonic()
-        if time.monotonic() - self._since > conf.stall and pulse.claimed_at > self._since:
+        now = time.monotonic()
+        if (
+            self._since is None or now - self._failed_at > conf.stall + conf.lease
+        ):  # what failed long ago had another reason
+            self._since, self._pauses = now, Pauses()
+        self._failed_at = now
+        if now - self._since > conf.stall and pulse.claimed_at > self._since:
             logger.critical("The claims of this worker alone have failed for %.0f s; it ends.", conf.stall)
             logging.shutdown()
             os._exit(70)

@@ -19,7 +19,7 @@ from signals_app import ledger
 from signals_app.admin.paginator import BoundedPaginator
 from signals_app.admin.periods import Periods, Span
 from signals_app.exceptions import OperationRefused
-from signals_app.operations.search import row_number
+from signals_app.operations.search import asks_of_payloads, row_number
 
 if TYPE_CHECKING:  # generic for the type checker only
     ModelAdmin = admin.ModelAdmin[Any]
@@ -116,6 +116,8 @@ class RecordAdmin(ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Return the rows that match, and that none is there twice; none, and a message, for a refused search."""
         try:
+            if asks_of_payloads(search_term) and not request.user.has_perm("signals_app.view_delivery"):
+                raise OperationRefused(gettext("Looking for what was sent takes the permission to view deliveries."))
             return self.find(queryset, search_term), False
         except OperationRefused as error:
             messages.error(request, str(error))

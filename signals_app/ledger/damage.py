@@ -14,7 +14,7 @@ from django.db import Error, models, transaction
 
 from signals_app.ledger.dialect import connection, dialect, execute, to_datetime
 from signals_app.logs import get_logger
-from signals_app.models import FIRST, LAST, Delivery
+from signals_app.models import FIRST, LAST, YEARS, Delivery
 
 logger = get_logger("signals_app.ledger")
 
@@ -79,9 +79,14 @@ def set_aside_among(where: str, **params: Any) -> int:
 def moment(value: object) -> datetime | None:
     """Return a time that SQL answered as the ORM would have read it; None where there is none that can be."""
     try:
-        return to_datetime(connection(), value)  # type: ignore[arg-type]
+        db = connection()
+        given: Any = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if db.vendor == "sqlite" and given.tzinfo:
+            return None  # Django writes no zone there, and what has one cannot be compared with the others
+        read = to_datetime(db, given)
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
+    return read if YEARS[0] <= read.year < YEARS[1] else None
 
 
 def readable(column: str) -> str:

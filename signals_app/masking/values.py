@@ -55,9 +55,22 @@ def _masked_item(key: str, item: Any, *, hides: bool) -> Any:
         return [_masked_pair(pair, hides=hides) if _has_two(pair) else masked(pair) for pair in item]
     if key == "$instance" and isinstance(item, list) and len(item) == 3 and has_secret_key(item[0]):
         return [item[0], MASKED, item[2]]
+    if key == "$snapshot" and isinstance(item, Mapping) and has_secret_key(item.get("model")):
+        item = _with_keys_masked(item)
     if key in _BYTES and masked_text(raw := _name_of({"$bytes": item})) != raw:
         return MASKED
     return _hidden(item) if hides and _is_value(key) else masked(item, name=key)
+
+
+def _with_keys_masked(snapshot: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = snapshot.get("fields")
+    try:
+        keys = [field.attname for field in apps.get_model(snapshot["model"])._meta.pk_fields]
+    except (LookupError, ValueError, TypeError, AttributeError):
+        keys = []
+    if not isinstance(fields, Mapping):
+        return snapshot
+    return {**snapshot, "fields": {**fields, **{name: MASKED for name in keys if name in fields}}}
 
 
 def _names_a_secret(items: Iterable[Any]) -> bool:

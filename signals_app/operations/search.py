@@ -72,6 +72,11 @@ def find_attempts(rows: QuerySet[Attempt], text: str) -> QuerySet[Attempt]:
     return rows.filter(delivery__in=_holding(Delivery.objects.using(rows.db), held)) if held else rows
 
 
+def asks_of_payloads(text: str) -> bool:
+    """Tell whether a search is, in part, for what was sent. Raises OperationRefused for one that is too long."""
+    return not all(isinstance(term, str) for term in _terms(text))
+
+
 def words(text: str) -> list[str]:
     """Split a search into words; what stands in quotes is one."""
     return [word for word in map(_unquoted, smart_split(text)) if word]

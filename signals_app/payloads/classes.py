@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum, Flag
 from inspect import getattr_static
 from types import MemberDescriptorType
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.naming import class_path, find_class, is_found_by_workers
+from signals_app.naming import class_path, find_class
 from signals_app.payloads.containers import decode_parts, encode_parts
 from signals_app.payloads.scalars import text
 from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
@@ -52,12 +52,6 @@ def _path(cls: type) -> str:
             cls,
             f"is of a class that a worker cannot find as {path}",
             "Pass plain values instead, or define the class at the top level of a module of an installed app.",
-        )
-    if not is_found_by_workers(cls.__module__):
-        raise Refusal(
-            cls,
-            f"is of a class in {cls.__module__}, which is no module of an installed app and was loaded here by chance",
-            "Move the class to an installed app, or import its module where a receiver is defined.",
         )
     return path
 
@@ -111,16 +105,23 @@ def _pair(value: Json) -> tuple[type, Json]:
 def encode_dataclass(value: Any, walk: Encoder) -> Json:
     """Write the class and every field. Raises Refusal for state that is not in a field."""
     kind = type(value)
-    try:
-        object.__new__(kind)
-    except TypeError:
-        raise _stray(value, f"the {kind.__mro__[-2].__qualname__} it is") from None
+    if not _is_made_by_object(cast(Any, kind)):
+        raise _stray(value, f"the {kind.__mro__[-2].__qualname__} it is")
     names = [field.name for field in dataclasses.fields(value)]
     for name in names:
         if not hasattr(value, name):
             raise Refusal(value, f"has no value in its field {name}", "Set it before the send.")
     _refuse_stray(value, names)
     return {"$dataclass": [_path(kind), _encode_fields(value, names, walk)]}
+
+
+@functools.lru_cache(maxsize=1_000)
+def _is_made_by_object(kind: type) -> bool:
+    try:
+        object.__new__(kind)
+    except TypeError:  # a subclass of dict, say, holds more than attributes
+        return False
+    return True
 
 
 def encode_namedtuple(value: Any, walk: Encoder) -> Json:
@@ -154,10 +155,15 @@ def stray_attributes(value: object, classes: Iterable[type]) -> Iterator[str]:
         if not isinstance(getattr_static(type(value), name, None), _CACHES):
             yield name
     for base in classes:
-        for name, slot in vars(base).items():
-            # by the descriptor, since the name of a private slot is another one in the class's __slots__
-            if type(slot) is MemberDescriptorType and _is_filled(slot, value):
+        for name, slot in _slots(base):
+            if _is_filled(slot, value):
                 yield name
+
+
+@functools.lru_cache(maxsize=1_000)
+def _slots(base: type) -> tuple[tuple[str, MemberDescriptorType], ...]:
+    # by the descriptor, since the name of a private slot is another one in the class's __slots__
+    return tuple((name, slot) for name, slot in vars(base).items() if type(slot) is MemberDescriptorType)
 
 
 def _is_filled(slot: MemberDescriptorType, value: object) -> bool:

@@ -155,7 +155,11 @@ def _is_same(field: AnyField, instance: Model, read: object) -> bool:
     """Tell a field that makes such values, be it by a descriptor, from one that takes the text of anything."""
     value = instance.__dict__[field.attname]
     descriptor = getattr_static(type(instance), field.attname, None)
-    return type(read) is type(value) or bool(read == value) or type(descriptor) is not DeferredAttribute
+    if bool(read == value):
+        return True
+    if type(read) is type(value):
+        return type(value).__eq__ is object.__eq__  # of which nobody can tell
+    return type(descriptor) is not DeferredAttribute
 
 
 def _is_by_field(value: Json) -> TypeGuard[dict[str, Json]]:

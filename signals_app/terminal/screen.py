@@ -59,7 +59,10 @@ class Terminal:
             command.stdout.flush()
         except OperationRefused as error:
             raise CommandError(str(error)) from None
-        except UnicodeEncodeError as error:  # of bytes on the command line
+        except UnicodeEncodeError as error:
+            if not any("\ud800" <= sign <= "\udfff" for sign in error.object):
+                raise
+            # bytes on the command line
             raise CommandError(f"{error.object!a} is not UTF-8, so no name in the database is like it.") from None
         except Error as error:
             raise CommandError(f"The database does not answer as it should: {str(error).strip()}") from error

@@ -22,6 +22,7 @@ from signals_app.operations import RETRY, Operator, perform
 from signals_app.testing import run_deliveries
 from tests.signals_app.listeners import first, listening
 from tests.testapp.models import Thing
+from tests.testapp.receivers import fails
 
 announced = Signal()
 
@@ -76,7 +77,13 @@ class Given:
             raise LookupError("There is no such tenant.")
         if value == "sleepless":
             time.sleep(30)
-        yield
+        try:
+            yield
+        except Exception:
+            if value == "broken":
+                raise RuntimeError("The tenant cannot be left.") from None
+            if value != "careless":
+                raise
 
 
 def using(context: type, **settings: object) -> AbstractContextManager[object]:
@@ -197,6 +204,41 @@ def test_entering_the_context_counts_for_the_timeout(made: Callable[..., QueuedR
         run_deliveries()
 
     assert failed() == "The receiver ran longer than its timeout of 0.2 s."
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_atomic", [False, True], ids=["plain", "atomic"])
+@pytest.mark.parametrize("value", ["careless", "broken"])
+def test_a_context_neither_swallows_the_receivers_error_nor_stands_in_for_it(
+    made: Callable[..., QueuedReceiver], is_atomic: bool, value: str
+) -> None:
+    failing = made(fails.func, key="failing", atomic=is_atomic, max_attempts=1)
+    with using(Given), listening(announced, failing), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Given, "value", value)
+        announced.send(sender=None)
+        run_deliveries()
+
+    assert failed() == "it went wrong at attempt 1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_that_fails_is_no_success_whatever_the_context_does(made: Callable[..., QueuedReceiver]) -> None:
+    def refuse(sender: object, **kwargs: object) -> None:
+        transaction.on_commit(lambda: None)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO signals_app_attempt (delivery_id, number, owner, finished_at, outcome, "
+                "error_class, message, traceback) VALUES (-1, 1, '', '2026-01-01', 'ERROR', '', '', '')"
+            )
+
+    refuse.__qualname__ = "refuse"
+    with using(Given), listening(announced, made(refuse, atomic=True, max_attempts=1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Given, "value", "careless")
+            announced.send(sender=None)
+        run_deliveries()
+
+    assert "FOREIGN KEY" in failed().upper()
 
 
 @pytest.mark.django_db

@@ -89,11 +89,16 @@ def assert_set_aside(one: Delivery, *said: str) -> None:
     Delivery.objects.get(pk=one.pk)  # can be read as any other
 
 
-READY: list[dict[str, Any]] = [{"priority": 100, "attempts": 2**31 - 1}, {"priority": 100, "token": 2**31 - 1}]
+READY: list[dict[str, Any]] = [
+    {"due_at": "0001-06-01"},
+    {"priority": 100, "attempts": 2**31 - 1},
+    {"priority": 100, "token": 2**31 - 1},
+]
 OF_SQLITE = pytest.mark.database("sqlite")  # PostgreSQL stores no such values
 READY_OF_SQLITE: list[dict[str, Any]] = [
     {"emission": "zz"}, {"due_at": ""}, {"priority": "high"}, {"payload": b"blob"}, {"max_attempts": "x"},
     {"token": 2**63 - 1}, {"losses": "x"}, {"due_at": 5}, {"receiver": b"blob"},
+    {"due_at": "2024-01-01 00:00:00+00:00"},
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject
 from signals_app.masking import MASKED, is_secret, masked, masked_text, texts
+from signals_app.models import IdleQueue
 from signals_app.payloads import decode_text, encode_arguments
 from tests.payload_app.values import Login
 
@@ -118,6 +119,14 @@ def test_a_project_has_words_of_its_own() -> None:
         ]
     with override_settings(SIGNALS_APP={"MASK": ()}):
         assert not is_secret("password")
+
+
+def test_a_primary_key_that_is_a_secret_is_masked_in_a_snapshot_too() -> None:
+    arguments = {"it": IdleQueue(queue=SECRET, until=timezone.now())}
+    text = encode_arguments(arguments, sender=None, signal="s", receiver="r", snapshot=("it",))
+    with override_settings(SIGNALS_APP={"MASK": ("idle_queue",)}):  # as if it were a token
+        shown = masked(json.loads(text))["arguments"]["it"]["$snapshot"]["fields"]
+    assert shown["queue"] == MASKED
 
 
 def test_secrets_are_masked_at_any_depth_of_a_payload() -> None:

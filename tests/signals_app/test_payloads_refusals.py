@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import sys
 import time as time_of_day
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from dataclasses import dataclass, make_dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,11 +21,9 @@ from django.core.files.base import ContentFile
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.functional import SimpleLazyObject
 
-from signals_app import naming
 from tests.payload_app.hostile import Classless
 from tests.payload_app.models import Plain, Tagged
 from tests.payload_app.values import Failure, Frozen, Outer, Pair, PairPlus, Point, Service, Stray
-from tests.signals_app.listeners import first
 from tests.signals_app.travels import encode, refusal, there_and_back
 
 
@@ -294,24 +290,6 @@ def test_class_of_the_script_that_was_started_is_refused(monkeypatch: pytest.Mon
     made.__module__ = "__main__"
     monkeypatch.setattr(__main__, "Made", made, raising=False)
     assert "a worker cannot find as __main__:Made" in refusal(made(1))
-
-
-def test_class_of_a_module_that_only_this_process_has_is_refused_until_a_receiver_brings_it(
-    monkeypatch: pytest.MonkeyPatch, made: Callable[..., object]
-) -> None:
-    row = make_dataclass("Row", [("a", int)])
-    row.__module__ = "scripts.export"
-    module = ModuleType("scripts.export")
-    module.Row = row  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "scripts.export", module)
-    assert refusal([row(1)]) == (
-        "order[0] (scripts.export.Row) is of a class in scripts.export, which is no module of an installed app and "
-        "was loaded here by chance. Move the class to an installed app, or import its module where a receiver is "
-        "defined."
-    )
-    monkeypatch.setattr(naming, "_loaded", set())
-    made(first.func, key="tests.scripts")
-    assert there_and_back(row(1)) == row(1)
 
 
 def test_class_that_another_has_taken_the_name_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from signals_app.exceptions import PayloadError
 from signals_app.payloads import decode_text
-from tests.payload_app.fields import Money, Phone, Span
+from tests.payload_app.fields import Money, Phone, Span, SpanField
 from tests.payload_app.models import Everything, Kind, Offer, Plain
 from tests.payload_app.values import Point
 from tests.signals_app.travels import encode, there_and_back
@@ -145,6 +145,15 @@ def test_field_that_takes_the_text_of_anything_is_not_asked() -> None:
     name: Any = object()
     with pytest.raises(PayloadError, match=r"it\.name \(object\) cannot travel to a worker"):
         encode({"it": Plain(name=name)}, snapshot=("it",))
+
+
+def test_field_that_would_read_another_value_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    values: dict[str, Any] = {"cost": Money(Decimal("7.50"), "CHF"), "phone": Phone("+41 1"), "span": Span(1, 5)}
+    Offer.objects.create(**values)
+    offer = Offer.objects.get()
+    monkeypatch.setattr(SpanField, "to_python", lambda self, value: Span(0, 0))
+    with pytest.raises(PayloadError, match=r"it\.span "):
+        encode({"it": offer}, snapshot=("it",))
 
 
 def changed(change: Callable[[dict[str, Any]], object], instance: models.Model) -> Any:

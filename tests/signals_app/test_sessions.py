@@ -102,6 +102,7 @@ def run(monkeypatch: pytest.MonkeyPatch, receiver: Any, func: Callable[[], objec
     ends = list(Attempt.objects.values_list("error_class", "message"))
     assert (delivery.state, delivery.attempts, ends) == (State.SUCCESSFUL, 1, [])
     assert Effect.objects.filter(label="before").count() == 1
+    Effect.objects.all().delete()
 
 
 def by_cursor(statement: str) -> None:
@@ -201,3 +202,27 @@ def test_a_transaction_begun_behind_django_is_undone_and_said(monkeypatch: pytes
     assert delivery.state == State.READY
     assert "The receiver returned with a transaction open on default" in Attempt.objects.get().message
     assert not Effect.objects.exists()
+
+
+@pytest.mark.database
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_closed_behind_django_is_opened_anew_for_the_next_receiver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(monkeypatch, work, close_behind_django)
+    run(monkeypatch, atomic_work, lambda: None)
+
+
+def close_behind_django() -> None:
+    raw: Any = connection.connection
+    raw.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wrapper_that_a_receiver_installed_stays_and_the_watch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def passing(execute: Callable[..., Any], *args: Any) -> Any:
+        return execute(*args)
+
+    run(monkeypatch, work, lambda: connection.execute_wrappers.append(passing))
+    assert connection.execute_wrappers == [passing]
+    connection.execute_wrappers.remove(passing)

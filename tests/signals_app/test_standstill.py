@@ -28,7 +28,7 @@ def at_once() -> Iterator[None]:
 
 
 def watched(workers: int = 2) -> Standstill:
-    return Standstill(conf.queue, leader=os.getpgrp(), workers=workers)
+    return Standstill(conf.queue, leader=os.getpgrp(), workers=workers, guard_cycle=0)
 
 
 def second_look(one: Standstill) -> str:

@@ -55,9 +55,11 @@ def _start() -> None:
         sys.exit(KILLED)
 
 
-def _work(*args: object) -> None:
+def _work(*args: Any) -> None:
     """Be a worker of Django-Q's whose process ends in a set time, whatever receivers left in it."""
     try:
         worker(*args)
     finally:
+        args[1].close()  # the results' queue: what is on its way there is not what a receiver left
+        args[1].join_thread()
         broker.on_worker_end()

@@ -11,6 +11,7 @@ from django.urls import reverse
 from signals_app import ledger
 from signals_app.models import PauseKind, State
 from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, attempt, delivery, page_of
+from tests.signals_app.admin.staff import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -66,6 +67,13 @@ def test_a_search_for_what_was_sent_reads_payloads_once_whatever_the_page(boss: 
     assert others == []
     assert "LIMIT 200" in held
     assert [sql for one in queries if "LIMIT 5001" in (sql := one["sql"]) and str(mail.pk) in sql]  # of the ids found
+
+
+def test_whoever_may_not_see_deliveries_cannot_ask_what_was_sent() -> None:
+    attempt(delivery(payload='{"sender":null,"arguments":{"to":"ada"}}'))
+    page = client_of("auditor", "view_attempt").get(reverse(ATTEMPTS), {"q": "to=ada"})
+    assert list(page.context["cl"].result_list) == []
+    assert "Looking for what was sent takes the permission to view deliveries." in page.content.decode()
 
 
 def test_what_is_chosen_from_while_typing_is_searched_the_same_way(boss: Client) -> None:
