@@ -39,6 +39,7 @@ RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
 PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
 CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
 MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
+LAST_RESULT = 30.0  # seconds that a worker which ends waits for a monitor that is slow to take its results
 LAST_MOMENT = 2.0  # seconds that a worker which ends waits for threads that receivers left; less than LINGER
 CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
@@ -254,15 +255,22 @@ def on_worker(**kwargs: object) -> None:
     tallies.write_in_background()
 
 
-def on_worker_end() -> None:
+def on_worker_end(results: Any) -> None:
     """Write and export a last time; then threads and processes that receivers left have a moment to end."""
+    try:
+        threading.Thread(target=_end_after_all, args=(results,), name="end", daemon=True).start()
+    except (RuntimeError, MemoryError):  # a worker without memory, which might wait for ever
+        os._exit(0)
     tallies.write_last()
     tracing.export()
-    threading.Thread(target=_end_after_all, name="end", daemon=True).start()
 
 
-def _end_after_all() -> None:
+def _end_after_all(results: Any) -> None:
     """End the process, which waits for all of them, and for executors before anybody learns that it is at its end."""
+    results.close()
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":  # half a result, and its lock, would be left behind
+            thread.join(LAST_RESULT)
     time.sleep(LAST_MOMENT)
     logger.warning("What receivers left in a worker does not end; the worker ends without it.")
     os._exit(0)

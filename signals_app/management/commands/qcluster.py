@@ -60,6 +60,4 @@ def _work(*args: Any) -> None:
     try:
         worker(*args)
     finally:
-        args[1].close()  # the results' queue: what is on its way there is not what a receiver left
-        args[1].join_thread()
-        broker.on_worker_end()
+        broker.on_worker_end(results=args[1])
