@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_delete
 from django.test import override_settings
 
 from signals_app.checks import check_context, check_immediate, check_metrics, check_settings
@@ -145,6 +146,8 @@ def test_tenants_without_a_context_are_told(given: dict[str, str], ids: list[str
     apps = ["signals_app", "django_q", "django_tenants", "django.contrib.contenttypes"]
     with tenants, override_settings(INSTALLED_APPS=apps):
         assert [number for number, *_ in said(check_context(None))] == ids
+        from django_tenants.signals import tenant_delete_callback
+    post_delete.disconnect(tenant_delete_callback)  # it would ask for TENANT_MODEL at each deletion of later tests
 
 
 class Whole:
