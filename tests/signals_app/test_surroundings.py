@@ -54,10 +54,9 @@ def test_no_receiver_finds_what_another_one_changed(receiver: QueuedReceiver, ca
 
 def test_no_receiver_finds_the_language_of_a_plain_task() -> None:
     neighbours.seen.clear()
-    translation.activate("de")
-    timezone.activate("Asia/Tokyo")
     hand_off(neighbours.looks_at_its_process)
-    drain(conf.queue)
+    with translation.override("de"), timezone.override("Asia/Tokyo"):
+        drain(conf.queue)
     (seen,) = neighbours.seen
     assert (seen["language"], seen["time zone"]) == (settings.LANGUAGE_CODE, settings.TIME_ZONE)
 

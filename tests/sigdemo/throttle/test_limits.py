@@ -20,7 +20,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass."""
-    monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC).replace(minute=0, second=30, microsecond=0))
+    now = datetime.now(UTC).replace(minute=0, second=30, microsecond=0)
+    monkeypatch.setattr(timezone, "now", lambda: now)
 
 
 def until_refused(limit: int, send: Callable[[], Any]) -> Any:
