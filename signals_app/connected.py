@@ -41,8 +41,8 @@ def _candidates(func: Callable[..., object]) -> Iterable[Signal]:
     return _near(getattr(func, "__globals__", {}))
 
 
-def _near(names: dict[str, Any]) -> Iterator[Signal]:
-    values = list(names.values())
+def _near(namespace: dict[str, Any]) -> Iterator[Signal]:
+    values = list(namespace.values())
     yield from _signals_among(values)
     for module in values:
         if issubclass(type(module), ModuleType):

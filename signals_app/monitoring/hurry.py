@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from signals_app import ledger
+from signals_app.ledger.dialect import connection
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def hurried(seconds: float) -> Iterator[None]:
     The thread's own might be broken, or wait for minutes. Raises django.db.Error where the database does not answer.
     Within a transaction, such as a test's, that one is used: another connection would not see what it wrote.
     """
-    own = ledger.connection()
+    own = connection()
     if own.in_atomic_block:
         yield
         return

@@ -69,10 +69,10 @@ def _points(end_at: int = -1) -> Iterator[list[str]]:
             os._exit(EXIT)
         passed.append(name)
 
-    def around(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        name = " ".join(sql.split())[:60]
+    def around(execute: Callable[..., Any], query: str, params: Any, many: bool, context: Any) -> Any:
+        name = " ".join(query.split())[:60]
         passing(f"before {name}")
-        result = execute(sql, params, many, context)
+        result = execute(query, params, many, context)
         passing(f"after {name}")
         return result
 

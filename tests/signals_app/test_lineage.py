@@ -45,7 +45,7 @@ NAMES = ["main", "sentinel", "worker", "program", "child"]
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[dict[str, int]]:
+def processes(tmp_path: Path) -> Iterator[dict[str, int]]:
     """The pids of such a tree's processes, by name."""
     told = tmp_path / "told"
     main = subprocess.Popen([sys.executable, "-c", TREE, str(told)], cwd=ROOT, start_new_session=True)
@@ -59,27 +59,27 @@ def tree(tmp_path: Path) -> Iterator[dict[str, int]]:
 
 
 @pytest.mark.parametrize("victim", ["main", "sentinel"])
-def test_none_of_a_cluster_outlives_its_parent(tree: dict[str, int], victim: str) -> None:
-    os.kill(tree[victim], signal.SIGKILL)
+def test_none_of_a_cluster_outlives_its_parent(processes: dict[str, int], victim: str) -> None:
+    os.kill(processes[victim], signal.SIGKILL)
     for name in NAMES[NAMES.index(victim) : 3]:
-        wait_until(lambda pid=tree[name]: not is_alive(pid), f"the end of {name}")  # type: ignore[misc]
+        wait_until(lambda pid=processes[name]: not is_alive(pid), f"the end of {name}")  # type: ignore[misc]
 
 
-def test_what_a_receiver_forks_may_outlive_its_worker(tree: dict[str, int]) -> None:
-    os.kill(tree["worker"], signal.SIGKILL)
-    wait_until(lambda: not is_alive(tree["worker"]), "the end of the worker")
-    assert is_alive(tree["child"])
-    assert is_alive(tree["sentinel"])
+def test_what_a_receiver_forks_may_outlive_its_worker(processes: dict[str, int]) -> None:
+    os.kill(processes["worker"], signal.SIGKILL)
+    wait_until(lambda: not is_alive(processes["worker"]), "the end of the worker")
+    assert is_alive(processes["child"])
+    assert is_alive(processes["sentinel"])
 
 
-def test_a_sigterm_to_all_ends_only_main_and_what_receivers_started(tree: dict[str, int]) -> None:
+def test_a_sigterm_to_all_ends_only_main_and_what_receivers_started(processes: dict[str, int]) -> None:
     for name in ("sentinel", "worker", "child"):
-        os.kill(tree[name], signal.SIGTERM)
-    wait_until(lambda: not is_alive(tree["child"]), "the end of the child")
-    os.kill(tree["program"], signal.SIGTERM)
-    wait_until(lambda: not is_alive(tree["program"]), "the end of the program")
-    assert is_alive(tree["sentinel"])
-    assert is_alive(tree["worker"])
+        os.kill(processes[name], signal.SIGTERM)
+    wait_until(lambda: not is_alive(processes["child"]), "the end of the child")
+    os.kill(processes["program"], signal.SIGTERM)
+    wait_until(lambda: not is_alive(processes["program"]), "the end of the program")
+    assert is_alive(processes["sentinel"])
+    assert is_alive(processes["worker"])
 
 
 def test_outside_of_a_sentinel_nothing_is_changed() -> None:

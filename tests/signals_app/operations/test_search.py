@@ -171,9 +171,9 @@ def test_a_search_that_would_take_long_is_refused(text: str) -> None:
 
 
 def test_all_that_is_looked_for_in_payloads_is_looked_for_at_once(mail: Delivery) -> None:
-    with CaptureQueriesContext(connection) as queries:
+    with CaptureQueriesContext(connection) as executed:
         assert found("count=12 paid=true payload_app.Plain:62 share=0.5") == [mail]
-    assert len(queries) == 2
+    assert len(executed) == 2
 
 
 def test_of_what_holds_a_value_the_newest_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
