@@ -2,8 +2,8 @@
 
 import logging
 
-from signals_app.logs import one_record
-from signals_app.masking import masked_text
+from signals_app.redaction import masked_text
+from signals_app.redaction.records import one_record
 
 
 class OneRecord(logging.Formatter):
@@ -20,7 +20,7 @@ class OneRecord(logging.Formatter):
 class WithoutHints(logging.Filter):
     """Leaves out the two lines that Django-Q logs for every hint; what came of a delivery is in its record."""
 
-    hints = ("signals_app.worker.drain", "signals_app.pruning.prune_for_a_while")
+    hints = ("signals_app.worker.loop.drain", "signals_app.worker.pruning.prune_for_a_while")
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep whatever is worse than news, and news of anything but a hint."""

@@ -126,7 +126,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "shop@localhost")
 Q_CLUSTER: dict[str, Any] = {
     "name": "sigdemo",
     "orm": "default",
-    "broker_class": "signals_app.broker.DeliveryBroker",
+    "broker_class": "signals_app.cluster.broker.DeliveryBroker",
     "workers": (WORKERS := env.int("WORKERS", 2, validate=validate.Range(1))),
     "queue_limit": WORKERS,  # more would only wait in the memory of a process
     "recycle": 500,  # tasks a worker runs before a fresh process takes its place

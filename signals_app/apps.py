@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from signals_app.q_cluster import VARIABLE, main_queue, named_here, q_cluster
+from signals_app.conf import VARIABLE, main_queue, named_here, q_cluster
 
 
 class SignalsAppConfig(AppConfig):

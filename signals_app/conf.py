@@ -1,9 +1,11 @@
-"""The ``SIGNALS_APP`` setting, as typed properties that read it afresh each time (``override_settings`` works)."""
+"""The settings: ``SIGNALS_APP``, what is needed of ``Q_CLUSTER``, and how long ends are kept."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeGuard, TypeVar, overload
 
@@ -11,8 +13,101 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from signals_app.backoff import Backoff, exponential
-from signals_app.q_cluster import main_queue
-from signals_app.retention import DEFAULT, Keep, is_retention
+
+LONGEST_RETENTION = 36_500.0  # days
+STATES = ("SUCCESSFUL", "FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """What is older than ``days`` is deleted, and what comes after the ``number`` newest; None is no limit."""
+
+    days: float | None = None
+    number: int | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether both are numbers that a database can compare with."""
+        days, number = self.days, self.number
+        return (days is None or (_is_number(days, int | float) and 0 <= days <= LONGEST_RETENTION)) and (
+            number is None or (_is_number(number, int) and 0 <= number < 2**31)
+        )
+
+
+DEFAULT: Mapping[str, Keep | None] = {
+    "SUCCESSFUL": Keep(days=7, number=1_000_000),
+    "FAILED": Keep(days=90),
+    "CANCELLED": Keep(days=30),
+}
+
+
+def is_retention(value: Any) -> bool:
+    """Tell whether value is a dict of final states and what to keep of each, or None."""
+    if value is None:
+        return True
+    return isinstance(value, Mapping) and all(
+        state in STATES and (keep is None or (isinstance(keep, Keep) and keep.is_sound))
+        for state, keep in value.items()
+    )
+
+
+def limits(given: Mapping[str, Keep | None] | None) -> dict[str, Keep]:
+    """Return the states of which not everything is kept. A state that is left out has its default."""
+    wanted = {} if given is None else {**DEFAULT, **given}
+    return {state: keep for state, keep in wanted.items() if keep not in (None, Keep())}
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+VARIABLE = "Q_CLUSTER_NAME"  # of the environment; says which cluster a process is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """One cluster: ``values`` holds for it, ``own`` is the part that is said of it alone, at ``place``."""
+
+    name: str
+    place: str
+    own: Mapping[str, Any]
+    values: Mapping[str, Any]
+    is_main: bool = False
+
+    def decides(self, *keys: str) -> bool:
+        """Tell whether any of these keys is this cluster's to say; the main one speaks for those that do not."""
+        return self.is_main or any(key in self.own for key in keys)
+
+
+def q_cluster() -> Mapping[str, Any]:
+    """Return the project's ``Q_CLUSTER`` as written; empty where there is none."""
+    value = getattr(settings, "Q_CLUSTER", {})
+    return value if isinstance(value, Mapping) else {}
+
+
+def main_queue() -> str:
+    """Return the name of the main cluster, which is the default queue."""
+    cluster = q_cluster()
+    return str(cluster.get("cluster_name") or cluster.get("name") or "default")
+
+
+def named_here() -> str:
+    """Return the cluster that the environment names, "" where it names none beside the main one."""
+    name, cluster = os.environ.get(VARIABLE, ""), q_cluster()
+    return "" if name in (cluster.get("name"), cluster.get("cluster_name")) else name
+
+
+def clusters() -> list[Cluster]:
+    """Return the main cluster, then those of ``ALT_CLUSTERS``. What is no dict there says nothing to Django-Q."""
+    shared = {key: value for key, value in q_cluster().items() if key != "ALT_CLUSTERS"}
+    found = [Cluster(name=main_queue(), place="Q_CLUSTER", own=shared, values=shared, is_main=True)]
+    others = q_cluster().get("ALT_CLUSTERS")
+    for name, given in (others if isinstance(others, dict) else {}).items():
+        own = given if isinstance(given, dict) else {}
+        place = f"Q_CLUSTER['ALT_CLUSTERS'][{name!r}]"
+        found.append(Cluster(name=str(name), place=place, own=own, values=shared | own))
+    return found
+
 
 T = TypeVar("T")
 

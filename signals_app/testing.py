@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signals_app.conf import conf
-from signals_app.worker import drain
+from signals_app.worker.loop import drain
 
 
 def run_deliveries(queue: str = "") -> int:

@@ -15,6 +15,6 @@ urlpatterns = [
 ]
 
 if find_spec("prometheus_client"):
-    from signals_app.monitoring.prometheus import metrics
+    from signals_app.monitoring.metrics import metrics
 
     urlpatterns.append(path("metrics", metrics, name="metrics"))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connection
 
-from signals_app.ledger.dialect import dialect, statement
+from signals_app.ledger.sql import dialect, statement
 
 
 def query_plan(template: str, **parameters: Any) -> str:

@@ -32,7 +32,7 @@ def test_modules_import_only_from_floors_below() -> None:
         ),
         ("sigdemo/urls.py", "import receivers", "does not know who receives them"),
         ("signals_app/attic.py", "", "from floors below its own"),
-        ("signals_app/ledger/claims.py", "import signals_app.ledger.rescue", "in a ring"),
+        ("signals_app/ledger/claims.py", "import signals_app.ledger.recovery", "in a ring"),
     ],
 )
 def test_a_forbidden_import_is_found(module: str, line: str, contract: str, tmp_path: Path) -> None:

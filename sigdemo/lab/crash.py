@@ -20,7 +20,7 @@ from sigdemo.lab.models import LabLane, LabRun, LabSpan
 from sigdemo.lab.signals import crash_wanted
 from signals_app import ledger
 from signals_app.models import FINAL_STATES, Delivery
-from signals_app.processes import is_dead
+from signals_app.processes.identity import is_dead
 
 PATIENCE = 20.0  # seconds for a process to start and take up its work
 LOOK_EVERY = 0.02  # seconds

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from sigdemo.lab.kinds import ATTEMPTS, IN_THE_REQUEST, Outcome, Way
 from sigdemo.lab.models import LabLane, LabRun, LabSpan
-from signals_app.processes import is_dead
+from signals_app.processes.identity import is_dead
 
 GIVEN_UP = 180.0  # seconds after which work on another host that has not ended is taken to be lost
 

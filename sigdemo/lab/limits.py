@@ -12,7 +12,7 @@ from sigdemo.lab.models import LabLane, LabRun
 from sigdemo.lab.plans import Plan, gil_enabled
 from sigdemo.lab.signals import queued_work_wanted
 from signals_app.models import Delivery, State
-from signals_app.naming import signal_name
+from signals_app.payloads.names import signal_name
 
 SLOTS = (1, 2, 3, 4)
 CRASH_SLOT = 5  # one crash test at a time: its workers share a queue

@@ -9,7 +9,7 @@ from sigdemo.lab.kinds import Way
 from sigdemo.lab.lanes import SEND
 from sigdemo.lab.models import LabLane, LabRun
 from sigdemo.lab.work import LabFailure
-from signals_app.processes import current_process
+from signals_app.processes.identity import current_process
 
 
 def begin(lane: LabLane, since: Moment) -> bool:

@@ -11,7 +11,7 @@ import time
 from sigdemo.lab import requests
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.models import LabLane
-from signals_app import worker
+from signals_app.worker import loop
 
 EXIT_STATUS = 3
 ABANDONED = 4
@@ -32,7 +32,7 @@ def drain_forever(queue: str) -> None:
     """Do what a worker of a cluster does, for one queue, until killed."""
     threading.Thread(target=obey, daemon=True, name="obey").start()
     while True:
-        worker.drain(queue)
+        loop.drain(queue)
         time.sleep(IDLE)
 
 

@@ -12,7 +12,7 @@ from sigdemo.lab import work
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.kinds import Kind, Outcome
 from sigdemo.lab.models import LabLane, LabSpan
-from signals_app.processes import current_process
+from signals_app.processes.identity import current_process
 
 LONGEST_ERROR = 200  # characters
 

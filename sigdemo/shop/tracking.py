@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from sigdemo.shop.models import Order
 from signals_app.models import FINAL_STATES, Attempt, Delivery, State
-from signals_app.processes import ProcessIdentity
+from signals_app.processes.identity import ProcessIdentity
 
 
 def emission_of(answers: Iterable[tuple[object, object]]) -> UUID | None:

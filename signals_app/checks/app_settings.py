@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
 from signals_app.conf import Conf, conf, given
-from signals_app.context import context_of
+from signals_app.dispatcher.context import context_of
 
 
 @register("signals_app")

@@ -12,9 +12,9 @@ from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from signals_app.q_cluster import VARIABLE, clusters, named_here, q_cluster
+from signals_app.conf import VARIABLE, clusters, named_here, q_cluster
 
-BROKER = "signals_app.broker.DeliveryBroker"
+BROKER = "signals_app.cluster.broker.DeliveryBroker"
 
 
 @register("signals_app")

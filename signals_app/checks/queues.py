@@ -9,8 +9,8 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, register
 from django.core.checks import Warning as CheckWarning
 
+from signals_app.conf import clusters, named_here
 from signals_app.dispatcher import registry
-from signals_app.q_cluster import clusters, named_here
 
 
 @register("signals_app")

@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
-from signals_app.q_cluster import Cluster, clusters
+from signals_app.conf import Cluster, clusters
 
 # A worker's timer is a 32-bit float. It starts at a whole number of seconds, loses guard_cycle at each look, and the
 # worker is killed when it is zero, exactly: below zero it stays for ever. One over a power of two divides every whole

@@ -1,8 +1,5 @@
 """The only writer of delivery states, and all SQL that is written by hand."""
 
-from signals_app.ledger.backlog import Standing, oldest_waits, queues_with_work, standing
-from signals_app.ledger.brief import briefly
-from signals_app.ledger.chores import begin_chore, end_chore, offer_chore
 from signals_app.ledger.claims import (
     Ahead,
     ClaimedDelivery,
@@ -13,12 +10,23 @@ from signals_app.ledger.claims import (
     renew,
     report_progress,
 )
-from signals_app.ledger.dialect import connection, journal_mode
-from signals_app.ledger.figures import LONG, Figures, QueueFigures, failed_lately, figures
-from signals_app.ledger.handoff import HandOff, enqueue
-from signals_app.ledger.lately import NEWEST, Ended, Ran, ended_by_minute, handed_off_lately, newest_runs
-from signals_app.ledger.lookout import Lookout, count_ready, due, seconds_to_next
-from signals_app.ledger.operate import cancel, move, reassign, retry, run_now
+from signals_app.ledger.clusters import ClusterSeen, clusters, forget_old_stats, keep_stat, read_stat, read_stats
+from signals_app.ledger.counters import Count, TallyKey, add_tallies, read_tallies
+from signals_app.ledger.enqueue import HandOff, enqueue
+from signals_app.ledger.operator import (
+    PARK_AT_ONCE,
+    awaits,
+    cancel,
+    is_paused,
+    move,
+    park,
+    pause,
+    pauses,
+    reassign,
+    resume,
+    retry,
+    run_now,
+)
 from signals_app.ledger.outcomes import (
     BadEnd,
     end_badly,
@@ -28,11 +36,27 @@ from signals_app.ledger.outcomes import (
     succeed,
     wait_for_writer,
 )
-from signals_app.ledger.pauses import PARK_AT_ONCE, awaits, is_paused, park, pause, pauses, resume
-from signals_app.ledger.prune import Expired, expired, prune
-from signals_app.ledger.rescue import Lost, Rescued, rescue
-from signals_app.ledger.statistics import ClusterSeen, clusters, forget_old_stats, keep_stat, read_stat, read_stats
-from signals_app.ledger.tallies import Count, TallyKey, add_tallies, read_tallies
+from signals_app.ledger.recovery import Lost, Rescued, rescue
+from signals_app.ledger.sql import briefly, connection, journal_mode
+from signals_app.ledger.stats import (
+    LONG,
+    NEWEST,
+    Ended,
+    Figures,
+    QueueFigures,
+    Ran,
+    Standing,
+    ended_by_minute,
+    failed_lately,
+    figures,
+    handed_off_lately,
+    newest_runs,
+    oldest_waits,
+    queues_with_work,
+    standing,
+)
+from signals_app.ledger.upkeep import Expired, begin_chore, end_chore, expired, offer_chore, prune
+from signals_app.ledger.wakeup import Lookout, count_ready, due, seconds_to_next
 
 __all__ = [
     "LONG",

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, set_aside_among
-from signals_app.ledger.dialect import QUEUE_RUNS, RECEIVER_RUNS, execute, seconds_between
+from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, execute, seconds_between
 
 SLOW = 0.005  # seconds that a claim takes at the database, from where on the next one begins where it ended
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.db import Error, models, transaction
 
-from signals_app.ledger.dialect import connection, dialect, execute, to_datetime
-from signals_app.logs import get_logger
+from signals_app.ledger.sql import connection, dialect, execute, to_datetime
 from signals_app.models import FIRST, LAST, YEARS, Delivery
+from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.ledger")
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from signals_app.ledger.claims import HELD, ClaimedDelivery
-from signals_app.ledger.dialect import connection, execute
+from signals_app.ledger.sql import connection, execute
 from signals_app.models import Attempt, Delivery, Outcome, State
 
 _SUCCEED = (

@@ -11,8 +11,8 @@ from django.db import Error
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.logs import get_logger
-from signals_app.monitoring.hurry import hurried
+from signals_app.ledger.sql import hurried
+from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.monitoring")
 

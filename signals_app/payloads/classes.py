@@ -14,10 +14,10 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.naming import class_path, find_class
 from signals_app.payloads.containers import decode_parts, encode_parts
+from signals_app.payloads.errors import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
+from signals_app.payloads.names import class_path, find_class
 from signals_app.payloads.scalars import text
-from signals_app.payloads.walks import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
 
 _CHANGED = "Did the class change since the signal was sent?"
 _CACHES = (functools.cached_property, cached_property)

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from signals_app.payloads.scalars import encode_text
-from signals_app.payloads.walks import (
+from signals_app.payloads.errors import (
     TAG,
     BrokenOff,
     Decode,
@@ -19,6 +18,7 @@ from signals_app.payloads.walks import (
     Refusal,
     shown,
 )
+from signals_app.payloads.scalars import encode_text
 
 _MOST_ALIKE = 100  # items of one hash: each is compared with all of the others, in C, where no timeout reaches
 

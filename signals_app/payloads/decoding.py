@@ -8,12 +8,12 @@ from typing import TypeGuard
 
 from signals_app.conf import conf
 from signals_app.exceptions import MissingObject, PayloadError
-from signals_app.masking import MASKED, has_secret_key
-from signals_app.payloads import classes, containers, instances, scalars
-from signals_app.payloads.walks import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown, size_of
+from signals_app.payloads import classes, containers, models, scalars
+from signals_app.payloads.errors import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown, size_of
+from signals_app.redaction import MASKED, has_secret_key
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | instances.DECODERS
+_DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | models.DECODERS
 _LONGEST = 500  # characters of what is wrong: it may name what was forged
 _DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
 

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from django.utils.safestring import SafeString
 
-from signals_app.masking import beginning
-from signals_app.payloads.walks import Decode, Decoder, Encode, Encoder, Json, Malformed, Refusal
+from signals_app.payloads.errors import Decode, Decoder, Encode, Encoder, Json, Malformed, Refusal
+from signals_app.redaction import beginning
 
 T = TypeVar("T")
 Moment = TypeVar("Moment", datetime, time)

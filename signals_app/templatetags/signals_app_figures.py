@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from django import template
 
 from signals_app import ledger
-from signals_app.admin import badges
-from signals_app.admin.durations import written
-from signals_app.logs import one_line
+from signals_app.console import formatting
+from signals_app.console.formatting import written
+from signals_app.redaction.records import one_line
 
 register = template.Library()
 
-register.simple_tag(badges.badge, name="badge")
-register.simple_tag(badges.cell, name="cell")
-register.simple_tag(badges.icon, name="icon")
-register.filter("name", badges.name)
+register.simple_tag(formatting.badge, name="badge")
+register.simple_tag(formatting.cell, name="cell")
+register.simple_tag(formatting.icon, name="icon")
+register.filter("name", formatting.name)
 register.filter("one_line", one_line)
 
 

@@ -25,7 +25,7 @@ CONTENDERS = {
 Q_CLUSTERS: dict[str, dict[str, Any]] = {
     # as the site has it
     "signals_app": {
-        "broker_class": "signals_app.broker.DeliveryBroker",
+        "broker_class": "signals_app.cluster.broker.DeliveryBroker",
         "queue_limit": WORKERS,
         "recycle": 500,
         "timeout": 60,

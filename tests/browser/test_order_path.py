@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from sigdemo.shop.models import DailySales, Invoice, Order, Product, WarehouseNotice, WarehouseOutage
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.processes import ProcessIdentity
+from signals_app.processes.identity import ProcessIdentity
 from tests.browser.visitor import Visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster, wait_for_end

@@ -12,10 +12,11 @@ from django.core.management import get_commands, load_command_class
 from django.dispatch import Signal
 from django.test import RequestFactory
 
-from signals_app import backoff, dispatcher, exceptions, models, payloads, signals, transitions
+from signals_app import backoff, events, exceptions, models, payloads, signals
 from signals_app.conf import Conf
-from signals_app.options import ReceiverOptions
-from signals_app.running import CurrentDelivery
+from signals_app.dispatcher import receivers
+from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.dispatcher.options import ReceiverOptions
 from tests.docs.markdown import ROOT, blocks, prose, table_cells, table_keys
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -64,7 +65,7 @@ def test_every_option_is_described() -> None:
 
 def test_every_public_name_of_the_dispatcher_is_described() -> None:
     headings = {line.removeprefix("### ") for _, line in prose(API) if line.startswith("### ")}
-    assert set(dispatcher.__all__) <= headings
+    assert set(receivers.__all__) <= headings
 
 
 def test_what_a_receiver_sees_of_its_delivery_is_described() -> None:
@@ -101,7 +102,7 @@ def test_every_state_and_outcome_is_described(choices: type[models.State] | type
 
 
 def test_every_line_of_the_log_is_described() -> None:
-    assert table_keys(MONITOR, heading="The log") == set(transitions.Event)
+    assert table_keys(MONITOR, heading="The log") == set(events.Event)
 
 
 def test_every_command_and_its_options_are_described() -> None:

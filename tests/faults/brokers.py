@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from signals_app.broker import DeliveryBroker, Package
+from signals_app.cluster.broker import DeliveryBroker, Package
 
 
 class StrayingHints(DeliveryBroker):

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from signals_app import ledger
-from signals_app.ledger import dialect
+from signals_app.ledger import sql
 from tests.forks import in_child
 
 EXIT = 77
@@ -91,15 +91,15 @@ def _points(end_at: int = -1) -> Iterator[list[str]]:
 def _statements() -> Iterator[set[str]]:
     """Yield the templates of the statements that the ledger executes in the block."""
     seen: set[str] = set()
-    statement = dialect.statement
+    statement = sql.statement
 
     def note(template: str, vendor: str) -> str:
         seen.add(template)
         return statement(template, vendor)
 
-    dialect.statement = note  # type: ignore[assignment]
+    sql.statement = note  # type: ignore[assignment]
     yield seen
-    dialect.statement = statement
+    sql.statement = statement
 
 
 @contextmanager

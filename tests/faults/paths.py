@@ -11,10 +11,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from signals_app import ledger, worker
+from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
-from signals_app.processes import current_process, is_dead
+from signals_app.processes.identity import current_process, is_dead
+from signals_app.worker import loop
 from tests.cluster import wait_until
 from tests.faults.receivers.effects import effect, fails_at_first
 from tests.faults.receivers.references import may_do_without
@@ -83,7 +84,7 @@ def put_one_that_is_old(queue: str) -> None:
 
 
 def run_the_first_of_two(queue: str) -> None:
-    worker._run_all(claim(queue, limit=2))
+    loop._run_all(claim(queue, limit=2))
 
 
 def claim_ahead(queue: str) -> None:
@@ -136,13 +137,13 @@ def say_how_it_is(queue: str) -> None:
 PATHS = {
     "hand off": Path(prepare=nothing, step=lambda queue: hand_off(effect)),
     "hand off in a transaction": Path(prepare=nothing, step=hand_off_with_a_row),
-    "claim, run, complete": Path(prepare=lambda queue: put(queue, takes_long_outside), step=worker.drain),
-    "claim, run, complete as one": Path(prepare=put, step=worker.drain),
-    "fail and try again": Path(prepare=lambda queue: put(queue, fails_at_first), step=worker.drain),
-    "fail for good": Path(prepare=lambda queue: put(queue, fails_at_first, max_attempts=1), step=worker.drain),
-    "skip": Path(prepare=put_what_is_missing, step=worker.drain),
-    "find no receiver": Path(prepare=lambda queue: put(queue, receiver="nobody.knows"), step=worker.drain),
-    "set aside": Path(prepare=lambda queue: put(queue, token=2**31 - 1), step=worker.drain),
+    "claim, run, complete": Path(prepare=lambda queue: put(queue, takes_long_outside), step=loop.drain),
+    "claim, run, complete as one": Path(prepare=put, step=loop.drain),
+    "fail and try again": Path(prepare=lambda queue: put(queue, fails_at_first), step=loop.drain),
+    "fail for good": Path(prepare=lambda queue: put(queue, fails_at_first, max_attempts=1), step=loop.drain),
+    "skip": Path(prepare=put_what_is_missing, step=loop.drain),
+    "find no receiver": Path(prepare=lambda queue: put(queue, receiver="nobody.knows"), step=loop.drain),
+    "set aside": Path(prepare=lambda queue: put(queue, token=2**31 - 1), step=loop.drain),
     "give back": Path(prepare=lambda queue: [put(queue), put(queue, losses=1)], step=run_the_first_of_two),
     "give back what is in doubt": Path(prepare=lambda queue: [put(queue), put(queue)], step=give_back_unbegun),
     "claim ahead": Path(prepare=put, step=claim_ahead),
@@ -189,5 +190,5 @@ def _recovered() -> bool:
         ledger.rescue(queue, is_dead=is_dead)
         ledger.reassign(ids(queue), receiver=effect.key)
         ledger.run_now(ids(queue))
-        worker.drain(queue)
+        loop.drain(queue)
     return not waiting.exists()

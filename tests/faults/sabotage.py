@@ -13,8 +13,8 @@ from typing import Any
 
 from django_q.signals import post_execute_in_worker
 
-from signals_app import standstill
-from signals_app.ledger import claims, dialect, outcomes
+from signals_app.cluster import stalls
+from signals_app.ledger import claims, outcomes, sql
 from tests.faults import journal
 
 VARIABLE = "FAULT_SABOTAGE"
@@ -31,7 +31,7 @@ def without_token() -> None:
     """Let workers write to a delivery whoever holds it by now."""
 
     def execute(template: str, **params: Any) -> Any:
-        return dialect.execute(template.replace("AND token = %(token)s", "", 1), **params)
+        return sql.execute(template.replace("AND token = %(token)s", "", 1), **params)
 
     for module in (claims, outcomes):
         module.execute = execute  # type: ignore[attr-defined]
@@ -61,7 +61,7 @@ def _order(beside: Path) -> Path:
 
 def impatient_guard_watch(seconds: str) -> None:
     """Have the supervisor wait less for a round of the guard."""
-    standstill.GUARD_ROUND = float(seconds)
+    stalls.GUARD_ROUND = float(seconds)
 
 
 ORDERS = {order.__name__: order for order in (without_token, die_in_timer_lock, impatient_guard_watch)}

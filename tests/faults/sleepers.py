@@ -5,7 +5,7 @@ from pathlib import Path
 
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import Attempt, Delivery, Outcome
-from signals_app.processes import ProcessIdentity
+from signals_app.processes.identity import ProcessIdentity
 from tests.faults import gates
 from tests.faults.victims import kill
 from tests.testapp.receivers import hand_off

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.broker import RESCUE_EVERY
+from signals_app.cluster.broker import RESCUE_EVERY
 from signals_app.models import Attempt, Delivery, Outcome, State
 from tests.cluster import Cluster, wait_for_end
 from tests.faults import gates

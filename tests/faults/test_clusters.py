@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from signals_app.models import FINAL_STATES, Delivery
-from signals_app.processes import ProcessIdentity
+from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, is_alive, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect, fails_at_first

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from signals_app import worker
 from signals_app.dispatcher import queued
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.payloads import Decoded, decode_arguments, decode_text, encode_arguments
-from signals_app.payloads.walks import Json
+from signals_app.payloads.errors import Json
+from signals_app.worker import loop
 from tests.faults.conftest import size
 from tests.payload_app.forged import forged
 from tests.payload_app.hostile import hostile, names
@@ -141,7 +141,7 @@ def test_a_worker_outlives_whatever_stands_in_a_payload(record_property: Any) ->
         Delivery.objects.filter(pk=delivery.pk).update(
             payload=f"{whole[:at]}{text}{whole[at + length :]}", max_attempts=1
         )
-        worker.drain(delivery.queue)
+        loop.drain(delivery.queue)
         delivery.refresh_from_db()
         assert delivery.state in FINAL_STATES
         if delivery.state == State.FAILED:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from signals_app.cluster.supervisor import LOOK
 from signals_app.models import Delivery, Outcome, State
-from signals_app.supervisor import LOOK
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults import gates
 from tests.faults.conftest import Holds, size

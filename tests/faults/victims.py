@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from signals_app.models import Delivery, State
-from signals_app.processes import ProcessIdentity
+from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, is_alive
 
 ROLES = {

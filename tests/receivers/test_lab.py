@@ -6,8 +6,8 @@ from receivers import lab
 from sigdemo.lab.kinds import Kind, Way
 from sigdemo.lab.lanes import async_signal, queued, signal
 from sigdemo.lab.models import LabLane, LabSpan
-from signals_app import worker
 from signals_app.models import Attempt, Delivery, State
+from signals_app.worker import loop
 from tests.sigdemo.lab.runs import planned
 
 
@@ -51,7 +51,7 @@ def test_a_queued_receiver_leaves_a_delivery_for_each_of_the_fan_out() -> None:
     assert len({delivery.emission for delivery in deliveries}) == 1
     assert {delivery.priority for delivery in deliveries} == {-10}
 
-    worker.drain("sigdemo")
+    loop.drain("sigdemo")
     assert seats(one) == [(1, 1, "done"), (2, 1, "done"), (3, 1, "done")]
     for span, delivery in zip(one.spans.order_by("seat"), deliveries, strict=True):
         assert span.enqueued_at == delivery.enqueued_at <= span.started_at
@@ -61,9 +61,9 @@ def test_a_queued_receiver_leaves_a_delivery_for_each_of_the_fan_out() -> None:
 def test_what_fails_once_is_done_at_the_second_attempt() -> None:
     one = lane(Way.QUEUED, kind=Kind.FAILS_ONCE, fan_out=1)
     queued(one)
-    worker.drain("sigdemo")
+    loop.drain("sigdemo")
     Delivery.objects.update(due_at=Delivery.objects.get().enqueued_at)
-    worker.drain("sigdemo")
+    loop.drain("sigdemo")
 
     assert seats(one) == [(1, 1, "failed"), (1, 2, "done")]
     assert Delivery.objects.get().state == State.SUCCESSFUL
@@ -75,7 +75,7 @@ def test_work_of_a_run_that_was_pruned_is_cancelled() -> None:
     one = lane(Way.QUEUED, fan_out=1)
     queued(one)
     one.run.delete()
-    worker.drain("sigdemo")
+    loop.drain("sigdemo")
 
     assert Delivery.objects.get().state == State.CANCELLED
 

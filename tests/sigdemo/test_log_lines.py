@@ -14,9 +14,9 @@ from sigdemo.log_lines import WithoutHints
 @pytest.mark.parametrize(
     ("level", "message", "kept"),
     [
-        (logging.INFO, "Processed 'signals_app.worker.drain' (hint-sigdemo)", False),
-        (logging.ERROR, "Failed 'signals_app.worker.drain' (hint-sigdemo) - no luck", True),
-        (logging.INFO, "Processed 'signals_app.pruning.prune_for_a_while' (prune)", False),
+        (logging.INFO, "Processed 'signals_app.worker.loop.drain' (hint-sigdemo)", False),
+        (logging.ERROR, "Failed 'signals_app.worker.loop.drain' (hint-sigdemo) - no luck", True),
+        (logging.INFO, "Processed 'signals_app.worker.pruning.prune_for_a_while' (prune)", False),
         (logging.INFO, "Processed 'math.sqrt' (four)", True),
     ],
 )

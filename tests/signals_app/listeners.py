@@ -12,7 +12,7 @@ from django.dispatch import Signal
 from signals_app.conf import conf
 from signals_app.dispatcher import queued
 from signals_app.models import Delivery
-from signals_app.worker import drain
+from signals_app.worker.loop import drain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

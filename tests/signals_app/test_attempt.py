@@ -12,11 +12,12 @@ from django.db import DataError, OperationalError, connection, transaction
 from django.db.models.signals import post_init
 from django.test import override_settings
 
-from signals_app import ledger, signals, worker
+from signals_app import ledger, signals
 from signals_app.conf import LONGEST, conf
 from signals_app.exceptions import RetryAfter
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.worker import loop
 from tests.cluster import wait_until
 from tests.signals_app.listeners import listening
 from tests.testapp import receivers
@@ -40,7 +41,7 @@ def succeeded() -> Iterator[list[int]]:
 
 
 def run(delivery: Delivery) -> Delivery:
-    worker.drain(delivery.queue)
+    loop.drain(delivery.queue)
     delivery.refresh_from_db()
     return delivery
 
@@ -207,7 +208,7 @@ def test_an_error_of_the_record_is_never_charged_to_the_receiver(
     delivery = hand_off(receivers.work)
     monkeypatch.setattr(ledger, "succeed", locked)
     with override_settings(SIGNALS_APP={"LEASE": 0.2}):
-        worker.drain(conf.queue)
+        loop.drain(conf.queue)
     assert "A worker of sigdemo cannot reach the database: database is locked" in caplog.text
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == (State.RUNNING, 1)  # until its lease runs out
@@ -283,7 +284,7 @@ def test_a_delay_beyond_the_calendar_is_cut(monkeypatch: pytest.MonkeyPatch, err
 
 def test_a_delivery_deleted_while_it_runs_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     doing(monkeypatch, receivers.work, lambda **arguments: Delivery.objects.all().delete())
-    assert worker.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
     assert not Delivery.objects.exists()
 
 

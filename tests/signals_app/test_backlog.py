@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger.backlog import _LONGEST_DUE, _QUEUES, _STANDING
+from signals_app.ledger.stats import _LONGEST_DUE, _QUEUES, _STANDING
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
 from tests.testapp.receivers import delayed_work, hand_off, in_another_queue, nothing

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django_q.signing import SignedPackage
 
-from signals_app import worker
-from signals_app.broker import hint
+from signals_app.cluster.broker import hint
 from signals_app.models import Delivery, State
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -35,17 +35,17 @@ def test_a_hint_of_garbage_is_logged_and_runs_nothing(
     queue: object, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     waiting = hand_off(receivers.work)
-    assert worker.drain(queue) == 0
+    assert loop.drain(queue) == 0
     assert caplog.messages == [f"A hint names no queue but {told}; nothing was run for it."]
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == (State.READY, 0)
-    assert worker.drain(waiting.queue) == 1
+    assert loop.drain(waiting.queue) == 1
 
 
 @pytest.mark.parametrize("queue", ["nobody", "'; DROP TABLE signals_app_delivery; --", "%(queue)s", "Sigdemo"])
 def test_a_hint_for_a_queue_that_nobody_uses_finds_nothing_in_it(queue: str, caplog: pytest.LogCaptureFixture) -> None:
     waiting = hand_off(receivers.work)
-    assert worker.drain(queue) == 0
+    assert loop.drain(queue) == 0
     assert caplog.messages == []
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == (State.READY, 0)
@@ -55,7 +55,7 @@ def test_a_hint_for_a_delivery_that_is_gone_finds_nothing() -> None:
     hand_off(receivers.work)
     task = SignedPackage.loads(hint("sigdemo"))
     Delivery.objects.all().delete()
-    assert worker.drain(*task["args"]) == 0
+    assert loop.drain(*task["args"]) == 0
     assert not Effect.objects.exists()
 
 
@@ -67,7 +67,7 @@ def test_an_atomic_receiver_whose_delivery_is_gone_at_its_end_leaves_no_effect(m
     monkeypatch.setattr(receivers.atomic_work, "func", deletes)
     hand_off(receivers.atomic_work)
     neighbour = hand_off(receivers.nothing)
-    assert worker.drain(neighbour.queue) == 2
+    assert loop.drain(neighbour.queue) == 2
     neighbour.refresh_from_db()
     assert neighbour.state == State.SUCCESSFUL
     assert not Effect.objects.exists()

@@ -12,11 +12,13 @@ from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
-from signals_app import broker, ledger, signals, worker
-from signals_app.broker import DeliveryBroker
+from signals_app import ledger, signals
+from signals_app.cluster import broker
+from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.processes import current_process
+from signals_app.processes.identity import current_process
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -36,7 +38,7 @@ def test_a_due_delivery_is_one_hint_that_says_only_its_queue() -> None:
     (package,) = DeliveryBroker().dequeue() or []
     assert package[0] is None  # nothing to acknowledge
     task = SignedPackage.loads(package[1])
-    assert (task["func"], task["args"], task["kwargs"]) == ("signals_app.worker.drain", ("sigdemo",), {})
+    assert (task["func"], task["args"], task["kwargs"]) == ("signals_app.worker.loop.drain", ("sigdemo",), {})
     assert not task["save"]
     assert "secret" not in str(task)
 
@@ -89,7 +91,7 @@ def test_plain_tasks_come_with_the_hints() -> None:
     hand_off(receivers.nothing)
     hint, plain = tasks(DeliveryBroker().dequeue())
     assert (plain["func"], plain["args"]) == ("math.sqrt", (16,))
-    assert hint["func"] == "signals_app.worker.drain"
+    assert hint["func"] == "signals_app.worker.loop.drain"
     assert OrmQ.objects.count() == 1  # kept until it is acknowledged
 
 
@@ -171,5 +173,5 @@ def test_a_failed_attempt_reaches_the_error_reporters(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("django_q.conf.error_reporter", Reporter())
     hand_off(receivers.fails)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert [str(error) for error in reported] == ["it went wrong at attempt 1"]

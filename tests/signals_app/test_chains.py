@@ -12,10 +12,10 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.test import override_settings
 
+from signals_app.console.operations import RETRY, Operator, perform
 from signals_app.dispatcher import QueuedReceiver, current_delivery
 from signals_app.exceptions import ChainTooLong
 from signals_app.models import Delivery, State
-from signals_app.operations import RETRY, Operator, perform
 from signals_app.testing import run_deliveries
 from tests.signals_app.listeners import listening
 from tests.testapp.models import Thing

@@ -3,7 +3,7 @@
 import pytest
 
 from signals_app import ledger
-from signals_app.ledger.chores import _OFFER, _write
+from signals_app.ledger.upkeep import _OFFER, _write
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 

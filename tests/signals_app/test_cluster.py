@@ -15,7 +15,7 @@ from django.test import Client
 from django_q.status import Stat
 
 from signals_app.models import FINAL_STATES, Delivery, Outcome, State
-from signals_app.processes import ProcessIdentity
+from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.signals_app.listeners import listening
 from tests.testapp import receivers

@@ -9,8 +9,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from signals_app.backoff import exponential, fixed
-from signals_app.conf import Conf, conf, is_seconds
-from signals_app.retention import Keep
+from signals_app.conf import Conf, Keep, conf, is_seconds
 
 DEFAULTS = {
     "priority": 0,

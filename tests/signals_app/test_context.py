@@ -15,10 +15,10 @@ from django.dispatch import Signal
 from django.test import Client, override_settings
 from django.utils import translation
 
+from signals_app.console.operations import RETRY, Operator, perform
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from signals_app.models import Delivery, State
-from signals_app.operations import RETRY, Operator, perform
 from signals_app.testing import run_deliveries
 from tests.signals_app.listeners import first, listening
 from tests.testapp.models import Thing

@@ -10,10 +10,10 @@ from django.db import DatabaseError, connection, transaction
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger import chores
+from signals_app.ledger import upkeep
 from signals_app.models import Attempt, Delivery, State
-from signals_app.processes import current_process, is_dead
-from signals_app.worker import drain
+from signals_app.processes.identity import current_process, is_dead
+from signals_app.worker.loop import drain
 from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.testapp.receivers import hand_off, nothing
 
@@ -208,11 +208,11 @@ def test_more_attempts_than_fit_keep_no_neighbour_from_being_retried() -> None:
     "next_at", ["infinity", "9999-01-01", *(pytest.param(one, marks=OF_SQLITE) for one in ("", b"blob"))]
 )
 def test_a_chore_is_due_again_whatever_stands_for_its_next_time(next_at: Any) -> None:
-    assert not chores.offer_chore("prune", first=0, lease=60)
+    assert not upkeep.offer_chore("prune", first=0, lease=60)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE signals_app_chore SET next_at = %s, owner = 'x'", [next_at])
-    assert chores.offer_chore("prune", first=0, lease=60)
-    assert chores.begin_chore("prune", owner="me", lease=60)
+    assert upkeep.offer_chore("prune", first=0, lease=60)
+    assert upkeep.begin_chore("prune", owner="me", lease=60)
 
 
 @pytest.mark.django_db(transaction=True)

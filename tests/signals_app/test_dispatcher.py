@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver, queued
+from signals_app.dispatcher.context import current_delivery
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from signals_app.models import Delivery, State
-from signals_app.running import current_delivery
 from tests.signals_app.listeners import Call, asynchronous, first, listening, run_waiting, second, written
 from tests.testapp.models import Effect, Thing
 

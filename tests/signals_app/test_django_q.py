@@ -134,9 +134,9 @@ def test_hints_leave_no_trace_among_the_tasks(cluster: Cluster) -> None:
 def test_hints_and_rows_of_garbage_stop_no_process_and_hold_up_no_delivery(cluster: Cluster) -> None:
     family = set(cluster.family())
     for queue in (None, 5, "", "nobody", "a\nb", {"queue": ["sigdemo"]}):
-        async_task("signals_app.worker.drain", queue, ack_failure=True)
-    async_task("signals_app.worker.drain", ack_failure=True)
-    async_task("signals_app.worker.drain", "sigdemo", "and", more=True, ack_failure=True)
+        async_task("signals_app.worker.loop.drain", queue, ack_failure=True)
+    async_task("signals_app.worker.loop.drain", ack_failure=True)
+    async_task("signals_app.worker.loop.drain", "sigdemo", "and", more=True, ack_failure=True)
     past = timezone.now() - timedelta(seconds=1)
     for payload in ("", "garbage", "a:b:c", "\ud7ff" * 100):
         OrmQ.objects.create(key="sigdemo", payload=payload, lock=past)

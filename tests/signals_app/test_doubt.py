@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django.db import OperationalError, transaction
 
-from signals_app import ledger, worker
+from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.doubt import Doubt
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, State
-from signals_app.processes import current_process
+from signals_app.processes.identity import current_process
+from signals_app.worker import loop
+from signals_app.worker.loop import Doubt
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -73,11 +74,11 @@ def test_a_claim_whose_answer_was_lost_is_given_back_at_once(
 
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "claim", cut_after)
-        assert worker.drain(conf.queue) == 0
+        assert loop.drain(conf.queue) == 0
     assert standing() == [(State.READY, 0)]
     assert "A worker of sigdemo cannot reach the database: server closed the connection unexpectedly" in caplog.text
     assert "1 deliveries that were claimed and had not begun are given back." in caplog.text
-    assert worker.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
     assert standing() == [(State.SUCCESSFUL, 1)]
     assert not Attempt.objects.exists()
 
@@ -102,9 +103,9 @@ def no_transaction(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("no_transaction")
 def test_an_atomic_receiver_that_gets_no_transaction_is_not_charged(caplog: pytest.LogCaptureFixture) -> None:
     delivery = hand_off(receivers.atomic_work)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert f"Delivery {delivery.id} goes back before it began: database is locked" in caplog.text
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert standing() == [(State.SUCCESSFUL, 1)]
     assert not Attempt.objects.exists()
 
@@ -124,7 +125,7 @@ def test_what_cannot_be_given_back_now_is_given_back_before_the_drain_ends(
 
     monkeypatch.setattr(ledger, "give_back", fails_first)
     claimed = claim(2)
-    assert worker._run_all(claimed) == 1
+    assert loop._run_all(claimed) == 1
     assert "1 deliveries cannot be given back yet: database is locked" in caplog.text
-    assert worker.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
     assert standing() == [(State.SUCCESSFUL, 1)] * 2

@@ -14,7 +14,7 @@ from django.db import (
     transaction,
 )
 
-from signals_app.endurance import insist, start_afresh
+from signals_app.worker.connections import insist, start_afresh
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 

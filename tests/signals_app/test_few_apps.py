@@ -20,8 +20,8 @@ DATABASES = {
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL;"},
     }
 }
-Q_CLUSTER = {"name": "bakery", "orm": "default", "broker_class": "signals_app.broker.DeliveryBroker", "retry": 120}
-Q_CLUSTER["timeout"] = 90
+Q_CLUSTER = {"name": "bakery", "orm": "default", "retry": 120, "timeout": 90}
+Q_CLUSTER["broker_class"] = "signals_app.cluster.broker.DeliveryBroker"
 """
 DONE = {
     "deliveries status": "No queue has work, and no cluster was heard of.",

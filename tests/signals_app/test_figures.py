@@ -10,8 +10,17 @@ from django.db import connection
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.ledger.figures import _FAILED, _HELD_UP, _LOST, _RETRYING, _RUNNING, _UNROUTABLE, _WAITING
-from signals_app.ledger.lately import _BY_MINUTE, _MINUTES
+from signals_app.ledger.stats import (
+    _BY_MINUTE,
+    _FAILED,
+    _HELD_UP,
+    _LOST,
+    _MINUTES,
+    _RETRYING,
+    _RUNNING,
+    _UNROUTABLE,
+    _WAITING,
+)
 from signals_app.models import Outcome, PauseKind, State
 from tests.query_plan import query_plan
 from tests.signals_app.admin.rows import attempt, delivery

@@ -13,7 +13,7 @@ from django.dispatch import Signal
 
 from signals_app.dispatcher import queued, queued_receiver, registry
 from signals_app.exceptions import ReceiverError
-from signals_app.findable import require_findable
+from signals_app.payloads.names import require_findable
 
 HERE = __name__
 TOP = "with def at the top level of a module that every worker imports"

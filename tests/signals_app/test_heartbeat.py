@@ -8,13 +8,14 @@ import pytest
 from django.db import OperationalError
 from django.test import override_settings
 
-from signals_app import heartbeat, ledger, worker
+from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.heartbeat import Heartbeat
-from signals_app.hold import Hold, Run
+from signals_app.dispatcher.context import CurrentDelivery
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.running import CurrentDelivery
+from signals_app.worker import heartbeat, loop
+from signals_app.worker.batch import Hold, Run
+from signals_app.worker.heartbeat import Heartbeat
 from tests.cluster import wait_until
 from tests.faults.receivers import overruns
 from tests.forks import in_child
@@ -84,7 +85,7 @@ def test_what_went_back_without_an_answer_is_not_run_here(
         hold.give_back_rest(ledger.give_back)
     one = hold.take()
     assert one == claimed[0]
-    assert not worker._still_ours(one, hold)
+    assert not loop._still_ours(one, hold)
 
 
 def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[Hold, Run]) -> None:
@@ -136,7 +137,7 @@ def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() ->
         hand_off(receiver, times=1)
 
     def run_all_that_is_claimed() -> None:
-        worker._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30))
+        loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30))
 
     with override_settings(SIGNALS_APP={"GRACE": 0.1}):
         assert in_child(run_all_that_is_claimed) == 70

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from signals_app import lineage
+from signals_app.processes import tree
 from tests.cluster import ROOT, is_alive, wait_until
 
 # main forks a sentinel, that a worker, that a child of a receiver's own, which starts a program
@@ -84,5 +84,5 @@ def test_a_sigterm_to_all_ends_only_main_and_what_receivers_started(processes: d
 
 def test_outside_of_a_sentinel_nothing_is_changed() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    lineage.stand_fast()
+    tree.stand_fast()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import signals_app.worker  # makes the logger that is looked at
-from signals_app.logs import get_logger, one_record
+import signals_app.worker.loop  # makes the logger that is looked at
+from signals_app.redaction.records import get_logger, one_record
 
 NAME = "signals_app.tests.logs"
 FORGED = "2026-11-23 12:00:00 CRITICAL signals_app.worker everything is lost"

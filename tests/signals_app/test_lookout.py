@@ -10,7 +10,7 @@ from django.db import connection, connections, transaction
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger.lookout import _DUE, _NEXT_DUE, Lookout
+from signals_app.ledger.wakeup import _DUE, _NEXT_DUE, Lookout
 from signals_app.models import Delivery, IdleQueue
 from tests.query_plan import query_plan
 from tests.testapp.receivers import delayed_work, hand_off, nothing

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject
-from signals_app.masking import MASKED, is_secret, masked, masked_text, texts
 from signals_app.models import IdleQueue
 from signals_app.payloads import decode_text, encode_arguments
+from signals_app.redaction import MASKED, is_secret, masked, masked_text, texts
 from tests.payload_app.values import Login
 
 SECRET = "hunter2"

@@ -16,7 +16,7 @@ from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 
-from signals_app.naming import class_path, find_class, find_signal, label, named_signals, signal_name
+from signals_app.payloads.names import class_path, find_class, find_signal, label, named_signals, signal_name
 from signals_app.signals import delivery_started
 from tests.payload_app.models import ByCode, Plain
 from tests.payload_app.values import Outer, Service

@@ -10,8 +10,8 @@ import pytest
 from django.test import override_settings
 
 from signals_app.backoff import exponential, fixed, linear
+from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, Resolved
 from signals_app.exceptions import ReceiverError
-from signals_app.options import OptionArguments, ReceiverOptions, Resolved
 
 
 def always(**arguments: Any) -> bool:

@@ -9,10 +9,10 @@ from django.dispatch import Signal
 from django.test import RequestFactory, override_settings
 
 from signals_app.conf import conf
+from signals_app.console.operations import CANCEL, RETRY, Operator, perform
+from signals_app.dispatcher.context import Origin, command_in, current_origin, delivery_in, sending
 from signals_app.models import Delivery, State
-from signals_app.operations import CANCEL, RETRY, Operator, perform
-from signals_app.origin import Origin, command_in, current_origin, delivery_in, sending
-from signals_app.worker import drain
+from signals_app.worker.loop import drain
 from tests.testapp.receivers import hand_off, nothing, sends_on
 
 

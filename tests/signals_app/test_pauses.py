@@ -11,12 +11,12 @@ from django.test import override_settings
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.broker import DeliveryBroker
+from signals_app.cluster.broker import DeliveryBroker
+from signals_app.cluster.stalls import Standstill
 from signals_app.conf import conf
-from signals_app.ledger.pauses import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
+from signals_app.ledger.operator import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
 from signals_app.models import Delivery, Pause, PauseKind, State
-from signals_app.pulse import pulse
-from signals_app.standstill import Standstill
+from signals_app.processes.liveness import pulse
 from tests.query_plan import query_plan
 from tests.signals_app.steps import steps_of
 from tests.testapp.receivers import gives_up, hand_off, in_another_queue, nothing, work

@@ -21,8 +21,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
 from hypothesis import example, given, settings
 
-from signals_app.payloads import Decoded, decode_arguments, decode_text, scalars, subclasses
-from signals_app.payloads.walks import shown
+from signals_app.payloads import Decoded, decode_arguments, decode_text, encoding, scalars
+from signals_app.payloads.errors import shown
 from tests.payload_app.models import Plain
 from tests.payload_app.strategies import fingerprint, text, values
 from tests.payload_app.values import (
@@ -275,7 +275,7 @@ def test_ordered_dict_travels_in_its_own_order() -> None:
 
 
 def test_values_travel_while_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (scalars, subclasses):
+    for module in (scalars, encoding):
         monkeypatch.setattr(module, "datetime", FrozenTime)
     assert there_and_back([FrozenTime(2024, 1, 1), datetime(2024, 1, 2)]) == [  # noqa: DTZ001
         datetime(2024, 1, 1),  # noqa: DTZ001

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.payloads import decode_arguments, decode_text, encode_arguments
-from signals_app.payloads.walks import Json
+from signals_app.payloads.errors import Json
 from tests.payload_app.models import ByCode, Plain
 from tests.payload_app.values import Careful, Pair, Point
 

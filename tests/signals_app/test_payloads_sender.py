@@ -18,9 +18,9 @@ from django.http import HttpRequest
 from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.naming import label
 from signals_app.payloads import decode_arguments, decode_text
-from signals_app.payloads.walks import Json
+from signals_app.payloads.errors import Json
+from signals_app.payloads.names import label
 from tests.payload_app.models import Plain
 from tests.payload_app.values import Outer, Point, Service
 from tests.signals_app.travels import encode, refusal

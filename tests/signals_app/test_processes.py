@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from signals_app import processes
 from signals_app.models import Delivery
-from signals_app.processes import ProcessIdentity, current_process, group_of, is_dead, pid_here
+from signals_app.processes import identity
+from signals_app.processes.identity import ProcessIdentity, current_process, group_of, is_dead, pid_here
 from tests.cluster import wait_until
 
 PRINT_OWNER = "from signals_app.processes import current_process; print(current_process(), flush=True); input()"
@@ -126,13 +126,13 @@ def test_nothing_is_known_of_other_hosts_and_boots() -> None:
 
 
 def test_where_the_system_tells_no_boot_only_leases_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_boot", lambda: "")
-    processes._identity.cache_clear()
+    monkeypatch.setattr(identity, "_boot", lambda: "")
+    identity._identity.cache_clear()
     try:
         assert current_process().boot == ""
         assert not is_dead(str(replace(current_process(), pid=2**22 + 1, started="1")))
     finally:
-        processes._identity.cache_clear()
+        identity._identity.cache_clear()
 
 
 def test_a_fork_has_an_identity_of_its_own() -> None:

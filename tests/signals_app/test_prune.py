@@ -12,8 +12,8 @@ from django.test import override_settings
 from django.utils import timezone
 
 from signals_app import ledger
+from signals_app.conf import Keep
 from signals_app.models import Attempt, Delivery, State
-from signals_app.retention import Keep
 from tests.signals_app.admin.rows import attempt, delivery
 from tests.signals_app.steps import steps_of
 

@@ -10,10 +10,11 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from signals_app import ledger, pruning
-from signals_app.broker import DeliveryBroker
+from signals_app import ledger
+from signals_app.cluster.broker import DeliveryBroker
+from signals_app.conf import Keep
 from signals_app.models import Chore, Delivery, State
-from signals_app.retention import Keep
+from signals_app.worker import pruning
 from tests.cluster import Cluster, wait_until
 from tests.signals_app.admin.rows import delivery
 from tests.signals_app.test_broker import tasks
@@ -87,7 +88,7 @@ def test_a_pusher_hints_at_the_turn_when_it_is_due() -> None:
     assert pruning.EVERY - 60 < due_in() <= pruning.EVERY
     Chore.objects.update(next_at=timezone.now() - timedelta(seconds=1))
     (task,) = tasks(DeliveryBroker().dequeue())
-    assert (task["func"], task["args"], task["save"]) == ("signals_app.pruning.prune_for_a_while", (), False)
+    assert (task["func"], task["args"], task["save"]) == ("signals_app.worker.pruning.prune_for_a_while", (), False)
     assert DeliveryBroker().dequeue() is None, "the other pushers see that it is taken"
 
 

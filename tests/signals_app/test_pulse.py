@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from signals_app.pulse import SLOTS, Pulse
+from signals_app.processes.liveness import SLOTS, Pulse
 
 
 @pytest.fixture

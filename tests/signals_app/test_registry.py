@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from signals_app.dispatcher import queued, registry
+from signals_app.dispatcher.registration import Registry
 from signals_app.exceptions import ReceiverError
-from signals_app.registry import Registry
 
 
 def first(sender: object, **kwargs: Any) -> None: ...

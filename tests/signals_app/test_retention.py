@@ -1,6 +1,6 @@
 """What is kept of each state."""
 
-from signals_app.retention import DEFAULT, Keep, limits
+from signals_app.conf import DEFAULT, Keep, limits
 
 
 def test_a_state_that_is_left_out_has_its_default_and_none_is_for_ever() -> None:

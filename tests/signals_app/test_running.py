@@ -12,10 +12,10 @@ import pytest
 
 from signals_app.conf import conf
 from signals_app.dispatcher import current_delivery, queued
+from signals_app.dispatcher.context import CurrentDelivery, running
 from signals_app.exceptions import SignalsAppError
 from signals_app.models import Delivery, State
-from signals_app.running import CurrentDelivery, running
-from signals_app.worker import drain
+from signals_app.worker.loop import drain
 from tests.testapp.receivers import hand_off
 
 seen: list[dict[str, Any]] = []

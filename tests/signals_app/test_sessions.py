@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from signals_app import worker
 from signals_app.models import Attempt, State
-from signals_app.sessions import leave_pools
+from signals_app.worker import loop
+from signals_app.worker.connections import leave_pools
 from tests.cluster import Cluster, wait_for_end
 from tests.testapp.models import Effect
 from tests.testapp.receivers import atomic_work, hand_off, leave_effect, nothing, work
@@ -97,7 +97,7 @@ def run(monkeypatch: pytest.MonkeyPatch, receiver: Any, func: Callable[[], objec
 
     monkeypatch.setattr(receiver, "func", instead)
     delivery = hand_off(receiver)
-    assert worker.drain(delivery.queue) == 1
+    assert loop.drain(delivery.queue) == 1
     delivery.refresh_from_db()
     ends = list(Attempt.objects.values_list("error_class", "message"))
     assert (delivery.state, delivery.attempts, ends) == (State.SUCCESSFUL, 1, [])
@@ -197,7 +197,7 @@ def test_a_transaction_begun_behind_django_is_undone_and_said(monkeypatch: pytes
 
     monkeypatch.setattr(nothing, "func", lambda **kwargs: begin())
     delivery = hand_off(nothing)
-    worker.drain(delivery.queue)
+    loop.drain(delivery.queue)
     delivery.refresh_from_db()
     assert delivery.state == State.READY
     assert "The receiver returned with a transaction open on default" in Attempt.objects.get().message

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from signals_app.introspection import counts
+from signals_app.console.signals_map import graph
 from signals_app.models import State
 from tests.signals_app.admin.rows import delivery
 from tests.signals_app.introspection import listeners
@@ -114,7 +114,7 @@ def test_it_says_from_when_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         delivery(State.SUCCESSFUL, finished_at=now)
     assert ", the newest" not in printed()
-    monkeypatch.setattr(counts, "COUNTED", 2)
+    monkeypatch.setattr(graph, "COUNTED", 2)
     assert f"Deliveries that ended are counted from {now:%Y-%m-%d %H:%M:%S}, the newest" in printed()
 
 

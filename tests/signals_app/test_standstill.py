@@ -8,10 +8,11 @@ import pytest
 from django.db import connection, connections
 from django.test import override_settings
 
-from signals_app import ledger, standstill
+from signals_app import ledger
+from signals_app.cluster import stalls
+from signals_app.cluster.stalls import Standstill
 from signals_app.conf import conf
-from signals_app.pulse import pulse
-from signals_app.standstill import Standstill
+from signals_app.processes.liveness import pulse
 from tests.testapp.receivers import hand_off, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -93,7 +94,7 @@ def _be_one_of_the_staff(*, leaves: bool) -> None:
 
 
 def test_a_cluster_in_which_a_process_was_killed_is_given_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standstill, "STALL_AFTER_DEATH", 1e-9)
+    monkeypatch.setattr(stalls, "STALL_AFTER_DEATH", 1e-9)
     hand_off(nothing)
     with override_settings(SIGNALS_APP={"STALL": 600}):
         assert second_look(watched()) == ""
@@ -138,7 +139,7 @@ def test_a_monitor_that_deals_with_no_result_is_a_standstill() -> None:
 
 def test_a_guard_that_goes_round_no_more_is_a_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second_look(watched()) == ""
-    monkeypatch.setattr(standstill, "GUARD_ROUND", 0)
+    monkeypatch.setattr(stalls, "GUARD_ROUND", 0)
     assert second_look(watched()) == "has not looked after its workers for 0 s"
     with pulse.guarding():
         assert second_look(watched()) == ""

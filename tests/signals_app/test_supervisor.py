@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from signals_app.supervisor import Supervisor
+from signals_app.cluster.supervisor import Supervisor
 from tests.cluster import Cluster, is_alive, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]

@@ -12,8 +12,8 @@ from django.utils import timezone, translation
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import State
-from signals_app.surroundings import _warn_once
-from signals_app.worker import drain
+from signals_app.worker.isolation import _warn_once
+from signals_app.worker.loop import drain
 from tests.cluster import wait_for_end
 from tests.faults.receivers import neighbours
 from tests.testapp import receivers

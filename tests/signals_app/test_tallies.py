@@ -8,11 +8,12 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError, connections
 from django.test import override_settings
 
-from signals_app import ledger, tallies, worker
-from signals_app.broker import DeliveryBroker
+from signals_app import events, ledger
+from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.ledger import Count, TallyKey
 from signals_app.models import Delivery, Measure, Tally
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 def counting() -> Iterator[None]:
     with override_settings(SIGNALS_APP={"METRICS_TOKEN": "for the tests of it".replace(" ", "-")}):
         yield
-    tallies._counted.clear()
+    events._counted.clear()
 
 
 def counts(measure: Measure) -> dict[str, int]:
@@ -37,7 +38,7 @@ def counts(measure: Measure) -> dict[str, int]:
 
 def test_a_success_counts_its_wait_and_its_run() -> None:
     hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     found = ledger.read_tallies()
     assert {(key.measure, key.queue, key.receiver, key.detail) for key in found} == {
         (Measure.WAIT, conf.queue, receivers.nothing.key, ""),
@@ -51,7 +52,7 @@ def test_a_success_counts_its_wait_and_its_run() -> None:
 def test_the_wait_is_counted_from_the_due_time() -> None:
     delivery = hand_off(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at.replace(year=2000))
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     (wait,) = (key for key in ledger.read_tallies() if key.measure == Measure.WAIT)
     assert wait.bound == "inf"
 
@@ -60,7 +61,7 @@ def test_counts_of_several_drains_add_up() -> None:
     for _ in range(3):
         for _ in range(4):
             hand_off(receivers.nothing)
-        worker.drain(conf.queue)
+        loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"SUCCESSFUL": 12}
     assert counts(Measure.WAIT) == {"": 12}
 
@@ -68,16 +69,16 @@ def test_counts_of_several_drains_add_up() -> None:
 def test_every_way_to_end_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers.nothing, "func", lambda **arguments: Delivery.objects.update(token=99))
     hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     hand_off(receivers.sleeps)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     user = get_user_model().objects.create_user("ada")
     hand_off(receivers.work, user=user)
     user.delete()
     for receiver in (receivers.gives_up, receivers.fails, receivers.asks_for_later):
         hand_off(receiver)
     with override_settings(SIGNALS_APP={"METRICS_TOKEN": conf.metrics_token, "MISSING": "skip"}):
-        worker.drain(conf.queue)
+        loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"STALE": 1, "SKIPPED": 1, "TIMEOUT": 1, "ERROR": 2, "RETRY_AFTER": 1}
     assert counts(Measure.FAILURE) == {"": 2}
 
@@ -95,13 +96,13 @@ def test_a_loss_is_counted_with_its_cause_by_whoever_finds_it() -> None:
 @override_settings(SIGNALS_APP={})
 def test_nothing_is_counted_where_nobody_may_read_it() -> None:
     hand_off(receivers.nothing)
-    assert worker.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
     assert not Tally.objects.exists()
 
 
 def test_counts_stay_when_the_deliveries_are_deleted() -> None:
     hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     Delivery.objects.all().delete()
     assert counts(Measure.RUN) == {"SUCCESSFUL": 1}
 
@@ -113,10 +114,10 @@ def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(monke
     hand_off(receivers.nothing)
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "add_tallies", locked)
-        assert worker.drain(conf.queue) == 1
+        assert loop.drain(conf.queue) == 1
     assert counts(Measure.RUN) == {}
     hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"SUCCESSFUL": 2}
 
 
@@ -124,8 +125,8 @@ def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(monke
 def test_a_time_is_counted_in_the_first_bucket_that_holds_it(seconds: float, bound: str) -> None:
     hand_off(receivers.nothing)
     (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    tallies.count(Measure.RUN, claimed, seconds=seconds)
-    assert tallies.write()
+    events.count(Measure.RUN, claimed, seconds=seconds)
+    assert events.write()
     assert [key.bound for key in ledger.read_tallies()] == [bound]
 
 
@@ -150,11 +151,11 @@ def test_counts_that_are_added_at_the_same_time_are_all_there() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_workers_thread_writes_a_last_time_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "_ending", threading.Event())
-    monkeypatch.setattr(tallies, "_writer", None)
+    monkeypatch.setattr(events, "_ending", threading.Event())
+    monkeypatch.setattr(events, "_writer", None)
     hand_off(receivers.nothing)
     (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    tallies.write_in_background()
-    tallies.count(Measure.LOSS, claimed)
-    tallies.write_last()
+    events.write_in_background()
+    events.count(Measure.LOSS, claimed)
+    events.write_last()
     assert counts(Measure.LOSS) == {"": 1}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from signals_app.timeouts import TimedOut, call_within
+from signals_app.worker.timeouts import TimedOut, call_within
 
 
 def sleep(seconds: float) -> str:

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from signals_app import worker
 from signals_app.conf import conf
 from signals_app.models import Delivery, State
+from signals_app.worker import loop
 from tests.cluster import ROOT, Cluster, wait_for_end
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
@@ -33,7 +33,7 @@ class Tracing:
 
     def attempts(self) -> list[ReadableSpan]:
         """Drain the queue, and return the spans of attempts in the order of their ends."""
-        worker.drain(conf.queue)
+        loop.drain(conf.queue)
         return [span for span in self._exporter.get_finished_spans() if span.name.startswith("process ")]
 
 

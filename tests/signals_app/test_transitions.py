@@ -8,11 +8,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import override_settings
 
-from signals_app import ledger, worker
-from signals_app.broker import DeliveryBroker
+from signals_app import ledger
+from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.exceptions import MissingObject
 from signals_app.models import Delivery
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -26,7 +27,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
     """Drain the queue, and return what was logged of a delivery."""
 
     def of(delivery: Delivery) -> list[logging.LogRecord]:
-        worker.drain(delivery.queue)
+        loop.drain(delivery.queue)
         return [record for record in caplog.records if record.name == "signals_app.deliveries"]
 
     with caplog.at_level(logging.DEBUG, logger="signals_app.deliveries"):

@@ -12,12 +12,13 @@ from django.dispatch import Signal
 from django.views.debug import ExceptionReporter
 from django.views.decorators.debug import sensitive_variables
 
-from signals_app import signals, worker
+from signals_app import signals
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import BadEnd, ClaimedDelivery
-from signals_app.logs import LONGEST as LONGEST_TRACEBACK
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.verdict import LONGEST_MESSAGE, judge
+from signals_app.redaction.records import LONGEST as LONGEST_TRACEBACK
+from signals_app.worker import loop
+from signals_app.worker.failures import LONGEST_MESSAGE, judge
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -192,7 +193,7 @@ def test_a_huge_message_is_kept_in_its_bounds() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_traceback_has_no_values_of_variables(made: Callable[..., QueuedReceiver]) -> None:
     delivery = hand_off(made(charges_a_card))
-    worker.drain(delivery.queue)
+    loop.drain(delivery.queue)
     kept = delivery.bad_ends.get()
     assert kept.message == "declined, 9 digits"
     assert 'raise ValueError(f"declined' in kept.traceback
@@ -209,7 +210,7 @@ def test_a_listener_that_reports_the_variables_is_told_which_are_sensitive(made:
 
     signals.delivery_attempt_failed.connect(report)
     try:
-        worker.drain(hand_off(made(charges_a_card)).queue)
+        loop.drain(hand_off(made(charges_a_card)).queue)
     finally:
         signals.delivery_attempt_failed.disconnect(report)
     (html,) = reports
@@ -223,7 +224,7 @@ def test_the_words_of_a_user_forge_no_record_in_the_log(
 ) -> None:
     text = f"no luck\n{FORGED}\r{FORGED}\u2028{FORGED}\x1b[2J"
     with caplog.at_level(logging.WARNING, logger="signals_app"):
-        worker.drain(hand_off(made(raises_as_told), text=text).queue)
+        loop.drain(hand_off(made(raises_as_told), text=text).queue)
     assert text.splitlines()[0] in caplog.text
     assert [line for line in caplog.text.splitlines() if line.startswith(FORGED[:10])] == []
     assert "\x1b" not in caplog.text
@@ -235,7 +236,7 @@ def test_the_error_class_of_any_length_is_kept(made: Callable[..., QueuedReceive
     error = type("E" * 5_000, (Exception,), {})
     receiver = made(raises_as_told)
     object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(error("long")))
-    worker.drain(hand_off(receiver).queue)
+    loop.drain(hand_off(receiver).queue)
     kept = Delivery.objects.get().bad_ends.get()
     assert (len(kept.error_class), kept.message, kept.outcome) == (255, "long", Outcome.ERROR)
 
@@ -250,7 +251,7 @@ def test_an_error_that_is_odd_itself_is_recorded_as_any_other(
     receiver = made(raises_as_told)
     object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(error))
     delivery = hand_off(receiver)
-    assert worker.drain(delivery.queue) == 1
+    assert loop.drain(delivery.queue) == 1
     kept = delivery.bad_ends.get()
     assert (kept.outcome, kept.error_class, kept.message) == (Outcome.ERROR, name, message)
     assert len(kept.traceback) <= LONGEST_TRACEBACK
@@ -263,7 +264,7 @@ def test_a_huge_error_is_bounded_in_the_log(
 ) -> None:
     receiver = made(raises_as_told)
     object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(ValueError("word " * 2_000_000)))
-    worker.drain(hand_off(receiver).queue)
+    loop.drain(hand_off(receiver).queue)
     assert 0 < len(caplog.text) < 2 * LONGEST_TRACEBACK
 
 
@@ -282,7 +283,7 @@ def test_a_listener_that_exits_ends_no_worker(signal: Signal, caplog: pytest.Log
     signal.connect(listens)
     try:
         deliveries = [hand_off(receivers.fails), hand_off(receivers.work)]
-        assert worker.drain(deliveries[0].queue) == 2
+        assert loop.drain(deliveries[0].queue) == 2
     finally:
         signal.disconnect(listens)
     for delivery in deliveries:
@@ -297,6 +298,6 @@ def test_a_backoff_that_exits_is_replaced_by_the_default_one(made: Callable[...,
         raise SystemExit
 
     delivery = hand_off(made(raises_as_told, backoff=leaves, max_attempts=2), text="who")
-    worker.drain(delivery.queue)
+    loop.drain(delivery.queue)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.bad_ends.get().message) == (State.READY, "who")

@@ -7,11 +7,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import override_settings
 
-from signals_app import ledger, signals, worker
+from signals_app import ledger, signals
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.processes import current_process
+from signals_app.processes.identity import current_process
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 def run(delivery: Delivery) -> Delivery:
     """Drain once and return the delivery as it stands."""
-    worker.drain(delivery.queue)
+    loop.drain(delivery.queue)
     delivery.refresh_from_db()
     return delivery
 
@@ -33,10 +34,10 @@ def only_attempt(delivery: Delivery) -> Attempt:
 
 def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
     deliveries = [hand_off(receivers.work, label=str(n)) for n in range(40)]
-    assert worker.drain(conf.queue) == 40
+    assert loop.drain(conf.queue) == 40
     assert [e.label for e in Effect.objects.order_by("id")] == [str(n) for n in range(40)]
     assert {Delivery.objects.get(pk=d.pk).state for d in deliveries} == {State.SUCCESSFUL}
-    assert worker.drain(conf.queue) == 0
+    assert loop.drain(conf.queue) == 0
 
 
 def test_a_success_names_the_process_that_ran_it() -> None:
@@ -50,7 +51,7 @@ def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.Monke
     monkeypatch.setattr(receivers.work, "func", lambda **arguments: got.update(arguments))
     user = get_user_model().objects.create_user("ada")
     plain.send(sender=Delivery, label="x", user=user)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert got == {"signal": plain, "sender": Delivery, "label": "x", "user": user}
 
 
@@ -217,7 +218,7 @@ def test_lifecycle_signals_tell_of_each_step() -> None:
     for name, one in listeners.items():
         getattr(signals, name).connect(one)
     good, bad = hand_off(receivers.nothing), hand_off(receivers.gives_up)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert told == [
         ("delivery_started", good.id),
         ("delivery_succeeded", good.id),

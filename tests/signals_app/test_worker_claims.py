@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from signals_app import ledger, worker
+from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery, State
-from signals_app.pulse import pulse
+from signals_app.processes.liveness import pulse
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import hand_off
@@ -21,18 +22,18 @@ def test_a_drain_ends_with_its_time_slice() -> None:
     for _ in range(3):
         hand_off(receivers.atomic_work, seconds=0.05)
     with override_settings(SIGNALS_APP={"TIME_SLICE": 0.01}):
-        assert worker.drain(conf.queue) == 1
-    assert worker.drain(conf.queue) == 2
+        assert loop.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 2
 
 
 def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
     hand_off(receivers.work)
     pulse.stop_claiming()
     try:
-        assert worker.drain(conf.queue) == 0
+        assert loop.drain(conf.queue) == 0
     finally:
         pulse.begin()
-    assert worker.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
 
 
 def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,15 +47,15 @@ def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pyt
         return claim(queue, **options)
 
     monkeypatch.setattr(ledger, "claim", watched)
-    monkeypatch.setattr(worker, "QUICK", 10)
+    monkeypatch.setattr(loop, "QUICK", 10)
     Delivery.objects.update(attempts=1)  # second attempts are taken together as well
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert limits == [1, 2, 4, 8, 16, 16, 16]
     hand_off(receivers.nothing)
     hand_off(receivers.nothing)
     limits.clear()
-    monkeypatch.setattr(worker, "QUICK", 0)
-    worker.drain(conf.queue)
+    monkeypatch.setattr(loop, "QUICK", 0)
+    loop.drain(conf.queue)
     assert limits == [1, 1, 1]
 
 
@@ -62,9 +63,9 @@ def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
     first, second, third = (hand_off(receivers.nothing) for _ in range(3))
     Delivery.objects.filter(pk=second.pk).update(losses=1)
     claimed = ledger.claim(conf.queue, owner="", limit=3, lease=30)
-    now, back = worker._apart(claimed)
+    now, back = loop._apart(claimed)
     assert ([one.id for one in now], [one.id for one in back]) == ([first.id], [second.id, third.id])
-    now, back = worker._apart(claimed[1:])
+    now, back = loop._apart(claimed[1:])
     assert ([one.id for one in now], [one.id for one in back]) == ([second.id], [third.id])
 
 
@@ -73,7 +74,7 @@ def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
     claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
     Delivery.objects.filter(pk=second.pk).update(token=99)
     with override_settings(SIGNALS_APP={"LEASE": 0}):
-        assert worker._run_all(claimed) == 1
+        assert loop._run_all(claimed) == 1
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)

@@ -8,11 +8,12 @@ import pytest
 from django.db import Error, OperationalError, ProgrammingError
 from django.test import override_settings
 
-from signals_app import ledger, worker
-from signals_app.broker import DeliveryBroker
+from signals_app import ledger
+from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.models import ClusterStat, Delivery, State
-from signals_app.pulse import pulse
+from signals_app.processes.liveness import pulse
+from signals_app.worker import loop
 from tests.testapp.receivers import hand_off, nothing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -24,8 +25,10 @@ GONE = 'relation "signals_app_delivery" does not exist'
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The seconds that the worker would have slept; whatever failed before is forgotten before and after."""
     slept: list[float] = []
-    monkeypatch.setattr("signals_app.endurance.time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
-    monkeypatch.setattr(worker, "_trouble", worker.Trouble())
+    monkeypatch.setattr(
+        "signals_app.worker.connections.time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic)
+    )
+    monkeypatch.setattr(loop, "_trouble", loop.Trouble())
     pulse.claim()
     yield slept
     pulse.claim()
@@ -35,7 +38,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The statuses with which the worker would have ended."""
     statuses: list[int] = []
-    monkeypatch.setattr("signals_app.worker.os._exit", statuses.append)
+    monkeypatch.setattr("signals_app.worker.loop.os._exit", statuses.append)
     return statuses
 
 
@@ -48,7 +51,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: Error, times: int = 1) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "claim", claim)
         for _ in range(times):
-            assert worker.drain(conf.queue) == 0
+            assert loop.drain(conf.queue) == 0
 
 
 def test_it_waits_longer_from_one_to_the_next_and_goes_on_at_once_when_it_is_over(
@@ -58,7 +61,7 @@ def test_it_waits_longer_from_one_to_the_next_and_goes_on_at_once_when_it_is_ove
     fail(monkeypatch, ProgrammingError(GONE), times=8)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert caplog.messages.count(f"A worker of sigdemo cannot use the database: {GONE}") == 8
-    assert worker.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
     fail(monkeypatch, ProgrammingError(GONE))
@@ -66,13 +69,13 @@ def test_it_waits_longer_from_one_to_the_next_and_goes_on_at_once_when_it_is_ove
 
 
 def test_a_cluster_whose_claims_all_fail_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signals_app.broker.CANNOT_CLAIM", 1e-9)
+    monkeypatch.setattr("signals_app.cluster.broker.CANNOT_CLAIM", 1e-9)
     broker = DeliveryBroker(conf.queue)
     fail(monkeypatch, ProgrammingError(GONE))
     hand_off(nothing)
     broker.set_stat("one", "package", 3)
     assert not ClusterStat.objects.exists()
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     broker.set_stat("one", "package", 3)
     assert ClusterStat.objects.count() == 1
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from signals_app.terminal import SUBCOMMANDS, Terminal
+from signals_app.console.terminal import SUBCOMMANDS, Terminal
 
 
 class Command(BaseCommand):

@@ -13,10 +13,10 @@ from django_q import cluster as django_q
 from django_q.management.commands import qcluster
 from django_q.worker import worker
 
-from signals_app import broker
+from signals_app.cluster import broker
+from signals_app.cluster.supervisor import KILLED, Supervisor, stop_once
 from signals_app.models import Delivery
-from signals_app.sessions import leave_pools
-from signals_app.supervisor import KILLED, Supervisor, stop_once
+from signals_app.worker.connections import leave_pools
 
 
 class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from signals_app.introspection import Mark, as_json, lines, signals_map
-from signals_app.terminal import Terminal
+from signals_app.console.signals_map.graph import Mark, signals_map
+from signals_app.console.signals_map.output import as_json, lines
+from signals_app.console.terminal import Terminal
 
 
 class Command(BaseCommand):

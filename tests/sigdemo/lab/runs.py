@@ -10,7 +10,7 @@ from sigdemo.lab.facts import Lane, facts_of
 from sigdemo.lab.kinds import Kind, Outcome, Way
 from sigdemo.lab.models import LabLane, LabRun, LabSpan
 from sigdemo.lab.plans import Plan
-from signals_app.processes import current_process
+from signals_app.processes.identity import current_process
 
 PID = 4_000_000  # of no process
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from signals_app.admin import delivery_page
+from signals_app.console.admin import delivery_page
 from signals_app.models import Delivery, Outcome, State
 from tests.signals_app.admin.rows import NOON, OWNER, attempt, delivery, page_of
 

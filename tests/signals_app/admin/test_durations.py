@@ -2,17 +2,17 @@
 
 from django.utils import timezone
 
-from signals_app.admin import durations
+from signals_app.console import formatting
 from tests.signals_app.admin.rows import NOON
 
 
 def test_a_moment_that_is_not_known_is_a_dash() -> None:
-    assert durations.moment(None) == "\N{EN DASH}"
+    assert formatting.moment(None) == "\N{EN DASH}"
 
 
 def test_a_moment_is_told_in_the_current_time_zone() -> None:
     with timezone.override("Asia/Tokyo"):
-        assert durations.moment(NOON) == (
+        assert formatting.moment(NOON) == (
             '<time class="signals-moment" datetime="2026-11-23T21:00:00+09:00">'
             "<span>2026-11-23</span> <span>21:00:00</span></time>"
         )

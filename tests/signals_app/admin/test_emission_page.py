@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from signals_app.admin.emission_page import WIDTH, page_of_emission
+from signals_app.console.admin.emission import WIDTH, page_of_emission
 from signals_app.models import Delivery, Outcome, State
 from tests.signals_app.admin.rows import at, attempt, copies, delivery, page_of
 

@@ -11,7 +11,7 @@ from django.test import Client, modify_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from signals_app.admin import name_filters
+from signals_app.console.admin import filters
 from signals_app.models import Delivery, Outcome, State
 from tests.signals_app.admin.rows import ATTEMPTS, DELIVERIES, at, attempt, delivery
 
@@ -128,7 +128,7 @@ def test_a_chosen_name_is_offered_although_nothing_has_it(boss: Client) -> None:
 
 
 def test_names_of_old_rows_alone_are_not_looked_for(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(name_filters, "RECENT", 2)
+    monkeypatch.setattr(filters, "RECENT", 2)
     delivery(receiver="old")
     delivery(receiver="new")
     delivery(receiver="newest")

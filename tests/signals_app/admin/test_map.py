@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.introspection import counts
+from signals_app.console.signals_map import graph
 from signals_app.models import Delivery, PauseKind, State
 from tests.signals_app.admin.rows import copies, delivery
 from tests.signals_app.introspection import listeners
@@ -173,7 +173,7 @@ def test_an_unknown_choice_shows_everything(reader: Client) -> None:
 def test_it_says_from_when_it_counts_where_a_day_is_too_much(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     ended(State.SUCCESSFUL, 3)
     assert "what ended is counted from a day ago" in page_of(reader)
-    monkeypatch.setattr(counts, "COUNTED", 2)
+    monkeypatch.setattr(graph, "COUNTED", 2)
     assert re.search(r"what ended is counted from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: more has ended", page_of(reader))
 
 

@@ -11,8 +11,9 @@ from django.template.loader import render_to_string
 from django.test import override_settings
 from django.utils import translation
 
-from signals_app.admin.map_picture import SHOWN, WIDTH, Picture, picture_of
-from signals_app.introspection import Connection, Counts, Edge, Form, Kind, Mark, Node
+from signals_app.console.admin.map_picture import SHOWN, WIDTH, Picture, picture_of
+from signals_app.console.signals_map.graph import Counts, Edge, Mark, Node
+from signals_app.console.signals_map.listeners import Connection, Form, Kind
 
 
 def edge(name: str = "send_mail", kind: Kind = Kind.QUEUED, counts: Counts | None = None, **fields: Any) -> Edge:

@@ -8,10 +8,10 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from signals_app import ledger
-from signals_app.admin import confirmation
 from signals_app.conf import conf
+from signals_app.console import operations
+from signals_app.console.admin import actions
 from signals_app.models import Delivery, State
-from signals_app.operations import performing
 from tests.signals_app.admin.rows import DELIVERIES, delivery, operate_url
 from tests.signals_app.admin.staff import client_of
 
@@ -94,7 +94,7 @@ def test_each_delivery_that_changed_has_an_entry_in_its_history(operator: Client
 
 
 def test_the_whole_list_is_changed_in_batches(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performing, "_BATCH", 2)
+    monkeypatch.setattr(operations, "_BATCH", 2)
     rows = [delivery(State.FAILED) for _ in range(5)]
     told = act(operator, "retry", rows[0], select_across="1")
     assert told == ["5 deliveries are ready again."]
@@ -103,7 +103,7 @@ def test_the_whole_list_is_changed_in_batches(operator: Client, monkeypatch: pyt
 
 
 def test_one_request_changes_no_more_than_the_list_shows(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirmation, "AT_ONCE", 2)
+    monkeypatch.setattr(actions, "AT_ONCE", 2)
     rows = [delivery() for _ in range(3)]
     told = act(operator, "cancel", rows[0], select_across="1")
     assert told == ["2 deliveries were cancelled.", "Only the newest 2 were taken; do it again for the rest."]

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.test import Client
 from django.urls import path, reverse
 
-from signals_app.admin.pages import PageAdmin, page_entry
+from signals_app.console.admin.pages import PageAdmin, page_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 

@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from signals_app.admin import paginator
-from signals_app.admin.paginator import BoundedPaginator
+from signals_app.console.admin import changelist
+from signals_app.console.admin.changelist import BoundedPaginator
 from signals_app.models import Delivery
 from tests.signals_app.admin.rows import DELIVERIES, delivery
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 @pytest.fixture
 def seven(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Seven deliveries, the newest first, of which a list shows five."""
-    monkeypatch.setattr(paginator, "LISTED", 5)
+    monkeypatch.setattr(changelist, "LISTED", 5)
     return sorted((delivery().pk for _ in range(7)), reverse=True)
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from signals_app.admin.periods import Periods, Span
+from signals_app.console.admin.changelist import Periods, Span
 from tests.signals_app.admin.rows import DELIVERIES, at, delivery
 
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from signals_app import ledger
-from signals_app.admin import check_sites, register
-from signals_app.admin.deliveries import DeliveryAdmin
+from signals_app.console.admin import check_sites, register
+from signals_app.console.admin.deliveries import DeliveryAdmin
 from signals_app.models import Delivery, State
 from tests.signals_app.admin.rows import attempt, delivery
 from tests.testapp.receivers import hand_off, nothing
@@ -124,7 +124,7 @@ def test_a_site_with_some_of_the_pages_is_warned_of() -> None:
     (warning,) = check_sites()
     assert (warning.id, warning.hint) == (
         "signals_app.W008",
-        "Call signals_app.admin.register(site) in place of registering them one by one.",
+        "Call signals_app.console.admin.register(site) in place of registering them one by one.",
     )
     assert "The admin site 'some' has only some of signals_app's pages" in warning.msg
     some.unregister(Delivery)

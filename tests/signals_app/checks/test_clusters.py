@@ -10,6 +10,7 @@ from django.test import override_settings
 
 from signals_app.checks import check_alternatives, check_broker, check_sync, check_task_database
 from signals_app.checks.clusters import BROKER
+from signals_app.cluster import broker
 from tests.signals_app.checks.said import said
 
 
@@ -25,7 +26,7 @@ def test_another_broker_would_wake_nobody(cluster: dict[str, Any] | None) -> Non
             (
                 "signals_app.E004",
                 "Q_CLUSTER['broker_class'] is None, so no worker is woken for deliveries.",
-                'Set Q_CLUSTER["broker_class"] = "signals_app.broker.DeliveryBroker".',
+                'Set Q_CLUSTER["broker_class"] = "signals_app.cluster.broker.DeliveryBroker".',
             )
         ]
 
@@ -39,12 +40,12 @@ def test_another_broker_of_one_cluster_is_told_of_that_cluster() -> None:
                     "Q_CLUSTER['ALT_CLUSTERS']['mail']['broker_class'] is 'django_q.brokers.orm.ORM', so no worker is "
                     "woken for deliveries."
                 ),
-                'Set Q_CLUSTER["broker_class"] = "signals_app.broker.DeliveryBroker".',
+                'Set Q_CLUSTER["broker_class"] = "signals_app.cluster.broker.DeliveryBroker".',
             )
         ]
 
 
-@pytest.mark.parametrize("path", ["nowhere.Broker", "signals_app.broker.hint", "signals_app.broker.LOOK"])
+@pytest.mark.parametrize("path", ["nowhere.Broker", f"{broker.__name__}.hint", f"{broker.__name__}.LOOK"])
 def test_a_path_that_is_no_broker_wakes_nobody(path: str) -> None:
     with only_mail(broker_class=path):
         assert [one[0] for one in said(check_broker(None))] == ["signals_app.E004"]

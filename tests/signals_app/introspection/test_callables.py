@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.introspection.callables import Form, callee
+from signals_app.console.signals_map.listeners import Form, callee
 from tests.signals_app.introspection import listeners
 from tests.signals_app.introspection.listeners import Counter, Touchy, line_of
 

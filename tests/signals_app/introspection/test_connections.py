@@ -15,8 +15,7 @@ from django.contrib.auth.models import User
 from django.dispatch import Signal
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.introspection.callables import Form
-from signals_app.introspection.connections import Connection, Kind, connections
+from signals_app.console.signals_map.listeners import Connection, Form, Kind, connections
 from tests.signals_app.introspection import listeners
 from tests.signals_app.introspection.listeners import Counter, Touchy
 

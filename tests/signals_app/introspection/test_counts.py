@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from signals_app.introspection import counts
-from signals_app.introspection.counts import Counts, tally
+from signals_app.console.signals_map import graph
+from signals_app.console.signals_map.graph import Counts, tally
 from signals_app.models import Delivery, State
 from tests.signals_app.admin.rows import at, delivery
 
@@ -50,7 +50,7 @@ def test_what_ended_before_is_not_counted_however_long_it_has_waited() -> None:
 
 
 def test_where_too_much_ended_the_newest_are_counted_and_the_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "COUNTED", 3)
+    monkeypatch.setattr(graph, "COUNTED", 3)
     for second in range(3):
         delivery(State.SUCCESSFUL, finished_at=at(second))
     assert tally(NOW).is_whole_day
@@ -70,7 +70,7 @@ def test_nothing_counts_as_nothing() -> None:
 
 
 def test_each_state_is_cut_alone_and_the_shortest_time_holds_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "COUNTED", 2)
+    monkeypatch.setattr(graph, "COUNTED", 2)
     for second in range(4):
         delivery(State.FAILED, finished_at=at(second))
     for second in (0, 8, 9):
@@ -87,7 +87,7 @@ def test_no_row_is_read_that_is_not_counted() -> None:
         if connection.vendor == "postgresql":
             cursor.execute("ANALYZE signals_app_delivery")
             cursor.execute("SET LOCAL enable_seqscan = off")  # a small table is read whole otherwise
-    plan = counts._grouped(Delivery.objects.all(), NOW).explain()
+    plan = graph._grouped(Delivery.objects.all(), NOW).explain()
     assert plan.count("signals_app_finished") == 3
     assert plan.count("signals_app_claim") == plan.count("signals_app_running") == 1
     plan = Delivery.objects.filter(state=State.FAILED, finished_at__gte=NOW).order_by("-finished_at").explain()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
+from signals_app.console.signals_map.listeners import options_of
 from signals_app.dispatcher import QueuedReceiver, registry
-from signals_app.introspection.options import options_of
-from signals_app.options import ReceiverOptions
+from signals_app.dispatcher.options import ReceiverOptions
 from tests.signals_app.introspection.listeners import by_queue, plain
 
 

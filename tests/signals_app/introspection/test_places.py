@@ -12,7 +12,7 @@ import pytest
 from django.conf import LazySettings
 
 from signals_app import conf
-from signals_app.introspection.places import place_of_class, place_of_function, place_of_signal
+from signals_app.console.signals_map.listeners import place_of_class, place_of_function, place_of_signal
 from tests.signals_app.introspection.listeners import Counter, line_of
 
 

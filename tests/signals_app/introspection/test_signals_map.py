@@ -18,10 +18,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from signals_app import ledger
+from signals_app.console.signals_map.graph import Counts, Loose, Mark, Node, SignalsMap, signals_map
+from signals_app.console.signals_map.output import as_json
 from signals_app.dispatcher import QueuedReceiver, registry
-from signals_app.introspection import Counts, Loose, Mark, Node, SignalsMap, as_json, signals_map
+from signals_app.dispatcher.options import ReceiverOptions
 from signals_app.models import PauseKind, State
-from signals_app.options import ReceiverOptions
 from tests.signals_app.admin.rows import delivery
 from tests.signals_app.introspection import listeners
 from tests.signals_app.introspection.listeners import by_queue

@@ -14,9 +14,9 @@ from pytest_django import Settings
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
+from signals_app.ledger.sql import hurried
 from signals_app.models import Delivery, PauseKind
 from signals_app.monitoring import health
-from signals_app.monitoring.hurry import hurried
 from tests.testapp.receivers import delayed_work, hand_off, in_another_queue, nothing
 
 pytestmark = pytest.mark.database

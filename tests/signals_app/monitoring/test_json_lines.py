@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from signals_app import transitions, worker
+from signals_app import events
 from signals_app.monitoring.json_lines import JsonFormatter
+from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
 
@@ -81,9 +82,9 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
 @pytest.mark.django_db
 @pytest.mark.database
 def test_the_line_of_a_delivery_has_its_facts_as_fields(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger=transitions.logger.name):
+    with caplog.at_level(logging.INFO, logger=events.logger.name):
         delivery = hand_off(receivers.gives_up)
-        worker.drain(delivery.queue)
+        loop.drain(delivery.queue)
     found = written(caplog.records[-1])
     assert found["event"] == "failed"
     assert (found["delivery"], found["emission"], found["attempt"]) == (delivery.id, str(delivery.emission), 1)

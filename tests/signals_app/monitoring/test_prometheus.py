@@ -18,13 +18,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from signals_app import ledger, worker
-from signals_app.broker import DeliveryBroker
+from signals_app import ledger
+from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import Count, TallyKey
 from signals_app.models import ClusterStat, Delivery, Measure, PauseKind
-from signals_app.monitoring import counters, prometheus
+from signals_app.monitoring import metrics
+from signals_app.worker import loop
 from tests.cluster import ROOT
 from tests.testapp import receivers
 from tests.testapp.receivers import hand_off
@@ -94,7 +95,7 @@ def test_a_login_that_every_page_requires_is_not_required_here(client: Client, s
 
 def test_open_metrics_are_spoken_where_they_are_asked_for(client: Client) -> None:
     hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     text = scrape(client, Accept="application/openmetrics-text; version=1.0.0")
     families: Iterable[Metric] = openmetrics_families(text)  # type: ignore[no-untyped-call]
     assert {"signals_app_attempts", "signals_app_wait_seconds"} <= {one.name for one in families}
@@ -107,7 +108,7 @@ def test_what_waits_and_runs_is_numbered_by_state_queue_and_receiver(value: Valu
         hand_off(receivers.nothing)
     ledger.claim(conf.queue, owner="", limit=1, lease=30)
     hand_off(receivers.gives_up)
-    worker.drain(hand_off(receivers.gives_up).queue)
+    loop.drain(hand_off(receivers.gives_up).queue)
     for _ in range(2):
         hand_off(receivers.nothing)
     assert value("signals_app_deliveries", receivers.gives_up, state="FAILED") == 2
@@ -134,7 +135,7 @@ def test_what_is_paused_is_not_due_and_shows_why(value: Value) -> None:
 def test_what_no_worker_knows_is_told(value: Value) -> None:
     delivery = hand_off(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(receiver="gone.receiver")
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     assert value("signals_app_deliveries_unroutable", queue=conf.queue, receiver="gone.receiver") == 1
     assert value("signals_app_deliveries_unroutable", receivers.nothing) == 0
 
@@ -173,7 +174,7 @@ def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
     assert value("signals_app_attempts_total", receivers.nothing, outcome="SUCCESSFUL") == 0
     hand_off(receivers.nothing)
     hand_off(receivers.gives_up)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     hand_off(receivers.nothing)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
     DeliveryBroker(list_key=conf.queue)._rescue()
@@ -188,7 +189,7 @@ def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
 def test_no_count_goes_down_when_deliveries_are_deleted(client: Client) -> None:
     for _ in range(3):
         hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
 
     before = samples(scrape(client))
     assert sum(number for (name, _), number in before.items() if name == "signals_app_run_seconds_count") == 3
@@ -199,7 +200,7 @@ def test_no_count_goes_down_when_deliveries_are_deleted(client: Client) -> None:
 def test_waits_and_runs_are_histograms(value: Value) -> None:
     for _ in range(3):
         hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     for name in ("signals_app_wait_seconds", "signals_app_run_seconds"):
         assert value(f"{name}_count", receivers.nothing) == 3
         assert value(f"{name}_bucket", receivers.nothing, le="+Inf") == 3
@@ -218,7 +219,7 @@ def test_a_scrape_asks_as_many_questions_of_many_rows_as_of_few(
     questions = len(asked)
     for _ in range(50):
         hand_off(receivers.nothing)
-    worker.drain(conf.queue)
+    loop.drain(conf.queue)
     for _ in range(50):
         hand_off(receivers.nothing)
     with django_assert_num_queries(questions):
@@ -230,7 +231,7 @@ def test_a_registry_of_another_can_hold_the_collector_without_a_database(
 ) -> None:
     registry = CollectorRegistry(auto_describe=True)
     with django_assert_num_queries(0):
-        registry.register(prometheus.DeliveryCollector())
+        registry.register(metrics.DeliveryCollector())
     assert registry.get_sample_value("signals_app_clusters", {"queue": conf.queue}) == 0
 
 
@@ -238,7 +239,7 @@ def test_a_registry_of_another_can_hold_the_collector_without_a_database(
 def test_a_database_that_does_not_answer_is_told_without_its_secrets(
     client: Client, lost_database: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus, "PATIENCE", 0.1)
+    monkeypatch.setattr(metrics, "PATIENCE", 0.1)
     lost_database("gone")
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert (answer.status_code, answer.content) == (503, b"The database does not answer.\n")
@@ -277,5 +278,5 @@ def test_what_is_counted_is_gone_through_once_however_many_receivers_there_are()
             for number in range(receivers_of_all)
         }
         reads.clear()
-        list(counters._histogram("name", "text", tallies, Measure.RUN).samples)
+        list(metrics._histogram("name", "text", tallies, Measure.RUN).samples)
         assert reads[receivers_of_all] == receivers_of_all

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from signals_app.console import formatting
 from signals_app.models import Delivery, State
-from signals_app.operations import durations
 from tests.signals_app.admin.rows import NOON, at
 
 
@@ -27,16 +27,16 @@ from tests.signals_app.admin.rows import NOON, at
     ],
 )
 def test_a_duration_has_at_most_two_units(seconds: float, words: str) -> None:
-    assert durations.written(timedelta(seconds=seconds)).replace("\N{NO-BREAK SPACE}", " ") == words
+    assert formatting.written(timedelta(seconds=seconds)).replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 def test_a_duration_that_is_not_known_is_a_dash() -> None:
-    assert durations.written(None) == "\N{EN DASH}"
+    assert formatting.written(None) == "\N{EN DASH}"
 
 
 def test_it_is_said_how_far_a_moment_lies_ahead_or_back() -> None:
-    assert durations.until(at(12), NOON).replace("\N{NO-BREAK SPACE}", " ") == "in 12.00 s"
-    assert durations.until(NOON, at(182)).replace("\N{NO-BREAK SPACE}", " ") == "3 min 2 s ago"
+    assert formatting.until(at(12), NOON).replace("\N{NO-BREAK SPACE}", " ") == "in 12.00 s"
+    assert formatting.until(NOON, at(182)).replace("\N{NO-BREAK SPACE}", " ") == "3 min 2 s ago"
 
 
 def waited_and_ran(state: State, *, due: float, started: float | None, finished: float | None) -> list[float | None]:
@@ -47,7 +47,7 @@ def waited_and_ran(state: State, *, due: float, started: float | None, finished:
         finished_at=None if finished is None else at(finished),
     )
     now = at(100)
-    found = (durations.waited(delivery, now), durations.ran(delivery, now))
+    found = (formatting.waited(delivery, now), formatting.ran(delivery, now))
     return [None if one is None else one.total_seconds() for one in found]
 
 

@@ -7,9 +7,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
 from signals_app import ledger
+from signals_app.console.operations import Operator, pause, resume
 from signals_app.exceptions import OperationRefused
 from signals_app.models import PauseKind
-from signals_app.operations import Operator, pause, resume
 from tests.signals_app.admin.rows import delivery
 from tests.testapp.receivers import nothing
 

@@ -16,22 +16,22 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.dispatcher import QueuedReceiver
-from signals_app.exceptions import OperationRefused
-from signals_app.models import Delivery, State
-from signals_app.operations import (
+from signals_app.console.operations import (
     CANCEL,
     RETRY,
     RUN_NOW,
     Operation,
     Operator,
-    Selection,
+    matching,
     move_to,
     perform,
     perform_on,
-    performing,
     reassign_to,
 )
+from signals_app.console.queries import Selection
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.exceptions import OperationRefused
+from signals_app.models import Delivery, State
 from tests.cluster import wait_until
 from tests.signals_app.admin.rows import delivery
 from tests.testapp.receivers import nothing
@@ -63,7 +63,7 @@ def test_each_operation_changes_what_is_in_its_scope_once_and_leaves_the_rest() 
     for operation, fields in operations():
         fitting, running = delivery(**fields), delivery(State.RUNNING)
         assert (operation.scope.holds(fitting), operation.scope.holds(running)) == (True, False)
-        assert set(performing.matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
+        assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
 
         result = perform(operation, [fitting.pk, running.pk], by=NOBODY)
         assert (result.changed, result.refused) == ((fitting.pk,), 1), operation.name
@@ -146,11 +146,11 @@ def test_a_retry_grants_what_the_receiver_is_given_or_else_the_project(
 
 
 def test_all_that_match_are_changed_in_batches_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performing, "_BATCH", 2)
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
     failed = [delivery(State.FAILED, queue="mail") for _ in range(5)]
     other, done = delivery(State.FAILED), delivery(State.SUCCESSFUL, queue="mail")
     selection = Selection(queue="mail")
-    assert performing.matching(RETRY, selection).count() == 5
+    assert matching(RETRY, selection).count() == 5
     result = perform_on(RETRY, selection, by=NOBODY)
     assert (result.changed, result.refused) == (tuple(row.pk for row in failed), 0)
     states = Delivery.objects.filter(pk__in=[other.pk, done.pk]).order_by("pk").values_list("state", flat=True)
@@ -159,14 +159,14 @@ def test_all_that_match_are_changed_in_batches_and_no_others(monkeypatch: pytest
 
 
 def test_a_limit_takes_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performing, "_BATCH", 2)
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
     rows = [delivery() for _ in range(5)]
     result = perform_on(CANCEL, Selection(), by=NOBODY, limit=3)
     assert result.changed == tuple(row.pk for row in rows[:3])
 
 
 def test_what_is_handed_off_meanwhile_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(performing, "_BATCH", 2)
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
     rows = [delivery() for _ in range(3)]
     cancel = ledger.cancel
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signals_app.operations.readable import readable_payload, trace_id
+from signals_app.console.formatting import readable_payload, trace_id
 
 
 def test_a_payload_is_indented_and_keeps_its_order() -> None:

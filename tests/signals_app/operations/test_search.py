@@ -18,12 +18,12 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from signals_app.console import queries
+from signals_app.console.queries import find_attempts, find_deliveries, words
 from signals_app.exceptions import OperationRefused
-from signals_app.masking import MASKED, masked
 from signals_app.models import Attempt, Delivery, State
-from signals_app.operations import search
-from signals_app.operations.search import find_attempts, find_deliveries, words
 from signals_app.payloads import encode_arguments
+from signals_app.redaction import MASKED, masked
 from tests.payload_app.models import ByCode, ByUuid, Child, Plain
 from tests.payload_app.strategies import scalars, values
 from tests.payload_app.strategies import text as texts
@@ -178,11 +178,11 @@ def test_all_that_is_looked_for_in_payloads_is_looked_for_at_once(mail: Delivery
 
 def test_of_what_holds_a_value_the_newest_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [delivery(payload=written({"order": 1})) for _ in range(4)]
-    monkeypatch.setattr(search, "_BATCH", 1)
+    monkeypatch.setattr(queries, "_BATCH", 1)
     assert found("order=1") == rows
-    monkeypatch.setattr(search, "FOUND", 2)
+    monkeypatch.setattr(queries, "FOUND", 2)
     assert found("order=1") == rows[2:]
-    monkeypatch.setattr(search, "READ", 10)
+    monkeypatch.setattr(queries, "READ", 10)
     assert found("order=1") == rows[3:]
 
 
@@ -270,7 +270,7 @@ def test_no_search_tells_apart_what_is_masked_to_the_same(
             try:
                 assert len(found(quoted)) in (0, 2), text
             except OperationRefused:
-                assert len(text) > search.LONGEST_WORD
+                assert len(text) > queries.LONGEST_WORD
     finally:
         Delivery.objects.filter(pk__in=[row.pk for row in rows]).delete()
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from signals_app.console.queries import Selection
 from signals_app.models import Delivery, State
-from signals_app.operations import Selection
 from tests.signals_app.admin.rows import at, attempt, delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]

@@ -13,16 +13,12 @@ from django.test import override_settings
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.emissions import new_emission
+from signals_app.console import dashboard
+from signals_app.console.dashboard import Cluster, failure_groups, last_hour, percentiles, place_of, runs_of_last_hour
+from signals_app.dispatcher.context import new_emission
 from signals_app.ledger import ClusterSeen
 from signals_app.models import Outcome, State
-from signals_app.overview import banners, fleet
-from signals_app.overview.failures import failure_groups, place_of
-from signals_app.overview.fleet import Cluster
-from signals_app.overview.hour import last_hour
-from signals_app.overview.percentiles import percentiles
-from signals_app.overview.runs import runs_of_last_hour
-from signals_app.processes import current_process, resident_bytes
+from signals_app.processes.identity import current_process, resident_bytes
 from tests.signals_app.admin.rows import attempt, delivery
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -95,7 +91,7 @@ def test_receivers_and_queues_tell_how_much_failed_and_how_long_it_took() -> Non
 
 
 def test_more_than_is_read_is_said_to_be_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signals_app.ledger.lately.NEWEST", 2)
+    monkeypatch.setattr("signals_app.ledger.stats.NEWEST", 2)
     monkeypatch.setattr("signals_app.ledger.NEWEST", 2)
     for _ in range(3):
         ended(State.SUCCESSFUL)
@@ -127,14 +123,14 @@ def test_a_place_is_that_of_the_innermost_frame() -> None:
 
 
 def test_without_a_cluster_it_is_said_first() -> None:
-    said = banners.banners(ledger.figures(), [], last_hour(ledger.ended_by_minute()))
+    said = dashboard.banners(ledger.figures(), [], last_hour(ledger.ended_by_minute()))
     assert said[0].text == "No cluster is alive, so nothing runs."
 
 
 def test_a_queue_that_no_cluster_serves_is_named() -> None:
     delivery(queue="mail")
     delivery(queue="sigdemo")
-    said = [banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))]
+    said = [banner.text for banner in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))]
     assert "No cluster of the queue mail is alive." in said
     assert "No cluster of the queue elsewhere is alive." in said  # a receiver of the tests names it
     assert not any("sigdemo" in text for text in said)
@@ -145,44 +141,44 @@ def test_a_queue_that_needs_no_cluster_standing_by_is_named_when_work_waits_too_
     delivery(queue="mail", due_at=timezone.now() - timedelta(seconds=100))
     with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",)}):
         assert lacking not in [
-            one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
+            one.text for one in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
         ]
     with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",), "HEALTH_MAX_WAIT": 99}):
         assert lacking in [
-            one.text for one in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
+            one.text for one in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
         ]
 
 
 def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(banners, "DEPTH", 3)
+    monkeypatch.setattr(dashboard, "DEPTH", 3)
     figures = ledger.figures()
-    assert not banners._rising(figures, last_hour(ledger.ended_by_minute()))
+    assert not dashboard._rising(figures, last_hour(ledger.ended_by_minute()))
     for _ in range(3):
         delivery(emission=new_emission())
-    (said,) = banners._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
+    (said,) = dashboard._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
     assert "3 handed off in the last 5 minutes, 0 ended, 3 are due" in said.text
     for _ in range(4):
         ended(State.SUCCESSFUL)
-    assert not banners._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
+    assert not dashboard._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
 
 
 def test_a_wrong_setting_is_told() -> None:
     with override_settings(SIGNALS_APP={"LEASES": 3}):
         said = [
-            banner.text for banner in banners.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
+            banner.text for banner in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
         ]
     assert "SIGNALS_APP has an unknown key 'LEASES'. (signals_app.E002)" in said
 
 
 def test_a_cluster_whose_statistic_cannot_be_read_is_listed_all_the_same() -> None:
     seen = ClusterSeen(queue="q", host="vm", package="forged", age=1, is_alive=True)
-    assert fleet._cluster(seen, {}).workers == ()
+    assert dashboard._cluster(seen, {}).workers == ()
 
 
 def test_a_worker_is_known_by_host_and_pid() -> None:
     delivery(State.RUNNING, owner=str(current_process()), receiver="first")
     delivery(State.RUNNING, owner="nobody", receiver="stray")
-    working = fleet._working()
+    working = dashboard._working()
     host = current_process().host
     assert {key: one.receiver for key, one in working.items()} == {(host, os.getpid()): "first"}
 

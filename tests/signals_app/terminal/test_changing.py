@@ -9,8 +9,8 @@ from django.core.management import CommandError
 from django.test import modify_settings
 from django.utils import timezone
 
+from signals_app.console.terminal import SUBCOMMANDS
 from signals_app.models import Delivery, State
-from signals_app.terminal import SUBCOMMANDS
 from tests.signals_app.admin.rows import delivery
 from tests.signals_app.terminal.commands import at_a_terminal, piped, read, told, user
 from tests.testapp.receivers import nothing

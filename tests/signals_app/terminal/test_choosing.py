@@ -10,7 +10,7 @@ from django.core.management import CommandError
 from django.test import override_settings
 from django.utils import timezone
 
-from signals_app.terminal.choosing import delivery_id, moment
+from signals_app.console.terminal.choosing import delivery_id, moment
 from tests.signals_app.terminal.commands import told
 
 

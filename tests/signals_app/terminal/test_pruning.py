@@ -8,8 +8,9 @@ import pytest
 from django.core.management import CommandError
 from django.utils import timezone
 
-from signals_app import ledger, pruning
+from signals_app import ledger
 from signals_app.models import Delivery, State
+from signals_app.worker import pruning
 from tests.signals_app.admin.rows import delivery
 from tests.signals_app.terminal.commands import read, told
 

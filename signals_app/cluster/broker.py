@@ -1,0 +1,309 @@
+"""The one door to django_q: wakes the cluster's workers when deliveries are due, and keeps its statistics."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.util import Finalize
+from typing import Any
+from uuid import uuid4
+
+from django.db import Error, close_old_connections, reset_queries
+from django.utils import timezone
+from django_q import conf as q_conf
+from django_q.brokers.orm import ORM
+from django_q.models import OrmQ
+from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
+from django_q.signing import BadSignature, SignedPackage
+
+from signals_app import events, ledger, signals
+from signals_app.conf import conf
+from signals_app.dispatcher import registry
+from signals_app.processes import tree
+from signals_app.processes.identity import is_dead, pid_here
+from signals_app.processes.liveness import pulse
+from signals_app.redaction.records import get_logger
+from signals_app.worker import pruning
+from signals_app.worker.connections import start_afresh
+
+logger = get_logger("signals_app.broker")
+
+LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices when its cluster stops
+HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
+LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
+YIELD = 0.004  # seconds
+RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
+PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
+CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
+MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
+LAST_RESULT = 30.0  # seconds that a worker which ends waits for a monitor that is slow to take its results
+LAST_MOMENT = 2.0  # seconds that a worker which ends waits for threads that receivers left; less than LINGER
+CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
+RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
+
+Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted:
+    """When a due delivery was hinted at, and for how many seconds that is enough."""
+
+    since: float
+    life: float
+
+    def again(self, now: float) -> Hinted:
+        """Return the record of another hint."""
+        return Hinted(since=now, life=min(self.life * 2, LONGEST_HINT_LIFE))
+
+
+class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
+    """Django-Q's ORM broker, which also wakes workers for due deliveries.
+
+    For ``Q_CLUSTER["broker_class"]``. Plain tasks, groups, chains, hooks and schedules go their usual way.
+    """
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key=list_key)
+        self._lookout = ledger.Lookout(queue=self.list_key, poll=q_conf.Conf.POLL)
+        self._hinted: dict[int, Hinted] = {}
+        self._rescued_at = 0.0
+        self._parked_at = 0.0
+        self._chores_at = 0.0
+        self._paused = False  # whether anything was, at the last look
+        self._gave = False
+
+    @staticmethod
+    def get_connection(list_key: str | None = None) -> Any:
+        """Return Django-Q's queue. Unlike the ORM broker, leave the connection as it is: Django opens and closes it."""
+        return OrmQ.objects.using(q_conf.Conf.ORM)
+
+    def dequeue(self) -> list[Package] | None:
+        """Wait a moment for work; return plain tasks and at most one hint per worker, or None.
+
+        A database that does not answer is no reason to end the pusher: it is asked again.
+        """
+        try:
+            return self._look() or None
+        except Error as error:
+            logger.warning("The pusher of %s cannot reach the database: %s", self.list_key, error)
+            start_afresh(error)
+            close_old_connections()
+            time.sleep(RECONNECT)
+            return None
+
+    def _look(self) -> list[Package]:
+        if self._gave:
+            self._gave = False
+            time.sleep(YIELD)  # django_q's queue is fed by a thread of this process; let it go first
+        reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
+        self._rescue()
+        self._park()
+        packages = self._hints() + self._chores() + self._plain_tasks()
+        if not packages and (self._wakes() or pulse.monitor_owes(MONITOR_PAUSE)):
+            packages = [(None, hint(self.list_key))]
+        if packages:
+            self._gave = True
+            pulse.give()
+            self._lookout.reset()
+        return packages
+
+    def _wakes(self) -> bool:
+        """Wait for a change; True when a worker should look at once."""
+        return self._wait() and (not self._paused or bool(ledger.due(self.list_key, limit=1)))
+
+    def _wait(self) -> bool:
+        """Wait for a change; True when it is certain to be one that a worker should see."""
+        to_next = ledger.seconds_to_next(self.list_key)
+        # a hint's life bounds the wait too: what was hinted at and not claimed is hinted at again
+        wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
+        return self._lookout.wait(max(wait, 0.001))
+
+    def _plain_tasks(self) -> list[Package]:
+        waiting = self.get_connection().filter(key=self.list_key, lock__lt=timezone.now())
+        return (super().dequeue() or []) if waiting.exists() else []
+
+    def _hints(self) -> list[Package]:
+        """Return a hint for each due delivery that has none yet, up to the number of workers."""
+        now = time.monotonic()
+        due = ledger.due(self.list_key, limit=q_conf.Conf.WORKERS)
+        known = {one: self._hinted[one] for one in due if one in self._hinted}
+        fresh = {one: Hinted(since=now, life=HINT_LIFE) for one in due if one not in known}
+        stale = {one: hinted.again(now) for one, hinted in known.items() if now - hinted.since >= hinted.life}
+        self._hinted = known | fresh | stale
+        return [(None, hint(self.list_key)) for _ in fresh | stale]
+
+    def _rescue(self) -> None:
+        if time.monotonic() - self._rescued_at < RESCUE_EVERY:
+            return
+        self._rescued_at = time.monotonic()
+        rescued = ledger.rescue(self.list_key, is_dead=is_dead, at_work=_delivery_at)
+        for one in rescued.lost:
+            events.ended_badly(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
+        events.write()
+
+    def _park(self) -> None:
+        """Keep what is paused out of the way of claims: a batch at each look while there is more to do."""
+        if time.monotonic() - self._parked_at < PARK_EVERY:
+            return
+        self._paused = bool(ledger.pauses())
+        if ledger.park(self.list_key) < ledger.PARK_AT_ONCE / 10:
+            self._parked_at = time.monotonic()
+
+    def _chores(self) -> list[Package]:
+        """Return a hint for what one of all the clusters' workers is to do now."""
+        if time.monotonic() - self._chores_at < CHORES_EVERY:
+            return []
+        self._chores_at = time.monotonic()
+        is_offered = ledger.offer_chore(pruning.CHORE, first=pruning.EVERY, lease=pruning.LEASE)
+        return [(None, _package("prune", "signals_app.worker.pruning.prune_for_a_while"))] if is_offered else []
+
+    def ping(self) -> bool:
+        """Answer as a new cluster starts, in its sentinel; a good moment to clear away what dead ones left."""
+        tree.stand_fast()
+        ledger.forget_old_stats()
+        return bool(super().ping())
+
+    def queue_size(self) -> int:
+        """Return how many plain tasks and deliveries wait in the queue."""
+        return int(super().queue_size()) + ledger.count_ready(self.list_key)
+
+    def set_stat(self, key: str, value: str, timeout: int) -> None:
+        """Keep a cluster's statistic for ``timeout`` seconds, in the database.
+
+        A cluster whose claims all fail though work is due keeps none, and so counts as none.
+        """
+        with pulse.guarding():
+            try:
+                if pulse.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
+                    ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
+            except Error as error:
+                start_afresh(error)  # django_q logs the error and calls again, on a new connection
+                raise
+
+    def get_stat(self, key: str) -> str | None:
+        """Return a cluster's statistic, or None when it has not been heard of lately."""
+        return ledger.read_stat(key)
+
+    def get_stats(self, pattern: str) -> list[str]:
+        """Return the statistics of all living clusters; ``pattern`` is Django-Q's, with a star at its end."""
+        return ledger.read_stats(pattern.removesuffix("*"))
+
+
+def hint(queue: str) -> str:
+    """Return a signed Django-Q task that says no more than "there is work in this queue"."""
+    return _package(f"hint-{queue}", "signals_app.worker.loop.drain", queue)
+
+
+def _package(name: str, function: str, *args: str) -> str:
+    """Return a signed Django-Q task that leaves no record."""
+    task = {"id": uuid4().hex, "name": name, "func": function, "args": args, "kwargs": {}}
+    return str(SignedPackage.dumps(task | {"started": timezone.now(), "save": False, "timeout": hint_timeout()}))
+
+
+def cluster_name() -> str:
+    """Return the name of this process's cluster, which is the queue it serves."""
+    return str(q_conf.Conf.CLUSTER_NAME)
+
+
+def worker_count() -> int:
+    """Return how many workers this process's cluster has."""
+    return int(q_conf.Conf.WORKERS)
+
+
+def guard_cycle() -> float:
+    """Return the seconds between two looks of the guard at its workers."""
+    return float(q_conf.Conf.GUARD_CYCLE)
+
+
+def hint_timeout() -> int:
+    """Return the seconds after which Django-Q may end a worker that got a hint: longer than any receiver may take."""
+    longest = max((receiver.options.timeout for receiver in registry.all()), default=conf.timeout)
+    return math.ceil(longest + conf.time_slice + conf.grace) + 5
+
+
+def _delivery_at(owner: str) -> int | None:
+    """Return the delivery that a worker of this very cluster is at, whatever the record says of its lease.
+
+    On SQLite any transaction keeps a renewal from being written; the pusher may get in first when it ends.
+    """
+    pid = pid_here(owner)
+    return None if pid is None else pulse.beats_for(pid, within=conf.lease / 2)
+
+
+def report_error(**kwargs: object) -> None:
+    """Pass the exception that is being handled to Django-Q's error reporters; a signal receiver."""
+    if q_conf.error_reporter:
+        q_conf.error_reporter.report()
+
+
+def _on_task(signal: object, **kwargs: object) -> None:
+    """Leave a sign of life; a receiver of Django-Q's signals."""
+    {pre_execute: pulse.take, post_execute_in_worker: pulse.end, post_execute: pulse.record}[signal]()
+
+
+for _signal in (pre_execute, post_execute_in_worker, post_execute):
+    _signal.connect(_on_task, dispatch_uid="signals_app.pulse")
+signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")
+
+
+def on_worker(**kwargs: object) -> None:
+    """Prepare a worker process of the cluster; a signal receiver."""
+    Finalize(None, pulse.leave, args=(os.getpid(),), exitpriority=0)  # recycled, it has not died
+    events.write_in_background()
+
+
+def on_worker_end(results: Any) -> None:
+    """Write and export a last time; then threads and processes that receivers left have a moment to end."""
+    try:
+        threading.Thread(target=_end_after_all, args=(results,), name="end", daemon=True).start()
+    except (RuntimeError, MemoryError):  # a worker without memory, which might wait for ever
+        os._exit(0)
+    events.write_last()
+    events.export()
+
+
+def _end_after_all(results: Any) -> None:
+    """End the process, which waits for all of them, and for executors before anybody learns that it is at its end."""
+    results.close()
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":  # half a result, and its lock, would be left behind
+            thread.join(LAST_RESULT)
+    time.sleep(LAST_MOMENT)
+    logger.warning("What receivers left in a worker does not end; the worker ends without it.")
+    os._exit(0)
+
+
+post_spawn.connect(on_worker, dispatch_uid="signals_app.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """What a cluster said of itself: pids are those of its host, ``reincarnations`` the workers that it replaced."""
+
+    host: str
+    pid: int
+    started: datetime
+    status: str
+    reincarnations: int
+    workers: tuple[int, ...]
+
+
+def cluster_status(package: str) -> ClusterStatus | None:
+    """Read a cluster's statistic; None where it was signed with another key."""
+    try:
+        stat = SignedPackage.loads(package)
+    except BadSignature:
+        return None
+    return ClusterStatus(
+        host=stat.host,
+        pid=stat.pid,
+        started=stat.tob,
+        status=str(stat.status),
+        reincarnations=stat.reincarnations,
+        workers=tuple(stat.workers),
+    )

@@ -1,0 +1,1 @@
+"""For people: what the admin and the terminal show and do."""

@@ -1,0 +1,108 @@
+"""Pages that belong to no model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import django
+from django import forms
+from django.apps import apps
+from django.apps.registry import Apps
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.db.models.base import ModelBase
+from django.forms import Script
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.views.decorators.http import require_safe
+
+LIVE: Any = Script("signals_app/live.js", defer=True)
+
+
+if TYPE_CHECKING:  # generic for the type checker only
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+def page_entry(name: str, title: str | Promise) -> type[Model]:
+    """Return what ``register`` takes in place of a model; the page's address is its name in lower case.
+
+    It lives in no registry of models, so there is no table, migration, content type or permission of it.
+    """
+    words = {"app_label": "signals_app", "apps": Apps(), "verbose_name": title, "verbose_name_plural": title}
+    made = ModelBase(name, (Model,), {"__module__": __name__, "Meta": type("Meta", (), words)})
+    return cast("type[Model]", made)
+
+
+def crumbs(opts: Any) -> dict[str, Any]:
+    """Return what the breadcrumbs of a page are made from."""
+    return {
+        "opts": opts,
+        "app_name": apps.get_app_config(opts.app_label).verbose_name,
+        "is_list_of_crumbs": django.VERSION >= (6, 0),  # each version styles its own markup only
+    }
+
+
+class PageAdmin(ModelAdmin):
+    """One page, for those who may do what ``permission`` says; its template extends ``admin/signals_app/page.html``."""
+
+    template: ClassVar[str]
+    permission: ClassVar[str] = "signals_app.view_delivery"
+
+    class Media:
+        css: ClassVar = {"all": ("signals_app/admin.css",)}
+
+    @property
+    def media(self) -> forms.Media:
+        """Return what the page asks for, and not the scripts of forms and lists."""
+        return forms.Media(type(self).Media)
+
+    def page_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what the template shows, beside what every page of the admin has."""
+        raise NotImplementedError
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the page's address; ``reverse`` calls it the list of its entry, as the admin's index does."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return [path("", self.admin_site.admin_view(self.page_view), name=name)]
+
+    @method_decorator(require_safe)
+    def page_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        request.current_app = self.admin_site.name  # {% url %} reads it
+        context = {
+            **self.admin_site.each_context(request),
+            **crumbs(self.opts),
+            "title": capfirst(str(self.opts.verbose_name_plural)),
+            "media": self.media,
+            **self.page_context(request),
+        }
+        return TemplateResponse(request, self.template, context)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the user may see the page."""
+        return request.user.has_perm(self.permission)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the index lists the page."""
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: there is nothing to add."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False

@@ -1,0 +1,216 @@
+"""States, durations, moments and owners as people read them."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from signals_app.conf import conf
+from signals_app.dispatcher.context import delivery_in
+from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.processes.identity import ProcessIdentity
+from signals_app.redaction import masked, masked_text
+from signals_app.redaction.records import one_line, one_record
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
+
+
+def readable_payload(payload: str, *, indent: int | None = 2) -> str:
+    """Return JSON text, indented or in a line, its keys in their order and secrets masked; what is no JSON, as text."""
+    try:
+        written = json.dumps(masked(json.loads(payload)), indent=indent, ensure_ascii=False)
+    except (ValueError, RecursionError):  # also for a number of too many digits
+        written = one_record(masked_text(payload))
+    return _encodable(written)
+
+
+def readable_name(text: str) -> str:
+    """Return what others chose, such as a sender, on one line and with its secrets masked."""
+    return one_line(masked_text(text))
+
+
+def process_name(owner: str) -> str:
+    """Return an owner as host and pid; other text as one line."""
+    process = ProcessIdentity.parse(owner)
+    return one_line(_("%(host)s, pid %(pid)s") % {"host": process.host, "pid": process.pid} if process else owner)
+
+
+def trace_id(traceparent: str) -> str:
+    """Return the id of the trace that a W3C traceparent names; "" where it names none."""
+    match = _TRACEPARENT.match(traceparent)
+    return match[1] if match else ""
+
+
+def trace_url(trace_id: str) -> str:
+    """Return where the project's tracing shows a trace, by ``SIGNALS_APP["TRACE_URL"]``; "" where none is set."""
+    return conf.trace_url.replace("{trace_id}", trace_id)
+
+
+def _encodable(text: str) -> str:
+    """Write out lone surrogates, which JSON may spell but no page can carry."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+NONE = "\N{EN DASH}"
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def has_run(delivery: Delivery) -> bool:
+    """Tell whether ``started_at`` and ``due_at`` are of one attempt: the one that runs or came last.
+
+    A retry, by backoff or by hand, moves ``due_at`` past the start of the attempt before it.
+    """
+    if delivery.started_at is None or delivery.state == State.READY:
+        return False
+    return delivery.due_at <= delivery.started_at
+
+
+def waited(delivery: Delivery, now: datetime) -> timedelta | None:
+    """Return how long the latest attempt waited once it was due, or how long a due delivery has been waiting.
+
+    None where neither is known: not due yet, or cancelled before it ran.
+    """
+    if delivery.state == State.READY:
+        return now - delivery.due_at if delivery.due_at <= now else None
+    if delivery.started_at is None or not has_run(delivery):
+        return None
+    return delivery.started_at - delivery.due_at
+
+
+def ran(delivery: Delivery, now: datetime) -> timedelta | None:
+    """Return how long the latest attempt took, or has been running; None where none runs or ended it."""
+    if delivery.started_at is None or not has_run(delivery):
+        return None
+    end = now if delivery.state == State.RUNNING else delivery.finished_at
+    return None if end is None else max(end - delivery.started_at, timedelta())
+
+
+def written(duration: timedelta | None) -> str:
+    """Write a duration in at most two units: ``4.2 ms``, ``1.35 s``, ``2 min 5 s``, ``3 h 12 min``, ``4 d 3 h``."""
+    if duration is None:
+        return NONE
+    seconds = duration.total_seconds()
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.1f}{_SPACE}ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}{_SPACE}ms"
+    if seconds < 59.995:
+        return f"{seconds:.2f}{_SPACE}s"
+    whole = round(seconds)
+    for size, unit, part, part_unit in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size}{_SPACE}{unit} {whole % size // part}{_SPACE}{part_unit}"
+    return f"{whole}{_SPACE}s"
+
+
+def until(value: datetime, now: datetime) -> str:
+    """Say how far a moment lies ahead or back: ``in 12.00 s``, ``3 min 2 s ago``."""
+    if value > now:
+        return _("in %(duration)s") % {"duration": written(value - now)}
+    return _("%(duration)s ago") % {"duration": written(now - value)}
+
+
+def moment(value: datetime | None) -> str | SafeString:
+    """Write a moment to the second, in the current time zone, as a ``<time>`` element."""
+    if value is None:
+        return NONE
+    local = timezone.localtime(value) if timezone.is_aware(value) else value
+    day, clock = formats.date_format(local, "Y-m-d"), formats.time_format(local, "H:i:s")
+    words = '<time class="signals-moment" datetime="{}"><span>{}</span> <span>{}</span></time>'
+    return format_html(words, local.isoformat(), day, clock)
+
+
+_ICON = (
+    '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>'
+)
+_BADGE = '<span class="signals-badge signals-{}">' + _ICON + "{}</span>"
+
+
+def icon(kind: str) -> SafeString:
+    """Return the icon of a kind of badge, alone."""
+    return format_html(_ICON, static("signals_app/icons.svg"), kind)
+
+
+def badge(kind: str, word: object) -> SafeString:
+    """Return a badge; ``kind`` names its icon and its colours."""
+    return format_html(_BADGE, kind, static("signals_app/icons.svg"), kind, word)
+
+
+def state_badge(delivery: Delivery) -> SafeString:
+    """Return where a delivery stands."""
+    return badge(*kind_and_word(State, delivery.state))
+
+
+def unroutable_badge() -> SafeString:
+    """Return the mark of a delivery whose receiver no worker knew."""
+    return badge("unroutable", _("unroutable"))
+
+
+def outcome_badge(attempt: Attempt) -> SafeString:
+    """Return how an attempt ended."""
+    return badge(*kind_and_word(Outcome, attempt.outcome))
+
+
+def kind_and_word(choices: type[State | Outcome], value: object) -> tuple[str, str]:
+    """Return the kind of a state's or an outcome's badge and its word: what no version of the app wrote is itself."""
+    if value not in choices.values:
+        return "failed", str(value)
+    return str(value).lower().replace("_", "-"), str(choices(value).label)
+
+
+def progress_bar(delivery: Delivery) -> SafeString | str:
+    """Return how far a delivery is, as a ``<progress>`` element; empty where its receiver never said."""
+    if not delivery.progress_total:
+        return ""
+    done, total = delivery.progress_done, delivery.progress_total
+    words = f"{done}/{total}"
+    return format_html(
+        '<span class="signals-progress"><progress max="{}" value="{}" aria-label="{}"></progress> {}</span>',
+        total,
+        done,
+        _("Progress"),
+        words,
+    )
+
+
+def name(dotted: str) -> SafeString | str:
+    """Return a dotted name with its last part in front, so that a column of them can be read."""
+    module, _dot, last = one_line(dotted).rpartition(".")
+    if not module:
+        return last
+    return format_html('<span class="signals-name">{}<small>{}</small></span>', last, module)
+
+
+def cell(label: object, value: object) -> SafeString:
+    """Return a list's value with its column's name, which shows where a narrow screen has no room for columns."""
+    return format_html('<span class="signals-label">{}</span> {}', label, value)
+
+
+def address(site: str, name: str, *args: object) -> str:
+    """Return the address of a page of ours in the ``AdminSite`` of that name: there may be more than one."""
+    return reverse(f"admin:signals_app_{name}", args=args, current_app=site)
+
+
+def link_to(site: str, delivery_id: int, text: object) -> SafeString:
+    """Return a link to a delivery's page."""
+    return format_html('<a href="{}">{}</a>', address(site, "delivery_change", delivery_id), text)
+
+
+def place(site: str, sent_from: str) -> SafeString | str:
+    """Return where an emission was sent from, with secrets masked; another delivery is a link to its page."""
+    delivery_id = delivery_in(sent_from)
+    return readable_name(sent_from) if delivery_id is None else link_to(site, delivery_id, sent_from)
+
+
+def emission_link(site: str, emission: UUID) -> SafeString:
+    """Return a link to the page of a ``send()``."""
+    return format_html('<a href="{}">{}</a>', address(site, "emission", emission), emission)

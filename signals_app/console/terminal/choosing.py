@@ -1,0 +1,94 @@
+"""Which deliveries a subcommand is about: ids and the filters of the admin's list."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from signals_app.console.queries import Selection, row_number
+from signals_app.console.terminal.screen import Options
+from signals_app.models import State
+
+_AGE = re.compile(r"([0-9]+)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def add_filters(parser: ArgumentParser) -> None:
+    """Take what ``selection_of`` reads."""
+    parser.add_argument("ids", nargs="*", type=delivery_id, metavar="ID", help="a delivery: 42 or #42")
+    states = [state.value for state in State]
+    parser.add_argument("--state", action="append", type=str.upper, choices=states, help="repeatable")
+    parser.add_argument("--receiver", default="", help="by its key")
+    parser.add_argument("--signal", default="", help="by its name")
+    parser.add_argument("--queue", default="", help="by its name")
+    parser.add_argument("--error", default="", metavar="CLASS", help="of its last attempt: builtins.ValueError")
+    parser.add_argument("--attempts", type=count, default=0, metavar="N", help="made at least so many")
+    parser.add_argument(
+        "--since", type=moment, metavar="WHEN", help="handed off then or later: 2h, 3d, 2026-11-23T12:00"
+    )
+    parser.add_argument("--until", type=moment, metavar="WHEN", help="handed off before")
+    parser.add_argument("--ended", type=moment, metavar="WHEN", help="ended then or later")
+    parser.add_argument("--search", default="", metavar="TEXT", help="what the admin's search finds")
+    parser.add_argument("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
+    parser.add_argument("--long", action="store_true", help="has been running for over a minute")
+
+
+def selection_of(options: Options) -> Selection:
+    """Return the deliveries that are meant."""
+    return Selection(
+        ids=tuple(options["ids"]),
+        states=tuple(State(one) for one in options["state"] or ()),
+        receiver=options["receiver"],
+        signal=options["signal"],
+        queue=options["queue"],
+        error_class=options["error"],
+        attempts=options["attempts"],
+        since=options["since"],
+        until=options["until"],
+        ended=options["ended"],
+        search=options["search"],
+        unroutable=options["unroutable"],
+        long=options["long"],
+    )
+
+
+def delivery_id(text: str) -> int:
+    """Read the id of a delivery. Raises ArgumentTypeError where it is none."""
+    found = row_number(text.removeprefix("#"))
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is not the id of a delivery, such as 42 or #42.")
+    return found
+
+
+def moment(text: str) -> datetime:
+    """Read a moment: an age such as 90s, 15m, 2h or 3d, or a date and perhaps a time, in the project's time zone.
+
+    Raises ArgumentTypeError where it is none.
+    """
+    try:
+        if age := _AGE.fullmatch(text):
+            return timezone.now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        if read := parse_datetime(text):
+            return timezone.make_aware(read) if settings.USE_TZ and timezone.is_naive(read) else read
+    except (ValueError, OverflowError):
+        pass
+    raise ArgumentTypeError(f"{text!r} is neither an age such as 15m, 2h or 3d nor a date such as 2026-11-23T12:00.")
+
+
+def count(text: str) -> int:
+    """Read a whole number. Raises ArgumentTypeError where it is none."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ArgumentTypeError(f"{text!r} is not a whole number.")
+    return int(text)
+
+
+def number(text: str) -> int:
+    """Read a whole number, 1 or more. Raises ArgumentTypeError where it is none."""
+    if not (counted := count(text)):
+        raise ArgumentTypeError(f"{text!r} is not 1 or more.")
+    return counted

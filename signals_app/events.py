@@ -1,0 +1,315 @@
+"""Each step of a delivery: logged, signalled, counted and traced."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from enum import StrEnum, auto
+from typing import Any
+
+from django.db import Error, connections
+from django.dispatch import Signal
+
+from signals_app import ledger, signals
+from signals_app.conf import conf
+from signals_app.ledger import BadEnd, ClaimedDelivery, Count, TallyKey
+from signals_app.models import Delivery, Measure, Outcome, State
+from signals_app.processes.tree import ending_children
+from signals_app.redaction.records import get_logger
+
+counting_logger = get_logger("signals_app.monitoring")
+
+# upper bounds, in seconds, of the buckets that waits and runs are sorted into
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, math.inf)
+_NAMES = tuple(f"{bound:g}" for bound in BOUNDS)
+
+EVERY = 1.0  # seconds between two writes of a worker's thread
+
+_counted: dict[tuple[Measure, str, str, str, str], Count] = {}
+_lock = threading.Lock()  # the heartbeat counts too, when it ends its process
+_writer: threading.Thread | None = None
+_ending = threading.Event()
+
+
+def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", seconds: float | None = None) -> None:
+    """Count one more of something; what took time is counted in the bucket that holds so many seconds."""
+    if not conf.metrics_token:
+        return
+    bound = "" if seconds is None else _NAMES[bisect_left(BOUNDS, seconds)]
+    key = (measure, claimed.queue, claimed.receiver, detail, bound)
+    with _lock:
+        known = _counted.get(key)
+        if known is None:
+            known = _counted[key] = Count()
+        known.count += 1
+        known.seconds += seconds or 0.0
+
+
+def write(*, beside: bool = False) -> bool:
+    """Add what was counted to the record. False where the database does not take it: then it is kept.
+
+    ``beside`` a receiver that runs in another thread it does not wait for a lock: that receiver may have it.
+    """
+    with _lock:
+        taken = dict(_counted)
+        _counted.clear()
+    try:
+        with ledger.briefly() if beside and taken else nullcontext():
+            ledger.add_tallies(
+                {
+                    TallyKey(measure=measure, queue=queue, receiver=receiver, detail=detail, bound=bound): one
+                    for (measure, queue, receiver, detail, bound), one in taken.items()
+                }
+            )
+    except Error as error:
+        counting_logger.debug("The counts of this process are not written yet: %s", error)
+        _put_back(taken)
+        return False
+    return True
+
+
+def write_after_drain() -> None:
+    """Add what was counted to the record, where no thread does."""
+    if _writer is None or not _writer.is_alive():
+        write()
+
+
+def write_in_background() -> None:
+    """Have a thread of this process write once a second from now on, until ``write_last()``."""
+    global _writer
+    if conf.metrics_token:
+        _writer = threading.Thread(target=_keep_writing, name="tallies", daemon=True)
+        _writer.start()
+
+
+def write_last() -> None:
+    """Have that thread write once more, and wait for it."""
+    if _writer is not None:
+        _ending.set()
+        _writer.join()
+
+
+def _keep_writing() -> None:
+    ended = False
+    while not ended:
+        ended = _ending.wait(EVERY)
+        if not _counted or not write(beside=True):
+            connections.close_all()  # this thread's own
+    connections.close_all()
+
+
+def _put_back(taken: dict[tuple[Measure, str, str, str, str], Count]) -> None:
+    with _lock:
+        for key, counted in taken.items():
+            newer = _counted.setdefault(key, Count())
+            newer.count += counted.count
+            newer.seconds += counted.seconds
+
+
+try:
+    from opentelemetry import trace as otel
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    _is_installed = True
+except ImportError:
+    _is_installed = False
+
+
+def traceparent() -> str:
+    """Return the W3C traceparent of the active span, or "" where there is none."""
+    if not _is_installed or otel.get_current_span() is otel.INVALID_SPAN:
+        return ""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+def attempt_span(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
+    """Make the block a span of the delivery's trace, or the first span of a new one."""
+    if not _is_installed or (not claimed.trace and isinstance(otel.get_tracer_provider(), otel.ProxyTracerProvider)):
+        return nullcontext()  # nobody traces here
+    return otel.get_tracer("signals_app").start_as_current_span(
+        f"process {claimed.receiver}",
+        context=TraceContextTextMapPropagator().extract({"traceparent": claimed.trace}) if claimed.trace else None,
+        kind=otel.SpanKind.CONSUMER,
+        attributes={
+            "messaging.system": "signals_app",
+            "messaging.operation.name": "process",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": claimed.queue,
+            "messaging.message.id": str(claimed.id),
+            "messaging.message.conversation_id": str(claimed.emission),
+            "signals_app.signal": claimed.signal,
+            "signals_app.receiver": claimed.receiver,
+            "signals_app.attempt": claimed.attempt,
+        },
+        record_exception=False,  # what ends an attempt is noted below
+        set_status_on_exception=False,
+    )
+
+
+def note_bad_end(end: BadEnd) -> None:
+    """Let the active span say how its attempt ended. A retry that the receiver asked for is no error."""
+    if not _is_installed:
+        return
+    span = otel.get_current_span()
+    span.set_attribute("signals_app.outcome", end.outcome.value)
+    if end.outcome == Outcome.RETRY_AFTER:
+        return
+    span.set_attribute("error.type", end.error_class)
+    span.set_status(otel.Status(otel.StatusCode.ERROR, end.error_class))
+    error = {"type": end.error_class, "message": end.message, "stacktrace": end.traceback}  # secrets are masked in them
+    span.add_event("exception", {f"exception.{name}": text for name, text in error.items()})
+
+
+def export() -> None:
+    """Export this process's spans, before it ends: it was forked, and runs no exit functions of its parent."""
+    flush = getattr(otel.get_tracer_provider(), "force_flush", None) if _is_installed else None
+    if flush is not None:
+        flush()
+
+
+logger = get_logger("signals_app.deliveries")
+
+
+class Event(StrEnum):
+    """What happened to a delivery: the field ``event`` of a line."""
+
+    HANDED_OFF = auto()
+    STARTED = auto()
+    SUCCEEDED = auto()
+    ATTEMPT_FAILED = auto()
+    FAILED = auto()
+    LOST = auto()
+    CANCELLED = auto()
+    STALE = auto()
+    UNROUTABLE = auto()
+    OPERATED = auto()
+
+
+_ATTEMPT = "attempt %(attempt)d of %(max_attempts)d"
+
+
+def handed_off(delivery: Delivery) -> None:
+    """Tell that a sender wrote a delivery, in a transaction that may still be rolled back."""
+    _log(logging.DEBUG, Event.HANDED_OFF, delivery, "is handed off to the queue %(queue)s.")
+
+
+def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
+    """Tell that the receiver is about to run, so many seconds after its delivery was due."""
+    _log(logging.DEBUG, Event.STARTED, claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
+    count(Measure.WAIT, claimed, seconds=wait)
+    _send(signals.delivery_started, receiver, delivery=claimed)
+
+
+def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
+    """Tell that SUCCESSFUL is on the record."""
+    _log(logging.INFO, Event.SUCCEEDED, claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
+    count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
+    _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
+
+
+def ended_badly(claimed: ClaimedDelivery, end: BadEnd, *, receiver: object, error: BaseException | None = None) -> None:
+    """Tell of a bad end that is on the record; ``error`` is what the receiver raised, None for a lost attempt."""
+    is_final = end.state == State.FAILED
+    is_lost = end.outcome == Outcome.LOST
+    with _only_telling():
+        _log(
+            logging.ERROR if is_final else logging.WARNING,
+            Event.LOST if is_lost else Event.FAILED if is_final else Event.ATTEMPT_FAILED,
+            claimed,
+            f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
+            + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
+            exception=error,
+            outcome=end.outcome.value,
+            error=end.error_class,
+            duration=end.ran,
+            state=end.state.value,
+            delay=end.delay,
+        )
+    _count_bad_end(claimed, end)
+    if error is not None:
+        note_bad_end(end)
+    for signal in (signals.delivery_attempt_failed, *([signals.delivery_failed] if is_final else [])):
+        _send(signal, receiver, delivery=claimed, outcome=end.outcome, exception=error)
+
+
+def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
+    """Tell that a delivery was cancelled because an object of its payload is gone."""
+    text = f"is CANCELLED at {_ATTEMPT} after %(duration).3f s: %(reason)s"
+    _log(logging.INFO, Event.CANCELLED, claimed, text, duration=seconds, reason=reason)
+    count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
+
+
+def taken_over(claimed: ClaimedDelivery, *, seconds: float) -> None:
+    """Tell that an attempt ended after another claim had taken its delivery over."""
+    text = f"was taken over; its {_ATTEMPT} ended after %(duration).3f s and does not count."
+    _log(logging.WARNING, Event.STALE, claimed, text, duration=seconds)
+    count(Measure.RUN, claimed, detail=Outcome.STALE, seconds=seconds)
+
+
+def unroutable(claimed: ClaimedDelivery) -> None:
+    """Tell that a delivery went back to its queue because this process does not know its receiver."""
+    _log(logging.WARNING, Event.UNROUTABLE, claimed, "waits: this worker does not know its receiver.")
+
+
+def operated(delivery: Delivery, *, operation: str, said: str, by: str) -> None:
+    """Tell that an operator changed a delivery; ``said`` is what the admin's history says of it."""
+    text = "was changed by %(by)s: %(said)s"
+    _log(logging.INFO, Event.OPERATED, delivery, text, operation=operation, said=said, by=by)
+
+
+def _count_bad_end(claimed: ClaimedDelivery, end: BadEnd) -> None:
+    if end.outcome == Outcome.LOST:
+        count(Measure.LOSS, claimed, detail=end.error_class)
+    else:
+        count(Measure.RUN, claimed, detail=end.outcome, seconds=end.ran)
+    if end.state == State.FAILED:
+        count(Measure.FAILURE, claimed)
+
+
+def _send(signal: Signal, receiver: object, **facts: Any) -> None:
+    with _only_telling():
+        signal.send_robust(sender=receiver, **facts)
+
+
+@contextmanager
+def _only_telling() -> Iterator[None]:
+    """Keep a worker from what listeners and handlers of its log do: exit, fork, or stumble over an error's own text."""
+    try:
+        with ending_children():
+            yield
+    except BaseException as error:
+        with suppress(BaseException):
+            logger.error("What listens to deliveries ended with %s.", type(error).__qualname__, exc_info=error)
+
+
+def _log(
+    level: int,
+    event: Event,
+    one: Delivery | ClaimedDelivery,
+    text: str,
+    *,
+    exception: BaseException | None = None,
+    **facts: Any,
+) -> None:
+    """Write one line. ``text`` goes on from the delivery's name, and takes any field as ``%(field)s``."""
+    if not logger.isEnabledFor(level):
+        return
+    fields = {
+        "event": event.value,
+        "delivery": one.id,
+        "emission": str(one.emission),
+        "signal": one.signal,
+        "receiver": one.receiver,
+        "queue": one.queue,
+        **facts,
+    }
+    if isinstance(one, ClaimedDelivery):
+        fields |= {"attempt": one.attempt, "max_attempts": one.max_attempts}
+    line = f"Delivery %(delivery)d (%(receiver)s, emission %(emission)s) {text}"
+    logger.log(level, line, fields, exc_info=exception, extra=fields)

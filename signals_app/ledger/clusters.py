@@ -1,0 +1,88 @@
+"""What clusters say of themselves, kept in the database so that every host sees every cluster.
+
+By hand and not by the ORM, so that the clock is the database's: those who read are seldom on the host that wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from signals_app.ledger.damage import moment, readable
+from signals_app.ledger.sql import execute
+
+_TABLE = "signals_app_clusterstat"
+_KEEP = (
+    f"INSERT INTO {_TABLE} (key, queue, host, package, seen_at, expires_at) "
+    "VALUES (%(key)s, %(queue)s, %(host)s, %(package)s, {now}, {later}) ON CONFLICT (key) DO UPDATE SET "
+    "queue = excluded.queue, host = excluded.host, package = excluded.package, "
+    "seen_at = excluded.seen_at, expires_at = excluded.expires_at"
+)
+_READ = f"SELECT package FROM {_TABLE} WHERE key = %(key)s AND expires_at > {{now}}"
+_READ_ALL = (
+    f"SELECT package FROM {_TABLE} WHERE substr(key, 1, %(length)s) = %(prefix)s AND expires_at > {{now}} "
+    "ORDER BY queue, key"
+)
+_FORGET = f"DELETE FROM {_TABLE} WHERE expires_at < {{earlier}}"
+_CLUSTERS = (
+    f"SELECT queue, host, package, {readable('seen_at')}, {{now}}, expires_at > {{now}} "
+    f"FROM {_TABLE} ORDER BY queue, host, key"
+)
+
+FORGOTTEN_AFTER = 3600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSeen:
+    """A cluster that has said something of itself, ``age`` seconds ago by the database's clock."""
+
+    queue: str
+    host: str
+    package: str  # Django-Q's own signed one
+    age: float
+    is_alive: bool
+
+
+def keep_stat(key: str, package: str, *, queue: str, host: str, seconds: float) -> None:
+    """Keep a cluster's latest statistic; it is gone after ``seconds``."""
+    with execute(_KEEP, key=key, package=package, queue=queue, host=host, delay=seconds):
+        pass
+
+
+def read_stat(key: str) -> str | None:
+    """Return a cluster's statistic, or None when it is gone."""
+    with execute(_READ, key=key) as cursor:
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def read_stats(prefix: str) -> list[str]:
+    """Return the statistics of all living clusters whose key starts with a prefix."""
+    with execute(_READ_ALL, prefix=prefix, length=len(prefix)) as cursor:
+        return [row[0] for row in cursor.fetchall()]
+
+
+def clusters() -> list[ClusterSeen]:
+    """Return every cluster that was heard of lately, those that are gone since included, by queue and host."""
+    with execute(_CLUSTERS) as cursor:
+        rows = cursor.fetchall()
+    return [
+        ClusterSeen(
+            queue=queue,
+            host=host,
+            package=package,
+            age=_age(seen_at, now),
+            is_alive=bool(is_alive),
+        )
+        for queue, host, package, seen_at, now, is_alive in rows
+    ]
+
+
+def _age(seen_at: object, now: object) -> float:
+    begin, end = moment(seen_at), moment(now)
+    return max(0.0, (end - begin).total_seconds()) if begin and end else 0.0
+
+
+def forget_old_stats() -> None:
+    """Delete the statistics of clusters that have not been heard of for an hour."""
+    with execute(_FORGET, ago=FORGOTTEN_AFTER):
+        pass

@@ -1,0 +1,59 @@
+"""Counts for monitoring that outlive the rows they were counted from: finished deliveries are pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from signals_app.ledger.sql import connection, execute
+from signals_app.models import Measure, Tally
+
+# By hand: the ORM can replace the values of a row that is there, and cannot add to them.
+_ADD = """INSERT INTO signals_app_tally (measure, queue, receiver, detail, bound, count, seconds) {rows}
+ON CONFLICT (measure, queue, receiver, detail, bound) DO UPDATE SET
+    count = signals_app_tally.count + excluded.count, seconds = signals_app_tally.seconds + excluded.seconds"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TallyKey:
+    """What is counted and for whom. ``bound`` is the upper bound of a bucket in seconds, as text."""
+
+    measure: Measure
+    queue: str
+    receiver: str
+    detail: str = ""
+    bound: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Count:
+    """How often it happened, and for how many seconds in all."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+_COLUMNS = ("measure", "queue", "receiver", "detail", "bound", "count", "seconds")
+
+
+def add_tallies(counted: Mapping[TallyKey, Count]) -> None:
+    """Add counts to those on the record, in one statement."""
+    if not counted:
+        return
+    # sorted: two processes that locked the same rows in different orders could wait for each other
+    rows = [{**asdict(key), **asdict(counted[key])} for key in sorted(counted)]
+    values = ", ".join("(" + ", ".join(f"%({name}{n})s" for name in _COLUMNS) + ")" for n in range(len(rows)))
+    params = {f"{name}{n}": row[name] for n, row in enumerate(rows) for name in _COLUMNS}
+    with execute(_ADD.replace("{rows}", f"VALUES {values}"), **params):
+        pass
+
+
+def read_tallies() -> dict[TallyKey, Count]:
+    """Return every count on the record."""
+    rows = Tally.objects.using(connection().alias).filter(measure__in=Measure.values).values_list(*_COLUMNS)
+    return {
+        TallyKey(measure=Measure(measure), queue=queue, receiver=receiver, detail=detail, bound=bound): Count(
+            count=count, seconds=seconds
+        )
+        for measure, queue, receiver, detail, bound, count, seconds in rows
+    }

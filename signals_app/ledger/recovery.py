@@ -1,0 +1,144 @@
+"""Giving lost deliveries back to the queue: their process is dead, or their lease ran out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import Error, transaction
+
+from signals_app.ledger.claims import COLUMNS, ClaimedDelivery, claimed_from, give_back, is_readable
+from signals_app.ledger.damage import CENTURY, moment, readable, set_aside, set_aside_among
+from signals_app.ledger.outcomes import BadEnd, end_badly
+from signals_app.ledger.sql import connection, dialect, execute
+from signals_app.models import Outcome, State
+from signals_app.processes.identity import ProcessIdentity
+from signals_app.redaction.records import get_logger
+
+logger = get_logger("signals_app.ledger")
+
+_IN_QUEUE = "queue = %(queue)s AND state = 'RUNNING'"
+# a lease without an end, or with one that nobody would live to see, is none
+_EXPIRED = "(lease_until IS NULL OR NOT (lease_until > {now} AND lease_until <= {later}))"
+_HOLDERS = f"SELECT DISTINCT owner, {_EXPIRED} FROM {{table}} WHERE {_IN_QUEUE}"
+_OF_OWNER = f"{_IN_QUEUE} AND owner = %(owner)s AND (%(dead)s OR {_EXPIRED})"
+_HELD_BY = f"SELECT {COLUMNS}, {readable('started_at')}, {{now}} FROM {{table}} WHERE {_OF_OWNER}"
+_CLAIMED_BEFORE = " AND started_at < (SELECT kept.started_at FROM {table} kept WHERE kept.id = %(kept)s)"
+# in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
+_IN_ORDER = " ORDER BY priority DESC, due_at, id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A delivery that was running, and how the attempt that it is charged is on the record."""
+
+    claimed: ClaimedDelivery
+    end: BadEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued:
+    """What one rescue did."""
+
+    lost: tuple[Lost, ...] = ()
+    returned: int = 0  # were claimed along with a lost one but had not begun; not charged
+
+
+def rescue(
+    queue: str, *, is_dead: Callable[[str], bool], at_work: Callable[[str], int | None] = lambda owner: None
+) -> Rescued:
+    """Free what lost workers hold in a queue.
+
+    ``is_dead`` tells of an owner whether its process is known to have ended, ``at_work`` which delivery it is known to
+    be at: that one it keeps, with those claimed along, though its lease has run out. The delivery that was running is
+    charged its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed
+    along with it go back as they were. A worker that can record nothing, such as one without memory, holds several
+    that it ran, each of a claim of its own.
+    """
+    lost: list[Lost] = []
+    returned = 0
+    for owner, expired in _holders(queue):
+        known = isinstance(owner, str)  # SQLite stores anything
+        dead = known and is_dead(owner)
+        if dead or expired:
+            kept = at_work(owner) if known and not dead else None
+            charged, rest = _free(queue, owner, dead=dead, kept=kept)
+            lost += charged
+            returned += rest
+    return Rescued(lost=tuple(lost), returned=returned)
+
+
+def _holders(queue: str) -> list[tuple[Any, ...]]:
+    """Return who holds anything in a queue, each with whether a lease of theirs has run out."""
+    params = {"queue": queue, "delay": CENTURY}
+    try:
+        return _rows(_HOLDERS, params)
+    except Error:
+        if not set_aside_among(_IN_QUEUE, **params):
+            raise
+        return _rows(_HOLDERS, params)
+
+
+def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list[Lost], int]:
+    """Free one owner's deliveries; return those that were running, one of each claim, and the number of the others."""
+    params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept, "delay": CENTURY}
+    try:
+        with transaction.atomic(using=connection().alias):
+            return _free_rows(_held(params), dead=dead)
+    except Error:
+        if not set_aside_among(_OF_OWNER, **params):
+            logger.exception("What %s holds in %s cannot be given back.", owner, queue)
+        return [], 0
+
+
+def _free_rows(rows: list[tuple[Any, ...]], *, dead: bool) -> tuple[list[Lost], int]:
+    claims: dict[Any, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        if is_readable(row):
+            # what one statement took has one started_at
+            claims.setdefault(row[-2] or row[0], []).append(row)
+        else:
+            set_aside(row[0])
+    lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
+    rest = [claimed_from(row) for _, *others in claims.values() for row in others]
+    give_back(rest)
+    return lost, len(rest)
+
+
+def _charge(row: tuple[Any, ...], *, dead: bool) -> Lost:
+    claimed = claimed_from(row)
+    started_at, now = moment(row[-2]), moment(row[-1])
+    ran = (now - started_at).total_seconds() if started_at and now else 0.0
+    end = _loss(claimed, ran=max(0.0, ran), dead=dead)
+    end_badly(claimed, end)
+    return Lost(claimed=claimed, end=end)
+
+
+def _held(params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    query = _HELD_BY + ("" if params["kept"] is None else _CLAIMED_BEFORE) + _IN_ORDER
+    rows = _rows(query, params)
+    if dialect(connection()).vendor != "postgresql":
+        return rows
+    # a row that is locked is being ended, or its receiver's transaction is: look again in a moment
+    locked = _rows(query + " FOR UPDATE SKIP LOCKED", params)
+    return locked if len(locked) == len(rows) else []
+
+
+def _rows(query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with execute(query, **params) as cursor:
+        return list(cursor.fetchall())
+
+
+def _loss(claimed: ClaimedDelivery, *, ran: float, dead: bool) -> BadEnd:
+    process = ProcessIdentity.parse(claimed.owner)
+    worker = f"Worker {process.pid} on {process.host}" if process else f"Worker {claimed.owner!r}"
+    return BadEnd(
+        outcome=Outcome.LOST,
+        state=State.FAILED if claimed.is_last_attempt else State.READY,
+        ran=ran,
+        error_class="WorkerDied" if dead else "LeaseExpired",
+        message=f"{worker} died while it ran this delivery."
+        if dead
+        else f"{worker} did not renew its lease in time; it may be dead, cut off or stopped.",
+    )

@@ -1,0 +1,181 @@
+"""Where in the arguments something is, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MappingView
+from typing import Any, Protocol, TypeAlias
+
+from signals_app.redaction import beginning
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+MAX_DEPTH = 32  # levels of containers in one argument
+TAG = "$"  # what the only key of a tagged object begins with
+
+
+class BrokenOff(Exception):
+    """Ends a walk; while the stack unwinds, each container adds the step that led to the culprit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: list[str] = []
+        self._containers: list[int] = []
+
+    def passing(self, step: str, container: object) -> None:
+        """Add the step, such as ``[3]`` or ``.lines``, by which a container holds what the walk came from."""
+        self._steps.append(step)
+        self._containers.append(id(container))
+
+    def path(self, root: str) -> str:
+        """Return where the culprit is, such as ``order.lines[3]``."""
+        return root + "".join(reversed(self._steps))
+
+    def cycle(self, root: str) -> str | None:
+        """Return the path of a container that holds itself, or None."""
+        seen: set[int] = set()
+        outermost_first = list(reversed(self._containers))
+        for depth, container in enumerate(outermost_first):
+            if container in seen:
+                return root + "".join(list(reversed(self._steps))[:depth])
+            seen.add(container)
+        return None
+
+
+class Refusal(BrokenOff):
+    """A value cannot travel. ``{argument}`` in the cure stands for the name of the argument."""
+
+    def __init__(self, culprit: object, problem: str, cure: str) -> None:
+        super().__init__()
+        self.culprit = culprit
+        self.problem = problem
+        self.cure = cure
+
+
+class TooDeep(BrokenOff):
+    """Containers are nested deeper than MAX_DEPTH."""
+
+
+class TooMany(BrokenOff):
+    """The containers hold more items than a payload has bytes."""
+
+
+class Malformed(BrokenOff):
+    """A payload does not say what it should."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class Gone(BrokenOff):
+    """A model instance that a payload refers to does not exist."""
+
+    def __init__(self, model: str, pk: object, database: str) -> None:
+        super().__init__()
+        self.model = model
+        self.pk = pk
+        self.database = database
+
+
+def shown(value: object) -> str:
+    """Return a short text of a value for a message, whatever its ``__repr__`` does."""
+    try:
+        text = ascii(value)
+    except Exception:  # such as the limit of 4,300 digits
+        return f"a value of type {type(value).__qualname__}"
+    return text if len(text) <= 60 else f"{beginning(text, 60)}…"
+
+
+def size_of(text: str) -> int:
+    """Return the bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+class Encoder(Protocol):
+    """The walk from values to JSON."""
+
+    by_value: bool  # model instances are written as snapshots
+    is_deleted: bool  # their rows are about to go, so that others are written as their keys
+    depth: int
+
+    def encode(self, value: object, /) -> Json:
+        """Return the JSON of a value. Raises BrokenOff."""
+
+    def enter(self, size: int, /) -> None:
+        """Go into a container of that many items. Raises TooDeep and TooMany."""
+
+    def leave(self) -> None:
+        """Come back out of it."""
+
+
+class Decoder(Protocol):
+    """The walk from JSON to values."""
+
+    def decode(self, value: Json, /) -> object:
+        """Return the value of JSON. Raises BrokenOff."""
+
+
+Encode = Callable[[Any, Encoder], Json]
+Decode = Callable[[Json, Decoder], object]
+
+
+_DROP = "Add drop=({argument!r},) or pass the values you need."
+_CALL = "Call it before the send, or pass a name that the receiver looks up."
+_PLAIN = "Pass {base}({{path}})."
+_ISO = "Pass {path}.isoformat()."
+
+# by name, along the method resolution order, so that nothing is imported for the sake of a message
+_CURES = {
+    "django.http.request.HttpRequest": _DROP,
+    "django.http.response.HttpResponseBase": _DROP,
+    "django.contrib.sessions.backends.base.SessionBase": _DROP,
+    "django.apps.registry.Apps": _DROP,
+    "django.apps.config.AppConfig": "Add drop=({argument!r},) or pass its label.",
+    "django.db.models.query.QuerySet": "Pass a list of primary keys, or list({path}); or add drop=({argument!r},).",
+    "django.db.models.manager.BaseManager": "Pass a list of primary keys, or list({path}.all()).",
+    "django.db.models.expressions.Combinable": (
+        "Only the database knows its value. By reference an instance needs none; with snapshot, call its "
+        "refresh_from_db() before the send."
+    ),
+    "django.core.files.base.File": "Save it to a storage and pass its name.",
+    "django.contrib.auth.models.AnonymousUser": "Pass None for a visitor who is not logged in.",
+    "django.forms.forms.BaseForm": "Pass {path}.cleaned_data.",
+    "django.utils.datastructures.MultiValueDict": "Pass dict({path}.lists()).",
+    "_io._IOBase": "Save it and pass its path, or pass its content.",
+    "builtins.coroutine": "Await it before the send.",
+    "builtins.function": _CALL,
+    "builtins.method": _CALL,
+    "builtins.builtin_function_or_method": _CALL,
+    "functools.partial": "Call it before the send, or pass its arguments.",
+    "builtins.module": "Pass its name.",
+    "unittest.mock.NonCallableMock": "Pass a real value, or call the receiver's .func, which takes anything.",
+    # str() of it is empty: the text is made when the number is put in
+    "django.utils.translation.lazy_number.<locals>.NumberAwareString": "Put the number in first: {path} % number.",
+    "builtins.memoryview": "Pass bytes({path}).",
+    "builtins.range": "Pass list({path}).",
+    "collections.deque": "Pass list({path}).",
+    "builtins.BaseException": "Pass str({path}), or what the receiver needs of it.",
+    "datetime.date": _ISO,
+    "datetime.time": _ISO,
+    "datetime.timedelta": "Pass {path}.total_seconds().",
+    "decimal.Decimal": "Pass str({path}).",
+    "pathlib.PurePath": "Pass str({path}).",
+    "pathlib._local.PurePath": "Pass str({path}).",  # its name in Python 3.13
+    "datetime.tzinfo": "Pass its name.",
+    **{
+        f"builtins.{base}": _PLAIN.format(base=base)
+        for base in ("str", "bytes", "int", "float", "dict", "list", "tuple", "set", "frozenset")
+    },
+}
+_OTHER = "Pass plain values, a dataclass or a saved model instance instead, or add drop=({argument!r},)."
+
+
+def cure_for(kind: type) -> str:
+    """Return the cure for values of a type, with ``{argument}`` and ``{path}`` to be filled in."""
+    for base in kind.__mro__:
+        cure = _CURES.get(f"{base.__module__}.{base.__qualname__}")
+        if cure:
+            return cure
+    if issubclass(kind, Mapping):
+        return "Pass dict({path})."
+    return "Pass list({path})." if issubclass(kind, Iterator | MappingView) else _OTHER

@@ -1,0 +1,234 @@
+"""Model instances: by reference, fetched afresh where they are read, or by value, as a snapshot of their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from inspect import getattr_static
+from typing import Any, TypeAlias, TypeGuard
+from uuid import UUID
+
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import DatabaseError, DataError, connections, router
+from django.db.models import DEFERRED, CompositePrimaryKey, Field, Model
+from django.db.models.expressions import Combinable, DatabaseDefault
+from django.db.models.query_utils import DeferredAttribute
+
+from signals_app.payloads.classes import find_model, model_label
+from signals_app.payloads.errors import BrokenOff, Decode, Decoder, Encoder, Gone, Json, Malformed, Refusal, shown
+from signals_app.payloads.scalars import is_bounded
+
+_CHANGED = "Did the model change since the signal was sent?"
+_BY_FIELD = "$field"  # tags what a model's field has made of its value
+_KEYS = (int, str, UUID, Decimal, date, datetime, time, timedelta, bytes, float, Enum)
+
+AnyField: TypeAlias = "Field[Any, Any]"
+
+
+def encode_instance(value: Model, walk: Encoder) -> Json:
+    """Write a saved instance as ``[model, pk, database]``, or its fields where the walk goes by value."""
+    if walk.by_value:
+        if walk.is_deleted:
+            _load_deferred(value)
+        return _encode_snapshot(value, walk, value._meta.concrete_fields)
+    pk = value.pk
+    state = value._state
+    if state.adding:
+        raise Refusal(
+            value,
+            "is not saved, so that a worker could not fetch it",
+            "Save it first, or add snapshot=({argument!r},) to send its values.",
+        )
+    if pk is None or (type(pk) is tuple and None in pk):
+        raise Refusal(
+            value,
+            "is deleted, or its primary key was taken away, so that a worker could not fetch it",
+            "Send before that, and with snapshot=({argument!r},) to send its values.",
+        )
+    if walk.is_deleted:
+        return _encode_snapshot(value, walk, _key_fields(type(value)))
+    database = state.db or router.db_for_read(type(value), instance=value)
+    parts = [_encode_key(field, value, walk) for field in _key_fields(type(value))]
+    return {"$instance": [model_label(type(value)), parts[0] if type(pk) is not tuple else {"$tuple": parts}, database]}
+
+
+def _key_fields(model: type[Model]) -> Sequence[AnyField]:
+    return model._meta.pk_fields
+
+
+def _encode_key(field: AnyField, instance: Model, walk: Encoder) -> Json:
+    written = _encode_field(field, instance, walk)
+    if _is_by_field(written):
+        return written[_BY_FIELD]
+    part = instance.__dict__[field.attname]
+    if not issubclass(type(part), _KEYS):
+        raise Refusal(part, f"is no primary key of {instance._meta.label}", "Save the instance first.")
+    return written
+
+
+def _decode_instance(value: Json, walk: Decoder) -> object:
+    if type(value) is not list or len(value) != 3:
+        raise Malformed("is not [model, primary key, database]")
+    model = find_model(value[0])
+    pk = walk.decode(value[1])
+    parts = pk if type(pk) is tuple else (pk,)
+    if not all(isinstance(part, _KEYS) for part in parts):
+        raise Malformed(f"has a primary key of {type(pk).__name__}")
+    fields = _key_fields(model)
+    if len(parts) != len(fields) or (type(pk) is tuple) != isinstance(model._meta.pk, CompositePrimaryKey):
+        raise Malformed(f"has no primary key of {model._meta.label}: {shown(pk)}")
+    database = _database(value[2])
+    key = tuple(_read(field, part) for field, part in zip(fields, parts, strict=True))
+    try:
+        return model._base_manager.using(database).get(pk=key if type(pk) is tuple else key[0])
+    except ObjectDoesNotExist:
+        raise Gone(model._meta.label, pk, database) from None
+    except (ValueError, TypeError, ArithmeticError, ValidationError, DataError) as error:
+        raise Malformed(f"has no primary key of {model._meta.label}: {error}") from error
+
+
+def _database(alias: Json) -> str:
+    if type(alias) is not str or alias not in connections.settings:
+        raise Malformed(f"names the database {shown(alias)}, which DATABASES does not configure")
+    return alias
+
+
+def _load_deferred(value: Model) -> None:
+    """Fetch what an instance was loaded without, for as long as its row is there."""
+    deferred = sorted(value.get_deferred_fields())
+    if not deferred:
+        return
+    try:
+        value.refresh_from_db(using=value._state.db, fields=deferred)
+    except ObjectDoesNotExist:
+        raise Refusal(
+            value,
+            f"was loaded without {', '.join(deferred)}, and its row is gone",
+            "Delete it without only() or defer(), or connect the receiver to pre_delete, which can still load them.",
+        ) from None
+
+
+def _encode_snapshot(value: Model, walk: Encoder, fields: Sequence[AnyField]) -> Json:
+    state = value._state
+    loaded = value.__dict__
+    written: dict[str, Json] = {}
+    deferred: list[Json] = []
+    name = ""
+    walk.enter(len(fields))
+    try:
+        for field in value._meta.concrete_fields:
+            name = field.attname
+            if field not in fields or name not in loaded:
+                deferred.append(name)
+            elif not (state.adding and isinstance(loaded[name], DatabaseDefault)):  # which is made anew
+                written[name] = _encode_field(field, value, walk)
+    except BrokenOff as broken:
+        broken.passing(f".{name}", value)
+        raise
+    walk.leave()
+    snapshot: dict[str, Json] = {"model": model_label(type(value)), "database": state.db, "adding": state.adding}
+    return {"$snapshot": {**snapshot, "fields": written, "deferred": deferred}}
+
+
+def _encode_field(field: AnyField, instance: Model, walk: Encoder) -> Json:
+    """Write a value as it is, else as its field writes it for serializers, or for the database."""
+    value = instance.__dict__[field.attname]
+    depth = walk.depth
+    try:
+        return walk.encode(value)
+    except Refusal:
+        if isinstance(value, Combinable):
+            raise
+        for write in (lambda: field.value_to_string(instance), lambda: field.get_prep_value(value)):
+            walk.depth = depth
+            with suppress(Exception):  # whatever the code of a field raises
+                plain = write()
+                if plain is not value and _is_same(field, instance, _read(field, plain)):
+                    return {_BY_FIELD: walk.encode(plain)}
+        raise
+
+
+def _is_same(field: AnyField, instance: Model, read: object) -> bool:
+    """Tell a field that makes such values, be it by a descriptor, from one that takes the text of anything."""
+    value = instance.__dict__[field.attname]
+    descriptor = getattr_static(type(instance), field.attname, None)
+    if bool(read == value):
+        return True
+    if type(read) is type(value):
+        return type(value).__eq__ is object.__eq__  # of which nobody can tell
+    return type(descriptor) is not DeferredAttribute
+
+
+def _is_by_field(value: Json) -> TypeGuard[dict[str, Json]]:
+    return type(value) is dict and value.keys() == {_BY_FIELD}
+
+
+def _read(field: AnyField, plain: object) -> object:
+    """Return the field's own value. Raises Malformed for what is none."""
+    try:
+        read = field.to_python(plain)
+    except Exception as error:  # whatever the code of a field raises
+        raise Malformed(f"is no value of {field}: {error}") from error
+    if type(read) is Decimal and not is_bounded(read):
+        raise Malformed(f"is too long a number for {field}")
+    return read
+
+
+def _decode_snapshot(value: Json, walk: Decoder) -> object:
+    if type(value) is not dict or value.keys() != {"model", "database", "adding", "fields", "deferred"}:
+        raise Malformed("is not a snapshot of model, database, adding, fields and deferred")
+    model = find_model(value["model"])
+    fields, deferred, adding = value["fields"], value["deferred"], value["adding"] is True
+    if type(fields) is not dict or type(deferred) is not list:
+        raise Malformed("has fields that are not an object, or deferred ones that are not a list")
+    own = {field.attname: field for field in model._meta.concrete_fields}
+    new = [name for name in own if name not in fields and name not in deferred]
+    gone = [name for name in fields if name not in own]
+    if new and gone:  # as after a rename
+        raise Malformed(f"gives {', '.join(gone)} and not {', '.join(new)} of {model._meta.label}. {_CHANGED}")
+    values: dict[str, object] = {}
+    name = ""
+    try:
+        for name in own:
+            if name in fields:
+                values[name] = _decode_field(own[name], fields[name], walk)
+            elif name in new:
+                values[name] = _default(own[name], adding)
+    except BrokenOff as broken:
+        broken.passing(f".{name}", value)
+        raise
+    database = None if value["database"] is None else _database(value["database"])
+    return _made(model, database, values, adding)
+
+
+def _made(model: type[Model], database: str | None, values: dict[str, object], adding: bool) -> Model:
+    loaded = {name: value for name, value in values.items() if value is not DEFERRED}
+    try:
+        made = model.from_db(database, list(loaded), list(loaded.values()))
+    except DatabaseError:
+        raise
+    except Exception as error:  # whatever a model's __init__ or a field's descriptor raises
+        raise Malformed(f"makes no {model._meta.label}: {error}") from error
+    made._state.adding = adding
+    return made
+
+
+def _decode_field(field: AnyField, value: Json, walk: Decoder) -> object:
+    return _read(field, walk.decode(value[_BY_FIELD])) if _is_by_field(value) else walk.decode(value)
+
+
+def _default(field: AnyField, adding: bool) -> object:
+    """Return the value of a field that the model did not have at the send. Raises Malformed where none is known."""
+    if field.generated or (field.has_db_default() and not adding):
+        return DEFERRED
+    if not (
+        field.has_default() or field.has_db_default() or field.null or (field.blank and field.empty_strings_allowed)
+    ):
+        raise Malformed(f"is missing, and the field has no default. {_CHANGED}")
+    return field.get_default()
+
+
+DECODERS: dict[str, Decode] = {"$instance": _decode_instance, "$snapshot": _decode_snapshot}

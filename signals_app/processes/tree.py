@@ -1,0 +1,127 @@
+"""How the processes of a cluster hang together: none outlives its parent, and none leaves its work at a SIGTERM.
+
+Django-Q forks its processes one from another: main, its sentinel, and the sentinel's workers, monitor and pusher. What
+main asks for here is passed on at each fork, so that it holds for all of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import popen_fork
+from types import FrameType
+from typing import Any, NoReturn, cast
+
+from django.db import connections
+
+from signals_app.processes.liveness import pulse
+from signals_app.redaction.records import get_logger
+
+logger = get_logger("signals_app.worker")
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+SENTINEL, STAFF = 1, 2  # forks from main; what is forked further on is a receiver's own affair
+
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_terminate = popen_fork.Popen.terminate
+_generation = 0
+_pid = 0  # this process's own, and for a moment its parent's
+_parents: list[
+    object
+] = []  # its connections: a session that is collected may say good-bye to the server, for the parent too
+
+
+def found() -> None:
+    """Become the main process of a cluster; its sentinel, workers, monitor and pusher will not outlive each other."""
+    global _pid
+    _pid = os.getpid()
+    os.register_at_fork(after_in_child=_born)
+
+
+def end_with_parent(number: signal.Signals, *, parent: int) -> None:
+    """On Linux, have the kernel send a signal when the parent ends; at once, where it ended before this call."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), number)
+
+
+def stand_fast() -> None:
+    """In a sentinel: it and its staff let a SIGTERM pass, which may have been sent to a whole group of processes.
+
+    They stop when main has them stop: workers after what they run. Django-Q has the sentinel end a hung worker by
+    SIGTERM; it is a SIGKILL instead.
+    """
+    if _generation == SENTINEL:
+        signal.signal(signal.SIGTERM, _let_pass)
+        popen_fork.Popen.terminate = popen_fork.Popen.kill  # type: ignore[method-assign]
+
+
+def _born() -> None:
+    """In a new process, before anything else."""
+    global _generation, _pid
+    _generation, parent, _pid = _generation + 1, _pid, os.getpid()
+    if _generation <= STAFF:
+        end_with_parent(signal.SIGKILL, parent=parent)
+    if _generation == STAFF:
+        pulse.join()
+        popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
+    elif _generation > STAFF:
+        if signal.getsignal(signal.SIGTERM) is _let_pass:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _leave_connections()
+
+
+def _leave_connections() -> None:
+    """Leave a worker's sessions to it: a transaction block that its child leaves would roll back the parent's.
+
+    Nor does the child keep a socket open: the server would go on with a worker's session that is killed meanwhile.
+    """
+    for db in connections.all(initialized_only=True):
+        _parents.append(db)
+        del connections[db.alias]
+        if db.vendor == "postgresql" and db.connection is not None:
+            # not closed: under the same number the child could open what the connection would then write to
+            null = os.open(os.devnull, os.O_RDWR)
+            with suppress(Exception):  # one that is closed has no number
+                os.dup2(null, cast(Any, db.connection).fileno(), inheritable=False)
+            os.close(null)
+
+
+@contextmanager
+def ending_children() -> Iterator[None]:
+    """End a process that is forked in the block and leaves it, in whatever way: what comes after is its parent's."""
+    pid = os.getpid()
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() != pid:
+            _end(error)
+        raise
+    if os.getpid() != pid:
+        _end(None)
+
+
+def _end(error: BaseException | None) -> NoReturn:
+    """End at once as a process of Python's would, but run nothing that the parent has for its own end."""
+    status = 1
+    try:
+        if error is None:
+            status = 0
+        elif isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+            status = (error.code or 0) & 0xFF
+        else:
+            logger.error("A process that a receiver forked ended with an error.", exc_info=error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _let_pass(number: int, frame: FrameType | None) -> None:
+    """Do nothing. Unlike SIG_IGN, a handler is not passed on to programs that a receiver starts."""

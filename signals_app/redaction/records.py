@@ -1,0 +1,86 @@
+"""The app's loggers. What somebody else said, such as an error's message, cannot pass for a record of its own in a log.
+
+Line ends in it are followed by a mark, other control characters and those that turn the direction of writing are
+written as escapes, and secrets are masked. It is done to the record itself, so it holds under any formatter.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from typing import Any
+
+from signals_app.redaction import beginning, ending
+
+LONGEST = 20_000  # characters that are kept of a text, and of a traceback
+
+UNPRINTABLE = "(an error that cannot be printed)"
+
+_LINE_END = re.compile(r"\r?\n(?!  \| )")
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+
+
+def one_record(text: str) -> str:
+    """Return text whose lines but the first begin with ``  | `` and whose control characters are escapes."""
+    return without_controls(_LINE_END.sub("\n  | ", text))
+
+
+def one_line(text: str) -> str:
+    """Return text on one line: what is not printable in it, such as line ends, is escapes."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(sign: str) -> str:
+    return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+
+
+def without_controls(text: str) -> str:
+    """Return text whose control characters, but for line ends and tabs, are escapes: safe to print in a terminal."""
+    return _CONTROLS.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return a logger of the app; whatever text it is given to log stays within its record."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_keep_within)
+    return logger
+
+
+def _keep_within(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_harmless, record.args))
+    elif record.args:  # one mapping, for a line that names its fields
+        record.args = {name: _harmless(value) for name, value in record.args.items()}
+    if record.exc_info and not record.exc_text:  # a formatter takes the text that is there already
+        error = record.exc_info[1]
+        written = traceback_of(error) if error else ""
+        record.exc_text = one_record(f"\n{written.rstrip()}").lstrip("\n")
+    return True
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the end of an error's traceback, which says what happened, secrets masked.
+
+    It has no values of variables, so those that ``sensitive_variables`` names are not in it either. The error's class
+    may be such that it cannot be printed, and raise what is no Exception.
+    """
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:
+        text = "".join([*traceback.format_tb(error.__traceback__), UNPRINTABLE])
+    return ending(text, LONGEST)
+
+
+def _harmless(value: Any) -> Any:
+    if not issubclass(type(value), str | BaseException):
+        return value
+    try:
+        text = "".join((str(value),))
+    except BaseException:
+        text = UNPRINTABLE
+    return one_record(beginning(text, LONGEST))

@@ -1,0 +1,198 @@
+"""One attempt: run the receiver of a claimed delivery and record how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext, suppress
+from typing import Any
+
+from django.db import DataError, Error, transaction
+
+from signals_app import events, ledger, payloads
+from signals_app.conf import conf
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.dispatcher.context import CurrentDelivery, restored, running
+from signals_app.exceptions import LeaseLost, NotBegun
+from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.models import State
+from signals_app.payloads import names
+from signals_app.processes.tree import ending_children
+from signals_app.redaction.records import get_logger
+from signals_app.worker.batch import Hold, Run
+from signals_app.worker.connections import Sessions, insist, start_afresh
+from signals_app.worker.failures import judge
+from signals_app.worker.timeouts import call_within
+
+logger = get_logger("signals_app.worker")
+
+
+def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
+    """Run a receiver under its timeout and record the outcome.
+
+    Raises NotBegun where an atomic receiver gets no transaction to run in, and the database's error where the outcome
+    cannot be recorded, not even after as many tries as fit in a lease; then the lease runs out.
+    """
+    with events.attempt_span(claimed):
+        _attempt(claimed, receiver, hold)
+
+
+def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
+    run = _run_of(claimed, receiver)
+    events.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - hold.claimed_at))
+    sessions = Sessions()
+    is_atomic = receiver.options.atomic
+    end: BadEnd | None = None
+    try:
+        with hold.watched(), running(run.current), ending_children():
+            try:
+                (_call_atomically if is_atomic else _call)(run, hold, sessions)
+                sessions.require_closed()
+            except (NotBegun, LeaseLost):
+                raise
+            except BaseException as error:
+                # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
+                hold.is_judged = True
+                end = judge(error, claimed, receiver, ran=run.seconds)
+                raise
+    except NotBegun:
+        raise
+    except LeaseLost:
+        sessions.mend()
+        _taken_over(run)
+    except BaseException as error:  # SystemExit and the like end the attempt, not the worker
+        sessions.mend()
+        if is_atomic and _has_committed(claimed):
+            # the commit's answer was lost on the way, or a function given to on_commit() failed after it
+            logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
+            _succeeded(run)
+        elif end is None:  # there was no memory to say how
+            raise
+        else:
+            _end_badly(end, error, run)
+    else:
+        if is_atomic or _recorded(lambda: _succeed(run), ledger.is_successful, claimed):
+            _succeeded(run)
+        else:
+            _taken_over(run)
+
+
+def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
+    current = CurrentDelivery(
+        delivery_id=claimed.id,
+        emission=claimed.emission,
+        attempt=claimed.attempt,
+        max_attempts=claimed.max_attempts,
+        depth=claimed.depth,
+    )
+    timeout = receiver.options.timeout
+    return Run(claimed=claimed, receiver=receiver, current=current, since=time.monotonic(), timeout=timeout)
+
+
+def _call(run: Run, hold: Hold, sessions: Sessions) -> None:
+    hold.begin(run)
+    context = ExitStack()
+    try:
+        with ExitStack() as watch:
+            parts = {"run": run, "sessions": sessions, "context": context, "watch": watch}
+            call_within(run.timeout, _receive, parts)
+        if run.receiver.options.atomic:
+            sessions.restore()
+    except BaseException as error:
+        with suppress(Exception):  # it may need SQL, which a broken transaction refuses; what broke it is the error
+            context.__exit__(type(error), error, error.__traceback__)
+        raise
+    context.close()
+
+
+def _receive(run: Run, sessions: Sessions, context: ExitStack, watch: ExitStack) -> Any:
+    """Call the receiver in the project's context, which stays entered for what a coroutine has still to do."""
+    context.enter_context(restored(run.claimed.context))
+    watch.enter_context(sessions.watched())  # what the context does to its session is not the receiver's
+    decoded = payloads.decode_text(run.claimed.payload)
+    signal = names.find_signal(run.claimed.signal)
+    return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)
+
+
+def _call_atomically(run: Run, hold: Hold, sessions: Sessions) -> None:
+    """Call the receiver and record success in one transaction with the receiver's own writes.
+
+    The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(transaction.atomic(using=ledger.connection().alias))
+        except Error as error:
+            start_afresh(error)
+            raise NotBegun(str(error)) from error
+        _call(run, hold, sessions)
+        if not _succeed(run):
+            raise LeaseLost
+        _commit(stack, run)
+
+
+def _commit(stack: ExitStack, run: Run) -> None:
+    """Commit, and have what the receiver gave to on_commit() run in the project's context, which suppresses nothing."""
+    failed: BaseException | None = None
+    with restored(run.claimed.context) if ledger.connection().run_on_commit else nullcontext():
+        try:
+            stack.close()
+        except BaseException as error:
+            failed = error
+            raise
+    if failed is not None:
+        raise failed
+
+
+def _succeed(run: Run) -> bool:
+    done, total = run.current.steps
+    return ledger.succeed(run.claimed, ran=run.seconds, done=done, total=total)
+
+
+def _succeeded(run: Run) -> None:
+    events.succeeded(run.claimed, receiver=run.receiver, seconds=run.seconds)
+
+
+def _taken_over(run: Run) -> None:
+    insist(lambda: ledger.record_stale(run.claimed, ran=run.seconds), seconds=conf.lease)
+    events.taken_over(run.claimed, seconds=run.seconds)
+
+
+def _end_badly(end: BadEnd, error: BaseException, run: Run) -> None:
+    claimed = run.claimed
+    try:
+        recorded = _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed)
+    except DataError as refused:
+        logger.warning("The texts of delivery %d's error are recorded as ASCII: %s", claimed.id, refused)
+        end = end.in_ascii()
+        recorded = _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed)
+    if not recorded:
+        events.taken_over(claimed, seconds=end.ran)
+    elif end.state == State.CANCELLED:
+        events.cancelled(claimed, seconds=end.ran, reason=end.message)
+    else:
+        events.ended_badly(claimed, end, receiver=run.receiver, error=error)
+
+
+def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
+    """Write an outcome; where the connection is lost over it, look on a new one whether it was written, or write again.
+
+    A long receiver is the likeliest to find its connection gone. After a lease others decide, and nobody waits for us.
+    """
+    tries = iter((write,))
+
+    def settle() -> bool:
+        return next(tries, lambda: _stands(already, claimed) or write())()
+
+    return insist(settle, seconds=conf.lease)
+
+
+def _has_committed(claimed: ClaimedDelivery) -> bool:
+    """Tell whether the success of an atomic receiver was committed, although an error came of it."""
+    return insist(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease)
+
+
+def _stands(already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
+    """Look whether an outcome is on the record, when a lost connection of ours may still be at writing it."""
+    ledger.wait_for_writer(claimed)
+    return already(claimed)

@@ -1,0 +1,86 @@
+"""What one worker holds at a moment: the delivery it runs, and those claimed along with it that wait their turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from signals_app import ledger
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.ledger import ClaimedDelivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A receiver at work. ``since`` is a reading of the monotonic clock, ``timeout`` is in seconds."""
+
+    claimed: ClaimedDelivery
+    receiver: QueuedReceiver
+    current: CurrentDelivery
+    since: float
+    timeout: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.since
+
+
+class Hold:
+    """Shared by the worker's main thread, which takes from it, and its heartbeat, which may give the rest back."""
+
+    def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:
+        self.session = ledger.connection()  # the main thread's, in which its receivers write
+        self.lock = threading.RLock()  # whoever has it decides what becomes of the run and of the rest
+        self._waiting = deque(claimed)
+        self._run: Run | None = None
+        self.taken: ClaimedDelivery | None = None  # the last one that was
+        self.claimed_at = time.monotonic()
+        self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
+        self.is_certain = True  # False once some of it may have been given back without our knowing
+
+    def take(self) -> ClaimedDelivery | None:
+        """Return the next delivery to run, or None when none is left."""
+        with self.lock:
+            self.taken = self._waiting.popleft() if self._waiting else None
+            return self.taken
+
+    def take_rest(self) -> list[ClaimedDelivery]:
+        """Return every delivery that has not begun; they are the caller's to give back."""
+        with self.lock:
+            rest = list(self._waiting)
+            self._waiting.clear()
+        return rest
+
+    def give_back_rest(self, give_back: Callable[[Sequence[ClaimedDelivery]], None]) -> None:
+        """Give back every delivery that has not begun; where that raises they stay in the hold."""
+        with self.lock:
+            if self._waiting:
+                self.is_certain = False
+                give_back(tuple(self._waiting))
+                self._waiting.clear()
+                self.is_certain = True
+
+    @property
+    def run(self) -> Run | None:
+        """The receiver at work right now."""
+        return self._run
+
+    def begin(self, run: Run) -> None:
+        """Note that a receiver is at work: its time begins now, whatever its transaction had to wait for."""
+        self.is_judged = False
+        self._run = replace(run, since=time.monotonic())
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Let the heartbeat watch over the run that begins in the block; after it the main thread alone decides."""
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._run = None

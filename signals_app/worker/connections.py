@@ -1,0 +1,259 @@
+"""Database connections that outlive failovers, and sessions that receivers have changed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, TypeVar, cast
+
+from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from signals_app import ledger
+from signals_app.exceptions import TransactionLeftOpen
+from signals_app.processes.liveness import pulse
+from signals_app.redaction.records import get_logger
+
+logger = get_logger("signals_app.worker")
+
+T = TypeVar("T")
+
+AWAY = (OperationalError, InterfaceError)  # what a database that is away, locked or full raises
+REFUSED = (DataError, IntegrityError)  # what a value raises that no new connection will take either
+FIRST_PAUSE = 0.05  # seconds before the second try; then twice as long, and so on
+LONGEST_PAUSE = 2.0
+
+
+class Pauses:
+    """Each as long again as the one before."""
+
+    def __init__(self) -> None:
+        self.next = FIRST_PAUSE
+
+    def take(self) -> None:
+        """Sleep."""
+        time.sleep(self.next)
+        self.next = min(LONGEST_PAUSE, self.next * 2)
+
+
+def insist(work: Callable[[], T], *, seconds: float) -> T:
+    """Return what ``work`` returns; while the database fails, try again on a new connection for ``seconds``.
+
+    An error of any class may be the session's: a receiver, a failover or a pooler may have made it read-only, or given
+    it another role or search path. ``work`` has to bear being done again when it was done and its answer was lost.
+    Raises the last error; the first where it is a value's, or within a transaction, which is lost.
+    """
+    end, pauses = time.monotonic() + seconds, Pauses()
+    while True:
+        try:
+            return work()
+        except Error as error:
+            if isinstance(error, REFUSED) or time.monotonic() + pauses.next > end or not start_afresh(error):
+                raise
+            if pauses.next == FIRST_PAUSE:
+                logger.warning("The database is asked again for up to %.0f s: %s", seconds, error)
+        pauses.take()
+
+
+def start_afresh(error: Error) -> bool:
+    """Close this thread's connection over an error, so that the next use opens another. False within a transaction."""
+    if is_refusal(error):
+        pulse.refuse()
+    db = ledger.connection()
+    if db.in_atomic_block:
+        return False
+    with suppress(Error):
+        db.close()
+    return True
+
+
+def is_refusal(error: Error) -> bool:
+    """Tell whether the server turned a new connection away after it had asked for a password, whatever its language."""
+    pgconn = getattr(error.__cause__, "pgconn", None)  # psycopg's, of a connection that could not be made
+    return bool(pgconn and pgconn.used_password)
+
+
+def _on_connection(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    if connection.alias == ledger.connection().alias:
+        pulse.admit()
+
+
+connection_created.connect(_on_connection, dispatch_uid="signals_app.endurance")
+
+
+# The first words of statements that leave nothing behind in their session but what their transaction decides. To ask
+# the server what changed would cost each receiver 0.15 ms and more, to look at the text costs a microsecond.
+_PLAIN = re.compile(
+    r"(?:\s|\(|/\*(?:[^*]|\*(?!/))*\*/|--[^\n]*\n)*"
+    r"(?:select|insert|update|delete|with|merge|values|begin|savepoint|release|rollback|commit|explain|show|fetch|lock)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_PASSING = re.compile(r"\s*set\s+(?:local|transaction|constraints)\b", re.IGNORECASE)
+_LASTING = ("set_config", "advisory_lock", "into temp")  # and what plain ones may do to it after all
+_RESTORED = ("session_authorization", "role", "search_path", "statement_timeout", "lock_timeout")
+_REPORTED = (b"TimeZone", b"session_authorization", b"default_transaction_read_only")  # libpq knows them without asking
+_CLOSED = ("closed behind Django's back",)
+_IN_TRANSACTION = (2, 3)  # psycopg.pq.TransactionStatus: INTRANS, INERROR
+
+INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
+
+
+class Sessions:
+    """Remembers how the connections were before a receiver ran, so that it is seen what it left behind."""
+
+    def __init__(self) -> None:
+        self._open = {db.alias for db in _used() if _in_transaction(db)}
+        self._before = {db.alias: _settings(db) for db in _used()}
+        self._changed: set[str] = set()
+        self._to_restore: dict[str, str] = {}
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Look at the statements of the receiver that runs in the block."""
+        with ExitStack() as stack:
+            for db in connections.all():
+                # by itself: execute_wrapper() takes away the last one, which may be of whoever opened the connection
+                db.execute_wrappers.append(self._look)
+                stack.callback(_remove, db.execute_wrappers, self._look)
+            yield
+
+    def _look(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if getattr(context["connection"], "_setting_search_path", False):
+            return execute(sql, params, many, context)  # by django-tenants, anew for each cursor
+        text = sql if isinstance(sql, str) else sql.as_string(None) if hasattr(sql, "as_string") else ""
+        if not _PLAIN.match(text) or any(word in text.lower() for word in _LASTING):
+            db = context["connection"]
+            if not self._to_restore and db is ledger.connection() and db.vendor == "postgresql" and db.in_atomic_block:
+                self._to_restore = _read_settings(db)
+            if not _PASSING.match(text):
+                self._changed.add(db.alias)
+        return execute(sql, params, many, context)
+
+    def restore(self) -> None:
+        """Let the ledger write in the receiver's transaction, whose role and search path may be other ones by now."""
+        if self._to_restore:
+            with ledger.connection().cursor() as cursor:
+                for name, value in self._to_restore.items():
+                    cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+    def require_closed(self) -> None:
+        """Close each connection whose session the receiver changed: the next receiver, and the ledger, get a new one.
+
+        Raises TransactionLeftOpen where it returned with a transaction of its own under way.
+        """
+        left = sorted(db.alias for db in self._own() if _in_transaction(db))
+        if left:
+            raise TransactionLeftOpen(
+                f"The receiver returned with a transaction open on {', '.join(left)}; what it wrote there is undone. "
+                "Use transaction.atomic() as a block, or the option atomic=True."
+            )
+        for db in self._own():
+            if self._is_changed(db):
+                _close(db)
+
+    def mend(self) -> None:
+        """Close what a receiver that ended badly left in a transaction, in a query, broken, or changed."""
+        for db in self._own():
+            if _in_transaction(db) or self._is_changed(db) or not db.is_usable():
+                _close(db)
+
+    def _is_changed(self, db: BaseDatabaseWrapper) -> bool:
+        now = _settings(db)
+        return db.alias in self._changed or now == _CLOSED or self._before.get(db.alias, now) != now
+
+    def _own(self) -> Iterator[BaseDatabaseWrapper]:
+        return (db for db in _used() if db.alias not in self._open)
+
+
+def _remove(wrappers: list[Any], one: Any) -> None:
+    with suppress(ValueError):
+        wrappers.remove(one)
+
+
+def _used() -> list[BaseDatabaseWrapper]:
+    return [db for db in connections.all(initialized_only=True) if db.connection is not None]
+
+
+def _in_transaction(db: BaseDatabaseWrapper) -> bool:
+    """Tell whether one is under way, begun by Django or, behind its back, by a statement."""
+    raw = cast(Any, db.connection)
+    if db.in_atomic_block or not db.autocommit:
+        return True
+    with suppress(Exception):  # one that was closed behind Django's back says nothing; _settings() tells
+        return bool(raw.in_transaction if db.vendor == "sqlite" else _status(raw) in _IN_TRANSACTION)
+    return False
+
+
+def _status(raw: Any) -> int | None:
+    pgconn = getattr(raw, "pgconn", None)  # psycopg's; other databases may be beside the one of the deliveries
+    return pgconn and pgconn.transaction_status
+
+
+def _settings(db: BaseDatabaseWrapper) -> tuple[object, ...]:
+    """Return what can be known of a session without asking the server; it shows changes made behind Django's back."""
+    raw = cast(Any, db.connection)
+    if db.vendor == "sqlite":
+        with suppress(Exception):
+            return raw.row_factory, raw.text_factory, raw.isolation_level
+        return _CLOSED
+    pgconn = getattr(raw, "pgconn", None)
+    if pgconn and raw.closed:
+        return _CLOSED
+    return (raw.row_factory, *map(pgconn.parameter_status, _REPORTED)) if pgconn else ()
+
+
+def _read_settings(db: BaseDatabaseWrapper) -> dict[str, str]:
+    if _status(db.connection) == _IN_TRANSACTION[1]:
+        return {}
+    with db.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in _RESTORED)}")
+        return dict(zip(_RESTORED, cursor.fetchone(), strict=True))
+
+
+def _close(db: BaseDatabaseWrapper) -> None:
+    db.in_atomic_block, db.savepoint_ids = False, []  # close() alone would keep the mark of the transaction
+    with suppress(Error):
+        db.close()
+
+
+def stop_queries() -> None:
+    """End on the server what this thread waits for there, before a timeout is raised in the midst of it.
+
+    Whoever is left behind goes on to the end, with all its locks: a transaction block closes a connection in a query.
+    """
+    for db in _used():
+        raw = cast(Any, db.connection)
+        if db.vendor == "postgresql" and raw.info.transaction_status.name == "ACTIVE":
+            with suppress(Error), db.wrap_database_errors:
+                raw.cancel_safe(timeout=5)
+
+
+def leave_pools() -> None:
+    """Have this process, and those that it will fork, connect without a pool.
+
+    What is in a pool when a process forks would be used by both: each would read the answers to the other's queries.
+    """
+    for db in connections.all(initialized_only=True):
+        if db.settings_dict["OPTIONS"].get("pool"):
+            db.close()
+            cast(Any, db).close_pool()
+    for given in connections.settings.values():
+        if given["OPTIONS"].pop("pool", None):
+            given |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+
+
+def take_lock_from(db: BaseDatabaseWrapper) -> None:
+    """Close the connection of another thread, where it may hold SQLite's one write lock; what it began is undone.
+
+    Only for a process that is about to end. Closed rather than rolled back: a receiver that woke up in between would
+    write without a transaction. A query that is under way is interrupted first, for closing would wait for it.
+    """
+    if db.vendor == "sqlite" and db.connection is not None:
+        raw = cast(Any, db.connection)
+        with suppress(Error), db.wrap_database_errors:
+            raw.interrupt()
+            time.sleep(INTERRUPTION)
+            raw.close()

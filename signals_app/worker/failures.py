@@ -1,0 +1,104 @@
+"""What an exception means for a delivery: try again, when, or give up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from signals_app.backoff import Backoff, exponential
+from signals_app.conf import LONGEST
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
+from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.models import Outcome, State
+from signals_app.redaction import beginning
+from signals_app.redaction.records import get_logger, traceback_of
+from signals_app.worker.timeouts import TimedOut
+
+logger = get_logger("signals_app.worker")
+
+LONGEST_MESSAGE = 2_000  # characters of an error's message that are kept
+LONGEST_CLASS = 255  # characters of its class's name
+DAEMONIC = "daemonic processes are not allowed to have children"  # what multiprocessing says in a worker of Django-Q
+
+
+def judge(
+    error: BaseException,
+    claimed: ClaimedDelivery,
+    receiver: QueuedReceiver,
+    *,
+    ran: float,
+    backoff: Backoff | None = None,
+) -> BadEnd:
+    """Return how an attempt that raised ``error`` after ``ran`` seconds is to be recorded.
+
+    ``backoff`` is asked in place of the receiver's own, which may be what hangs.
+    """
+    delay = 0.0
+    outcome = Outcome.ERROR
+    final = claimed.is_last_attempt
+    kind = type(error)  # isinstance() would believe what the error says of itself, and let it raise
+    if issubclass(kind, TimedOut):
+        outcome = Outcome.TIMEOUT
+    elif issubclass(kind, RetryAfter):
+        outcome = Outcome.RETRY_AFTER
+    elif issubclass(kind, PermanentFailure):
+        final = True
+    elif issubclass(kind, MissingObject) and receiver.options.missing == "skip":
+        outcome, final = Outcome.SKIPPED, True
+    if not final:
+        delay = _delay(error, claimed, receiver, backoff or receiver.options.backoff)
+    name = _text(lambda: str(kind.__qualname__), otherwise="(class without a name)")[:LONGEST_CLASS]
+    module = _text(lambda: str(kind.__module__), otherwise="(no module)")
+    message = _text(lambda: str(error), otherwise=f"(a {name} that cannot be printed)")
+    if message == DAEMONIC:
+        message = _told_to_daemonize_no_workers(error)
+    return BadEnd(
+        outcome=outcome,
+        state=_state(outcome, final),
+        ran=ran,
+        error_class=f"{module}.{name}"[:LONGEST_CLASS],
+        message=message or f"(a {name} without a message)",
+        traceback=_clean(traceback_of(error)),
+        delay=min(delay, LONGEST),
+    )
+
+
+def _state(outcome: Outcome, final: bool) -> State:
+    if outcome == Outcome.SKIPPED:
+        return State.CANCELLED
+    return State.FAILED if final else State.READY
+
+
+def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, backoff: Backoff) -> float:
+    try:  # a subclass of RetryAfter may forget its seconds
+        if issubclass(type(error), RetryAfter):
+            return max(0.0, float(cast(RetryAfter, error).seconds))
+        return max(0.0, float(backoff(claimed.attempt)))
+    except BaseException:
+        logger.exception("The backoff of %s failed; the default one decides.", receiver.key)
+        return exponential()(claimed.attempt)
+
+
+def _text(read: Callable[[], str], *, otherwise: str) -> str:
+    """Return what is kept of a text that an error makes: its beginning, secrets masked. Its code may raise anything."""
+    try:
+        text = "".join((read(),))  # of a subclass of str, too, the characters only
+    except BaseException:
+        return otherwise
+    return beginning(_clean(text), LONGEST_MESSAGE)
+
+
+def _told_to_daemonize_no_workers(error: BaseException) -> str:
+    """Add to the error of a receiver that starts processes what to do about it, for whoever reads its traceback too."""
+    cure = (
+        'Set Q_CLUSTER["daemonize_workers"] = False, so that receivers may start processes with multiprocessing, or '
+        "use concurrent.futures.ThreadPoolExecutor."
+    )
+    error.add_note(cure)
+    return f"{DAEMONIC}. {cure}"
+
+
+def _clean(text: str) -> str:
+    """Drop what PostgreSQL cannot store in a text: NUL and lone surrogates."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,0 +1,149 @@
+"""A worker's second thread: renews the lease of a long run, frees what waits behind it, ends what cannot be stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from types import TracebackType
+
+from django.db import Error, connections
+
+from signals_app import events, ledger
+from signals_app.backoff import exponential
+from signals_app.conf import conf
+from signals_app.ledger import ClaimedDelivery
+from signals_app.processes.liveness import pulse
+from signals_app.redaction.records import get_logger
+from signals_app.worker.batch import Hold, Run
+from signals_app.worker.connections import take_lock_from
+from signals_app.worker.failures import judge
+from signals_app.worker.timeouts import TimedOut
+
+logger = get_logger("signals_app.worker")
+
+TICK = 0.25  # seconds between two looks at the worker; a run that sees one is slow
+LAST_WAIT = 5.0  # seconds to wait for a lock before the process ends without having said why
+FIRST_RENEWAL = 1.0  # seconds a run lasts before its lease is renewed for the first time
+
+
+class Heartbeat:
+    """One per worker process. It sleeps unless the worker holds deliveries."""
+
+    def __init__(self) -> None:
+        self._hold: Hold | None = None
+        self._held = threading.Event()
+        self._renewed = 0.0
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    @contextmanager
+    def over(self, hold: Hold) -> Iterator[None]:
+        """Watch over a hold while the block runs."""
+        self._hold = hold
+        self._held.set()
+        try:
+            yield
+        finally:
+            self._held.clear()
+            self._hold = None
+
+    def _beat(self) -> None:
+        while True:
+            self._held.wait()
+            hold = self._hold
+            if hold and (taken := hold.taken):  # read once: the main thread may take the next at any moment
+                pulse.beat(taken.id)
+            time.sleep(TICK)
+            hold = self._hold
+            run = hold.run if hold else None
+            if hold and run and run.seconds >= TICK:
+                try:
+                    self._stay_with(hold, run)
+                except Exception:  # this thread has to outlive whatever one run brings
+                    logger.exception("The heartbeat of delivery %d failed.", run.claimed.id)
+
+    def _stay_with(self, hold: Hold, run: Run) -> None:
+        """Look after one slow run until it ends."""
+        self._renewed, steps = run.since, (0, 0)
+        try:
+            while hold.run is run:
+                pulse.beat(run.claimed.id)
+                if run.seconds > run.timeout + conf.grace:
+                    self._end_process(hold, run)
+                try:
+                    self._look(hold, run)
+                    if run.current.steps != steps:
+                        steps = run.current.steps
+                        with ledger.briefly():
+                            ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
+                except Error as error:
+                    # an atomic receiver on SQLite holds the only write lock, and the pusher knows that this one lives
+                    logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
+                time.sleep(TICK)
+        finally:
+            connections.close_all()  # this thread's own
+
+    def _look(self, hold: Hold, run: Run) -> None:
+        hold.give_back_rest(_give_back)
+        renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
+        if time.monotonic() - self._renewed >= renewal:
+            self._renewed = time.monotonic()
+            with ledger.briefly():
+                ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
+            if not ours:
+                logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
+
+    def _end_process(self, hold: Hold, run: Run) -> None:
+        """Record the timeout of a receiver that nothing interrupts, and end this process with it."""
+        with hold.lock:
+            if hold.run is not run:
+                return
+            error = TimedOut(
+                f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
+                "its worker process was ended."
+            ).with_traceback(_where_main_is())
+            end = judge(
+                error, run.claimed, run.receiver, ran=run.seconds, backoff=exponential() if hold.is_judged else None
+            )
+            take_lock_from(hold.session)
+            try:
+                with ledger.briefly(LAST_WAIT):
+                    ledger.give_back(hold.take_rest())
+                    recorded = ledger.end_badly(run.claimed, end)
+                if recorded:
+                    events.ended_badly(run.claimed, end, receiver=run.receiver, error=error)
+                else:
+                    events.taken_over(run.claimed, seconds=end.ran)
+                events.write(beside=True)
+            except Error:  # then it is found lost, and says so
+                logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
+            logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
+            logging.shutdown()
+            os._exit(70)
+
+
+def _give_back(rest: Sequence[ClaimedDelivery]) -> None:
+    """Give back in a transaction of its own: once this returns, it is done."""
+    with ledger.briefly():
+        ledger.give_back(rest)
+
+
+def _where_main_is() -> TracebackType | None:
+    """Return the main thread's stack as the traceback of an error that would be raised there."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    trace: TracebackType | None = None
+    while frame:
+        trace = TracebackType(trace, frame, frame.f_lasti, frame.f_lineno or 0)
+        frame = frame.f_back
+    return trace
+
+
+@lru_cache(maxsize=1)  # a fork changes the pid, and has none of its parent's threads
+def of_process(pid: int) -> Heartbeat:
+    """Return the heartbeat of the calling process; ``pid`` is its own."""
+    return Heartbeat()

@@ -1,0 +1,69 @@
+"""Pruning in turns: a worker that is hinted at deletes for a moment, and says when it is to be done again."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.models import State
+from signals_app.processes.identity import current_process
+from signals_app.redaction.records import get_logger
+
+logger = get_logger("signals_app.worker")
+
+CHORE = "prune"
+EVERY = 300.0  # seconds between two turns when nothing was left
+LEASE = 60.0  # seconds after which a turn that does not end is another's
+BATCH = 500  # deliveries of one transaction
+
+Pruned = Counter[State]
+
+
+def prune_for_a_while() -> int:
+    """Prune for one time slice, unless another process is at it; return how many deliveries went."""
+    return (_prune(time.monotonic() + conf.time_slice) or Pruned()).total()
+
+
+def prune_all() -> Pruned | None:
+    """Prune until nothing is left; None where another process is at it."""
+    return _prune(math.inf)
+
+
+def _prune(end: float) -> Pruned | None:
+    owner = str(current_process())
+    if not ledger.begin_chore(CHORE, owner=owner, lease=LEASE):
+        return None
+    again, pruned = EVERY, Pruned()
+    try:
+        for state, count in _batches():
+            pruned[state] += count
+            if time.monotonic() > end:
+                again = 0.0
+                break
+            ledger.begin_chore(CHORE, owner=owner, lease=LEASE)
+    finally:
+        ledger.end_chore(CHORE, owner=owner, again=again)
+        if pruned:
+            logger.info("%d finished deliveries were pruned.", pruned.total())
+    return pruned
+
+
+def to_be_pruned() -> Pruned:
+    """Return how many deliveries of each state would go now."""
+    return Pruned({part.state: part.rows().count() for part in ledger.expired()})
+
+
+def _batches() -> Iterator[tuple[State, int]]:
+    """Delete batch after batch; rest after each as long as it took, so that claims are never kept waiting for long."""
+    for part in ledger.expired():
+        while True:
+            began = time.monotonic()
+            count = ledger.prune(part, limit=BATCH)
+            if not count:
+                break
+            yield part.state, count
+            time.sleep(time.monotonic() - began)
