@@ -14,7 +14,7 @@ from tests.browser.backstage import log_in
 from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster, wait_for_end
-from tests.signals_app.admin.rows import attempt, delivery, page_of
+from tests.signals_app.console.admin.rows import attempt, delivery, page_of
 from tests.testapp.receivers import fails, hand_off
 
 LIST = "/admin/signals_app/delivery/"

@@ -14,7 +14,7 @@ from signals_app.models import Delivery, Outcome, Pause, State
 from tests.browser.backstage import SCREENS, STOCK, barriers, log_in, scrolls_sideways
 from tests.browser.visitor import Scheme, Visitor, visitor
 from tests.browser.web import Web
-from tests.signals_app.admin.rows import attempt, delivery, page_of
+from tests.signals_app.console.admin.rows import attempt, delivery, page_of
 
 ADMIN = "/admin/signals_app/"
 LIST = f"{ADMIN}delivery/"

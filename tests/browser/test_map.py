@@ -11,7 +11,7 @@ from signals_app.models import State
 from tests.browser.backstage import log_in
 from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
-from tests.signals_app.admin.rows import delivery
+from tests.signals_app.console.admin.rows import delivery
 
 MAP = "/admin/signals_app/map/"
 ORDER_PLACED = "sigdemo.shop.signals.order_placed"

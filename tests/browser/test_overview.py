@@ -16,7 +16,7 @@ from signals_app.models import Delivery, Outcome, Pause, State
 from tests.browser.backstage import log_in
 from tests.browser.visitor import Visitor
 from tests.cluster import Cluster, wait_for_end
-from tests.signals_app.admin.rows import attempt, delivery, page_of
+from tests.signals_app.console.admin.rows import attempt, delivery, page_of
 from tests.testapp.receivers import fails, hand_off, nothing, waits_for_file
 
 if TYPE_CHECKING:

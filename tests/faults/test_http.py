@@ -19,7 +19,7 @@ from tests.faults.conftest import size
 from tests.faults.hostile import Attacker, told
 from tests.faults.odd import MARK
 from tests.sigdemo.shop.goods import order
-from tests.signals_app.admin.rows import attempt, delivery
+from tests.signals_app.console.admin.rows import attempt, delivery
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 

@@ -131,7 +131,7 @@ def test_a_context_that_cannot_be_used_is_told_before_anybody_sends(path: str, p
 
 
 def test_a_context_that_can_be_used_is_no_error() -> None:
-    with override_settings(SIGNALS_APP={"CONTEXT": "tests.signals_app.test_context.Language"}):
+    with override_settings(SIGNALS_APP={"CONTEXT": "tests.signals_app.dispatcher.test_context.Language"}):
         assert check_context(None) == []
 
 

@@ -1,0 +1,35 @@
+"""Who looks at the admin."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.signals_app.console.admin.staff import client_of
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    """Somebody who may do everything."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    return client
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    """Somebody who may look, and no more."""
+    return client_of("reader", "view_delivery", "view_attempt")
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    """Somebody who may look, retry and cancel."""
+    return client_of("operator", "view_delivery", "retry_delivery", "cancel_delivery")
+
+
+@pytest.fixture
+def outsider(db: None) -> Client:
+    """A member of staff whom deliveries do not concern, though allowed to retry what others see."""
+    return client_of("outsider", "retry_delivery", "view_user")

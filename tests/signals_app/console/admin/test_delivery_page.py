@@ -1,0 +1,208 @@
+"""The page of one delivery."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
+
+from signals_app.console.admin import delivery_page
+from signals_app.models import Delivery, Outcome, State
+from tests.signals_app.console.admin.rows import NOON, OWNER, attempt, delivery, page_of
+
+pytestmark = pytest.mark.django_db
+
+EVIL = "<script>alert('x')</script>"
+
+
+def section(client: Client, row: Delivery, name: str) -> str:
+    """Return the words in one part of a delivery's page."""
+    page = client.get(page_of(row)).content.decode()
+    html = page.partition(f'id="delivery-{name}"')[2].partition(">")[2].partition("</section>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_the_page_tells_the_times(reader: Client) -> None:
+    words = section(reader, delivery(State.SUCCESSFUL), "timing")
+    assert words == (
+        "Timing Enqueued 2026-11-23 12:00:00 Due 2026-11-23 12:00:00 Started 2026-11-23 12:00:02 "
+        "Finished 2026-11-23 12:00:05 Waited 2.00 s Ran 3.00 s Attempts 1/5"
+    )
+
+
+def test_a_ready_one_says_how_long_until_it_is_due(reader: Client) -> None:
+    words = section(reader, delivery(due_at=timezone.now() + timedelta(minutes=10, seconds=30)), "timing")
+    assert re.search(r"Due 2\S+ \S+ in 10 min \d+ s Started", words)
+
+
+def test_the_page_tells_what_was_sent(reader: Client) -> None:
+    one = delivery(priority=7, sent_by="grace", sent_from="POST /checkout/")
+    assert section(reader, one, "origin") == (
+        "What was sent Signal shop.signals.order_placed Sender shop.checkout.Checkout Sent by grace "
+        "Sent from POST /checkout/ Receiver "
+        f"shop.receivers.send_mail Queue sigdemo Priority 7 Emission {one.emission}"
+    )
+
+
+def test_the_page_tells_the_trace_and_links_it_where_the_project_says_to(reader: Client, settings: Settings) -> None:
+    trace = "4b" * 16
+    one = delivery(trace=f"00-{trace}-{'a' * 16}-01")
+    assert section(reader, one, "origin").endswith(f"Emission {one.emission} Trace {trace}")
+    settings.SIGNALS_APP = {"TRACE_URL": "https://tracing.example.org/trace/{trace_id}?tab=all&x=1"}
+    page = reader.get(page_of(one)).content.decode()
+    assert f'<a href="https://tracing.example.org/trace/{trace}?tab=all&amp;x=1">{trace}</a>' in page
+
+
+def test_the_page_tells_who_holds_it_and_until_when(reader: Client) -> None:
+    one = delivery(State.RUNNING, token=3, lease_until=timezone.now() + timedelta(seconds=25.5))
+    words = section(reader, one, "hold")
+    assert words.startswith(f"Who holds it Held by worker-3.example.org, pid 4711 {OWNER} Token 3 Lease 2")
+    assert re.search(r"in 2\d\.\d\d s$", words)
+
+
+def test_the_payload_is_indented(reader: Client) -> None:
+    one = delivery(payload='{"sender":null,"arguments":{"order":{"$":"instance","v":["shop.order",12]}}}')
+    page = reader.get(page_of(one)).content.decode()
+    assert "&quot;arguments&quot;: {\n    &quot;order&quot;: {\n      &quot;$&quot;: &quot;instance&quot;" in page
+
+
+def test_no_secret_is_shown(reader: Client) -> None:
+    one = delivery(State.FAILED, payload='{"sender":null,"arguments":{"password":"hunter2"}}')
+    attempt(one, message="login(password='hunter2') failed", traceback="Error: https://ada:hunter2@example.org/")
+    page = reader.get(page_of(one)).content.decode()
+    assert "hunter2" not in page
+    assert "&quot;password&quot;: &quot;********&quot;" in page
+    assert "login(password=********) failed" in page
+    assert "https://ada:********@example.org/" in page
+
+
+def test_every_bad_end_is_told_with_its_process_and_its_folded_traceback(reader: Client) -> None:
+    one = delivery(State.FAILED, attempts=2)
+    attempt(one, 1)
+    attempt(one, 2, outcome=Outcome.TIMEOUT, error_class="signals_app.TimedOut", message="after 3 s", traceback="")
+    assert section(reader, one, "attempts") == (
+        "Attempts Attempt 1 error 2026-11-23 12:00:02 ran 3.00 s worker-3.example.org, pid 4711 builtins.ValueError "
+        "the stock is negative Traceback Traceback (most recent call last): ValueError: the stock is negative "
+        "Attempt 2 timeout 2026-11-23 12:00:02 ran 3.00 s worker-3.example.org, pid 4711 signals_app.TimedOut after 3 s"
+    )
+    page = reader.get(page_of(one)).content.decode()
+    assert page.count('<details><summary>Traceback</summary><pre class="signals-text" tabindex="0">') == 1
+
+
+@pytest.mark.parametrize("state", [State.SUCCESSFUL, State.RUNNING])
+def test_the_attempt_that_did_not_end_badly_is_told_too(reader: Client, state: State) -> None:
+    one = delivery(state, attempts=2)
+    attempt(one, 1)
+    assert f"Attempt 2 {state.label} 2026-11-23 12:00:02" in section(reader, one, "attempts")
+
+
+def test_a_retried_delivery_has_no_attempt_before_it_runs(reader: Client) -> None:
+    one = delivery(State.READY, attempts=1, started_at=NOON - timedelta(seconds=9))
+    attempt(one, 1)
+    assert section(reader, one, "attempts").count("Attempt ") == 1
+    assert section(reader, delivery(), "attempts") == "Attempts None yet."
+
+
+def test_of_many_attempts_the_newest_are_shown(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery_page, "SHOWN_ATTEMPTS", 2)
+    one = delivery(State.FAILED, attempts=3)
+    for number in (1, 2, 3):
+        attempt(one, number)
+    words = section(reader, one, "attempts")
+    assert "Only the newest are shown. All that ended badly are in the list of attempts." in words
+    assert ("Attempt 1" in words, "Attempt 2" in words, "Attempt 3" in words) == (False, True, True)
+    link = f'href="/admin/signals_app/attempt/?q=%23{one.pk}"'
+    assert link in reader.get(page_of(one)).content.decode()
+
+
+def test_the_other_deliveries_of_the_emission_are_linked(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = delivery()
+    other = delivery(State.FAILED, emission=one.emission, receiver="shop.receivers.print_label")
+    stranger = delivery()
+    page = reader.get(page_of(one)).content.decode()
+    assert f'<a href="{page_of(other)}">' in page
+    assert f'<a href="{page_of(stranger)}">' not in page
+    assert "print_label shop.receivers #" in section(reader, one, "siblings")
+
+    monkeypatch.setattr(delivery_page, "SHOWN_SIBLINGS", 1)
+    delivery(emission=one.emission)
+    assert f'href="/admin/signals_app/delivery/?q={one.emission}"' in reader.get(page_of(one)).content.decode()
+
+
+def test_progress_is_a_native_element(reader: Client) -> None:
+    one = delivery(State.RUNNING, progress_done=37, progress_total=120)
+    page = reader.get(page_of(one)).content.decode()
+    assert '<progress max="120" value="37" aria-label="Progress"></progress> 37/120' in page
+
+
+def test_an_unroutable_one_says_what_to_do(reader: Client) -> None:
+    page = reader.get(page_of(delivery(unroutable=True))).content.decode()
+    assert (
+        "The last worker that claimed it did not know its receiver. Start a cluster from code that has it, or give"
+        in page
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "is_live"),
+    [
+        (State.READY, True),
+        (State.RUNNING, True),
+        (State.SUCCESSFUL, False),
+        (State.FAILED, False),
+        (State.CANCELLED, False),
+    ],
+)
+def test_the_page_of_what_is_not_over_refreshes_itself(reader: Client, state: State, is_live: bool) -> None:
+    page = reader.get(page_of(delivery(state))).content.decode()
+    assert ("data-live-bar" in page) == is_live
+    assert 'id="delivery-page" data-live' in page
+    assert re.search(r'<script src="[^"]*signals_app/live[^"]*\.js"[^>]* defer', page)
+
+
+def test_nothing_that_a_sender_wrote_becomes_markup(reader: Client) -> None:
+    one = delivery(State.FAILED, payload=f'{{"a":"{EVIL}"}}', sender=EVIL, signal=EVIL, receiver=EVIL, owner=EVIL)
+    ended = attempt(one, error_class=EVIL, message=EVIL, traceback=EVIL, owner=EVIL)
+    delivery(emission=one.emission, receiver=EVIL)
+    for row in (one, ended):
+        page = reader.get(page_of(row)).content.decode()
+        assert "alert(&#x27;x&#x27;)" in page
+        assert EVIL not in page
+
+
+def test_there_is_no_inline_script_or_style(operator: Client) -> None:
+    one = delivery(State.FAILED, payload='{"a":"' + "A" * 4096 + '"}')
+    attempt(one, message="x" * 4096)
+    page = operator.get(page_of(one)).content.decode()
+    assert "A" * 4096 in page
+    assert "style=" not in page
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+
+
+@pytest.mark.database
+def test_the_number_of_queries_is_always_the_same(reader: Client) -> None:
+    one = delivery(State.FAILED)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert reader.get(page_of(one)).status_code == 200
+        return len(captured)
+
+    reader.get(page_of(one))
+    few = queries()
+    for number in range(20):
+        attempt(one, number)
+        delivery(emission=one.emission)
+    assert queries() == few < 10
+
+
+def test_a_delivery_that_does_not_exist_leads_back_with_a_word(reader: Client) -> None:
+    delivery(pk=12)
+    response = reader.get("/admin/signals_app/delivery/13/change/", follow=True)
+    assert "exist. Perhaps it was deleted?" in response.content.decode()

@@ -1,0 +1,212 @@
+"""The filters of the lists."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client, modify_settings
+from django.urls import reverse
+from django.utils import timezone
+
+from signals_app.console.admin import filters
+from signals_app.models import Delivery, Outcome, State
+from tests.signals_app.console.admin.rows import ATTEMPTS, DELIVERIES, at, attempt, delivery
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def shown(client: Client, **query: str) -> list[Delivery]:
+    return sorted(client.get(reverse(DELIVERIES), query).context["cl"].result_list, key=lambda row: int(row.pk))
+
+
+def offered(client: Client, title: str, *, address: str = DELIVERIES, **query: str) -> list[str]:
+    specs = client.get(reverse(address), query).context["cl"].filter_specs
+    (spec,) = [one for one in specs if str(one.title) == title]
+    return [value for value, _name in spec.lookup_choices]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_each_state_is_shown_alone(boss: Client, state: State) -> None:
+    rows = {one: delivery(one) for one in State}
+    assert shown(boss, state=state.value) == [rows[state]]
+
+
+@pytest.mark.parametrize(
+    ("address", "query"),
+    [
+        (DELIVERIES, {"state": "LIMBO'--"}),
+        (DELIVERIES, {"state": ""}),
+        (DELIVERIES, {"attempts": "-1"}),
+        (DELIVERIES, {"attempts": "many"}),
+        (DELIVERIES, {"long": "7"}),
+        (DELIVERIES, {"unroutable": "yes"}),
+        (DELIVERIES, {"p": "2"}),
+        (DELIVERIES, {"finished_at__year": "10000"}),
+        (ATTEMPTS, {"outcome": "LIMBO"}),
+        (ATTEMPTS, {"p": "0"}),
+    ],
+)
+def test_a_choice_or_a_page_that_does_not_exist_is_not_found(boss: Client, address: str, query: dict[str, str]) -> None:
+    attempt(delivery())
+    assert boss.get(reverse(address), query).status_code == 404
+
+
+@modify_settings(MIDDLEWARE={"remove": ["sigdemo.middleware.Refusals"]})  # which another project does not have
+def test_a_name_that_postgresql_cannot_look_for_is_not_found(boss: Client) -> None:
+    for parameter in ("receiver", "error_class"):
+        assert boss.get(reverse(DELIVERIES), {parameter: "\0"}).status_code == 404
+
+
+@pytest.mark.parametrize("query", [{"password": "x"}, {"id__foo__bar": "1"}])
+def test_a_filter_that_does_not_exist_is_refused(boss: Client, query: dict[str, str]) -> None:
+    assert boss.get(reverse(DELIVERIES), query).status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("address", "query", "index"),
+    [
+        (DELIVERIES, {"state": "RUNNING"}, "signals_app_running"),
+        (DELIVERIES, {"state": "READY"}, "signals_app_claim"),
+        (DELIVERIES, {"unroutable": "1"}, "signals_app_unroutable"),
+        (DELIVERIES, {"state": "SUCCESSFUL"}, "signals_app_finished"),
+        (DELIVERIES, {"state": "FAILED"}, "signals_app_finished"),
+        (DELIVERIES, {"state": "FAILED", "ended": "hour"}, "signals_app_finished"),
+        (DELIVERIES, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
+        (ATTEMPTS, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
+        (ATTEMPTS, {"outcome": "STALE"}, "signals_app_outcome"),
+    ],
+)
+def test_what_runs_waits_or_ended_with_an_error_is_found_by_its_index(
+    boss: Client, address: str, query: dict[str, str], index: str
+) -> None:
+    queryset = boss.get(reverse(address), query).context["cl"].queryset
+    for _ in range(20):
+        attempt(delivery())
+    if connection.vendor == "postgresql":  # which would read the whole of so small a table
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = queryset.values_list("pk").explain()
+    assert index in plan
+
+
+def test_what_runs_or_waits_comes_newest_first(boss: Client) -> None:
+    rows = [delivery(unroutable=True) for _ in range(3)]
+    for query in ({"state": "READY"}, {"unroutable": "1"}):
+        assert list(boss.get(reverse(DELIVERIES), query).context["cl"].result_list) == rows[::-1]
+    assert list(boss.get(reverse(DELIVERIES), {"state": "READY", "o": "1"}).context["cl"].result_list) == rows
+
+
+def test_what_ended_last_comes_first(boss: Client) -> None:
+    rows = [delivery(State.FAILED, finished_at=timezone.now() - timedelta(minutes=minutes)) for minutes in (1, 0, 2)]
+    for query in ({"state": "FAILED"}, {"ended": "hour"}, {"state": "FAILED", "ended": "day"}):
+        assert list(boss.get(reverse(DELIVERIES), query).context["cl"].result_list) == [rows[1], rows[0], rows[2]]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("receiver", "shop.receivers.rare"), ("signal", "django.db.models.signals.post_save"), ("queue", "slow")],
+)
+def test_a_name_is_offered_and_shown_alone(boss: Client, parameter: str, value: str) -> None:
+    delivery()
+    named: dict[str, Any] = {parameter: value}
+    rare = delivery(**named)
+    assert value in offered(boss, parameter)
+    assert shown(boss, **{parameter: value}) == [rare]
+
+
+def test_receivers_of_this_process_are_offered_before_they_ever_ran(boss: Client) -> None:
+    assert "tests.testapp.receivers.gives_up" in offered(boss, "receiver")
+    assert {"sigdemo", "elsewhere"} <= set(offered(boss, "queue"))
+
+
+def test_a_chosen_name_is_offered_although_nothing_has_it(boss: Client) -> None:
+    assert "long.gone" in offered(boss, "receiver", receiver="long.gone")
+
+
+def test_names_of_old_rows_alone_are_not_looked_for(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "RECENT", 2)
+    delivery(receiver="old")
+    delivery(receiver="new")
+    delivery(receiver="newest")
+    assert {"new", "newest"} <= set(offered(boss, "receiver"))
+    assert "old" not in offered(boss, "receiver")
+
+
+def test_unroutable_ones_are_those_that_wait(boss: Client) -> None:
+    lost = delivery(unroutable=True)
+    delivery(State.CANCELLED, unroutable=True)
+    delivery()
+    assert shown(boss, unroutable="1") == [lost]
+
+
+def test_an_error_class_is_that_of_the_last_attempt(boss: Client) -> None:
+    for number, (first, last) in enumerate((("shop.PaperJam", "shop.Fire"), ("shop.Fire", "shop.PaperJam"))):
+        one = delivery(State.FAILED, pk=800 + number, attempts=2)
+        attempt(one, error_class=first)
+        attempt(one, 2, error_class=last)
+    delivery(State.FAILED)
+    assert {"shop.Fire", "shop.PaperJam"} <= set(offered(boss, "error class"))
+    assert [row.pk for row in shown(boss, error_class="shop.PaperJam")] == [801]
+    assert [row.pk for row in shown(boss, error_class="shop.Fire")] == [800]
+    assert shown(boss, error_class="shop.Flood") == []
+
+
+def test_a_late_report_of_a_lost_attempt_is_not_its_error_and_a_delivery_is_there_once(boss: Client) -> None:
+    one = delivery(State.FAILED)
+    attempt(one, outcome=Outcome.LOST, error_class="shop.Lost")
+    attempt(one, outcome=Outcome.STALE, error_class="shop.Late")
+    attempt(one, error_class="shop.Lost")
+    assert shown(boss, error_class="shop.Late") == []
+    assert shown(boss, error_class="shop.Lost") == [one]
+
+
+def test_deliveries_are_found_by_how_often_they_were_tried(boss: Client) -> None:
+    rows = {number: delivery(attempts=number) for number in (0, 1, 2, 4, 5, 12)}
+    assert shown(boss, attempts="2") == [rows[2], rows[4], rows[5], rows[12]]
+    assert shown(boss, attempts="5") == [rows[5], rows[12]]
+    assert offered(boss, "attempts") == ["1", "2", "5", "10"]
+
+
+def test_filters_work_together(boss: Client) -> None:
+    delivery(State.FAILED)
+    both = delivery(State.FAILED, queue="slow")
+    delivery(queue="slow")
+    assert shown(boss, state="FAILED", queue="slow") == [both]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("outcome", "TIMEOUT"), ("error_class", "shop.PaperJam"), ("receiver", "shop.receivers.rare")],
+)
+def test_attempts_are_filtered(boss: Client, parameter: str, value: str) -> None:
+    attempt(delivery())
+    one = attempt(delivery(receiver="shop.receivers.rare"), outcome=Outcome.TIMEOUT, error_class="shop.PaperJam")
+    assert list(boss.get(reverse(ATTEMPTS), {parameter: value}).context["cl"].result_list) == [one]
+    assert value in offered(boss, parameter.replace("_", " "), address=ATTEMPTS)
+
+
+@pytest.mark.parametrize(
+    ("address", "lookup"),
+    [
+        (DELIVERIES, "payload__regex"),
+        (DELIVERIES, "sender__startswith"),
+        (DELIVERIES, "bad_ends__message__startswith"),
+        (ATTEMPTS, "message__contains"),
+        (ATTEMPTS, "traceback__contains"),
+        (ATTEMPTS, "delivery__payload__contains"),
+    ],
+)
+def test_any_other_lookup_is_refused(boss: Client, address: str, lookup: str) -> None:
+    """Who could look for a part of a payload or an error could ask for its masked secrets letter by letter."""
+    attempt(delivery())
+    assert boss.get(reverse(address), {lookup: "a"}).status_code == 400
+
+
+def test_a_list_is_looked_through_by_any_of_its_dates(boss: Client) -> None:
+    old, new = delivery(State.FAILED), delivery(State.FAILED, finished_at=at(60))
+    assert shown(boss, finished_at__gte=at(30).isoformat()) == [new]
+    assert shown(boss, finished_at__lt=at(30).isoformat()) == [old]

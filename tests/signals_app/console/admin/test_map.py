@@ -1,0 +1,213 @@
+"""The signals map in the admin."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from signals_app import ledger
+from signals_app.console.signals_map import graph
+from signals_app.models import Delivery, PauseKind, State
+from tests.signals_app.console.admin.rows import copies, delivery
+from tests.signals_app.console.signals_map import listeners
+from tests.signals_app.console.signals_map.listeners import Counter, by_queue, line_of
+from tests.testapp.signals import unheard
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+MAP = "admin:signals_app_map_changelist"
+UNHEARD = "tests.testapp.signals.unheard"
+FILE = "tests/signals_app/console/signals_map/listeners.py"
+
+
+@pytest.fixture(autouse=True)
+def left_as_it_was() -> Iterator[None]:
+    yield
+    unheard.receivers.clear()
+
+
+def page_of(client: Client, query: str = "") -> str:
+    answer = client.get(reverse(MAP) + query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def words(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def rows_of(page: str, anchor: str) -> list[str]:
+    """Return the words of a group's rows, its heading first."""
+    body = page.partition(f'<tbody id="{anchor}">')[2].partition("</tbody>")[0]
+    return [words(row) for row in body.split("</tr>") if row.strip()]
+
+
+def ended(state: State, number: int = 1, **fields: str) -> None:
+    for _ in range(number):
+        delivery(state, finished_at=timezone.now(), **{"signal": UNHEARD, "receiver": by_queue.key} | fields)
+
+
+def test_a_row_says_everything_about_a_receiver(reader: Client) -> None:
+    unheard.connect(listeners.plain, sender=Counter)
+    unheard.connect(listeners.asynchronous, weak=False, dispatch_uid="once")
+    unheard.connect(by_queue)
+    delivery(State.READY, signal=UNHEARD, receiver=by_queue.key)
+    ended(State.SUCCESSFUL, 2)
+    ended(State.FAILED)
+    page = page_of(reader)
+    heading, plain, asynchronous, queued = rows_of(page, f"signal-{UNHEARD}")
+    here = "tests.signals_app.console.signals_map.listeners"
+    assert heading == "unheard tests.testapp.signals tests/testapp/signals.py:7"
+    assert plain == (
+        f"plain {here} {FILE}:{line_of('def plain')} Kind plain Connected sender {here}.Counter weak "
+        "Counts leaves no record"
+    )
+    assert asynchronous.endswith("Kind async Connected dispatch_uid once strong Counts leaves no record")
+    assert queued.startswith(f"by_queue {here} {FILE}:{line_of('@queued')} failures Kind queued Connected weak")
+    assert "Options priority=3 delay=1.5 drop=request 8 defaults" in queued
+    assert queued.endswith("Now 1 waiting Ended 1 failed 2 successful 3 attempts")
+
+
+def test_a_signal_that_nobody_hears_says_so(reader: Client) -> None:
+    heading, receivers = rows_of(page_of(reader), f"signal-{UNHEARD}")
+    assert heading.endswith("tests/testapp/signals.py:7 nobody listens")
+    assert receivers == "No receiver."
+
+
+def test_a_dead_reference_says_so(reader: Client) -> None:
+    unheard.connect(lambda sender, **kwargs: None)
+    gc.collect()
+    (_heading, row) = rows_of(page_of(reader), f"signal-{UNHEARD}")
+    assert row == "a receiver that is gone dead reference Kind plain Connected weak, and gone Counts leaves no record"
+
+
+def test_what_is_paused_says_so(reader: Client) -> None:
+    unheard.connect(by_queue)
+    ledger.pause(PauseKind.RECEIVER, by_queue.key)
+    page = page_of(reader)
+    assert " paused " in rows_of(page, f"signal-{UNHEARD}")[1]
+    assert "queued, paused, no delivery." in page
+
+
+def test_connections_of_one_receiver_share_their_numbers(reader: Client) -> None:
+    unheard.connect(by_queue)
+    assert "the numbers are of all its connections" not in page_of(reader)
+    unheard.connect(by_queue, sender=Counter)
+    assert page_of(reader).count("the numbers are of all its connections") == 2
+
+
+def test_receivers_without_a_signal_and_deliveries_without_a_connection_have_groups(reader: Client) -> None:
+    ended(State.FAILED, signal="old.signals.placed", receiver="old.receivers.bill")
+    ended(State.READY, signal="", receiver="old.receivers.bill")
+    page = page_of(reader)
+    unconnected = rows_of(page, "unconnected")
+    assert unconnected[0] == "Connected to no signal"
+    assert any("by_queue" in row and "nobody sends Kind queued Connected no signal" in row for row in unconnected)
+    unexplained = rows_of(page, "unexplained")
+    assert unexplained[0] == "Not connected in this process"
+    assert "only in the record Kind queued Connected of a signal without a name Now 1 waiting" in unexplained[1]
+    assert "failures only in the record Kind queued Connected of old.signals.placed" in unexplained[2]
+
+
+def test_signals_of_libraries_are_folded_away(reader: Client) -> None:
+    before, _, folded = page_of(reader).partition('<details class="signals-fold">')
+    assert 'id="signal-django.core.signals.request_started"' in folded
+    assert 'id="signal-django.core.signals.request_started"' not in before
+    assert f'id="signal-{UNHEARD}"' in before
+
+
+@pytest.mark.parametrize(("state", "number"), [(State.READY, 1), (State.FAILED, 2), (State.SUCCESSFUL, 3)])
+def test_a_number_leads_to_what_it_counts(reader: Client, state: State, number: int) -> None:
+    unheard.connect(by_queue)
+    long_ago = timezone.now() - timedelta(days=2)
+    ended(state, signal="another")
+    ended(state, receiver="another")
+    if state != State.READY:
+        delivery(state, signal=UNHEARD, receiver=by_queue.key, finished_at=long_ago)
+    ended(state, number)
+    body = page_of(reader).partition(f'<tbody id="signal-{UNHEARD}">')[2].partition("</tbody>")[0]
+    word = "waiting" if state == State.READY else state.label
+    (link,) = re.findall(rf'<a href="([^"]+)">{number} {word}</a>', body)
+    answer = reader.get(unescape(link))
+    assert answer.status_code == 200
+    assert answer.context["cl"].result_count == number
+
+
+def test_the_choices_show_how_much_there_is_and_leave_only_that(reader: Client) -> None:
+    unheard.connect(by_queue)
+    unheard.connect(listeners.plain)
+    ended(State.FAILED)
+    assert "failures 1" in words(page_of(reader))
+    page = page_of(reader, "?show=failing")
+    assert rows_of(page, f"signal-{UNHEARD}")[1].startswith("by_queue")
+    assert len(rows_of(page, f"signal-{UNHEARD}")) == 2
+    assert page.count('<tbody id="') == 1
+    assert "Queued receivers of whose deliveries some failed." in page
+    assert re.search(r'<a href="[^"]+\?show=failing" aria-current="true">', page)
+    assert "Nothing here bears this mark." in page_of(reader, "?show=paused")
+
+
+def test_it_refreshes_itself_at_long_intervals(reader: Client) -> None:
+    page = page_of(reader)
+    bar = page.partition("data-live-bar")[2].partition("</form>")[0]
+    assert re.findall(r'value="(\d+)"', bar) == ["15", "0"]
+    assert '<div id="map" data-live>' in page
+    assert re.search(r'<script src="[^"]*signals_app/live[^"]*\.js"[^>]* defer', page)
+
+
+def test_an_unknown_choice_shows_everything(reader: Client) -> None:
+    page = page_of(reader, "?show=whatever")
+    assert re.search(rf'<a href="{reverse(MAP)}" aria-current="true">', page)
+
+
+def test_it_says_from_when_it_counts_where_a_day_is_too_much(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended(State.SUCCESSFUL, 3)
+    assert "what ended is counted from a day ago" in page_of(reader)
+    monkeypatch.setattr(graph, "COUNTED", 2)
+    assert re.search(r"what ended is counted from \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: more has ended", page_of(reader))
+
+
+def test_only_who_may_view_deliveries_sees_it(reader: Client, outsider: Client) -> None:
+    assert reader.get(reverse(MAP)).status_code == 200
+    assert outsider.get(reverse(MAP)).status_code == 403
+    assert Client().get(reverse(MAP)).status_code == 302
+    assert reader.post(reverse(MAP)).status_code == 405
+
+
+def test_the_index_leads_to_it(reader: Client, outsider: Client) -> None:
+    link = f'<a href="{reverse(MAP)}"'
+    assert link in reader.get(reverse("admin:index")).content.decode()
+    assert link not in outsider.get(reverse("admin:index")).content.decode()
+
+
+def test_names_from_the_record_are_shown_as_text(reader: Client) -> None:
+    ended(State.READY, signal="<script>alert(1)</script>.x", receiver="<img src=x onerror=alert(1)>")
+    page = page_of(reader)
+    assert "<script>alert" not in page
+    assert "<img" not in page
+
+
+def test_the_number_of_queries_is_the_same_whatever_there_is(reader: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as made:
+            page_of(reader)
+        return len(made)
+
+    few = queries()
+    unheard.connect(by_queue)
+    for number in range(50):
+        ended(State.SUCCESSFUL, receiver=f"shop.receivers.number_{number}")
+        ended(State.READY)
+    for state in (State.READY, State.SUCCESSFUL):
+        copies(Delivery.objects.filter(state=state)[0], 10_000)
+    assert queries() == few

@@ -1,0 +1,132 @@
+"""A second ``AdminSite``: its pages work beside the default one and without it, and lead to no other."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import path
+from django.utils import timezone
+from pytest_django import Settings
+
+from signals_app import ledger
+from signals_app.console.admin import check_sites, register
+from signals_app.console.admin.deliveries import DeliveryAdmin
+from signals_app.models import Delivery, State
+from tests.signals_app.console.admin.rows import attempt, delivery
+from tests.testapp.receivers import hand_off, nothing
+
+pytestmark = pytest.mark.django_db
+
+second = admin.AdminSite("second")
+register(second)
+without_us = admin.AdminSite()
+without_us.register(User)
+
+
+def urls(**sites: admin.AdminSite) -> type:
+    """Return a URLconf of admins."""
+    return type("Urls", (), {"urlpatterns": [path(f"{prefix}/", site.urls) for prefix, site in sites.items()]})
+
+
+SITES = {
+    "the default one": (urls(one=admin.site), "/one/"),
+    "the default one beside another": (urls(one=admin.site, two=second), "/one/"),
+    "a second one": (urls(one=admin.site, two=second), "/two/"),
+    "a second one that alone has the app": (urls(one=without_us, two=second), "/two/"),
+    "a second one alone": (urls(two=second), "/two/"),
+}
+
+
+@pytest.fixture(params=SITES)
+def prefix(request: pytest.FixtureRequest, settings: Settings) -> str:
+    """Where the site under test is mounted."""
+    settings.ROOT_URLCONF, mounted = SITES[request.param]
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if not one.startswith(("sigdemo.", "csp."))]
+    return mounted
+
+
+@pytest.fixture
+def failed() -> Delivery:
+    """A delivery with an attempt, a brother and a father, so that its page has every link."""
+    father = delivery(State.SUCCESSFUL)
+    found = delivery(State.FAILED, sent_from=f"delivery #{father.pk}")
+    delivery(State.READY, emission=found.emission, attempts=1)
+    Delivery.objects.filter(pk=found.pk).update(finished_at=timezone.now())  # lately, so the overview shows it
+    attempt(found)
+    hand_off(nothing)
+    ledger.keep_stat("sigdemo:1", "signed", queue="sigdemo", host="vm", seconds=60)
+    return found
+
+
+def leads_elsewhere(page: Any, prefix: str) -> list[str]:
+    """Return the addresses of this server that a page leads to and that are not the site's own."""
+    found = re.findall(r'(?:href|action|data-[a-z-]+)="(/[^"]*)"', page.content.decode())
+    return [one for one in found if not one.startswith((prefix, "/static/")) and one != "/"]  # "/" is the site's front
+
+
+def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client, failed: Delivery) -> None:
+    pages = f"{prefix}signals_app/"
+    of_failed = f"{pages}delivery/{failed.pk}/"
+    addresses = {
+        prefix: [],
+        pages: [],
+        f"{pages}overview/": [
+            f'{pages}delivery/?state=FAILED"',
+            f"{pages}delivery/?state=READY",
+            f"{pages}attempt/?outcome=LOST",
+        ],
+        f"{pages}delivery/": [f"{of_failed}change/"],
+        f"{pages}delivery/?state=FAILED&queue=sigdemo": [f"{of_failed}change/"],
+        f"{of_failed}change/": [
+            f"{of_failed}operate/retry/",
+            f"{pages}delivery/emission/{failed.emission}/",
+            f"{pages}delivery/{failed.pk - 1}/change/",
+        ],
+        f"{of_failed}history/": [],
+        f"{pages}delivery/emission/{failed.emission}/": [f"{of_failed}change/"],
+        f"{pages}attempt/": [f"{of_failed}change/"],
+        f"{pages}attempt/{failed.bad_ends.get().pk}/change/": [f"{of_failed}change/"],
+        f"{pages}clusterstat/": [],
+        f"{pages}map/": [f"{pages}delivery/?state=READY", f"{pages}map/?show="],
+    }
+    for address, links in addresses.items():
+        page = boss.get(address)
+        assert page.status_code == 200, address
+        assert leads_elsewhere(page, prefix) == [], address
+        assert [link for link in links if link not in page.content.decode()] == [], address
+
+
+def test_what_is_done_leads_back_to_its_own_site(prefix: str, boss: Client, failed: Delivery) -> None:
+    pages = f"{prefix}signals_app/"
+    of_failed = f"{pages}delivery/{failed.pk}/"
+    asked = boss.post(f"{of_failed}operate/retry/")
+    assert asked.status_code == 200
+    assert leads_elsewhere(asked, prefix) == []
+    done = boss.post(f"{of_failed}operate/retry/", {"confirmed": "yes"})
+    assert (done.status_code, done["Location"]) == (302, f"{of_failed}change/")
+    paused = boss.post(f"{pages}overview/pause/", {"kind": "QUEUE", "name": "sigdemo", "do": "pause"})
+    assert (paused.status_code, paused["Location"]) == (302, f"{pages}overview/")
+    selected = {"action": "cancel", "_selected_action": str(failed.pk)}
+    listed = boss.post(f"{pages}delivery/", selected)
+    assert listed.status_code == 200
+    assert leads_elsewhere(listed, prefix) == []
+
+
+def test_a_site_with_some_of_the_pages_is_warned_of() -> None:
+    some = admin.AdminSite("some")
+    assert check_sites() == []
+    some.register(Delivery, DeliveryAdmin)
+    (warning,) = check_sites()
+    assert (warning.id, warning.hint) == (
+        "signals_app.W008",
+        "Call signals_app.console.admin.register(site) in place of registering them one by one.",
+    )
+    assert "The admin site 'some' has only some of signals_app's pages" in warning.msg
+    some.unregister(Delivery)
+    register(some)
+    assert check_sites() == []

@@ -1,0 +1,71 @@
+"""How long deliveries waited and ran."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from signals_app.console import formatting
+from signals_app.models import Delivery, State
+from tests.signals_app.console.admin.rows import NOON, at
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 ms"),
+        (0.0042, "4.2 ms"),
+        (0.35, "350 ms"),
+        (0.9996, "1.00 s"),
+        (1.354, "1.35 s"),
+        (59.999, "1 min 0 s"),
+        (125, "2 min 5 s"),
+        (3_599.7, "1 h 0 min"),
+        (11_520, "3 h 12 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_a_duration_has_at_most_two_units(seconds: float, words: str) -> None:
+    assert formatting.written(timedelta(seconds=seconds)).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+def test_a_duration_that_is_not_known_is_a_dash() -> None:
+    assert formatting.written(None) == "\N{EN DASH}"
+
+
+def test_it_is_said_how_far_a_moment_lies_ahead_or_back() -> None:
+    assert formatting.until(at(12), NOON).replace("\N{NO-BREAK SPACE}", " ") == "in 12.00 s"
+    assert formatting.until(NOON, at(182)).replace("\N{NO-BREAK SPACE}", " ") == "3 min 2 s ago"
+
+
+def waited_and_ran(state: State, *, due: float, started: float | None, finished: float | None) -> list[float | None]:
+    delivery = Delivery(
+        state=state,
+        due_at=at(due),
+        started_at=None if started is None else at(started),
+        finished_at=None if finished is None else at(finished),
+    )
+    now = at(100)
+    found = (formatting.waited(delivery, now), formatting.ran(delivery, now))
+    return [None if one is None else one.total_seconds() for one in found]
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "started", "finished", "waited", "ran"),
+    [
+        pytest.param(State.READY, 40, None, None, 60, None, id="due, and waiting"),
+        pytest.param(State.READY, 160, None, None, None, None, id="not due yet"),
+        pytest.param(State.READY, 90, 2, None, 10, None, id="waiting for its second attempt"),
+        pytest.param(State.RUNNING, 40, 41, None, 1, 59, id="running"),
+        pytest.param(State.SUCCESSFUL, 0, 2, 5, 2, 3, id="successful"),
+        pytest.param(State.FAILED, 0, 2, 5, 2, 3, id="failed"),
+        pytest.param(State.CANCELLED, 0, None, 5, None, None, id="cancelled before it ran"),
+        pytest.param(State.CANCELLED, 30, 2, 40, None, None, id="cancelled between two attempts"),
+        pytest.param(State.CANCELLED, 0, 2, 5, 2, 3, id="skipped by its receiver"),
+    ],
+)
+def test_what_waited_and_ran_mean_in_each_state(
+    state: State, due: float, started: float | None, finished: float | None, waited: float | None, ran: float | None
+) -> None:
+    assert waited_and_ran(state, due=due, started=started, finished=finished) == [waited, ran]

@@ -1,0 +1,249 @@
+"""Doing an operation: what changes, what is left, and who is remembered for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import override_settings
+from django.utils import timezone
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.console.operations import (
+    CANCEL,
+    RETRY,
+    RUN_NOW,
+    Operation,
+    Operator,
+    matching,
+    move_to,
+    perform,
+    perform_on,
+    reassign_to,
+)
+from signals_app.console.queries import Selection
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.exceptions import OperationRefused
+from signals_app.models import Delivery, State
+from tests.cluster import wait_until
+from tests.signals_app.console.admin.rows import delivery
+from tests.testapp.receivers import nothing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+NOBODY = Operator(name="a terminal")
+
+
+def entries() -> list[tuple[str, str, str]]:
+    """Return who did what to which delivery."""
+    rows = LogEntry.objects.order_by("pk").select_related("user")
+    return [(entry.user.get_username(), str(entry.object_id), entry.get_change_message()) for entry in rows]
+
+
+def operations() -> list[tuple[Operation, dict[str, Any]]]:
+    """Return every operation, with the fields of a delivery that it can change."""
+    later = timezone.now().replace(year=2999)
+    return [
+        (RETRY, {"state": State.FAILED}),
+        (CANCEL, {}),
+        (RUN_NOW, {"due_at": later}),
+        (move_to("elsewhere"), {}),
+        (reassign_to(nothing.key), {"unroutable": True}),
+    ]
+
+
+def test_each_operation_changes_what_is_in_its_scope_once_and_leaves_the_rest() -> None:
+    for operation, fields in operations():
+        fitting, running = delivery(**fields), delivery(State.RUNNING)
+        assert (operation.scope.holds(fitting), operation.scope.holds(running)) == (True, False)
+        assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
+
+        result = perform(operation, [fitting.pk, running.pk], by=NOBODY)
+        assert (result.changed, result.refused) == ((fitting.pk,), 1), operation.name
+        again = perform(operation, [fitting.pk], by=NOBODY)
+        assert (again.changed, again.refused) == ((), 1), operation.name
+        fitting.refresh_from_db()
+        assert not operation.scope.holds(fitting)
+        running.refresh_from_db()
+        assert running.state == State.RUNNING
+
+
+def test_what_is_told_of_each_operation() -> None:
+    told = {}
+    for operation, fields in operations():
+        fitting, running = delivery(**fields), delivery(State.RUNNING)
+        told[operation.name] = perform(operation, [fitting.pk, running.pk], by=NOBODY).sentences()
+    assert told == {
+        "retry": [
+            "1 delivery is ready again.",
+            "1 delivery was neither failed nor cancelled and was left as it is.",
+        ],
+        "cancel": ["1 delivery was cancelled.", "1 delivery was not ready and was left as it is."],
+        "run_now": ["1 delivery is due now.", "1 delivery did not wait for later and was left as it is."],
+        "move": [
+            "1 delivery is in the queue elsewhere now.",
+            "1 delivery was not ready, or in that queue already, and was left as it is.",
+        ],
+        "reassign": [
+            "1 delivery waits for tests.testapp.receivers.nothing now.",
+            "1 delivery was not ready and unroutable and was left as it is.",
+        ],
+    }
+    assert perform(CANCEL, [], by=NOBODY).sentences() == ["0 deliveries were cancelled."]
+
+
+def test_every_delivery_that_changed_has_an_entry_in_the_history_of_whoever_did_it() -> None:
+    ada = User.objects.create_user("ada")
+    expected = []
+    said = [
+        "Retried, with up to 5 more attempts.",
+        "Cancelled.",
+        "Made due now.",
+        "Moved to the queue elsewhere.",
+        "Given to the receiver tests.testapp.receivers.nothing.",
+    ]
+    for (operation, fields), what in zip(operations(), said, strict=True):
+        fitting = delivery(**fields)
+        perform(operation, [fitting.pk, delivery(State.RUNNING).pk], by=Operator.of(ada))
+        expected.append(("ada", str(fitting.pk), what))
+    assert entries() == expected
+
+
+def test_who_is_no_user_is_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    row = delivery(State.FAILED)
+    with caplog.at_level(logging.INFO, "signals_app"):
+        perform(RETRY, [row.pk], by=Operator(name="the terminal of ada"))
+    assert entries() == []
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"Delivery {row.pk} (shop.receivers.send_mail, emission {row.emission}) was changed by the terminal of ada: "
+        "Retried, with up to 5 more attempts."
+    )
+    assert (record.event, record.operation, record.delivery) == ("operated", "retry", row.pk)  # type: ignore[attr-defined]
+
+
+def test_a_retry_grants_what_the_receiver_is_given_or_else_the_project(
+    made: Callable[..., QueuedReceiver],
+) -> None:
+    made(nothing.func, key="patient", max_attempts=8)
+    rows = [delivery(State.FAILED, receiver=key, attempts=2) for key in ("patient", "gone", "patient")]
+    with override_settings(SIGNALS_APP={"MAX_ATTEMPTS": 1}):
+        perform(RETRY, [row.pk for row in rows], by=Operator.of(User.objects.create_user("ada")))
+    for row in rows:
+        row.refresh_from_db()
+    assert [row.max_attempts for row in rows] == [10, 3, 10]
+    assert {said for _, _, said in entries()} == {
+        "Retried, with up to 8 more attempts.",
+        "Retried, with up to 1 more attempt.",
+    }
+
+
+def test_all_that_match_are_changed_in_batches_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
+    failed = [delivery(State.FAILED, queue="mail") for _ in range(5)]
+    other, done = delivery(State.FAILED), delivery(State.SUCCESSFUL, queue="mail")
+    selection = Selection(queue="mail")
+    assert matching(RETRY, selection).count() == 5
+    result = perform_on(RETRY, selection, by=NOBODY)
+    assert (result.changed, result.refused) == (tuple(row.pk for row in failed), 0)
+    states = Delivery.objects.filter(pk__in=[other.pk, done.pk]).order_by("pk").values_list("state", flat=True)
+    assert list(states) == [State.FAILED, State.SUCCESSFUL]
+    assert perform_on(RETRY, selection, by=NOBODY).changed == ()
+
+
+def test_a_limit_takes_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
+    rows = [delivery() for _ in range(5)]
+    result = perform_on(CANCEL, Selection(), by=NOBODY, limit=3)
+    assert result.changed == tuple(row.pk for row in rows[:3])
+
+
+def test_what_is_handed_off_meanwhile_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
+    rows = [delivery() for _ in range(3)]
+    cancel = ledger.cancel
+
+    def meanwhile(ids: list[int]) -> list[int]:
+        delivery()
+        return cancel(ids)
+
+    monkeypatch.setattr(ledger, "cancel", meanwhile)
+    assert perform_on(CANCEL, Selection(), by=NOBODY).changed == tuple(row.pk for row in rows)
+
+
+def test_what_changed_its_state_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [delivery(queue=conf.queue) for _ in range(3)]
+    cancel = ledger.cancel
+
+    def late(ids: list[int]) -> list[int]:
+        ledger.claim(conf.queue, owner="me", limit=1, lease=30)
+        return cancel(ids)
+
+    monkeypatch.setattr(ledger, "cancel", late)
+    result = perform_on(CANCEL, Selection(), by=NOBODY)
+    assert (result.changed, result.refused) == (tuple(row.pk for row in rows[1:]), 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_operators_who_retry_the_same_deliveries_do_not_lock_each_other_out(
+    monkeypatch: pytest.MonkeyPatch, made: Callable[..., QueuedReceiver]
+) -> None:
+    few, many = (made(nothing.func, key=f"of {count}", max_attempts=count) for count in (2, 9))
+    rows = [delivery(receiver=one.key, state=State.FAILED) for one in (few, many, few)]
+    second = threading.Thread(target=_perform_alone, args=[rows[1:]])
+    retry = ledger.retry
+
+    def with_another_operator(ids: list[int], **options: int) -> list[int]:
+        changed = retry(ids, **options)
+        if threading.current_thread() is threading.main_thread() and not second.ident:
+            second.start()
+            if connection.vendor == "postgresql":  # SQLite has one writer at a time
+                wait_until(_somebody_waits_for_us, "the second operator")
+        return changed
+
+    monkeypatch.setattr(ledger, "retry", with_another_operator)
+    assert len(perform(RETRY, [row.pk for row in rows], by=NOBODY).changed) == 3
+    second.join()
+
+
+def _perform_alone(rows: list[Delivery]) -> None:
+    perform(RETRY, [row.pk for row in rows], by=NOBODY)
+    connection.close()
+
+
+def _somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
+
+
+def test_what_is_gone_and_what_never_was_is_refused() -> None:
+    gone = delivery()
+    gone_id = gone.pk
+    gone.delete()
+    for operation, _ in operations():
+        result = perform(operation, [gone_id, 0, -1, 2**63 - 1, 10**30], by=NOBODY)
+        assert (result.changed, result.refused) == ((), 5), operation.name
+        assert perform_on(operation, Selection(ids=(gone_id, 10**30)), by=NOBODY).changed == ()
+    assert entries() == []
+
+
+def test_a_queue_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(OperationRefused) as error:
+        move_to("elsewere")
+    assert str(error.value).startswith("There is no queue 'elsewere'. There are: elsewhere, ")
+
+
+def test_a_receiver_that_nobody_knows_is_refused_with_those_that_are_like_it() -> None:
+    with pytest.raises(OperationRefused) as error:
+        reassign_to("orders.receivers.nothing")
+    assert str(error.value) == (
+        "This process knows no receiver 'orders.receivers.nothing'. There are: tests.testapp.receivers.nothing."
+    )
