@@ -16,7 +16,7 @@ from django.dispatch import Signal
 
 from signals_app import ledger, signals
 from signals_app.conf import conf
-from signals_app.ledger import BadEnd, ClaimedDelivery, Count, TallyKey
+from signals_app.ledger import ClaimedDelivery, Count, Failure, TallyKey
 from signals_app.models import Delivery, Measure, Outcome, State
 from signals_app.processes.tree import ending_children
 from signals_app.redaction.records import get_logger
@@ -58,7 +58,7 @@ def write(*, beside: bool = False) -> bool:
         taken = dict(_counted)
         _counted.clear()
     try:
-        with ledger.briefly() if beside and taken else nullcontext():
+        with ledger.short_lock_timeout() if beside and taken else nullcontext():
             ledger.add_tallies(
                 {
                     TallyKey(measure=measure, queue=queue, receiver=receiver, detail=detail, bound=bound): one
@@ -152,7 +152,7 @@ def attempt_span(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
     )
 
 
-def note_bad_end(end: BadEnd) -> None:
+def note_bad_end(end: Failure) -> None:
     """Let the active span say how its attempt ended. A retry that the receiver asked for is no error."""
     if not _is_installed:
         return
@@ -194,7 +194,7 @@ class Event(StrEnum):
 _ATTEMPT = "attempt %(attempt)d of %(max_attempts)d"
 
 
-def handed_off(delivery: Delivery) -> None:
+def enqueued(delivery: Delivery) -> None:
     """Tell that a sender wrote a delivery, in a transaction that may still be rolled back."""
     _log(logging.DEBUG, Event.HANDED_OFF, delivery, "is handed off to the queue %(queue)s.")
 
@@ -213,7 +213,7 @@ def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> 
     _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
 
 
-def ended_badly(claimed: ClaimedDelivery, end: BadEnd, *, receiver: object, error: BaseException | None = None) -> None:
+def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: BaseException | None = None) -> None:
     """Tell of a bad end that is on the record; ``error`` is what the receiver raised, None for a lost attempt."""
     is_final = end.state == State.FAILED
     is_lost = end.outcome == Outcome.LOST
@@ -245,7 +245,7 @@ def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
     count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
 
 
-def taken_over(claimed: ClaimedDelivery, *, seconds: float) -> None:
+def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
     """Tell that an attempt ended after another claim had taken its delivery over."""
     text = f"was taken over; its {_ATTEMPT} ended after %(duration).3f s and does not count."
     _log(logging.WARNING, Event.STALE, claimed, text, duration=seconds)
@@ -263,7 +263,7 @@ def operated(delivery: Delivery, *, operation: str, said: str, by: str) -> None:
     _log(logging.INFO, Event.OPERATED, delivery, text, operation=operation, said=said, by=by)
 
 
-def _count_bad_end(claimed: ClaimedDelivery, end: BadEnd) -> None:
+def _count_bad_end(claimed: ClaimedDelivery, end: Failure) -> None:
     if end.outcome == Outcome.LOST:
         count(Measure.LOSS, claimed, detail=end.error_class)
     else:

@@ -172,7 +172,7 @@ class Attempt(models.Model):
     """One execution of a delivery that ended badly."""
 
     id = models.BigAutoField(primary_key=True)
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="bad_ends")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="failed_attempts")
     number = models.PositiveIntegerField(help_text=_("1 for the first attempt of the delivery."))
     owner = models.CharField(max_length=255)
     started_at = Moment(null=True, blank=True)

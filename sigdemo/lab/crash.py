@@ -42,7 +42,7 @@ def run(crash: LabRun) -> None:
     with _child("--lane", str(threaded.pk)) as process, _child("--queue", queue) as first:
         _end(process, crash.death, _span_of(threaded, process, attempt=1))
         _end(first, Death.SIGKILL, _span_of(queued, first, attempt=1))
-    ledger.rescue(queue, is_dead=is_dead)
+    ledger.recover_lost(queue, is_dead=is_dead)
     with _child("--queue", queue) as second:
         _span_of(queued, second, attempt=2)
         # its span ends first: killed in between, the worker would leave the delivery to be done a third time

@@ -46,7 +46,7 @@ class Track:
     """One delivery as the order's page shows it. Times are aware, durations real."""
 
     delivery: Delivery
-    bad_ends: Sequence[Attempt]
+    failed_attempts: Sequence[Attempt]
 
     @property
     def title(self) -> str:
@@ -67,7 +67,7 @@ class Track:
     @property
     def retrying_at(self) -> datetime | None:
         """When the next attempt is due, after one that ended badly."""
-        is_retry = self.state is State.READY and bool(self.bad_ends)
+        is_retry = self.state is State.READY and bool(self.failed_attempts)
         return self.delivery.due_at if is_retry else None
 
     @property
@@ -82,7 +82,7 @@ class Track:
         """Which process had it last, as host:pid; empty before the first claim."""
         if self.delivery.owner:
             return process_name(self.delivery.owner)
-        return process_name(self.bad_ends[-1].owner) if self.bad_ends else ""
+        return process_name(self.failed_attempts[-1].owner) if self.failed_attempts else ""
 
     @property
     def waited(self) -> timedelta | None:
@@ -136,7 +136,7 @@ def tracking_of(order: Order) -> Tracking:
     deliveries = Delivery.objects.filter(emission=order.emission).order_by("id")
     return Tracking(
         tracks=tuple(
-            Track(delivery=delivery, bad_ends=tuple(delivery.bad_ends.all()))
-            for delivery in deliveries.prefetch_related("bad_ends")
+            Track(delivery=delivery, failed_attempts=tuple(delivery.failed_attempts.all()))
+            for delivery in deliveries.prefetch_related("failed_attempts")
         )
     )

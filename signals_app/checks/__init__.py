@@ -6,19 +6,3 @@ from signals_app.checks.databases import check_database, check_journal
 from signals_app.checks.installed import check_apps
 from signals_app.checks.queues import check_queues
 from signals_app.checks.timers import check_timers
-
-__all__ = [
-    "check_alternatives",
-    "check_apps",
-    "check_broker",
-    "check_context",
-    "check_database",
-    "check_immediate",
-    "check_journal",
-    "check_metrics",
-    "check_queues",
-    "check_settings",
-    "check_sync",
-    "check_task_database",
-    "check_timers",
-]

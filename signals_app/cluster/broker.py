@@ -26,10 +26,10 @@ from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.processes import tree
 from signals_app.processes.identity import is_dead, pid_here
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
 from signals_app.worker import pruning
-from signals_app.worker.connections import start_afresh
+from signals_app.worker.connections import reconnect
 
 logger = get_logger("signals_app.broker")
 
@@ -69,7 +69,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key=list_key)
-        self._lookout = ledger.Lookout(queue=self.list_key, poll=q_conf.Conf.POLL)
+        self._lookout = ledger.ChangeListener(queue=self.list_key, poll=q_conf.Conf.POLL)
         self._hinted: dict[int, Hinted] = {}
         self._rescued_at = 0.0
         self._parked_at = 0.0
@@ -91,7 +91,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
             return self._look() or None
         except Error as error:
             logger.warning("The pusher of %s cannot reach the database: %s", self.list_key, error)
-            start_afresh(error)
+            reconnect(error)
             close_old_connections()
             time.sleep(RECONNECT)
             return None
@@ -104,11 +104,11 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         self._rescue()
         self._park()
         packages = self._hints() + self._chores() + self._plain_tasks()
-        if not packages and (self._wakes() or pulse.monitor_owes(MONITOR_PAUSE)):
+        if not packages and (self._wakes() or liveness.monitor_owes(MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
             self._gave = True
-            pulse.give()
+            liveness.task_queued()
             self._lookout.reset()
         return packages
 
@@ -141,9 +141,9 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         if time.monotonic() - self._rescued_at < RESCUE_EVERY:
             return
         self._rescued_at = time.monotonic()
-        rescued = ledger.rescue(self.list_key, is_dead=is_dead, at_work=_delivery_at)
-        for one in rescued.lost:
-            events.ended_badly(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
+        recovered = ledger.recover_lost(self.list_key, is_dead=is_dead, at_work=_delivery_at)
+        for one in recovered.lost:
+            events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
         events.write()
 
     def _park(self) -> None:
@@ -164,7 +164,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
     def ping(self) -> bool:
         """Answer as a new cluster starts, in its sentinel; a good moment to clear away what dead ones left."""
-        tree.stand_fast()
+        tree.ignore_sigterm()
         ledger.forget_old_stats()
         return bool(super().ping())
 
@@ -177,12 +177,12 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
         A cluster whose claims all fail though work is due keeps none, and so counts as none.
         """
-        with pulse.guarding():
+        with liveness.guarding():
             try:
-                if pulse.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
+                if liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
                     ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
             except Error as error:
-                start_afresh(error)  # django_q logs the error and calls again, on a new connection
+                reconnect(error)  # django_q logs the error and calls again, on a new connection
                 raise
 
     def get_stat(self, key: str) -> str | None:
@@ -232,7 +232,7 @@ def _delivery_at(owner: str) -> int | None:
     On SQLite any transaction keeps a renewal from being written; the pusher may get in first when it ends.
     """
     pid = pid_here(owner)
-    return None if pid is None else pulse.beats_for(pid, within=conf.lease / 2)
+    return None if pid is None else liveness.beats_for(pid, within=conf.lease / 2)
 
 
 def report_error(**kwargs: object) -> None:
@@ -243,17 +243,21 @@ def report_error(**kwargs: object) -> None:
 
 def _on_task(signal: object, **kwargs: object) -> None:
     """Leave a sign of life; a receiver of Django-Q's signals."""
-    {pre_execute: pulse.take, post_execute_in_worker: pulse.end, post_execute: pulse.record}[signal]()
+    {
+        pre_execute: liveness.task_started,
+        post_execute_in_worker: liveness.task_ended,
+        post_execute: liveness.result_recorded,
+    }[signal]()
 
 
 for _signal in (pre_execute, post_execute_in_worker, post_execute):
-    _signal.connect(_on_task, dispatch_uid="signals_app.pulse")
+    _signal.connect(_on_task, dispatch_uid="signals_app.liveness")
 signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")
 
 
 def on_worker(**kwargs: object) -> None:
     """Prepare a worker process of the cluster; a signal receiver."""
-    Finalize(None, pulse.leave, args=(os.getpid(),), exitpriority=0)  # recycled, it has not died
+    Finalize(None, liveness.leave, args=(os.getpid(),), exitpriority=0)  # recycled, it has not died
     events.write_in_background()
 
 

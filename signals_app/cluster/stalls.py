@@ -13,9 +13,9 @@ from django.db import Error
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.processes.identity import group_of
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
-from signals_app.worker.connections import is_refusal, start_afresh
+from signals_app.worker.connections import is_refusal, reconnect
 
 logger = get_logger("signals_app.supervisor")
 
@@ -28,7 +28,8 @@ GUARD_ROUND_AFTER_DEATH = 10.0
 def is_refused() -> bool:
     """Tell whether the database has refused logins for so long that this cluster's settings seem to be old."""
     enough = 4 * conf.stall
-    return pulse.refused > enough and time.monotonic() - pulse.claimed_at > enough  # a full server refuses newcomers
+    # a full server refuses newcomers alone
+    return liveness.refused > enough and time.monotonic() - liveness.claimed_at > enough
 
 
 class Unchanged:
@@ -46,7 +47,7 @@ class Unchanged:
         return now - self._since
 
 
-class Standstill:
+class StallDetector:
     """Watches the cluster that is led by the process ``leader`` and has so many workers.
 
     Its guard looks after them every ``guard_cycle`` seconds.
@@ -68,14 +69,14 @@ class Standstill:
                 ledger.connection().close()  # a session outlives its password; a new one tells
             reason = self._reason(ledger.due(self._queue, limit=1))
             if reason:
-                with ledger.briefly():  # whoever waits for SQLite's one write lock does not stand still
+                with ledger.short_lock_timeout():  # whoever waits for SQLite's one write lock does not stand still
                     pass
         except Error as error:
             logger.warning("The supervisor of %s cannot reach the database: %s", self._queue, error)
-            start_afresh(error)
+            reconnect(error)
             self._forget()
             if is_refusal(error) and is_refused():
-                return f"has been refused by the database for {pulse.refused:.0f} s"
+                return f"has been refused by the database for {liveness.refused:.0f} s"
             return None
         return reason
 
@@ -85,14 +86,16 @@ class Standstill:
     def _reason(self, first: list[int]) -> str | None:
         self._miss_the_dead()
         brief = STALL_AFTER_DEATH + 2 * self._guard_cycle  # the guard has to replace the dead meanwhile
-        stall = min(conf.stall, brief) if self._missed_at > pulse.taken_at else conf.stall
+        stall = min(conf.stall, brief) if self._missed_at > liveness.taken_at else conf.stall
         if (seconds := self._untaken.seconds(self._not_taken(first))) > stall:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
-        if (seconds := self._unrecorded.seconds(pulse.recorded_at if pulse.waits_for_monitor else None)) > conf.stall:
+        if (
+            seconds := self._unrecorded.seconds(liveness.recorded_at if liveness.waits_for_monitor else None)
+        ) > conf.stall:
             return f"has recorded no result of a task for {seconds:.0f} s"
-        if (seconds := self._failing.seconds(True if pulse.failing and first else None)) > conf.stall:
+        if (seconds := self._failing.seconds(True if liveness.failing and first else None)) > conf.stall:
             return f"has had every claim fail for {seconds:.0f} s"
-        guarded_at = pulse.guarded_at
+        guarded_at = liveness.guarded_at
         is_missed = guarded_at is not None and self._missed_at > guarded_at
         if (seconds := self._unguarded.seconds(guarded_at)) > (GUARD_ROUND_AFTER_DEATH if is_missed else GUARD_ROUND):
             return f"has not looked after its workers for {seconds:.0f} s"
@@ -101,26 +104,26 @@ class Standstill:
     @property
     def is_in_doubt(self) -> bool:
         """Whether a process was killed and no worker has taken anything since: look more often."""
-        return self._missed_at > pulse.taken_at
+        return self._missed_at > liveness.taken_at
 
     def _miss_the_dead(self) -> None:
-        for pid in pulse.staff():
+        for pid in liveness.staff():
             if group_of(pid) != self._leader:
-                pulse.leave(pid)
+                liveness.leave(pid)
                 self._missed_at = time.monotonic()
 
     def idle_seconds(self) -> float:
         """Return for how long no worker has been at a task and no result has been dealt with, as far as was asked."""
-        return self._idle.seconds(None if self.working() else pulse.recorded_at)
+        return self._idle.seconds(None if self.working() else liveness.recorded_at)
 
     def working(self) -> list[int]:
         """Return the pids of the cluster's workers that are at a task."""
-        return [pid for pid in pulse.working() if group_of(pid) == self._leader]
+        return [pid for pid in liveness.working() if group_of(pid) == self._leader]
 
     def _not_taken(self, first: list[int]) -> object:
         """Return what waits for a worker, and when one last took anything; None where nothing waits or all are busy."""
         if len(self.working()) >= self._workers:
             return None
-        if pulse.waits_for_worker:
-            return pulse.taken_at
-        return (pulse.taken_at, first[0]) if first else None
+        if liveness.waits_for_worker:
+            return liveness.taken_at
+        return (liveness.taken_at, first[0]) if first else None

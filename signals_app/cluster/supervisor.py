@@ -20,10 +20,10 @@ from typing import cast
 from django.db import connections
 
 from signals_app.cluster import broker
-from signals_app.cluster.stalls import Standstill, is_refused
+from signals_app.cluster.stalls import StallDetector, is_refused
 from signals_app.conf import conf
 from signals_app.processes import tree
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.supervisor")
@@ -78,7 +78,7 @@ class Supervisor:
 
     def _start(self) -> BaseProcess:
         connections.close_all()  # a fork must not share them
-        pulse.begin()
+        liveness.begin()
         child = multiprocessing.get_context("fork").Process(target=_lead, args=(self._cluster, os.getpid()))
         child.start()
         _lead_group(child.pid or 0)
@@ -86,7 +86,7 @@ class Supervisor:
 
     def _watch(self, child: BaseProcess) -> int | None:
         """Return its exit status when the cluster has ended, of itself or because it stood still, with all of it."""
-        standstill = Standstill(
+        standstill = StallDetector(
             self._queue, leader=child.pid or 0, workers=broker.worker_count(), guard_cycle=broker.guard_cycle()
         )
         self._asked, self._reason, self._deadline = 0, None, math.inf
@@ -110,10 +110,10 @@ class Supervisor:
 
     def _give_up_claims(self) -> None:
         """Have the workers stop after what they run, for which they have a set time."""
-        pulse.stop_claiming()
+        liveness.stop_claiming()
         self._deadline = min(self._deadline, time.monotonic() + conf.stop_within)
 
-    def _is_beyond_waiting(self, standstill: Standstill) -> bool:
+    def _is_beyond_waiting(self, standstill: StallDetector) -> bool:
         """Tell whether a cluster that is to end has nothing left to finish, or no time."""
         if time.monotonic() > self._deadline:
             logger.critical(
@@ -144,7 +144,7 @@ class Supervisor:
             else:
                 _kill_group(child.pid)
 
-    def _look(self, standstill: Standstill) -> str | None:
+    def _look(self, standstill: StallDetector) -> str | None:
         """Return what stands still; None as well when a signal comes, for a database that is cut off answers nobody."""
         with suppress(_Interrupted):
             self._looks = True
@@ -180,7 +180,7 @@ def _on_hang_up(number: int, frame: FrameType | None) -> None:
     """Stop a cluster that nobody watches any more, within the set time."""
     signal.signal(signal.SIGALRM, lambda *_: _kill_group(os.getpid()))
     signal.setitimer(signal.ITIMER_REAL, conf.stop_within)
-    pulse.stop_claiming()
+    liveness.stop_claiming()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -195,7 +195,7 @@ def stop_once() -> None:
     def on_signal(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_IGN)
-        pulse.stop_claiming()
+        liveness.stop_claiming()
         stop(number, frame)
 
     for each in (signal.SIGTERM, signal.SIGINT):

@@ -301,7 +301,7 @@ def _without_cluster(figures: Figures, clusters: Sequence[Cluster]) -> list[Bann
 def _rising(figures: Figures, hour: Sequence[Minute]) -> list[Banner]:
     due = sum(queue.due for queue in figures.queues)
     ended = sum(minute.total for minute in hour[-RISING_OVER - 1 :])
-    sent = ledger.handed_off_lately(RISING_OVER * 60)
+    sent = ledger.recently_enqueued(RISING_OVER * 60)
     if due < DEPTH or sent <= ended:
         return []
     text = ngettext(

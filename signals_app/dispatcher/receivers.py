@@ -31,7 +31,7 @@ from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, Res
 from signals_app.dispatcher.registration import Registry, require_unconnected
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.payloads import names
-from signals_app.payloads.names import require_findable, required_arguments
+from signals_app.payloads.names import require_importable, required_arguments
 from signals_app.redaction.records import get_logger
 
 __all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
@@ -59,7 +59,7 @@ class QueuedReceiver:
                 f"{func!r} is a queued receiver already. Connect it to several signals with "
                 "@queued_receiver([one, another]), or to one more with connect()."
             )
-        require_findable(func)
+        require_importable(func)
         require_unconnected(func)
         functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours
         self.func = func
@@ -108,7 +108,7 @@ class QueuedReceiver:
         if conf.immediate:
             return self._run_here(signal, emission, payload, depth, context)
         origin = current_origin()
-        work = ledger.HandOff(
+        work = ledger.NewDelivery(
             emission=emission,
             signal=signal_name,
             sender=names.label(sender),
@@ -125,7 +125,7 @@ class QueuedReceiver:
             context=context,
         )
         delivery = ledger.enqueue(work)
-        events.handed_off(delivery)
+        events.enqueued(delivery)
         return delivery
 
     def _refuse_call(self, arguments: dict[str, object], signal: str) -> None:

@@ -194,7 +194,7 @@ def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
         pass
 
 
-def give_back_unbegun(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
+def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
     """Return whatever one process holds in a queue but the claims it has begun, given by id and token; say how many.
 
     A process may hold more than it knows of: a claim whose answer was lost on the way.

@@ -32,7 +32,7 @@ _INSERT_AND_NOTIFY = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandOff:
+class NewDelivery:
     """What a queued receiver leaves for a worker. ``delay`` is in seconds, ``payload`` is JSON, ``trace`` W3C's."""
 
     emission: UUID
@@ -51,7 +51,7 @@ class HandOff:
     context: str = ""
 
 
-def enqueue(work: HandOff) -> Delivery:
+def enqueue(work: NewDelivery) -> Delivery:
     """Write one READY delivery in the current transaction and return it."""
     db = connection()
     values = dict(_BLANK)
@@ -64,7 +64,7 @@ def enqueue(work: HandOff) -> Delivery:
     return delivery
 
 
-def _on_sqlite(db: BaseDatabaseWrapper, work: HandOff, values: dict[str, Any]) -> None:
+def _on_sqlite(db: BaseDatabaseWrapper, work: NewDelivery, values: dict[str, Any]) -> None:
     """Insert the row; its times are this process's, and no RETURNING need read them back."""
     now = datetime.now(db.timezone)
     with _insert(db, _INSERT, work, emission=work.emission.hex, at=now) as cursor:
@@ -73,13 +73,13 @@ def _on_sqlite(db: BaseDatabaseWrapper, work: HandOff, values: dict[str, Any]) -
     values["due_at"] = now + timedelta(seconds=work.delay)
 
 
-def _on_postgresql(db: BaseDatabaseWrapper, work: HandOff, values: dict[str, Any]) -> None:
+def _on_postgresql(db: BaseDatabaseWrapper, work: NewDelivery, values: dict[str, Any]) -> None:
     with _insert(db, _INSERT_AND_NOTIFY, work, emission=work.emission) as cursor:
         values["id"], due_at, enqueued_at, _ = cursor.fetchone()
     values["due_at"], values["enqueued_at"] = to_datetime(db, due_at), to_datetime(db, enqueued_at)
 
 
-def _insert(db: BaseDatabaseWrapper, template: str, work: HandOff, **params: Any) -> Any:
+def _insert(db: BaseDatabaseWrapper, template: str, work: NewDelivery, **params: Any) -> Any:
     return execute_on(
         db,
         template,
@@ -103,5 +103,5 @@ def _insert(db: BaseDatabaseWrapper, template: str, work: HandOff, **params: Any
 
 # every column, and those that a hand-off says
 _BLANK = {field.attname: field.get_default() for field in Delivery._meta.concrete_fields}
-_TAKEN = [field.name for field in fields(HandOff) if field.name in _BLANK]
+_TAKEN = [field.name for field in fields(NewDelivery) if field.name in _BLANK]
 _take = attrgetter(*_TAKEN)

@@ -38,7 +38,7 @@ _END = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BadEnd:
+class Failure:
     """An attempt that did not succeed: what happened, for how many seconds it ran, and what is to come of it."""
 
     outcome: Outcome
@@ -49,7 +49,7 @@ class BadEnd:
     traceback: str = ""
     delay: float = 0.0
 
-    def in_ascii(self) -> BadEnd:
+    def in_ascii(self) -> Failure:
         """Return the same in texts that a database of any encoding can store."""
         texts = (self.error_class, self.message, self.traceback)
         error_class, message, trace = (text.encode("ascii", "backslashreplace").decode() for text in texts)
@@ -86,13 +86,13 @@ def is_successful(claimed: ClaimedDelivery) -> bool:
         return cursor.fetchone() is not None
 
 
-def has_ended_badly(claimed: ClaimedDelivery) -> bool:
+def has_failed(claimed: ClaimedDelivery) -> bool:
     """Tell whether a bad end of this very attempt is on the record, as its own worker wrote it."""
     ends = Attempt.objects.using(connection().alias).exclude(outcome__in=(Outcome.STALE, Outcome.LOST))
     return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
 
 
-def end_badly(claimed: ClaimedDelivery, end: BadEnd) -> bool:
+def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
     """Record a bad end: the delivery's next state and an Attempt, together.
 
     False when the claim is not ours any more; then a STALE attempt is kept, and the delivery is left alone.
@@ -122,12 +122,12 @@ def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> 
     if not Delivery.objects.using(alias).filter(pk=claimed.id).exists():
         return  # pruned while it ran: nothing is left to keep it with
     refused = "This attempt ended after its lease had run out; another claim decides."
-    end = BadEnd(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())
+    end = Failure(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())
     with suppress(IntegrityError), transaction.atomic(using=alias):  # it may be pruned at this very moment
         _keep(claimed, end)
 
 
-def _keep(claimed: ClaimedDelivery, end: BadEnd) -> None:
+def _keep(claimed: ClaimedDelivery, end: Failure) -> None:
     db = connection()
     finished_at = Now() if db.vendor == "postgresql" else timezone.now()  # the clock of all other times of a delivery
     made = Attempt(

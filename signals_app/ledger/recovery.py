@@ -10,7 +10,7 @@ from django.db import Error, transaction
 
 from signals_app.ledger.claims import COLUMNS, ClaimedDelivery, claimed_from, give_back, is_readable
 from signals_app.ledger.damage import CENTURY, moment, readable, set_aside, set_aside_among
-from signals_app.ledger.outcomes import BadEnd, end_badly
+from signals_app.ledger.outcomes import Failure, record_failure
 from signals_app.ledger.sql import connection, dialect, execute
 from signals_app.models import Outcome, State
 from signals_app.processes.identity import ProcessIdentity
@@ -34,20 +34,20 @@ class Lost:
     """A delivery that was running, and how the attempt that it is charged is on the record."""
 
     claimed: ClaimedDelivery
-    end: BadEnd
+    end: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescued:
+class Recovered:
     """What one rescue did."""
 
     lost: tuple[Lost, ...] = ()
     returned: int = 0  # were claimed along with a lost one but had not begun; not charged
 
 
-def rescue(
+def recover_lost(
     queue: str, *, is_dead: Callable[[str], bool], at_work: Callable[[str], int | None] = lambda owner: None
-) -> Rescued:
+) -> Recovered:
     """Free what lost workers hold in a queue.
 
     ``is_dead`` tells of an owner whether its process is known to have ended, ``at_work`` which delivery it is known to
@@ -66,7 +66,7 @@ def rescue(
             charged, rest = _free(queue, owner, dead=dead, kept=kept)
             lost += charged
             returned += rest
-    return Rescued(lost=tuple(lost), returned=returned)
+    return Recovered(lost=tuple(lost), returned=returned)
 
 
 def _holders(queue: str) -> list[tuple[Any, ...]]:
@@ -111,7 +111,7 @@ def _charge(row: tuple[Any, ...], *, dead: bool) -> Lost:
     started_at, now = moment(row[-2]), moment(row[-1])
     ran = (now - started_at).total_seconds() if started_at and now else 0.0
     end = _loss(claimed, ran=max(0.0, ran), dead=dead)
-    end_badly(claimed, end)
+    record_failure(claimed, end)
     return Lost(claimed=claimed, end=end)
 
 
@@ -130,10 +130,10 @@ def _rows(query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _loss(claimed: ClaimedDelivery, *, ran: float, dead: bool) -> BadEnd:
+def _loss(claimed: ClaimedDelivery, *, ran: float, dead: bool) -> Failure:
     process = ProcessIdentity.parse(claimed.owner)
     worker = f"Worker {process.pid} on {process.host}" if process else f"Worker {claimed.owner!r}"
-    return BadEnd(
+    return Failure(
         outcome=Outcome.LOST,
         state=State.FAILED if claimed.is_last_attempt else State.READY,
         ran=ran,

@@ -206,7 +206,7 @@ BRIEF = 0.2  # seconds
 
 
 @contextmanager
-def briefly(seconds: float = BRIEF) -> Iterator[None]:
+def short_lock_timeout(seconds: float = BRIEF) -> Iterator[None]:
     """A transaction that waits a moment only for a lock: a receiver may hold it for long."""
     db = connection()
     with _impatient(db, seconds) if db.vendor == "sqlite" else nullcontext(), transaction.atomic(using=db.alias):
@@ -230,7 +230,7 @@ def _impatient(db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def hurried(seconds: float) -> Iterator[None]:
+def query_deadline(seconds: float) -> Iterator[None]:
     """Let the block read the deliveries over a new connection that waits about ``seconds`` for whatever it needs.
 
     The thread's own might be broken, or wait for minutes. Raises django.db.Error where the database does not answer.

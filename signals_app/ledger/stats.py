@@ -82,7 +82,7 @@ def newest_runs(seconds: float = HOUR) -> list[Ran]:
     return found
 
 
-def handed_off_lately(seconds: float) -> int:
+def recently_enqueued(seconds: float) -> int:
     """Return how many deliveries were handed off within so many seconds, by the clocks of their senders.
 
     Emissions begin with the time, so their index answers; one over ``enqueued_at`` would be written at every send.
@@ -294,7 +294,7 @@ def figures() -> Figures:
     )
 
 
-def failed_lately() -> int:
+def recently_failed() -> int:
     """Return how many deliveries have FAILED in the last hour."""
     return _count(_FAILED, ago=HOUR)
 

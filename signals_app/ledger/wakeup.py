@@ -51,7 +51,7 @@ def count_ready(queue: str) -> int:
 
 
 @dataclass(slots=True)
-class Lookout:
+class ChangeListener:
     """Waits, in one process, for anything to be written that a queue's pusher might care about."""
 
     queue: str

@@ -213,7 +213,9 @@ class Migration(migrations.Migration):
                 (
                     "delivery",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="bad_ends", to="signals_app.delivery"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="failed_attempts",
+                        to="signals_app.delivery",
                     ),
                 ),
             ],

@@ -11,7 +11,7 @@ from django.db import Error
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.ledger.sql import hurried
+from signals_app.ledger.sql import query_deadline
 from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.monitoring")
@@ -80,7 +80,7 @@ def queues(alive: Iterable[str], waits: Mapping[str, float]) -> list[QueueHealth
 def look() -> Health:
     """Return the health of the database and of every queue that a receiver or a waiting delivery names."""
     try:
-        with hurried(PATIENCE):
+        with query_deadline(PATIENCE):
             alive = [one.queue for one in ledger.clusters() if one.is_alive]
             waits = ledger.oldest_waits()
     except Error as error:
@@ -91,7 +91,7 @@ def look() -> Health:
 def look_at_database() -> Health:
     """Return whether deliveries can be read; that is all a sender needs."""
     try:
-        with hurried(PATIENCE):
+        with query_deadline(PATIENCE):
             ledger.queues_with_work()
     except Error as error:
         return _away(error)

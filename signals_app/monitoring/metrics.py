@@ -22,7 +22,7 @@ from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.events import BOUNDS
 from signals_app.ledger import Count, TallyKey
-from signals_app.ledger.sql import hurried
+from signals_app.ledger.sql import query_deadline
 from signals_app.models import Measure, Outcome, State
 from signals_app.monitoring import health
 
@@ -180,7 +180,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return _refusal("Send the header 'Authorization: Bearer …' with SIGNALS_APP['METRICS_TOKEN'].", 401)
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     try:
-        with hurried(PATIENCE):
+        with query_deadline(PATIENCE):
             text = encode(_registry)
     except Error:
         return _refusal("The database does not answer.", 503)

@@ -14,5 +14,3 @@ arguments share becomes two lists, and what is set on a model instance beside it
 
 from signals_app.payloads.decoding import Decoded, decode_arguments, decode_text
 from signals_app.payloads.encoding import encode_arguments
-
-__all__ = ["Decoded", "decode_arguments", "decode_text", "encode_arguments"]

@@ -185,7 +185,7 @@ _AT_MODULE_LEVEL = "with def at the top level of a module that every worker impo
 _CALLED = f"write a function that calls it, {_AT_MODULE_LEVEL}"
 
 
-def require_findable(func: object) -> None:
+def require_importable(func: object) -> None:
     """Raise ReceiverError, with the cure, unless a worker could find this function and call it with any argument."""
     if isinstance(func, classmethod):
         raise ReceiverError(

@@ -15,7 +15,7 @@ SLOTS = 4096  # a worker notes its pid in the slot of that number, modulo this
 NEAR = 16  # slots, or where another worker has that one, in the next of so many
 
 
-class Pulse:
+class Liveness:
     """Shared by all processes that are forked after it was made. Moments are readings of the monotonic clock."""
 
     def __init__(self) -> None:
@@ -54,12 +54,12 @@ class Pulse:
         """Have the workers stop after what they run."""
         self._may_claim.value = 0
 
-    def claim(self) -> None:
+    def claim_succeeded(self) -> None:
         """Note, in a worker, that the database has answered a claim."""
         self._claimed_at.value = time.monotonic()
         self._failing_since.value = 0
 
-    def fail(self) -> None:
+    def claim_failed(self) -> None:
         """Note, in a worker, that a claim failed, for another reason than that the database is away."""
         self._failing_since.value = self._failing_since.value or time.monotonic()
 
@@ -73,11 +73,11 @@ class Pulse:
         """For how many seconds claims have failed and none has succeeded; 0 where they do not fail."""
         return _seconds_since(self._failing_since.value)
 
-    def refuse(self) -> None:
+    def login_refused(self) -> None:
         """Note that the database's server refused a login."""
         self._refused_since.value = self._refused_since.value or time.monotonic()
 
-    def admit(self) -> None:
+    def login_succeeded(self) -> None:
         """Note that a new connection was made."""
         self._refused_since.value = 0
 
@@ -101,18 +101,18 @@ class Pulse:
         """Return the pids of the processes that live, or died since."""
         return [pid for pid in self._staff if pid]
 
-    def give(self) -> None:
+    def task_queued(self) -> None:
         """Note, in the pusher, that a task goes out to the workers."""
         self._given_at.value = time.monotonic()
 
-    def take(self) -> None:
+    def task_started(self) -> None:
         """Note, in a worker, that it has taken a task."""
         pid = os.getpid()
         self._slot = next((slot for slot in _slots(pid) if self._working[slot] in (0, pid)), pid % SLOTS)
         self._working[self._slot] = pid
         self._taken_at.value = time.monotonic()
 
-    def end(self) -> None:
+    def task_ended(self) -> None:
         """Note, in a worker, that a task has ended and its result goes out to the monitor."""
         self._ended_at.value = time.monotonic()
         self._working[self._slot] = 0
@@ -129,7 +129,7 @@ class Pulse:
             return None
         return int(self._beats_for[slot])
 
-    def record(self) -> None:
+    def result_recorded(self) -> None:
         """Note, in the monitor, that a result has been dealt with."""
         self._recorded_at.value = time.monotonic()
 
@@ -186,4 +186,4 @@ def _slots(pid: int) -> Iterator[int]:
     return ((pid + step) % SLOTS for step in range(NEAR))
 
 
-pulse = Pulse()
+liveness = Liveness()

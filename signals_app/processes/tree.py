@@ -18,7 +18,7 @@ from typing import Any, NoReturn, cast
 
 from django.db import connections
 
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.worker")
@@ -51,7 +51,7 @@ def end_with_parent(number: signal.Signals, *, parent: int) -> None:
             os.kill(os.getpid(), number)
 
 
-def stand_fast() -> None:
+def ignore_sigterm() -> None:
     """In a sentinel: it and its staff let a SIGTERM pass, which may have been sent to a whole group of processes.
 
     They stop when main has them stop: workers after what they run. Django-Q has the sentinel end a hung worker by
@@ -69,7 +69,7 @@ def _born() -> None:
     if _generation <= STAFF:
         end_with_parent(signal.SIGKILL, parent=parent)
     if _generation == STAFF:
-        pulse.join()
+        liveness.join()
         popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
     elif _generation > STAFF:
         if signal.getsignal(signal.SIGTERM) is _let_pass:

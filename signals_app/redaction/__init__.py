@@ -10,5 +10,3 @@ Only what people are shown is masked: the payload in the database is what the wo
 from signals_app.redaction.names import MASKED, is_secret
 from signals_app.redaction.texts import beginning, ending, masked_text
 from signals_app.redaction.values import has_secret_key, masked
-
-__all__ = ["MASKED", "beginning", "ending", "has_secret_key", "is_secret", "masked", "masked_text"]

@@ -14,20 +14,20 @@ from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.dispatcher.context import CurrentDelivery, restored, running
 from signals_app.exceptions import LeaseLost, NotBegun
-from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import State
 from signals_app.payloads import names
 from signals_app.processes.tree import ending_children
 from signals_app.redaction.records import get_logger
-from signals_app.worker.batch import Hold, Run
-from signals_app.worker.connections import Sessions, insist, start_afresh
-from signals_app.worker.failures import judge
+from signals_app.worker.batch import ClaimedBatch, Run
+from signals_app.worker.connections import Sessions, reconnect, retry_while_unavailable
+from signals_app.worker.failures import classify
 from signals_app.worker.timeouts import call_within
 
 logger = get_logger("signals_app.worker")
 
 
-def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
+def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBatch) -> None:
     """Run a receiver under its timeout and record the outcome.
 
     Raises NotBegun where an atomic receiver gets no transaction to run in, and the database's error where the outcome
@@ -37,12 +37,12 @@ def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> N
         _attempt(claimed, receiver, hold)
 
 
-def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
+def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBatch) -> None:
     run = _run_of(claimed, receiver)
     events.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - hold.claimed_at))
     sessions = Sessions()
     is_atomic = receiver.options.atomic
-    end: BadEnd | None = None
+    end: Failure | None = None
     try:
         with hold.watched(), running(run.current), ending_children():
             try:
@@ -53,7 +53,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> 
             except BaseException as error:
                 # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
                 hold.is_judged = True
-                end = judge(error, claimed, receiver, ran=run.seconds)
+                end = classify(error, claimed, receiver, ran=run.seconds)
                 raise
     except NotBegun:
         raise
@@ -89,7 +89,7 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
     return Run(claimed=claimed, receiver=receiver, current=current, since=time.monotonic(), timeout=timeout)
 
 
-def _call(run: Run, hold: Hold, sessions: Sessions) -> None:
+def _call(run: Run, hold: ClaimedBatch, sessions: Sessions) -> None:
     hold.begin(run)
     context = ExitStack()
     try:
@@ -114,7 +114,7 @@ def _receive(run: Run, sessions: Sessions, context: ExitStack, watch: ExitStack)
     return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)
 
 
-def _call_atomically(run: Run, hold: Hold, sessions: Sessions) -> None:
+def _call_atomically(run: Run, hold: ClaimedBatch, sessions: Sessions) -> None:
     """Call the receiver and record success in one transaction with the receiver's own writes.
 
     The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
@@ -123,7 +123,7 @@ def _call_atomically(run: Run, hold: Hold, sessions: Sessions) -> None:
         try:
             stack.enter_context(transaction.atomic(using=ledger.connection().alias))
         except Error as error:
-            start_afresh(error)
+            reconnect(error)
             raise NotBegun(str(error)) from error
         _call(run, hold, sessions)
         if not _succeed(run):
@@ -154,24 +154,24 @@ def _succeeded(run: Run) -> None:
 
 
 def _taken_over(run: Run) -> None:
-    insist(lambda: ledger.record_stale(run.claimed, ran=run.seconds), seconds=conf.lease)
-    events.taken_over(run.claimed, seconds=run.seconds)
+    retry_while_unavailable(lambda: ledger.record_stale(run.claimed, ran=run.seconds), seconds=conf.lease)
+    events.stale(run.claimed, seconds=run.seconds)
 
 
-def _end_badly(end: BadEnd, error: BaseException, run: Run) -> None:
+def _end_badly(end: Failure, error: BaseException, run: Run) -> None:
     claimed = run.claimed
     try:
-        recorded = _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed)
+        recorded = _recorded(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed)
     except DataError as refused:
         logger.warning("The texts of delivery %d's error are recorded as ASCII: %s", claimed.id, refused)
         end = end.in_ascii()
-        recorded = _recorded(lambda: ledger.end_badly(claimed, end), ledger.has_ended_badly, claimed)
+        recorded = _recorded(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed)
     if not recorded:
-        events.taken_over(claimed, seconds=end.ran)
+        events.stale(claimed, seconds=end.ran)
     elif end.state == State.CANCELLED:
         events.cancelled(claimed, seconds=end.ran, reason=end.message)
     else:
-        events.ended_badly(claimed, end, receiver=run.receiver, error=error)
+        events.failed(claimed, end, receiver=run.receiver, error=error)
 
 
 def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
@@ -184,12 +184,12 @@ def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bo
     def settle() -> bool:
         return next(tries, lambda: _stands(already, claimed) or write())()
 
-    return insist(settle, seconds=conf.lease)
+    return retry_while_unavailable(settle, seconds=conf.lease)
 
 
 def _has_committed(claimed: ClaimedDelivery) -> bool:
     """Tell whether the success of an atomic receiver was committed, although an error came of it."""
-    return insist(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease)
+    return retry_while_unavailable(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease)
 
 
 def _stands(already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:

@@ -31,7 +31,7 @@ class Run:
         return time.monotonic() - self.since
 
 
-class Hold:
+class ClaimedBatch:
     """Shared by the worker's main thread, which takes from it, and its heartbeat, which may give the rest back."""
 
     def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:

@@ -14,7 +14,7 @@ from django.db.backends.signals import connection_created
 
 from signals_app import ledger
 from signals_app.exceptions import TransactionLeftOpen
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.worker")
@@ -39,7 +39,7 @@ class Pauses:
         self.next = min(LONGEST_PAUSE, self.next * 2)
 
 
-def insist(work: Callable[[], T], *, seconds: float) -> T:
+def retry_while_unavailable(work: Callable[[], T], *, seconds: float) -> T:
     """Return what ``work`` returns; while the database fails, try again on a new connection for ``seconds``.
 
     An error of any class may be the session's: a receiver, a failover or a pooler may have made it read-only, or given
@@ -51,17 +51,17 @@ def insist(work: Callable[[], T], *, seconds: float) -> T:
         try:
             return work()
         except Error as error:
-            if isinstance(error, REFUSED) or time.monotonic() + pauses.next > end or not start_afresh(error):
+            if isinstance(error, REFUSED) or time.monotonic() + pauses.next > end or not reconnect(error):
                 raise
             if pauses.next == FIRST_PAUSE:
                 logger.warning("The database is asked again for up to %.0f s: %s", seconds, error)
         pauses.take()
 
 
-def start_afresh(error: Error) -> bool:
+def reconnect(error: Error) -> bool:
     """Close this thread's connection over an error, so that the next use opens another. False within a transaction."""
     if is_refusal(error):
-        pulse.refuse()
+        liveness.login_refused()
     db = ledger.connection()
     if db.in_atomic_block:
         return False
@@ -78,7 +78,7 @@ def is_refusal(error: Error) -> bool:
 
 def _on_connection(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     if connection.alias == ledger.connection().alias:
-        pulse.admit()
+        liveness.login_succeeded()
 
 
 connection_created.connect(_on_connection, dispatch_uid="signals_app.endurance")

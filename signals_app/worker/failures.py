@@ -9,7 +9,7 @@ from signals_app.backoff import Backoff, exponential
 from signals_app.conf import LONGEST
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
-from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Outcome, State
 from signals_app.redaction import beginning
 from signals_app.redaction.records import get_logger, traceback_of
@@ -22,14 +22,14 @@ LONGEST_CLASS = 255  # characters of its class's name
 DAEMONIC = "daemonic processes are not allowed to have children"  # what multiprocessing says in a worker of Django-Q
 
 
-def judge(
+def classify(
     error: BaseException,
     claimed: ClaimedDelivery,
     receiver: QueuedReceiver,
     *,
     ran: float,
     backoff: Backoff | None = None,
-) -> BadEnd:
+) -> Failure:
     """Return how an attempt that raised ``error`` after ``ran`` seconds is to be recorded.
 
     ``backoff`` is asked in place of the receiver's own, which may be what hangs.
@@ -53,7 +53,7 @@ def judge(
     message = _text(lambda: str(error), otherwise=f"(a {name} that cannot be printed)")
     if message == DAEMONIC:
         message = _told_to_daemonize_no_workers(error)
-    return BadEnd(
+    return Failure(
         outcome=outcome,
         state=_state(outcome, final),
         ran=ran,

@@ -18,11 +18,11 @@ from signals_app import events, ledger
 from signals_app.backoff import exponential
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
-from signals_app.worker.batch import Hold, Run
+from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.connections import take_lock_from
-from signals_app.worker.failures import judge
+from signals_app.worker.failures import classify
 from signals_app.worker.timeouts import TimedOut
 
 logger = get_logger("signals_app.worker")
@@ -36,13 +36,13 @@ class Heartbeat:
     """One per worker process. It sleeps unless the worker holds deliveries."""
 
     def __init__(self) -> None:
-        self._hold: Hold | None = None
+        self._hold: ClaimedBatch | None = None
         self._held = threading.Event()
         self._renewed = 0.0
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     @contextmanager
-    def over(self, hold: Hold) -> Iterator[None]:
+    def over(self, hold: ClaimedBatch) -> Iterator[None]:
         """Watch over a hold while the block runs."""
         self._hold = hold
         self._held.set()
@@ -57,7 +57,7 @@ class Heartbeat:
             self._held.wait()
             hold = self._hold
             if hold and (taken := hold.taken):  # read once: the main thread may take the next at any moment
-                pulse.beat(taken.id)
+                liveness.beat(taken.id)
             time.sleep(TICK)
             hold = self._hold
             run = hold.run if hold else None
@@ -67,19 +67,19 @@ class Heartbeat:
                 except Exception:  # this thread has to outlive whatever one run brings
                     logger.exception("The heartbeat of delivery %d failed.", run.claimed.id)
 
-    def _stay_with(self, hold: Hold, run: Run) -> None:
+    def _stay_with(self, hold: ClaimedBatch, run: Run) -> None:
         """Look after one slow run until it ends."""
         self._renewed, steps = run.since, (0, 0)
         try:
             while hold.run is run:
-                pulse.beat(run.claimed.id)
+                liveness.beat(run.claimed.id)
                 if run.seconds > run.timeout + conf.grace:
                     self._end_process(hold, run)
                 try:
                     self._look(hold, run)
                     if run.current.steps != steps:
                         steps = run.current.steps
-                        with ledger.briefly():
+                        with ledger.short_lock_timeout():
                             ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
                 except Error as error:
                     # an atomic receiver on SQLite holds the only write lock, and the pusher knows that this one lives
@@ -88,17 +88,17 @@ class Heartbeat:
         finally:
             connections.close_all()  # this thread's own
 
-    def _look(self, hold: Hold, run: Run) -> None:
+    def _look(self, hold: ClaimedBatch, run: Run) -> None:
         hold.give_back_rest(_give_back)
         renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
         if time.monotonic() - self._renewed >= renewal:
             self._renewed = time.monotonic()
-            with ledger.briefly():
+            with ledger.short_lock_timeout():
                 ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
             if not ours:
                 logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
 
-    def _end_process(self, hold: Hold, run: Run) -> None:
+    def _end_process(self, hold: ClaimedBatch, run: Run) -> None:
         """Record the timeout of a receiver that nothing interrupts, and end this process with it."""
         with hold.lock:
             if hold.run is not run:
@@ -107,18 +107,18 @@ class Heartbeat:
                 f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
                 "its worker process was ended."
             ).with_traceback(_where_main_is())
-            end = judge(
+            end = classify(
                 error, run.claimed, run.receiver, ran=run.seconds, backoff=exponential() if hold.is_judged else None
             )
             take_lock_from(hold.session)
             try:
-                with ledger.briefly(LAST_WAIT):
+                with ledger.short_lock_timeout(LAST_WAIT):
                     ledger.give_back(hold.take_rest())
-                    recorded = ledger.end_badly(run.claimed, end)
+                    recorded = ledger.record_failure(run.claimed, end)
                 if recorded:
-                    events.ended_badly(run.claimed, end, receiver=run.receiver, error=error)
+                    events.failed(run.claimed, end, receiver=run.receiver, error=error)
                 else:
-                    events.taken_over(run.claimed, seconds=end.ran)
+                    events.stale(run.claimed, seconds=end.ran)
                 events.write(beside=True)
             except Error:  # then it is found lost, and says so
                 logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
@@ -129,7 +129,7 @@ class Heartbeat:
 
 def _give_back(rest: Sequence[ClaimedDelivery]) -> None:
     """Give back in a transaction of its own: once this returns, it is done."""
-    with ledger.briefly():
+    with ledger.short_lock_timeout():
         ledger.give_back(rest)
 
 

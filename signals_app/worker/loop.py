@@ -17,18 +17,18 @@ from signals_app.exceptions import NotBegun
 from signals_app.ledger import ClaimedDelivery
 from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
 from signals_app.worker import heartbeat
 from signals_app.worker.attempt import attempt
-from signals_app.worker.batch import Hold
-from signals_app.worker.connections import AWAY, Pauses, insist, start_afresh
+from signals_app.worker.batch import ClaimedBatch
+from signals_app.worker.connections import AWAY, Pauses, reconnect, retry_while_unavailable
 from signals_app.worker.isolation import Surroundings
 
 logger = get_logger("signals_app.worker")
 
 
-class Doubt:
+class UncertainClaims:
     """Opened when the database failed over a claim or a return: a claim may stand although its answer was lost.
 
     Without it such deliveries would wait for the end of their lease, and be charged an attempt that never began.
@@ -42,10 +42,10 @@ class Doubt:
         """Keep what was begun and could not be recorded from being given back: it ran, and its lease decides."""
         self._begun.append((claimed.id, claimed.token))
 
-    def settle(self, queue: str, *, owner: str) -> None:
+    def release_unstarted(self, queue: str, *, owner: str) -> None:
         """Give back whatever this process holds and has not begun. Call it when it should hold nothing."""
         if self.is_open:
-            count = ledger.give_back_unbegun(queue, owner=owner, begun=self._begun)
+            count = ledger.give_back_unstarted(queue, owner=owner, begun=self._begun)
             self.is_open = False
             if count:
                 logger.warning("%d deliveries that were claimed and had not begun are given back.", count)
@@ -57,10 +57,10 @@ class Doubt:
         except Error as error:
             logger.warning("%d deliveries cannot be given back yet: %s", len(claimed), error)
             self.is_open = True
-            start_afresh(error)
+            reconnect(error)
 
 
-_doubt = Doubt()
+_uncertain = UncertainClaims()
 
 
 class Trouble:
@@ -73,21 +73,21 @@ class Trouble:
 
     def is_over(self) -> None:
         """Note that a claim succeeded."""
-        pulse.claim()
+        liveness.claim_succeeded()
         if self._since:
             self._since, self._pauses = None, Pauses()
 
     def goes_on(self, error: Error) -> None:
         """Wait after a claim that failed; end the process where others' claims succeed meanwhile."""
         if not isinstance(error, AWAY):
-            pulse.fail()
+            liveness.claim_failed()
         now = time.monotonic()
         if (
             self._since is None or now - self._failed_at > conf.stall + conf.lease
         ):  # what failed long ago had another reason
             self._since, self._pauses = now, Pauses()
         self._failed_at = now
-        if now - self._since > conf.stall and pulse.claimed_at > self._since:
+        if now - self._since > conf.stall and liveness.claimed_at > self._since:
             logger.critical("The claims of this worker alone have failed for %.0f s; it ends.", conf.stall)
             logging.shutdown()
             os._exit(70)
@@ -111,21 +111,21 @@ def drain(queue: object) -> int:
     reset_queries()  # a worker has no requests that would do it
     owner = str(current_process())
     try:
-        _doubt.settle(queue, owner=owner)
+        _uncertain.release_unstarted(queue, owner=owner)
         ran = _work_through(queue, owner)
-        _doubt.settle(queue, owner=owner)
+        _uncertain.release_unstarted(queue, owner=owner)
     except Error as error:
-        _doubt.is_open = True
-        if not start_afresh(error):
+        _uncertain.is_open = True
+        if not reconnect(error):
             raise
         does = "reach" if isinstance(error, AWAY) else "use"
         logger.warning("A worker of %s cannot %s the database: %s", queue, does, error)
         _trouble.goes_on(error)
         # now, for nobody sends a hint for what seems to be running
-        insist(lambda: _doubt.settle(queue, owner=owner), seconds=conf.lease)
+        retry_while_unavailable(lambda: _uncertain.release_unstarted(queue, owner=owner), seconds=conf.lease)
         return 0
     except BaseException:  # such as Django-Q's timeout of the hint, which may come in the middle of anything
-        _doubt.is_open = True
+        _uncertain.is_open = True
         raise
     finally:
         events.write_after_drain()
@@ -136,7 +136,7 @@ def _work_through(queue: str, owner: str) -> int:
     """Claim and run, as ``drain`` does; return how many were run."""
     end = time.monotonic() + conf.time_slice
     limit, ran, ahead = 1, 0, ledger.Ahead()
-    while pulse.may_claim:
+    while liveness.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease, ahead=ahead)
         _trouble.is_over()
         if not claimed:
@@ -154,8 +154,8 @@ def _work_through(queue: str, owner: str) -> int:
 def _run_all(claimed: list[ClaimedDelivery]) -> int:
     """Run what one claim took; return how many were run."""
     now, later = _apart(claimed)
-    _doubt.give_back(later)
-    hold = Hold(now)
+    _uncertain.give_back(later)
+    hold = ClaimedBatch(now)
     surroundings = Surroundings()
     count = 0
     with heartbeat.of_process(os.getpid()).over(hold):
@@ -165,7 +165,7 @@ def _run_all(claimed: list[ClaimedDelivery]) -> int:
                     surroundings.call(_run, one, hold, receiver=one.receiver)
                     count += 1
         finally:
-            _doubt.give_back(hold.take_rest())
+            _uncertain.give_back(hold.take_rest())
     return count
 
 
@@ -180,14 +180,14 @@ def _apart(claimed: list[ClaimedDelivery]) -> tuple[list[ClaimedDelivery], list[
     return claimed, []
 
 
-def _still_ours(claimed: ClaimedDelivery, hold: Hold) -> bool:
+def _still_ours(claimed: ClaimedDelivery, hold: ClaimedBatch) -> bool:
     """Make sure of the lease where this process may have stood still since the claim, or given it back after all."""
     if hold.is_certain and time.monotonic() - hold.claimed_at < conf.lease / 2:
         return True
     return ledger.renew(claimed, lease=conf.lease)
 
 
-def _run(claimed: ClaimedDelivery, hold: Hold) -> None:
+def _run(claimed: ClaimedDelivery, hold: ClaimedBatch) -> None:
     receiver = registry.get(claimed.receiver)
     if receiver is not None:
         _attempt(claimed, receiver, hold)
@@ -196,12 +196,12 @@ def _run(claimed: ClaimedDelivery, hold: Hold) -> None:
     events.unroutable(claimed)
 
 
-def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: Hold) -> None:
+def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBatch) -> None:
     try:
         attempt(claimed, receiver, hold)
     except NotBegun as error:
         logger.warning("Delivery %d goes back before it began: %s", claimed.id, error)
-        _doubt.give_back([claimed])
+        _uncertain.give_back([claimed])
     except BaseException:
-        _doubt.note_begun(claimed)
+        _uncertain.note_begun(claimed)
         raise

@@ -15,7 +15,7 @@ from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster, wait_for_end
 from tests.signals_app.console.admin.rows import attempt, delivery, page_of
-from tests.testapp.receivers import fails, hand_off
+from tests.testapp.receivers import enqueue, fails
 
 LIST = "/admin/signals_app/delivery/"
 ATTEMPTS = "/admin/signals_app/attempt/"
@@ -60,7 +60,7 @@ def test_a_traceback_is_folded_until_it_is_asked_for(ada: Visitor, failed: Deliv
 
 def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Cluster) -> None:
     User.objects.create_superuser("root")
-    one = hand_off(fails)
+    one = enqueue(fails)
     wait_for_end([one])
     assert (one.state, one.attempts) == (State.FAILED, 3)
 

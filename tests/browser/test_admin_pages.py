@@ -62,7 +62,7 @@ def pages(hostile: Delivery) -> dict[str, str]:
         page_of(hostile): "Other deliveries of the same emission",
         page_of(Delivery.objects.get(receiver=RECEIVER)): "or give it to another receiver",
         f"{ADMIN}attempt/": "31 attempts",
-        page_of(hostile.bad_ends.all()[0]): "Traceback:",
+        page_of(hostile.failed_attempts.all()[0]): "Traceback:",
         f"{ADMIN}clusterstat/": "2 clusters",
     }
 

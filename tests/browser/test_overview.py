@@ -17,7 +17,7 @@ from tests.browser.backstage import log_in
 from tests.browser.visitor import Visitor
 from tests.cluster import Cluster, wait_for_end
 from tests.signals_app.console.admin.rows import attempt, delivery, page_of
-from tests.testapp.receivers import fails, hand_off, nothing, waits_for_file
+from tests.testapp.receivers import enqueue, fails, nothing, waits_for_file
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -123,7 +123,7 @@ def test_thirty_deliveries_are_seen_to_end_while_focus_and_details_stay(
     log_in(ada)
     ada.open(OVERVIEW)
     ada.page.get_by_label("Refresh").select_option("every 2 s")
-    one = hand_off(waits_for_file, path=str(tmp_path / "gate"))
+    one = enqueue(waits_for_file, path=str(tmp_path / "gate"))
     beside = delivery(State.FAILED, emission=one.emission, enqueued_at=one.enqueued_at, finished_at=timezone.now())
     attempt(beside)
     card = ada.page.locator("#overview-cards a")
@@ -141,7 +141,7 @@ def test_thirty_deliveries_are_seen_to_end_while_focus_and_details_stay(
     for page in (overview, emission):
         page.evaluate("window.isTheSame = true")
 
-    ended = [hand_off(fails if number % 4 == 0 else nothing) for number in range(28)]
+    ended = [enqueue(fails if number % 4 == 0 else nothing) for number in range(28)]
     wait_for_end(ended)
     (tmp_path / "gate").touch()
     expect(lane.locator("h3")).to_contain_text("successful", timeout=PATIENCE)
@@ -223,7 +223,7 @@ def test_who_may_only_look_is_offered_nothing_and_changes_nothing(ada: Visitor, 
         (f"{LIST}?state=FAILED", "8 deliveries"),
         (page_of(failed[0]), f"Delivery #{ids[0]}"),
         (MAP, "Plain and async receivers work within send()"),
-        (f"/admin/signals_app/attempt/{failed[0].bad_ends.get().pk}/change/", "tray 2"),
+        (f"/admin/signals_app/attempt/{failed[0].failed_attempts.get().pk}/change/", "tray 2"),
         (emission_of(failed[0]), "All pictures share one axis"),
     ):
         ada.open(path)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import isfunction
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -105,7 +106,7 @@ def _statements() -> Iterator[set[str]]:
 @contextmanager
 def _functions() -> Iterator[set[str]]:
     """Yield the names of the ledger's own functions that are called in the block."""
-    names = {code: name for name in ledger.__all__ if (code := getattr(getattr(ledger, name), "__code__", None))}
+    names = {one.__code__: name for name, one in vars(ledger).items() if isfunction(one)}
     seen: set[str] = set()
 
     def note(frame: FrameType, event: str, argument: object) -> None:

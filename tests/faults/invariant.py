@@ -39,7 +39,7 @@ class Ledger:
 
     states: dict[str, int]
     attempts: int
-    bad_ends: dict[str, int]
+    failed_attempts: dict[str, int]
     effects: int
     begun: int
     violations: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ def examine(tables: Tables, journal: Journal | None) -> Ledger:
     return Ledger(
         states=dict(Counter(row[2] for row in tables.deliveries)),
         attempts=sum(row[3] for row in tables.deliveries),
-        bad_ends=dict(Counter(row[2] for row in tables.attempts)),
+        failed_attempts=dict(Counter(row[2] for row in tables.attempts)),
         effects=len(tables.effects),
         begun=sum(journal[row[0]].total() for row in tables.deliveries) if journal is not None else 0,
         violations=violations,

@@ -22,7 +22,7 @@ from tests.faults.receivers.references import may_do_without
 from tests.faults.receivers.slow import takes_long, takes_long_outside
 from tests.forks import in_child
 from tests.testapp.models import Thing
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 OLD = timedelta(days=400)
 
@@ -37,7 +37,7 @@ class Path:
 
 def put(queue: str, to: QueuedReceiver = effect, *, arguments: dict[str, Any] | None = None, **columns: Any) -> int:
     """Hand off into a queue, with other columns than it would have; return the id."""
-    delivery = hand_off(to, **(arguments or {}))
+    delivery = enqueue(to, **(arguments or {}))
     Delivery.objects.filter(pk=delivery.pk).update(queue=queue, **columns)
     return delivery.id
 
@@ -57,7 +57,7 @@ def nothing(queue: str) -> None:
 def hand_off_with_a_row(queue: str) -> None:
     with transaction.atomic():
         Thing.objects.create(name=queue)
-        hand_off(effect, name=queue)
+        enqueue(effect, name=queue)
 
 
 def put_what_is_missing(queue: str) -> None:
@@ -98,16 +98,16 @@ def beat(queue: str) -> None:
     ledger.report_progress(claimed, done=1, total=2)
 
 
-def give_back_unbegun(queue: str) -> None:
+def give_back_unstarted(queue: str) -> None:
     first, _ = claim(queue, limit=2)
-    ledger.give_back_unbegun(queue, owner=first.owner, begun=[(first.id, first.token)])
+    ledger.give_back_unstarted(queue, owner=first.owner, begun=[(first.id, first.token)])
 
 
 def come_too_late(queue: str) -> None:
     (claimed,) = claim(queue)
-    ledger.rescue(queue, is_dead=lambda owner: True)
-    end = ledger.BadEnd(outcome=Outcome.ERROR, state=State.READY, ran=1)
-    assert not ledger.end_badly(claimed, end)
+    ledger.recover_lost(queue, is_dead=lambda owner: True)
+    end = ledger.Failure(outcome=Outcome.ERROR, state=State.READY, ran=1)
+    assert not ledger.record_failure(claimed, end)
 
 
 def pause_queue(queue: str) -> None:
@@ -131,11 +131,11 @@ def do_a_chore(queue: str) -> None:
 def say_how_it_is(queue: str) -> None:
     ledger.keep_stat(queue, "package", queue=queue, host="here", seconds=3)
     ledger.forget_old_stats()
-    ledger.Lookout(queue=queue, poll=0.01).wait(0.01)
+    ledger.ChangeListener(queue=queue, poll=0.01).wait(0.01)
 
 
 PATHS = {
-    "hand off": Path(prepare=nothing, step=lambda queue: hand_off(effect)),
+    "hand off": Path(prepare=nothing, step=lambda queue: enqueue(effect)),
     "hand off in a transaction": Path(prepare=nothing, step=hand_off_with_a_row),
     "claim, run, complete": Path(prepare=lambda queue: put(queue, takes_long_outside), step=loop.drain),
     "claim, run, complete as one": Path(prepare=put, step=loop.drain),
@@ -145,13 +145,15 @@ PATHS = {
     "find no receiver": Path(prepare=lambda queue: put(queue, receiver="nobody.knows"), step=loop.drain),
     "set aside": Path(prepare=lambda queue: put(queue, token=2**31 - 1), step=loop.drain),
     "give back": Path(prepare=lambda queue: [put(queue), put(queue, losses=1)], step=run_the_first_of_two),
-    "give back what is in doubt": Path(prepare=lambda queue: [put(queue), put(queue)], step=give_back_unbegun),
+    "give back what is in doubt": Path(prepare=lambda queue: [put(queue), put(queue)], step=give_back_unstarted),
     "claim ahead": Path(prepare=put, step=claim_ahead),
     "renew and report": Path(prepare=put, step=beat),
-    "rescue": Path(prepare=put_two_that_a_dead_process_holds, step=lambda queue: ledger.rescue(queue, is_dead=is_dead)),
+    "rescue": Path(
+        prepare=put_two_that_a_dead_process_holds, step=lambda queue: ledger.recover_lost(queue, is_dead=is_dead)
+    ),
     "rescue the last attempt": Path(
         prepare=lambda queue: put_two_that_a_dead_process_holds(queue, max_attempts=1),
-        step=lambda queue: ledger.rescue(queue, is_dead=is_dead),
+        step=lambda queue: ledger.recover_lost(queue, is_dead=is_dead),
     ),
     "come too late": Path(prepare=put, step=come_too_late),
     "cancel": Path(prepare=put, step=lambda queue: ledger.cancel(ids(queue))),
@@ -187,7 +189,7 @@ def recover() -> None:
 def _recovered() -> bool:
     waiting = Delivery.objects.exclude(state__in=FINAL_STATES)
     for queue in set(waiting.values_list("queue", flat=True)):
-        ledger.rescue(queue, is_dead=is_dead)
+        ledger.recover_lost(queue, is_dead=is_dead)
         ledger.reassign(ids(queue), receiver=effect.key)
         ledger.run_now(ids(queue))
         loop.drain(queue)

@@ -8,14 +8,14 @@ from signals_app.models import Attempt, Delivery, Outcome
 from signals_app.processes.identity import ProcessIdentity
 from tests.faults import gates
 from tests.faults.victims import kill
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 SHORT_LEASE = {"TEST_SIGNALS_APP": '{"LEASE": 1.5, "HEARTBEAT": 0.5}'}
 
 
 def overtaken(receiver: QueuedReceiver, journal_file: Path) -> Delivery:
     """Hand off; let the first attempt sleep past its lease, and go on to its end while the second one runs."""
-    delivery = hand_off(receiver)
+    delivery = enqueue(receiver)
     sleeper = stop_at_gate(delivery, journal_file)
     gates.reached(journal_file, delivery.id, 2)
     wake(sleeper, delivery, journal_file)

@@ -20,7 +20,7 @@ from tests.faults.conftest import Holds
 from tests.faults.receivers.commits import bare_effect, tells_the_time
 from tests.faults.receivers.effects import effect
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -35,16 +35,16 @@ def test_hosts_whose_clocks_are_wrong_steal_nothing_and_run_nothing_early(
     clusters = [Cluster(tmp_path / f"log{shift}", WORKERS="1", TEST_CLOCK_SHIFT=str(shift)) for shift in (HOUR, -HOUR)]
     clusters.append(Cluster(tmp_path / "log", WORKERS="1"))
     with transaction.atomic():
-        not_due = hand_off(effect)
+        not_due = enqueue(effect)
         Delivery.objects.filter(pk=not_due.pk).update(due_at=timezone.now() + timedelta(seconds=HOUR / 2))
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         for cluster in clusters:
             stack.callback(cluster.kill)
         list(pool.map(Cluster.start, clusters[:2]))
-        failing = [hand_off(tells_the_time) for _ in range(4)]
+        failing = [enqueue(tells_the_time) for _ in range(4)]
         wait_for_end(failing)  # its second attempt is due by the clock of the database
         clusters[2].start()
-        held = [hand_off(bare_effect, gate=True) for _ in clusters]
+        held = [enqueue(bare_effect, gate=True) for _ in clusters]
         for delivery in held:
             gates.reached(journal_file, delivery.id, 1)
         time.sleep(3 * RESCUE_EVERY)  # each pusher looks for expired leases meanwhile, and two find all of them so

@@ -13,7 +13,7 @@ from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, is_alive, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect, fails_at_first
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -37,7 +37,7 @@ def test_clusters_share_the_work_of_one_database(invariant: Holds, tmp_path: Pat
     record_property("deliveries", 2 * deliveries)
     record_property("of them by each cluster", "+".join(map(str, shares)))
     assert ledger["states"] == {"SUCCESSFUL": 2 * deliveries}
-    assert ledger["bad_ends"] == {"ERROR": 2 * deliveries // 10}
+    assert ledger["failed_attempts"] == {"ERROR": 2 * deliveries // 10}
     assert all(shares)
 
 
@@ -45,7 +45,7 @@ def hand_off_many(deliveries: int) -> None:
     """Hand off, every tenth time to a receiver that fails once."""
     with transaction.atomic():
         for number in range(deliveries):
-            hand_off(fails_at_first if number % 10 == 0 else effect)
+            enqueue(fails_at_first if number % 10 == 0 else effect)
 
 
 def shares_of(clusters: list[Cluster]) -> list[int]:

@@ -25,7 +25,7 @@ from tests.faults.conftest import size
 from tests.payload_app.forged import forged
 from tests.payload_app.hostile import hostile, names
 from tests.payload_app.strategies import fingerprint, values
-from tests.testapp.receivers import hand_off, nothing
+from tests.testapp.receivers import enqueue, nothing
 from tests.testapp.signals import plain
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
@@ -63,25 +63,25 @@ def decode(payload: Json) -> None:
 
 @pytest.mark.fault(27, "hostile values sent")
 def test_a_hostile_value_is_refused_in_a_sentence_or_travels(record_property: Any) -> None:
-    handed_off = 0
+    enqueued = 0
 
     def send(name: str, value: object, kept: object, sender: object) -> None:
-        nonlocal handed_off
+        nonlocal enqueued
         try:
             delivery = keeps(signal=plain, sender=sender, kept=kept, **{f"_{name}": value})
         except PayloadError as error:
             require_sentence(str(error))
         else:
             assert isinstance(delivery, Delivery)
-            handed_off += 1
+            enqueued += 1
             require_there_and_back(delivery.payload)
 
     anything = st.one_of(hostile, values)
     tried = attack(st.tuples(names, anything, anything, anything), size(500, 30_000), send)
     record_property("inputs", tried)
-    record_property("handed off", handed_off)
-    assert 0 < handed_off < tried
-    assert Delivery.objects.count() == handed_off  # of those that were refused nothing was written
+    record_property("handed off", enqueued)
+    assert 0 < enqueued < tried
+    assert Delivery.objects.count() == enqueued  # of those that were refused nothing was written
 
 
 def require_there_and_back(payload: str) -> None:
@@ -137,7 +137,7 @@ def test_a_worker_outlives_whatever_stands_in_a_payload(record_property: Any) ->
     def store_and_run(value: object, at: int, length: int, text: str) -> None:
         whole = encode_arguments({"value": value}, sender=None, signal="s", receiver="r")
         at %= len(whole)
-        delivery = hand_off(nothing)
+        delivery = enqueue(nothing)
         Delivery.objects.filter(pk=delivery.pk).update(
             payload=f"{whole[:at]}{text}{whole[at + length :]}", max_attempts=1
         )
@@ -145,7 +145,7 @@ def test_a_worker_outlives_whatever_stands_in_a_payload(record_property: Any) ->
         delivery.refresh_from_db()
         assert delivery.state in FINAL_STATES
         if delivery.state == State.FAILED:
-            assert delivery.bad_ends.get().error_class in ERRORS
+            assert delivery.failed_attempts.get().error_class in ERRORS
 
     pieces = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5) | st.sampled_from(PIECES)
     inputs = st.tuples(values, st.integers(0, 10_000), st.integers(0, 9), pieces)

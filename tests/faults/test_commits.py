@@ -19,7 +19,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.receivers.commits import bare_effect, waits_at_its_commit
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -62,9 +62,9 @@ def sessions(server: Server, waiting_for: str) -> list[int]:
 
 def run(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
     """Hand off, and return when the cluster is through with it: its one worker has turned to the next delivery."""
-    delivery = hand_off(receiver, **arguments)
+    delivery = enqueue(receiver, **arguments)
     wait_for_end([delivery], seconds=15)  # less than the lease: nothing waits for it to run out
-    wait_for_end([hand_off(effect)], seconds=15)
+    wait_for_end([enqueue(effect)], seconds=15)
     return delivery
 
 
@@ -97,7 +97,7 @@ LOST = [
 
 
 @pytest.mark.fault(8, "the connection cut over the statement that decides")
-@pytest.mark.parametrize(("receiver", "arguments", "statement", "at", "bad_ends"), LOST)
+@pytest.mark.parametrize(("receiver", "arguments", "statement", "at", "failed_attempts"), LOST)
 def test_a_statement_that_costs_its_connection_is_found_out_and_done_once(
     own_server: Server,
     cut_off: Cluster,
@@ -107,13 +107,13 @@ def test_a_statement_that_costs_its_connection_is_found_out_and_done_once(
     arguments: dict[str, Any],
     statement: Callable[[bytes], bool],
     at: str,
-    bad_ends: list[str],
+    failed_attempts: list[str],
 ) -> None:
     ambush = wire.lay(statement, at=at)
     delivery = run(receiver, **arguments)
     assert ambush.sprung == 1
-    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, len(bad_ends) + 1)
-    assert list(delivery.bad_ends.values_list("outcome", flat=True)) == bad_ends
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, len(failed_attempts) + 1)
+    assert list(delivery.failed_attempts.values_list("outcome", flat=True)) == failed_attempts
     invariant()
 
 
@@ -123,7 +123,7 @@ def test_a_session_that_is_ended_in_its_commit_has_done_nothing(
 ) -> None:
     delivery = run(effect)
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 2)
-    assert "terminating connection due to administrator command" in delivery.bad_ends.get().message
+    assert "terminating connection due to administrator command" in delivery.failed_attempts.get().message
     invariant()
 
 
@@ -147,7 +147,7 @@ def test_a_session_that_is_ended_when_its_commit_is_written_has_succeeded(
     own_server: Server, cut_off: Cluster, invariant: Holds, standby: Callable[[str], None]
 ) -> None:
     standby("nobody")
-    delivery = hand_off(waits_at_its_commit)
+    delivery = enqueue(waits_at_its_commit)
     wait_until(lambda: sessions(own_server, "SyncRep"), "a commit that waits")
     own_server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
     run(effect)
@@ -163,7 +163,7 @@ def test_a_worker_waits_for_a_commit_that_the_server_is_still_at(
 ) -> None:
     standby("nobody")
     ambush = wire.lay(commits, at="sent")
-    delivery = hand_off(waits_at_its_commit)
+    delivery = enqueue(waits_at_its_commit)
     wait_until(lambda: sessions(own_server, "SyncRep") and sessions(own_server, "Lock"), "a worker that waits")
     assert ambush.sprung == 1
     standby("")
@@ -182,7 +182,7 @@ def test_connections_that_break_at_random_lose_nothing_and_repeat_nothing(
     family = cut_off.family()
     with transaction.atomic():
         for _ in range(deliveries):
-            hand_off(effect, before=0.01, after=0.01)
+            enqueue(effect, before=0.01, after=0.01)
     broken = 0
     while Delivery.objects.exclude(state__in=FINAL_STATES).exists():
         time.sleep(chance.uniform(0.01, 0.2))  # a random moment is what this is about
@@ -192,6 +192,6 @@ def test_connections_that_break_at_random_lose_nothing_and_repeat_nothing(
     ledger = invariant()
     record_property("resets", broken)
     record_property("deliveries", deliveries)
-    record_property("bad ends", sum(ledger["bad_ends"].values()))
+    record_property("bad ends", sum(ledger["failed_attempts"].values()))
     assert set(ledger["states"]) == {"SUCCESSFUL"}
     assert cut_off.family() == family

@@ -19,7 +19,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.receivers.commits import bare_effect
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -38,13 +38,13 @@ def test_what_a_cluster_did_while_it_was_cut_off_does_not_count(
             family = far.family()
             held = cut_at_work(wire, journal_file)
             with transaction.atomic():
-                rest = [hand_off(effect, before=0.01) for _ in range(size(20, 500))]
+                rest = [enqueue(effect, before=0.01) for _ in range(size(20, 500))]
             with Cluster(tmp_path / "near", TEST_SIGNALS_APP=SETTINGS):
                 wait_for_end([*held, *rest], seconds=LEASE + 30)
                 assert outcomes(held) == [[Outcome.LOST]] * 2
                 wire.heal()
                 wait_until(lambda: outcomes(held) == [[Outcome.LOST, Outcome.STALE]] * 2, "what came too late")
-            last = hand_off(effect)
+            last = enqueue(effect)
             wait_for_end([last])  # by the far cluster, for the near one is gone
             assert (last.state, last.attempts) == (State.SUCCESSFUL, 1)
             assert far.family() == family
@@ -60,7 +60,7 @@ def test_what_a_cluster_did_while_it_was_cut_off_does_not_count(
 
 def cut_at_work(wire: Proxy, journal_file: Path) -> list[Delivery]:
     """Cut a cluster off while each of its two workers runs a delivery, which ends then."""
-    held = [hand_off(bare_effect, gate=True) for _ in range(2)]
+    held = [enqueue(bare_effect, gate=True) for _ in range(2)]
     for delivery in held:
         gates.reached(journal_file, delivery.id, 1)
     wire.cut()
@@ -71,4 +71,4 @@ def cut_at_work(wire: Proxy, journal_file: Path) -> list[Delivery]:
 
 def outcomes(deliveries: list[Delivery]) -> list[list[str]]:
     """Return the bad ends of each."""
-    return [list(delivery.bad_ends.order_by("id").values_list("outcome", flat=True)) for delivery in deliveries]
+    return [list(delivery.failed_attempts.order_by("id").values_list("outcome", flat=True)) for delivery in deliveries]

@@ -9,7 +9,7 @@ from tests.cluster import Cluster, wait_for_end
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers import deaths
 from tests.faults.receivers.effects import effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -22,16 +22,16 @@ def test_a_receiver_that_ends_its_process_fails_after_its_attempts_and_alone(
     invariant: Holds, cluster: Cluster, record_property: Any
 ) -> None:
     killers = [
-        hand_off(one) for one in (deaths.exits, deaths.crashes, deaths.takes_all_in_c) for _ in range(size(1, 10))
+        enqueue(one) for one in (deaths.exits, deaths.crashes, deaths.takes_all_in_c) for _ in range(size(1, 10))
     ]
-    neighbours = [hand_off(effect) for _ in range(size(20, 400))]
+    neighbours = [enqueue(effect) for _ in range(size(20, 400))]
     wait_for_end([*killers, *neighbours], seconds=size(60, 600))
     ledger = invariant()
-    record_property("deaths", ledger["bad_ends"]["LOST"])
+    record_property("deaths", ledger["failed_attempts"]["LOST"])
     record_property("neighbours", len(neighbours))
     for killer in killers:
         assert (killer.state, killer.attempts) == (State.FAILED, killer.max_attempts)
-        for end in killer.bad_ends.all():
+        for end in killer.failed_attempts.all():
             assert (end.outcome, end.error_class) == (Outcome.LOST, "WorkerDied")
             assert end.message.startswith("Worker ")
             assert end.message.endswith(" died while it ran this delivery.")
@@ -42,11 +42,11 @@ def test_a_receiver_that_ends_its_process_fails_after_its_attempts_and_alone(
 def test_a_receiver_that_takes_all_memory_in_python_is_charged_alone_too(
     invariant: Holds, cluster: Cluster, record_property: Any
 ) -> None:
-    greedy = [hand_off(deaths.takes_all_in_python) for _ in range(size(1, 20))]
-    neighbours = [hand_off(effect) for _ in greedy]
+    greedy = [enqueue(deaths.takes_all_in_python) for _ in range(size(1, 20))]
+    neighbours = [enqueue(effect) for _ in greedy]
     wait_for_end([*greedy, *neighbours], seconds=size(30, 300))
-    record_property("deaths", invariant()["bad_ends"].get("LOST", 0))
+    record_property("deaths", invariant()["failed_attempts"].get("LOST", 0))
     assert {(one.state, one.attempts) for one in greedy} == {(State.FAILED, 2)}
-    said = {end.error_class for one in greedy for end in one.bad_ends.all()}
+    said = {end.error_class for one in greedy for end in one.failed_attempts.all()}
     assert said <= {"builtins.MemoryError", "WorkerDied", "LeaseExpired"}
     assert {one.state for one in neighbours} == {State.SUCCESSFUL}

@@ -21,7 +21,7 @@ from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
 from tests.faults.spinning import quiet
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -123,7 +123,7 @@ def fill_up(small: Path, cluster: Cluster, said: str, record_property: Any, *, s
     family = cluster.family()
     with transaction.atomic():
         for _ in range(size(40, 500)):
-            hand_off(effect, before=0.02)
+            enqueue(effect, before=0.02)
     wait_until(lambda: unfinished().count() < size(30, 480), "work on it")
     with disk.full(small):
         refusal = hand_off_until_refused()
@@ -149,7 +149,7 @@ def hand_off_until_refused() -> str:
         said = ""
         for _ in range(10_000):
             try:
-                hand_off(effect, text=secrets.token_hex(length))
+                enqueue(effect, text=secrets.token_hex(length))
             except Error as error:
                 said = str(error)
                 connection.close()

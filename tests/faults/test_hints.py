@@ -12,7 +12,7 @@ from signals_app.models import FINAL_STATES, Delivery
 from tests.cluster import Cluster, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 CLUSTER = {"TEST_Q_CLUSTER": '{"broker_class": "tests.faults.brokers.StrayingHints"}'}
@@ -31,7 +31,7 @@ def test_rows_and_hints_of_django_q_may_vanish_or_double(
     before = len(re.findall("gave", cluster.log.read_text()))
     with transaction.atomic():
         for _ in range(deliveries):
-            hand_off(effect, after=0.002)
+            enqueue(effect, after=0.002)
         schedule("math.gcd", 4, 6, name="vanishes")
         async_task("math.gcd", 4, 6)
     emptied += empty_django_q()
@@ -46,6 +46,6 @@ def test_rows_and_hints_of_django_q_may_vanish_or_double(
     assert (ledger["states"], ledger["attempts"]) == ({"SUCCESSFUL": deliveries}, deliveries)
     assert emptied > 2
     assert sum(given) > 2
-    late = hand_off(effect)
+    late = enqueue(effect)
     wait_until(lambda: not Delivery.objects.exclude(state__in=FINAL_STATES).exists(), f"the end of {late}")
     invariant()

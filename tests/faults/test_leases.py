@@ -13,7 +13,7 @@ from tests.faults import journal
 from tests.faults.conftest import FULL, Holds, size
 from tests.faults.network import elsewhere
 from tests.faults.receivers.slow import starts_late, takes_long, takes_long_outside
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -28,7 +28,7 @@ def test_never_two_workers_commit_one_delivery_though_leases_run_out(
     # on SQLite nothing is taken over from a worker inside its transaction: there, all are slow before it
     inside = connection.vendor == "postgresql"
     deliveries = [
-        hand_off(takes_long, seconds=0.5 + n % 5 / 10) if inside and n % 2 else hand_off(starts_late)
+        enqueue(takes_long, seconds=0.5 + n % 5 / 10) if inside and n % 2 else enqueue(starts_late)
         for n in range(size(6, 200))
     ]
     with (
@@ -38,10 +38,10 @@ def test_never_two_workers_commit_one_delivery_though_leases_run_out(
         wait_for_end(deliveries, seconds=size(60, 900))
     ledger = invariant()
     record_property("deliveries", len(deliveries))
-    record_property("leases that ran out", ledger["bad_ends"].get("LOST", 0))
-    record_property("late results refused", ledger["bad_ends"].get("STALE", 0))
+    record_property("leases that ran out", ledger["failed_attempts"].get("LOST", 0))
+    record_property("late results refused", ledger["failed_attempts"].get("STALE", 0))
     assert {delivery.state for delivery in deliveries} == {State.SUCCESSFUL}
-    assert not FULL or ledger["bad_ends"]["LOST"]  # it would prove little otherwise
+    assert not FULL or ledger["failed_attempts"]["LOST"]  # it would prove little otherwise
     committed = Counter(journal.commits(journal_file))
     assert committed == Counter((delivery.id, delivery.attempts) for delivery in deliveries)
 
@@ -53,12 +53,12 @@ def test_a_heartbeat_keeps_long_runs_even_where_others_hold_the_write_lock(
     lease = 2.0
     kept = {"TEST_SIGNALS_APP": f'{{"LEASE": {lease}, "HEARTBEAT": 0.5}}'}
     deliveries = [
-        hand_off(receiver, seconds=2.5 * lease)
+        enqueue(receiver, seconds=2.5 * lease)
         for _ in range(size(1, 10))
         for receiver in (takes_long_outside, takes_long)
     ]
     with Cluster(tmp_path / "log", **kept):
         wait_for_end(deliveries, seconds=size(60, 300))
     record_property("deliveries", len(deliveries))
-    assert invariant()["bad_ends"] == {}
+    assert invariant()["failed_attempts"] == {}
     assert {(delivery.state, delivery.attempts) for delivery in deliveries} == {(State.SUCCESSFUL, 1)}

@@ -25,7 +25,7 @@ from tests.faults.conftest import FULL, Holds, size
 from tests.faults.receivers.commits import bare_effect, waits_before_its_transaction
 from tests.faults.receivers.effects import effect
 from tests.faults.spinning import quiet
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("sqlite")]
 
@@ -62,7 +62,7 @@ def end_under_lock(patient: Cluster, journal_file: Path, record_property: Any) -
     """Hand off, let the receiver go on from its gate while the lock is held, and wait for the end of the delivery."""
 
     def end(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
-        delivery = hand_off(receiver, **arguments)
+        delivery = enqueue(receiver, **arguments)
         gates.reached(journal_file, delivery.id, 1)
         with locked(), quiet(patient, record_property):
             gates.let_through(journal_file, delivery.id, 1)
@@ -77,7 +77,7 @@ def end_under_lock(patient: Cluster, journal_file: Path, record_property: Any) -
 @pytest.mark.fault(9, "SQLite locked at a claim")
 def test_a_claim_outlasts_a_lock(patient: Cluster, invariant: Holds, record_property: Any) -> None:
     with transaction.atomic():
-        delivery = hand_off(effect)
+        delivery = enqueue(effect)
         Delivery.objects.filter(pk=delivery.pk).update(due_at=timezone.now() + timedelta(seconds=0.5))
     with locked(), quiet(patient, record_property):
         time.sleep(SECONDS)  # the fault itself
@@ -105,7 +105,7 @@ def test_a_success_is_recorded_when_the_lock_is_gone(end_under_lock: EndUnderLoc
 def test_a_failure_is_recorded_when_the_lock_is_gone(end_under_lock: EndUnderLock, invariant: Holds) -> None:
     delivery = end_under_lock(bare_effect, gate=True, fail=True)
     assert_stands(delivery, State.SUCCESSFUL, attempts=2)
-    assert delivery.bad_ends.get().message == "told to fail"
+    assert delivery.failed_attempts.get().message == "told to fail"
     invariant()
 
 
@@ -122,7 +122,7 @@ def test_locks_at_random_moments_lose_nothing_and_repeat_nothing(
     for _ in range(locks):
         with transaction.atomic():
             for _ in range(batch):
-                hand_off(effect, before=0.01, after=0.01)
+                enqueue(effect, before=0.01, after=0.01)
         time.sleep(chance.uniform(0.01, 0.2))
         with locked():
             time.sleep(chance.uniform(0.5, 2))
@@ -138,7 +138,7 @@ def test_a_sender_waits_for_the_lock(transactional_db: None) -> None:
         taken = threading.Event()
         pool.submit(hold_for, SECONDS, taken)
         taken.wait()
-        hand_off(effect)
+        enqueue(effect)
     assert Delivery.objects.count() == 1
 
 
@@ -149,7 +149,7 @@ def test_a_sender_that_has_waited_long_enough_says_so_and_has_written_nothing(
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.5)
     connection.close()
     with locked(), pytest.raises(OperationalError, match="database is locked"), transaction.atomic():
-        hand_off(effect)
+        enqueue(effect)
     connection.close()
     assert not Delivery.objects.exists()
 

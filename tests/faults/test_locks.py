@@ -14,7 +14,7 @@ from tests.faults.conftest import FULL, Holds
 from tests.faults.receivers.effects import effect
 from tests.faults.sabotage import order_death
 from tests.faults.victims import kill, living, reads_the_queue
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -68,7 +68,7 @@ def test_results_of_plain_tasks_are_recorded_when_the_monitor_was_killed(
 def seconds_to_run(*, attempts: int) -> float:
     """Return how long the next delivery takes to be run, at the first attempt."""
     began = time.monotonic()
-    delivery = hand_off(effect)
+    delivery = enqueue(effect)
     wait_for_end([delivery], seconds=WITHIN)
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, attempts)
     return round(time.monotonic() - began, 1)

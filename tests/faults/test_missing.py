@@ -12,7 +12,7 @@ from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.references import may_do_without, needs
 from tests.testapp.models import Effect, Thing
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "other"]), pytest.mark.database]
 MISSING, MALFORMED = "signals_app.exceptions.MissingObject", "signals_app.exceptions.PayloadError"
@@ -20,7 +20,7 @@ MISSING, MALFORMED = "signals_app.exceptions.MissingObject", "signals_app.except
 
 def said(delivery: Delivery) -> set[tuple[str, str, str]]:
     """Return how the attempts of a delivery ended, and the class and begin of each message."""
-    ends = delivery.bad_ends.values_list("outcome", "error_class", "message")
+    ends = delivery.failed_attempts.values_list("outcome", "error_class", "message")
     return {(outcome, error, message.partition(",")[0]) for outcome, error, message in ends}
 
 
@@ -31,9 +31,9 @@ def test_a_deleted_object_is_an_error_or_a_reason_to_cancel(
     lamp = Thing.objects.create(name="lamp")
     where = f"thing was testapp.Thing with primary key {lamp.pk} in the database 'default'"
     with transaction.atomic():  # no worker is to be quicker than the deletion
-        failing = [hand_off(needs, thing=lamp) for _ in range(size(1, 50))]
-        skipping = [hand_off(may_do_without, thing=lamp) for _ in range(size(1, 50))]
-        kept = hand_off(needs, thing=Thing.objects.create(name="chair"))
+        failing = [enqueue(needs, thing=lamp) for _ in range(size(1, 50))]
+        skipping = [enqueue(may_do_without, thing=lamp) for _ in range(size(1, 50))]
+        kept = enqueue(needs, thing=Thing.objects.create(name="chair"))
         lamp.delete()
     wait_for_end([*failing, *skipping, kept], seconds=size(30, 120))
     invariant()
@@ -52,8 +52,8 @@ def test_an_object_that_a_replica_does_not_have_yet_is_waited_for_where_it_is_ne
     lamp = Thing.objects.using("other").create(name="lamp")
     seen = Thing.objects.using("other").get()
     lamp.delete(using="other")
-    waits, skips = hand_off(needs, thing=seen), hand_off(may_do_without, thing=seen)
-    wait_until(lambda: waits.bad_ends.exists() and skips.bad_ends.exists(), "the first attempts")
+    waits, skips = enqueue(needs, thing=seen), enqueue(may_do_without, thing=seen)
+    wait_until(lambda: waits.failed_attempts.exists() and skips.failed_attempts.exists(), "the first attempts")
     seen.save(using="other", force_insert=True)
     wait_for_end([waits, skips])
     invariant()
@@ -66,7 +66,7 @@ def test_an_object_that_a_replica_does_not_have_yet_is_waited_for_where_it_is_ne
 def test_a_renamed_class_is_an_error_whatever_missing_says(invariant: Holds, cluster: Cluster) -> None:
     lamp = Thing.objects.create(name="lamp")
     with transaction.atomic():
-        deliveries = [hand_off(one, thing=lamp) for one in (needs, may_do_without)]
+        deliveries = [enqueue(one, thing=lamp) for one in (needs, may_do_without)]
         renamed = Replace("payload", Value("testapp.Thing"), Value("testapp.Renamed"))
         assert Delivery.objects.update(payload=renamed) == 2
     wait_for_end(deliveries)

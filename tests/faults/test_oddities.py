@@ -8,7 +8,7 @@ from signals_app.models import Outcome, State
 from tests.cluster import Cluster, wait_for_end
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers import oddities
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 CLUSTER = {"TEST_Q_CLUSTER": '{"recycle": 100000}'}
@@ -17,7 +17,7 @@ CLUSTER = {"TEST_Q_CLUSTER": '{"recycle": 100000}'}
 @pytest.mark.fault(13, "return values that cannot be pickled, are huge, or hold themselves")
 def test_an_odd_return_value_changes_nothing(invariant: Holds, cluster: Cluster, record_property: Any) -> None:
     deliveries = [
-        hand_off(receiver, value=value)
+        enqueue(receiver, value=value)
         for value in oddities.VALUES
         for receiver in (oddities.returns, oddities.returns_async)
         for _ in range(size(1, 20))
@@ -33,15 +33,15 @@ def test_an_odd_error_is_recorded_and_ends_its_attempt_only(
 ) -> None:
     workers = cluster.family()
     deliveries = [
-        hand_off(receiver, error=error)
+        enqueue(receiver, error=error)
         for error in oddities.ERRORS
         for receiver in (oddities.raises, oddities.raises_async)
         for _ in range(size(1, 20))
     ]
-    deliveries += [hand_off(oddities.never_comes_back)]
+    deliveries += [enqueue(oddities.never_comes_back)]
     wait_for_end(deliveries, seconds=size(30, 120))
-    record_property("errors", invariant()["bad_ends"]["ERROR"])
+    record_property("errors", invariant()["failed_attempts"]["ERROR"])
     for delivery in deliveries:
-        ends = list(delivery.bad_ends.values_list("outcome", flat=True))
+        ends = list(delivery.failed_attempts.values_list("outcome", flat=True))
         assert (delivery.payload, delivery.state, ends) == (delivery.payload, State.FAILED, [Outcome.ERROR] * 2)
     assert cluster.family() == workers, "a worker died"

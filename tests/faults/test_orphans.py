@@ -12,7 +12,7 @@ from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.conftest import Holds
 from tests.faults.receivers.effects import effect
 from tests.faults.victims import kill, living, reads_the_queue
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -33,7 +33,7 @@ def test_no_orphan_lives_on(invariant: Holds, cluster: Cluster, record_property:
         record_property(f"s until every process below {victim} had ended", round(time.monotonic() - began, 2))
     finally:
         kill(cluster.pid, number=signal.SIGCONT)
-    delivery = hand_off(effect)
+    delivery = enqueue(effect)
     wait_for_end([delivery])
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
     assert not any(map(is_alive, family))

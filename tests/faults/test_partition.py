@@ -20,7 +20,7 @@ from tests.faults.network import Host, Switch
 from tests.faults.receivers.commits import bare_effect, locks_its_delivery
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -63,13 +63,13 @@ def test_the_work_of_a_host_without_network_is_done_by_another_until_it_is_back(
     near = cluster_on(near_host, lan, own_server, tmp_path / "near")
     with ExitStack() as stack:
         stack.enter_context(far)
-        held = [hand_off(bare_effect, gate=True), hand_off(locks_its_delivery)]  # one for each worker
+        held = [enqueue(bare_effect, gate=True), enqueue(locks_its_delivery)]  # one for each worker
         for delivery in held:
             gates.reached(journal_file, delivery.id, 1)
         stack.enter_context(near)
         families = far.family(), near.family()
         with transaction.atomic():
-            rest = [hand_off(effect, before=0.01) for _ in range(size(30, 2_000))]
+            rest = [enqueue(effect, before=0.01) for _ in range(size(30, 2_000))]
         far_host.pull_cable()
         began = time.monotonic()
         for delivery in held:
@@ -86,11 +86,11 @@ def test_the_work_of_a_host_without_network_is_done_by_another_until_it_is_back(
         assert (far.family(), near.family()) == families
     ledger = invariant()
     record_property("deliveries", len(held) + len(rest))
-    record_property("stale", ledger["bad_ends"].get("STALE", 0))
+    record_property("stale", ledger["failed_attempts"].get("STALE", 0))
     assert set(ledger["states"]) == {"SUCCESSFUL"}
 
 
 def is_given_work(host: Host) -> bool:
     """Hand off once more, and tell whether a worker of the host has taken anything yet."""
-    hand_off(effect)
+    enqueue(effect)
     return Delivery.objects.filter(owner__startswith=f"{host.name}/").exists()

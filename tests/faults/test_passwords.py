@@ -10,7 +10,7 @@ from signals_app.models import FINAL_STATES, Delivery
 from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -35,10 +35,10 @@ def test_a_cluster_whose_password_is_old_ends_so_that_its_manager_starts_it_with
 ) -> None:
     settings = {"TEST_SIGNALS_APP": '{"STALL": 3}'}
     old = Cluster(tmp_path / "log", DATABASE_URL=url(asking_server, "old"), **settings).start()
-    wait_for_end([hand_off(effect) for _ in range(20)])
+    wait_for_end([enqueue(effect) for _ in range(20)])
     asking_server.execute("ALTER ROLE shop PASSWORD 'new'")
     asking_server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
-    deliveries = [hand_off(effect) for _ in range(20)]
+    deliveries = [enqueue(effect) for _ in range(20)]
     wait_until(lambda: old.status() is not None, "the end of the cluster", seconds=60)
     assert old.status() == 77, old.log.read_text()
     assert "has been refused by the database for" in old.log.read_text()

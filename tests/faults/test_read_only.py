@@ -11,7 +11,7 @@ from signals_app.monitoring.health import look
 from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -28,10 +28,10 @@ def test_sessions_that_cannot_write_are_noticed_and_left(
     with connection.cursor() as cursor:
         own = cursor.execute("SELECT pg_backend_pid()").fetchone()[0]
     with Cluster(tmp_path / "log", TEST_SIGNALS_APP='{"STALL": 3}') as cluster:
-        wait_for_end([hand_off(effect) for _ in range(5)])
+        wait_for_end([enqueue(effect) for _ in range(5)])
         own_server.execute(NEW_SESSIONS.format(name, "SET") + " = on")
         own_server.execute(OTHERS.format(name, own))
-        deliveries = [hand_off(effect) for _ in range(20)]
+        deliveries = [enqueue(effect) for _ in range(20)]
         wait_until(lambda: ALARM in look().problems(), "an alarm")
         wait_until(lambda: "has had every claim fail for" in cluster.log.read_text(), "an end of it", seconds=60)
         lines = cluster.log.read_text().count("read-only transaction")

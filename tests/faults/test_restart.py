@@ -12,7 +12,7 @@ from tests.faults.conftest import Holds, size
 from tests.faults.network import elsewhere
 from tests.faults.receivers.slow import takes_long
 from tests.faults.victims import running
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -29,7 +29,7 @@ def test_work_resumes_after_the_end_of_a_whole_tree(
 ) -> None:
     settings = {"TEST_SIGNALS_APP": f'{{"LEASE": {lease}, "HEARTBEAT": 1}}'}
     host = elsewhere() if where == "elsewhere" else ()
-    deliveries = [hand_off(takes_long, seconds=60, attempts=1)] + [hand_off(takes_long) for _ in range(size(20, 500))]
+    deliveries = [enqueue(takes_long, seconds=60, attempts=1)] + [enqueue(takes_long) for _ in range(size(20, 500))]
     with Cluster(tmp_path / "log", **settings) as first:
         wait_until(lambda: running(first), "a worker at work")
         family = first.family()
@@ -38,11 +38,11 @@ def test_work_resumes_after_the_end_of_a_whole_tree(
     with Cluster(tmp_path / "log", within=host, **settings):
         began = time.monotonic()
         lost = deliveries[0]
-        wait_until(lambda: lost.bad_ends.exists(), "the rescue of what ran", seconds=within)
+        wait_until(lambda: lost.failed_attempts.exists(), "the rescue of what ran", seconds=within)
         record_property(f"s until what ran was given back, {where}", round(time.monotonic() - began, 1))
         wait_for_end(deliveries, seconds=size(30, 120))
     invariant()
     assert {delivery.state for delivery in deliveries} == {State.SUCCESSFUL}
-    assert [(end.outcome, end.error_class) for end in lost.bad_ends.all()] == [
+    assert [(end.outcome, end.error_class) for end in lost.failed_attempts.all()] == [
         (Outcome.LOST, "WorkerDied" if where == "here" else "LeaseExpired")
     ]

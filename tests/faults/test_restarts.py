@@ -13,7 +13,7 @@ from tests.cluster import Cluster, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect
 from tests.faults.server import Server
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -39,8 +39,8 @@ def test_a_server_that_crashes_again_and_again_loses_nothing_and_repeats_nothing
     record_property("restarts", restarts)
     record_property("deliveries", len(answered))
     record_property("hand-offs refused", refused)
-    record_property("errors on the record", ledger["bad_ends"].get("ERROR", 0))
-    record_property("lost attempts", ledger["bad_ends"].get("LOST", 0))
+    record_property("errors on the record", ledger["failed_attempts"].get("ERROR", 0))
+    record_property("lost attempts", ledger["failed_attempts"].get("LOST", 0))
     assert set(ledger["states"]) == {"SUCCESSFUL"}
     assert set(answered) <= set(Delivery.objects.values_list("id", flat=True))
 
@@ -51,7 +51,7 @@ def hand_off_for(seconds: float, answered: list[int]) -> int:
     while time.monotonic() < end:
         try:
             with transaction.atomic():
-                delivery = hand_off(effect, before=0.02, after=0.02)
+                delivery = enqueue(effect, before=0.02, after=0.02)
             answered.append(delivery.id)
         except Error:
             refused += 1

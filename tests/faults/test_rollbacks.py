@@ -18,7 +18,7 @@ from tests.cluster import Cluster, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -58,7 +58,7 @@ def play(block: Block, name: str) -> Iterator[str]:
 
 
 def leave(name: str) -> str:
-    hand_off(effect, name=name)
+    enqueue(effect, name=name)
     return name
 
 
@@ -105,16 +105,16 @@ def test_what_is_rolled_back_leaves_no_row_and_runs_nowhere(
     invariant: Holds, cluster: Cluster, record_property: Any
 ) -> None:
     blocks = [*itertools.chain(*map(nests, range(1, size(3, 5) + 1))), *siblings()]
-    handed_off = [name for number, block in enumerate(blocks) for name in play(block, f"{number} {block}")]
+    enqueued = [name for number, block in enumerate(blocks) for name in play(block, f"{number} {block}")]
     expected = {name for number, block in enumerate(blocks) for name in kept(block, f"{number} {block}")}
     assert set(names()) == expected
     wait_until(all_ended, "the end of every delivery", seconds=60)
     ledger = invariant()
     record_property("shapes of transactions", len(blocks))
-    record_property("handed off", len(handed_off))
+    record_property("handed off", len(enqueued))
     record_property("kept", len(expected))
     assert ledger["states"] == {"SUCCESSFUL": len(expected)}
-    assert ledger["effects"] == Effect.objects.count() == len(expected) < len(handed_off)
+    assert ledger["effects"] == Effect.objects.count() == len(expected) < len(enqueued)
 
 
 @pytest.mark.fault(18, "a sibling commits while a parent rolls back")

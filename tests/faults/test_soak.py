@@ -13,7 +13,7 @@ from tests.faults.conftest import FULL, Holds
 from tests.faults.receivers.effects import effect, fails_at_first
 from tests.faults.test_storm import are_under_way
 from tests.faults.upkeep import Upkeep, growth, upkeep
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -61,7 +61,7 @@ def soak(cluster: Cluster) -> list[Upkeep]:
     began = time.monotonic()
     looks: list[Upkeep] = []
     for sent in range(DELIVERIES):
-        hand_off(fails_at_first if sent % 10 == 0 else effect)
+        enqueue(fails_at_first if sent % 10 == 0 else effect)
         if sent % RATE == 0:
             async_task("math.sqrt", sent)
         if sent >= len(looks) * DELIVERIES / 40:

@@ -14,7 +14,7 @@ from tests.faults import journal
 from tests.faults.conftest import FULL, Holds
 from tests.faults.receivers.slow import takes_long_outside
 from tests.faults.victims import kill, living, reads_the_queue, running
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -47,11 +47,11 @@ def test_a_stop_finishes_what_runs_and_claims_no_more(
     whom: str,
 ) -> None:
     with Cluster(tmp_path / "log") as cluster:
-        long = [hand_off(takes_long_outside, seconds=2) for _ in range(2)]
+        long = [enqueue(takes_long_outside, seconds=2) for _ in range(2)]
         wait_until(lambda: len(running(cluster)) == 2, "two workers at work")
         family = cluster.family()
         with transaction.atomic():  # quickly, before the workers ask for more
-            waiting = [hand_off(takes_long_outside) for _ in range(20)]
+            waiting = [enqueue(takes_long_outside) for _ in range(20)]
         began = time.monotonic()
         kill(*asked(cluster, whom), number=number)
         wait_until(lambda: not any(map(is_alive, family)), "the end of the processes")
@@ -71,7 +71,7 @@ def test_a_stop_finishes_what_runs_and_claims_no_more(
             cluster.start()
             wait_for_end(waiting)
     ledger = invariant()
-    assert (ledger["attempts"], ledger["bad_ends"]) == (len(long) + len(waiting), {})
+    assert (ledger["attempts"], ledger["failed_attempts"]) == (len(long) + len(waiting), {})
 
 
 @pytest.mark.fault(6, "asked to stop where a lock died with its holder")
@@ -95,7 +95,7 @@ def test_a_stop_ends_within_its_time_and_what_ran_runs_again(
 ) -> None:
     limit = 2.0
     with Cluster(tmp_path / "log", TEST_SIGNALS_APP=f'{{"STOP_WITHIN": {limit}}}') as cluster:
-        delivery = hand_off(takes_long_outside, seconds=50, attempts=1)
+        delivery = enqueue(takes_long_outside, seconds=50, attempts=1)
         wait_until(lambda: running(cluster), "a worker at work")
         family, began = cluster.family(), time.monotonic()
         assert cluster.stop() == 0
@@ -107,4 +107,4 @@ def test_a_stop_ends_within_its_time_and_what_ran_runs_again(
         wait_for_end([delivery])
     invariant()
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 2)
-    assert delivery.bad_ends.get().outcome == Outcome.LOST
+    assert delivery.failed_attempts.get().outcome == Outcome.LOST

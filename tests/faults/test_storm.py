@@ -13,7 +13,7 @@ from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.conftest import Holds, size
 from tests.faults.receivers.effects import effect
 from tests.faults.victims import ROLES, kill, living, running
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -42,10 +42,10 @@ def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(
     record_property("kills", killed)
     record_property("of them at work", at_work)
     record_property("deliveries", deliveries)
-    record_property("lost attempts", ledger["bad_ends"].get("LOST", 0))
+    record_property("lost attempts", ledger["failed_attempts"].get("LOST", 0))
     assert ledger["states"] == {"SUCCESSFUL": deliveries}
     assert killed == kills
-    assert ledger["bad_ends"]["LOST"] > kills / 2  # it would prove little otherwise
+    assert ledger["failed_attempts"]["LOST"] > kills / 2  # it would prove little otherwise
 
 
 @pytest.mark.fault(2, "any process of the cluster killed")
@@ -70,7 +70,7 @@ def test_any_process_killed_loses_nothing_and_comes_back(
     ledger = settled(invariant, family)
     record_property("kills", kills)
     record_property("deliveries", 10 * kills)
-    record_property("lost attempts", ledger["bad_ends"].get("LOST", 0))
+    record_property("lost attempts", ledger["failed_attempts"].get("LOST", 0))
     record_property("restarts", log.count("starts anew"))
     assert ledger["states"] == {"SUCCESSFUL": 10 * kills}
 
@@ -87,7 +87,7 @@ def test_work_flows_again_after_a_storm_of_kills(invariant: Holds, tmp_path: Pat
                 kill(*pick(chance, cluster.family()))
             began = time.monotonic()
             for _ in range(4):
-                wait_for_end([hand_off(effect)], seconds=15)
+                wait_for_end([enqueue(effect)], seconds=15)
             waits.append(time.monotonic() - began)
         wait_until(lambda: not are_under_way(), "the end of every delivery")
         family = cluster.family()
@@ -102,7 +102,7 @@ def hand_off_many(count: int) -> None:
     """Hand off deliveries of some hundredths of a second each."""
     with transaction.atomic():
         for _ in range(count):
-            hand_off(effect, before=0.02, after=0.02)
+            enqueue(effect, before=0.02, after=0.02)
 
 
 def are_under_way() -> bool:

@@ -13,7 +13,7 @@ from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.faults.conftest import FULL, Holds, size
 from tests.faults.receivers.effects import effect
 from tests.faults.receivers.moving import NEW, moving
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -27,7 +27,7 @@ def without(tmp_path: Path, fate: str) -> Cluster:
 
 def waiting(number: int) -> list[Delivery]:
     assert moving is not None
-    return [hand_off(moving) for _ in range(number)]
+    return [enqueue(moving) for _ in range(number)]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_work_of_a_removed_receiver_waits_in_view_and_runs_once_it_is_back(
 ) -> None:
     deliveries = waiting(size(5, 200))
     with without(tmp_path, "removed") as cluster:
-        neighbour = hand_off(effect)
+        neighbour = enqueue(effect)
         wait_for_end([neighbour])
         assert neighbour.state == State.SUCCESSFUL
         wait_until_unroutable(deliveries, staff)
@@ -71,7 +71,7 @@ def test_work_of_a_removed_receiver_waits_in_view_and_runs_once_it_is_back(
         wait_for_end(deliveries)
     asked = invariant()
     record_property("deliveries", len(deliveries))
-    assert (asked["states"], asked["bad_ends"]) == ({"SUCCESSFUL": len(deliveries) + 1}, {})
+    assert (asked["states"], asked["failed_attempts"]) == ({"SUCCESSFUL": len(deliveries) + 1}, {})
 
 
 @pytest.mark.fault(20, "a receiver renamed while work waits, and the work given to it")
@@ -93,4 +93,4 @@ def test_work_of_a_renamed_receiver_can_be_given_to_the_new_one(
     asked = invariant()
     record_property("deliveries", len(deliveries))
     assert {one.receiver for one in deliveries} == {NEW}
-    assert (asked["states"], asked["bad_ends"]) == ({"SUCCESSFUL": len(deliveries)}, {})
+    assert (asked["states"], asked["failed_attempts"]) == ({"SUCCESSFUL": len(deliveries)}, {})

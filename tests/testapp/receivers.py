@@ -18,7 +18,7 @@ from tests.testapp.models import Effect
 from tests.testapp.signals import plain
 
 
-def hand_off(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
+def enqueue(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
     """Hand off to one receiver, whatever it is connected to."""
     delivery = receiver(signal=plain, sender=None, **arguments)
     assert isinstance(delivery, Delivery)

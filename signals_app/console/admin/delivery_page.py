@@ -72,7 +72,7 @@ class DeliveryPage:
 def page_of(delivery: Delivery, request: HttpRequest, *, site: str, now: datetime) -> DeliveryPage:
     """Return the page of a delivery for whoever asks, in an ``AdminSite``: three queries."""
     alias = delivery._state.db
-    newest = list(delivery.bad_ends.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
+    newest = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
     pauses = _pauses(delivery)

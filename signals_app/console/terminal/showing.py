@@ -146,12 +146,12 @@ def _show(options: Options, terminal: Terminal) -> None:
     if delivery is None:
         raise CommandError(f"There is no delivery #{options['id']}.")
     alias = delivery._state.db  # not a replica, which may be behind
-    attempts = list(delivery.bad_ends.using(alias).order_by("-number", "-pk")[:SHOWN])[::-1]
+    attempts = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[:SHOWN])[::-1]
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
     siblings = list(others.defer("payload").order_by("pk")[:SHOWN])
     facts = facts_of(delivery, ledger.pauses(), now=timezone.now())
     if options["json"]:
-        facts |= {"payload": payload_of(delivery), "bad_ends": [attempt_facts(one) for one in attempts]}
+        facts |= {"payload": payload_of(delivery), "failed_attempts": [attempt_facts(one) for one in attempts]}
         facts["same_emission"] = [{"id": one.pk, "receiver": one.receiver, "state": one.state} for one in siblings]
         terminal.json(facts)
         return

@@ -41,7 +41,7 @@ def _failures(most: int | None) -> list[str]:
     if most is None:
         return []
     try:
-        failed = ledger.failed_lately()
+        failed = ledger.recently_failed()
     except Error:
         return []  # that the database does not answer has been said
     return [f"In the last hour {failed} deliveries failed, more than {most}."] if failed > most else []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from signals_app import ledger
-from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import FINAL_STATES, Delivery, Outcome, PauseKind, State
 from tests.faults.conftest import database_url
 from tests.faults.invariant import examine, read
@@ -59,8 +59,8 @@ class Clusters(Operators):
         max_attempts=st.integers(1, 3),
         commits=st.sampled_from([True, True, True, False]),
     )
-    def hand_off(self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool) -> None:
-        work = ledger.HandOff(
+    def enqueue(self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool) -> None:
+        work = ledger.NewDelivery(
             emission=uuid.uuid4(),
             signal="",
             sender="",
@@ -167,7 +167,7 @@ class Clusters(Operators):
         state = State.FAILED if is_final else State.READY
         if outcome == Outcome.SKIPPED:
             state = State.CANCELLED
-        recorded = ledger.end_badly(one, BadEnd(outcome=outcome, state=state, ran=0, message="told to"))
+        recorded = ledger.record_failure(one, Failure(outcome=outcome, state=state, ran=0, message="told to"))
         assert recorded == self._holds(worker, one)
         if recorded:
             self.rows[one.id].state = state
@@ -229,7 +229,7 @@ class Clusters(Operators):
         if beats:
             self._renew(worker, worker.running)
         queue = worker.running.queue
-        self.rescue(queue)
+        self.recover_lost(queue)
         self.claim(other, queue, 3)
 
     def _expire(self, worker: Worker) -> None:
@@ -241,16 +241,16 @@ class Clusters(Operators):
 
     @precondition(lambda machine: any(row.expired or row.owner in machine.dead for row in machine.running()))
     @rule(queue=queues)
-    def rescue(self, queue: str) -> None:
+    def recover_lost(self, queue: str) -> None:
         order = ("-priority", "due_at", "id")
         running = Delivery.objects.filter(queue=queue, state=State.RUNNING).order_by(*order).values_list("pk", "owner")
         free: defaultdict[int, list[int]] = defaultdict(list)
         for one, owner in running:
             if owner in self.dead or self.rows[one].expired:
                 free[self.rows[one].claim].append(one)
-        rescued = ledger.rescue(queue, is_dead=self.dead.__contains__)
-        assert {lost.claimed.id for lost in rescued.lost} == {first for first, *_ in free.values()}
-        assert rescued.returned == sum(len(of) - 1 for of in free.values())
+        recovered = ledger.recover_lost(queue, is_dead=self.dead.__contains__)
+        assert {lost.claimed.id for lost in recovered.lost} == {first for first, *_ in free.values()}
+        assert recovered.returned == sum(len(of) - 1 for of in free.values())
         for first, *rest in free.values():
             row = self.rows[first]
             row.state = State.FAILED if row.attempts >= row.max_attempts else State.READY
@@ -273,7 +273,7 @@ class Clusters(Operators):
 
     def _recover(self) -> None:
         for queue in QUEUES if self._is_work_left() else ():
-            self.rescue(queue)
+            self.recover_lost(queue)
             ledger.park(queue)
             self.claim(0, queue, 3)
             while self.workers[0].waiting:

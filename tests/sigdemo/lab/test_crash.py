@@ -10,7 +10,7 @@ from sigdemo.lab.facts import facts_of
 from sigdemo.lab.kinds import Death, Kind, Outcome, Way
 from sigdemo.lab.plans import Plan
 from signals_app.models import Attempt, Delivery, State
-from signals_app.models import Outcome as BadEnd
+from signals_app.models import Outcome as Failure
 from tests.cluster import descendants
 
 
@@ -41,7 +41,7 @@ def test_the_threads_work_is_lost_and_the_queues_is_done_again(
 
     delivery = Delivery.objects.get()
     assert (delivery.queue, delivery.state, delivery.attempts) == ("lab-crash", State.SUCCESSFUL, 2)
-    assert Attempt.objects.get().outcome == BadEnd.LOST
+    assert Attempt.objects.get().outcome == Failure.LOST
     assert not any(Path(f"/proc/{work.pid}").exists() for work in (lost, first, second))
     assert descendants(os.getpid()) == []
 

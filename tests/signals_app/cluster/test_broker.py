@@ -20,7 +20,7 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -34,7 +34,7 @@ def test_nothing_due_is_no_hint() -> None:
 
 
 def test_a_due_delivery_is_one_hint_that_says_only_its_queue() -> None:
-    hand_off(receivers.work, label="secret")
+    enqueue(receivers.work, label="secret")
     (package,) = DeliveryBroker().dequeue() or []
     assert package[0] is None  # nothing to acknowledge
     task = SignedPackage.loads(package[1])
@@ -45,12 +45,12 @@ def test_a_due_delivery_is_one_hint_that_says_only_its_queue() -> None:
 
 def test_there_are_never_more_hints_than_workers() -> None:
     for _ in range(10):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     assert len(DeliveryBroker().dequeue() or []) == Conf.WORKERS
 
 
 def test_a_delivery_is_hinted_at_again_only_after_a_while() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     one = DeliveryBroker()
     assert len(one.dequeue() or []) == 1
     assert not one.dequeue()
@@ -67,20 +67,20 @@ def test_a_delivery_is_hinted_at_again_only_after_a_while() -> None:
 
 def test_a_second_delivery_is_hinted_at_though_the_first_still_waits() -> None:
     one = DeliveryBroker()
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     one.dequeue()
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     assert len(one.dequeue() or []) == 1
 
 
 def test_what_is_due_later_gives_no_hint_yet() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     Delivery.objects.update(due_at=Delivery.objects.get().due_at.replace(year=2999))
     assert DeliveryBroker().dequeue() is None
 
 
 def test_an_unroutable_delivery_gives_no_hint_until_it_is_due_again() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
     ledger.give_back_unroutable(claimed, delay=30)
     assert DeliveryBroker().dequeue() is None
@@ -88,7 +88,7 @@ def test_an_unroutable_delivery_gives_no_hint_until_it_is_due_again() -> None:
 
 def test_plain_tasks_come_with_the_hints() -> None:
     async_task("math.sqrt", 16)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     hint, plain = tasks(DeliveryBroker().dequeue())
     assert (plain["func"], plain["args"]) == ("math.sqrt", (16,))
     assert hint["func"] == "signals_app.worker.loop.drain"
@@ -96,7 +96,7 @@ def test_plain_tasks_come_with_the_hints() -> None:
 
 
 def test_a_cluster_is_told_of_its_own_queue_only() -> None:
-    hand_off(receivers.in_another_queue)
+    enqueue(receivers.in_another_queue)
     assert DeliveryBroker().dequeue() is None
     (task,) = tasks(DeliveryBroker(list_key="elsewhere").dequeue())
     assert task["args"] == ("elsewhere",)
@@ -118,7 +118,7 @@ def test_the_pusher_rescues_and_tells_of_it() -> None:
     dead = f"{here.host}/{here.boot}/{here.pid}/1"  # our pid, but not our start
     signals.delivery_attempt_failed.connect(failed)
     signals.delivery_failed.connect(failed)
-    delivery = hand_off(receivers.sleeps)  # one attempt
+    delivery = enqueue(receivers.sleeps)  # one attempt
     ledger.claim(conf.queue, owner=dead, limit=1, lease=30)
     DeliveryBroker().dequeue()
     delivery.refresh_from_db()
@@ -128,7 +128,7 @@ def test_the_pusher_rescues_and_tells_of_it() -> None:
 
 
 def test_what_this_process_runs_is_not_rescued() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner=str(current_process()), limit=1, lease=30)
     DeliveryBroker().dequeue()
     assert Delivery.objects.get().state == State.RUNNING
@@ -142,7 +142,7 @@ def test_a_database_that_does_not_answer_is_asked_again(
         raise OperationalError("the server went away")
 
     one = DeliveryBroker()
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "due", fail)
         patch.setattr(broker, "RECONNECT", 0)
@@ -153,7 +153,7 @@ def test_a_database_that_does_not_answer_is_asked_again(
 
 def test_the_queue_size_counts_tasks_and_deliveries() -> None:
     async_task("math.sqrt", 16)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     assert DeliveryBroker().queue_size() == 2
 
 
@@ -172,6 +172,6 @@ def test_a_failed_attempt_reaches_the_error_reporters(monkeypatch: pytest.Monkey
             reported.append(sys.exc_info()[1])
 
     monkeypatch.setattr("django_q.conf.error_reporter", Reporter())
-    hand_off(receivers.fails)
+    enqueue(receivers.fails)
     loop.drain(conf.queue)
     assert [str(error) for error in reported] == ["it went wrong at attempt 1"]

@@ -20,7 +20,7 @@ from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.signals_app.listeners import listening
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 from tests.testapp.signals import plain
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases=["default"]), pytest.mark.database]
@@ -33,7 +33,7 @@ def worker_of(delivery: Delivery) -> int:
 
 
 def outcomes(delivery: Delivery) -> list[str]:
-    return list(delivery.bad_ends.values_list("outcome", flat=True))
+    return list(delivery.failed_attempts.values_list("outcome", flat=True))
 
 
 def test_a_sent_signal_runs_in_a_worker_of_the_cluster(cluster: Cluster) -> None:
@@ -60,7 +60,7 @@ def test_what_the_admin_deletes_is_with_its_receiver_as_it_was(cluster: Cluster,
 
 
 def test_what_a_receiver_sends_says_which_delivery_sent_it(cluster: Cluster) -> None:
-    sending = hand_off(receivers.sends_on)
+    sending = enqueue(receivers.sends_on)
     wait_for_end([sending])
     sent = Delivery.objects.exclude(pk=sending.pk).get()
     assert (sent.sent_by, sent.sent_from) == ("", f"delivery #{sending.pk}")
@@ -73,38 +73,38 @@ def test_nothing_runs_before_the_commit_nor_after_a_rollback(cluster: Cluster) -
 
     def roll_back() -> None:
         with transaction.atomic():
-            hand_off(receivers.work, label="rolled back")
+            enqueue(receivers.work, label="rolled back")
             raise Undone
 
     with pytest.raises(Undone):
         roll_back()
     with transaction.atomic():
-        delivery = hand_off(receivers.work, label="committed")
+        delivery = enqueue(receivers.work, label="committed")
     wait_for_end([delivery])
     assert list(Effect.objects.values_list("label", flat=True)) == ["committed"]
     assert Delivery.objects.get() == delivery
 
 
 def test_retries_wait_for_their_backoff_and_then_succeed(cluster: Cluster) -> None:
-    deliveries = [hand_off(receivers.fails_once), hand_off(receivers.asks_for_later)]
+    deliveries = [enqueue(receivers.fails_once), enqueue(receivers.asks_for_later)]
     wait_for_end(deliveries)
     assert [d.state for d in deliveries] == [State.SUCCESSFUL] * 2
     assert [outcomes(d) for d in deliveries] == [[Outcome.ERROR], [Outcome.RETRY_AFTER]]
     for delivery in deliveries:
-        ended = delivery.bad_ends.get().finished_at
+        ended = delivery.failed_attempts.get().finished_at
         assert delivery.started_at is not None
         assert delivery.started_at - ended > timedelta(seconds=0.1)
 
 
 def test_failures_end_as_their_policy_says(cluster: Cluster) -> None:
-    exhausted, permanent = hand_off(receivers.fails), hand_off(receivers.gives_up)
+    exhausted, permanent = enqueue(receivers.fails), enqueue(receivers.gives_up)
     wait_for_end([exhausted, permanent])
     assert (exhausted.state, outcomes(exhausted)) == (State.FAILED, [Outcome.ERROR] * 3)
     assert (permanent.state, outcomes(permanent)) == (State.FAILED, [Outcome.ERROR])
 
 
 def test_a_delayed_delivery_starts_when_it_is_due(cluster: Cluster) -> None:
-    delivery = hand_off(receivers.delayed_work)
+    delivery = enqueue(receivers.delayed_work)
     assert delivery.due_at - delivery.enqueued_at == timedelta(seconds=1)
     wait_for_end([delivery])
     assert delivery.started_at is not None
@@ -113,7 +113,7 @@ def test_a_delayed_delivery_starts_when_it_is_due(cluster: Cluster) -> None:
 
 def test_timeouts_are_recorded_even_where_nothing_interrupts_the_receiver(cluster: Cluster) -> None:
     deliveries = [
-        hand_off(one)
+        enqueue(one)
         for one in (
             receivers.sleeps,
             receivers.async_sleeps,
@@ -123,14 +123,14 @@ def test_timeouts_are_recorded_even_where_nothing_interrupts_the_receiver(cluste
     ]
     wait_for_end(deliveries, seconds=60)
     assert [(d.state, outcomes(d)) for d in deliveries] == [(State.FAILED, [Outcome.TIMEOUT])] * 4
-    ended = deliveries[-1].bad_ends.get()
+    ended = deliveries[-1].failed_attempts.get()
     assert "its worker process was ended" in ended.message
     assert "time.sleep(60)" in ended.traceback
 
 
 def test_a_receiver_that_kills_its_worker_is_charged_alone(cluster: Cluster) -> None:
-    killer = hand_off(receivers.kills_its_worker)
-    neighbours = [hand_off(receivers.work) for _ in range(20)]
+    killer = enqueue(receivers.kills_its_worker)
+    neighbours = [enqueue(receivers.work) for _ in range(20)]
     wait_for_end([killer, *neighbours], seconds=60)
     assert (killer.state, killer.attempts, outcomes(killer)) == (State.FAILED, 3, [Outcome.LOST] * 3)
     assert {(d.state, d.attempts) for d in neighbours} == {(State.SUCCESSFUL, 1)}
@@ -138,7 +138,7 @@ def test_a_receiver_that_kills_its_worker_is_charged_alone(cluster: Cluster) -> 
 
 
 def test_a_worker_killed_from_outside_loses_nothing(cluster: Cluster) -> None:
-    delivery = hand_off(receivers.long_work, seconds=1)
+    delivery = enqueue(receivers.long_work, seconds=1)
     wait_until(lambda: Effect.objects.filter(label="long_work begins").exists(), "the start of the receiver")
     delivery.refresh_from_db()
     os.kill(worker_of(delivery), signal.SIGKILL)
@@ -148,7 +148,7 @@ def test_a_worker_killed_from_outside_loses_nothing(cluster: Cluster) -> None:
 
 
 def test_a_worker_killed_inside_an_atomic_receiver_leaves_one_effect(cluster: Cluster) -> None:
-    delivery = hand_off(receivers.atomic_work, seconds=1.5)
+    delivery = enqueue(receivers.atomic_work, seconds=1.5)
     wait_until(lambda: Delivery.objects.get().state == State.RUNNING, "the start of the receiver")
     delivery.refresh_from_db()
     os.kill(worker_of(delivery), signal.SIGKILL)
@@ -158,7 +158,7 @@ def test_a_worker_killed_inside_an_atomic_receiver_leaves_one_effect(cluster: Cl
 
 
 def test_progress_is_seen_while_the_receiver_runs(cluster: Cluster) -> None:
-    delivery = hand_off(receivers.counts, steps=4, hold=0.4)
+    delivery = enqueue(receivers.counts, steps=4, hold=0.4)
     seen: set[int] = set()
 
     def ended() -> bool:
@@ -172,7 +172,7 @@ def test_progress_is_seen_while_the_receiver_runs(cluster: Cluster) -> None:
 
 
 def test_a_long_run_keeps_its_lease(cluster: Cluster) -> None:
-    delivery = hand_off(receivers.long_work, seconds=3)
+    delivery = enqueue(receivers.long_work, seconds=3)
     wait_until(lambda: Delivery.objects.get().state == State.RUNNING, "the start of the receiver")
     first = Delivery.objects.get().lease_until
     wait_until(lambda: Delivery.objects.get().lease_until != first, "the renewal of the lease")
@@ -181,9 +181,9 @@ def test_a_long_run_keeps_its_lease(cluster: Cluster) -> None:
 
 
 def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Cluster) -> None:
-    quick = [hand_off(receivers.nothing) for _ in range(60)]  # claims grow
-    slow = hand_off(receivers.long_work, seconds=4)
-    behind = [hand_off(receivers.work) for _ in range(15)]
+    quick = [enqueue(receivers.nothing) for _ in range(60)]  # claims grow
+    slow = enqueue(receivers.long_work, seconds=4)
+    behind = [enqueue(receivers.work) for _ in range(15)]
     wait_for_end([*quick, *behind])
     slow.refresh_from_db()
     assert slow.state == State.RUNNING
@@ -193,18 +193,18 @@ def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Clu
 
 
 def test_a_delivery_nobody_knows_waits_and_shows(cluster: Cluster) -> None:
-    delivery = hand_off(receivers.in_another_queue)
+    delivery = enqueue(receivers.in_another_queue)
     Delivery.objects.filter(pk=delivery.pk).update(receiver="removed.receiver", queue="sigdemo")
     wait_until(lambda: Delivery.objects.get().unroutable, "the flag")
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == (State.READY, 0)
-    assert not delivery.bad_ends.exists()
+    assert not delivery.failed_attempts.exists()
 
 
 def test_model_instances_arrive_as_they_are_by_then(cluster: Cluster) -> None:
     user = get_user_model().objects.create_user("ada")
     with transaction.atomic():
-        delivery = hand_off(receivers.work, label="x", user=user)
+        delivery = enqueue(receivers.work, label="x", user=user)
         user.username = "grace"
         user.save()
     wait_for_end([delivery])
@@ -222,7 +222,7 @@ def test_the_cluster_shows_itself_without_a_shared_cache(cluster: Cluster, capsy
 
 def test_stopping_leaves_work_ready_and_starting_runs_it(cluster: Cluster, tmp_path: Path) -> None:
     assert cluster.stop() == 0
-    delivery = hand_off(receivers.work)
+    delivery = enqueue(receivers.work)
     delivery.refresh_from_db()
     assert delivery.state == State.READY
     cluster.start()

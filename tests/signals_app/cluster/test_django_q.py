@@ -25,7 +25,7 @@ from signals_app.models import State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -111,21 +111,21 @@ def test_a_schedule_creates_its_task(cluster: Cluster) -> None:
 
 def test_tasks_are_not_starved_by_a_full_queue_of_deliveries(cluster: Cluster) -> None:
     for _ in range(300):
-        hand_off(receivers.work)
+        enqueue(receivers.work)
     task = async_task("math.sqrt", 16)
     assert result(task, wait=30_000) == 4.0
 
 
 def test_deliveries_run_beside_plain_tasks(cluster: Cluster) -> None:
     tasks = [async_task(math.factorial, n) for n in range(10)]
-    deliveries = [hand_off(receivers.work) for _ in range(10)]
+    deliveries = [enqueue(receivers.work) for _ in range(10)]
     wait_for_end(deliveries)
     assert {d.state for d in deliveries} == {State.SUCCESSFUL}
     assert [result(task, wait=30_000) for task in tasks] == [math.factorial(n) for n in range(10)]
 
 
 def test_hints_leave_no_trace_among_the_tasks(cluster: Cluster) -> None:
-    wait_for_end([hand_off(receivers.work)])
+    wait_for_end([enqueue(receivers.work)])
     time.sleep(0.3)  # the monitor records a task after its end
     assert not Task.objects.exists()
     assert not OrmQ.objects.exists()
@@ -141,7 +141,7 @@ def test_hints_and_rows_of_garbage_stop_no_process_and_hold_up_no_delivery(clust
     for payload in ("", "garbage", "a:b:c", "\ud7ff" * 100):
         OrmQ.objects.create(key="sigdemo", payload=payload, lock=past)
 
-    delivery = hand_off(receivers.work)
+    delivery = enqueue(receivers.work)
     wait_for_end([delivery])
     assert delivery.state == State.SUCCESSFUL
     wait_until(lambda: not OrmQ.objects.exists(), "the end of every row")

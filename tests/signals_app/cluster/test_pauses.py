@@ -13,7 +13,7 @@ from signals_app.conf import conf
 from signals_app.models import Delivery, PauseKind, State
 from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off, nothing, work
+from tests.testapp.receivers import enqueue, nothing, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -30,14 +30,14 @@ def own_cluster(transactional_db: None, tmp_path: Path) -> Iterator[Cluster]:
 def test_paused_work_waits_no_cluster_is_restarted_for_it_and_it_runs_when_resumed(own_cluster: Cluster) -> None:
     family = own_cluster.family()
     ledger.pause(PauseKind.QUEUE, conf.queue)
-    waiting = [hand_off(work, label="queue") for _ in range(3)]
+    waiting = [enqueue(work, label="queue") for _ in range(3)]
     time.sleep(3 * STALL)  # what is looked for is that nothing happens
     assert set(Delivery.objects.values_list("state", "attempts")) == {(State.READY, 0)}
     assert own_cluster.family() == family
 
     ledger.pause(PauseKind.RECEIVER, work.key)
     ledger.resume(PauseKind.QUEUE, conf.queue)
-    wait_for_end([hand_off(nothing)])
+    wait_for_end([enqueue(nothing)])
     wait_until(lambda: Delivery.objects.filter(parked=True).count() == 3, "the parking of what is paused")
     assert not Effect.objects.exists()
 

@@ -10,10 +10,10 @@ from django.test import override_settings
 
 from signals_app import ledger
 from signals_app.cluster import stalls
-from signals_app.cluster.stalls import Standstill
+from signals_app.cluster.stalls import StallDetector
 from signals_app.conf import conf
-from signals_app.processes.liveness import pulse
-from tests.testapp.receivers import hand_off, nothing
+from signals_app.processes.liveness import liveness
+from tests.testapp.receivers import enqueue, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -21,18 +21,18 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 @pytest.fixture(autouse=True)
 def at_once() -> Iterator[None]:
     """Let the second look be too late already, and know nothing of earlier clusters."""
-    pulse.begin()
+    liveness.begin()
     with override_settings(SIGNALS_APP={"STALL": 1e-9}):
         yield
-    pulse.begin()
-    pulse.claim()
+    liveness.begin()
+    liveness.claim_succeeded()
 
 
-def watched(workers: int = 2) -> Standstill:
-    return Standstill(conf.queue, leader=os.getpgrp(), workers=workers, guard_cycle=0)
+def watched(workers: int = 2) -> StallDetector:
+    return StallDetector(conf.queue, leader=os.getpgrp(), workers=workers, guard_cycle=0)
 
 
-def second_look(one: Standstill) -> str:
+def second_look(one: StallDetector) -> str:
     assert one.reason() is None, "the first look cannot know for how long"
     return one.reason() or ""
 
@@ -42,42 +42,42 @@ def test_a_cluster_with_nothing_to_do_stands_well() -> None:
 
 
 def test_due_work_that_no_idle_worker_takes_is_a_standstill() -> None:
-    hand_off(nothing)
+    enqueue(nothing)
     assert second_look(watched()) == "has claimed nothing for 0 s while work is due"
 
 
 def test_what_was_given_out_and_not_taken_is_one_too_though_no_delivery_is_due() -> None:
-    pulse.give()  # a plain task
+    liveness.task_queued()  # a plain task
     assert "has claimed nothing" in second_look(watched())
 
 
 def test_a_cluster_whose_workers_are_all_busy_does_not_stand_still() -> None:
-    hand_off(nothing)
-    pulse.take()
+    enqueue(nothing)
+    liveness.task_started()
     assert second_look(watched(workers=1)) == ""
     assert "has claimed nothing" in second_look(watched(workers=2))
 
 
 def test_claims_that_all_fail_are_a_standstill() -> None:
-    pulse.fail()
+    liveness.claim_failed()
     one = watched(workers=1)
     assert second_look(one) == "", "nothing is due"
-    hand_off(nothing)
-    pulse.take()
+    enqueue(nothing)
+    liveness.task_started()
     assert "has had every claim fail for 0 s" in second_look(one)
-    pulse.claim()
+    liveness.claim_succeeded()
     assert "every claim" not in second_look(one)
 
 
 def test_a_worker_that_died_at_its_task_is_not_busy() -> None:
-    hand_off(nothing)
+    enqueue(nothing)
     pid = os.fork()
     if not pid:
-        pulse.take()
+        liveness.task_started()
         os._exit(0)
-    assert pulse.working() in ([], [pid])
+    assert liveness.working() in ([], [pid])
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # a zombie
-    assert pulse.working() == [pid]
+    assert liveness.working() == [pid]
     assert watched().working() == []
     os.waitpid(pid, 0)
 
@@ -86,24 +86,24 @@ def _be_one_of_the_staff(*, leaves: bool) -> None:
     """Fork a process that joins the cluster and ends."""
     pid = os.fork()
     if not pid:
-        pulse.join()
+        liveness.join()
         if leaves:
-            pulse.leave(os.getpid())
+            liveness.leave(os.getpid())
         os._exit(0)
     os.waitpid(pid, 0)
 
 
 def test_a_cluster_in_which_a_process_was_killed_is_given_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stalls, "STALL_AFTER_DEATH", 1e-9)
-    hand_off(nothing)
+    enqueue(nothing)
     with override_settings(SIGNALS_APP={"STALL": 600}):
         assert second_look(watched()) == ""
         _be_one_of_the_staff(leaves=False)
         one = watched()
         assert second_look(one) == "has claimed nothing for 0 s while work is due"
-        pulse.take()
-        pulse.end()
-        pulse.record()
+        liveness.task_started()
+        liveness.task_ended()
+        liveness.result_recorded()
         assert not one.is_in_doubt
         assert second_look(one) == "", "whoever takes a task has the lock of the queue"
 
@@ -116,24 +116,24 @@ def test_a_worker_that_was_recycled_is_not_missed() -> None:
 
 
 def test_a_worker_of_another_cluster_is_not_ours() -> None:
-    pulse.take()
+    liveness.task_started()
     assert watched().working() == [os.getpid()]
-    assert Standstill(conf.queue, leader=1, workers=2).working() == []
+    assert StallDetector(conf.queue, leader=1, workers=2).working() == []
 
 
 def test_taking_anything_is_life() -> None:
-    hand_off(nothing)
+    enqueue(nothing)
     one = watched()
     assert one.reason() is None
-    pulse.take()
-    pulse.end()
-    pulse.record()
+    liveness.task_started()
+    liveness.task_ended()
+    liveness.result_recorded()
     assert one.reason() is None
 
 
 def test_a_monitor_that_deals_with_no_result_is_a_standstill() -> None:
-    pulse.take()
-    pulse.end()
+    liveness.task_started()
+    liveness.task_ended()
     assert second_look(watched()) == "has recorded no result of a task for 0 s"
 
 
@@ -141,7 +141,7 @@ def test_a_guard_that_goes_round_no_more_is_a_standstill(monkeypatch: pytest.Mon
     assert second_look(watched()) == ""
     monkeypatch.setattr(stalls, "GUARD_ROUND", 0)
     assert second_look(watched()) == "has not looked after its workers for 0 s"
-    with pulse.guarding():
+    with liveness.guarding():
         assert second_look(watched()) == ""
 
 
@@ -149,7 +149,7 @@ def test_a_guard_that_goes_round_no_more_is_a_standstill(monkeypatch: pytest.Mon
 def test_a_database_that_does_not_answer_is_no_standstill_of_the_cluster(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hand_off(nothing)
+    enqueue(nothing)
     one = watched()
     assert one.reason() is None
     with monkeypatch.context() as patch:
@@ -162,7 +162,7 @@ def test_a_database_that_does_not_answer_is_no_standstill_of_the_cluster(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_cluster_that_waits_for_the_write_lock_of_sqlite_does_not_stand_still() -> None:
-    hand_off(nothing)
+    enqueue(nothing)
     one = watched()
     assert one.reason() is None
     with closing(connection.copy()) as receiver, receiver.cursor() as cursor:
@@ -178,10 +178,10 @@ def test_a_cluster_is_idle_since_its_last_task_and_result() -> None:
     first = one._idle._since
     assert one.idle_seconds() > 0
     assert one._idle._since == first
-    pulse.take()
+    liveness.task_started()
     assert one.idle_seconds() == pytest.approx(0, abs=0.5)
-    pulse.end()
+    liveness.task_ended()
     one.idle_seconds()
-    pulse.record()
+    liveness.result_recorded()
     one.idle_seconds()
     assert one._idle._since > first

@@ -39,13 +39,13 @@ def failed() -> Delivery:
 
 def test_the_terminal_shows_the_attempts_and_the_rest_of_the_emission(failed: Delivery) -> None:
     found = read("show", failed.pk)
-    assert [one["message"] for one in found["bad_ends"]] == ["The oven is cold."]
+    assert [one["message"] for one in found["failed_attempts"]] == ["The oven is cold."]
     assert [one["receiver"] for one in found["same_emission"]] == ["shop.receivers.print_label"]
     assert f"#{failed.pk}" in told("list")
 
 
 def test_the_admin_shows_them_on_every_page(failed: Delivery, admin_client: Client) -> None:
-    one = failed.bad_ends.using("default").get()
+    one = failed.failed_attempts.using("default").get()
     pages = {
         reverse("admin:signals_app_delivery_change", args=[failed.pk]): "The oven is cold.",
         reverse("admin:signals_app_attempt_change", args=[one.pk]): "send_mail",

@@ -41,12 +41,12 @@ def go_left(sender: object, **kwargs: Any) -> None:
     left.send_robust(sender=None)
 
 
-def bad_end() -> tuple[int, str, str]:
+def failed_attempt() -> tuple[int, str, str]:
     """Return depth, error and message of the delivery that failed, which is the last."""
     last = Delivery.objects.latest("pk")
     assert set(Delivery.objects.exclude(pk=last.pk).values_list("state", flat=True)) <= {State.SUCCESSFUL}
     assert last.state == State.FAILED
-    end = last.bad_ends.get()
+    end = last.failed_attempts.get()
     return last.depth, end.error_class, end.message
 
 
@@ -58,7 +58,7 @@ def test_a_receiver_that_saves_its_own_instance_is_stopped_at_the_twentieth(
         run_deliveries()
 
     assert list(Delivery.objects.order_by("pk").values_list("depth", flat=True)) == [*range(21)]
-    assert bad_end() == (
+    assert failed_attempt() == (
         20,
         "signals_app.exceptions.ChainTooLong",
         (
@@ -125,7 +125,7 @@ def test_a_retry_begins_where_it_was(made: Callable[..., QueuedReceiver]) -> Non
         run_deliveries()
 
     last.refresh_from_db()
-    assert (last.state, last.depth, last.bad_ends.count()) == (State.FAILED, 1, 2)
+    assert (last.state, last.depth, last.failed_attempts.count()) == (State.FAILED, 1, 2)
 
 
 @contextmanager

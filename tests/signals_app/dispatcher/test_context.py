@@ -94,7 +94,7 @@ def failed() -> str:
     """Return the one bad end of the one delivery."""
     delivery = Delivery.objects.get()
     assert delivery.state == State.FAILED
-    return delivery.bad_ends.get().message
+    return delivery.failed_attempts.get().message
 
 
 @pytest.mark.django_db

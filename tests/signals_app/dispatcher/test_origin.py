@@ -13,7 +13,7 @@ from signals_app.console.operations import CANCEL, RETRY, Operator, perform
 from signals_app.dispatcher.context import Origin, command_in, current_origin, delivery_in, sending
 from signals_app.models import Delivery, State
 from signals_app.worker.loop import drain
-from tests.testapp.receivers import hand_off, nothing, sends_on
+from tests.testapp.receivers import enqueue, nothing, sends_on
 
 
 class Guest:
@@ -111,7 +111,7 @@ def test_the_request_within_is_the_one_that_counts() -> None:
 @pytest.mark.django_db
 def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it() -> None:
     with sending(request_of(Guest("ada"))):
-        delivery = hand_off(sends_on)
+        delivery = enqueue(sends_on)
         drain(conf.queue)
 
     found = Delivery.objects.order_by("pk").values_list("sent_by", "sent_from")
@@ -122,7 +122,7 @@ def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it() -> 
 @pytest.mark.django_db
 def test_operators_leave_it_as_it_is() -> None:
     with sending(request_of(Guest("ada"))):
-        delivery = hand_off(nothing)
+        delivery = enqueue(nothing)
     for operation in (CANCEL, RETRY):
         perform(operation, [delivery.pk], by=Operator(name="grace"))
 

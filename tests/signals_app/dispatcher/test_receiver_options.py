@@ -62,7 +62,7 @@ def with_options(request: pytest.FixtureRequest, made: Make, settings: LazySetti
     return make
 
 
-def hand_off(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
+def enqueue(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
     with listening(announced, receiver):
         announced.send(sender=None, **arguments)
     return written()[-1]
@@ -75,18 +75,18 @@ def run(queue: str = "") -> Delivery:
 
 
 def test_key_is_the_receivers_name_on_the_record(made: Make) -> None:
-    assert hand_off(made(plain)).receiver == f"{__name__}.plain"
-    assert hand_off(made(plain, key="orders.plain")).receiver == "orders.plain"
+    assert enqueue(made(plain)).receiver == f"{__name__}.plain"
+    assert enqueue(made(plain, key="orders.plain")).receiver == "orders.plain"
 
 
 def test_a_worker_finds_the_receiver_by_its_key(made: Make) -> None:
-    hand_off(made(first.func, key="renamed"))
+    enqueue(made(first.func, key="renamed"))
 
     assert [call.receiver for call in run_waiting()] == ["first"]
 
 
 def test_queue_decides_whose_workers_run_it(with_options: Make) -> None:
-    assert hand_off(with_options(plain, queue="mail")).queue == "mail"
+    assert enqueue(with_options(plain, queue="mail")).queue == "mail"
     assert run(queue="another").state == State.READY
     assert run(queue="mail").state == State.SUCCESSFUL
 
@@ -94,18 +94,18 @@ def test_queue_decides_whose_workers_run_it(with_options: Make) -> None:
 def test_priority_decides_who_goes_first(with_options: Make, made: Make) -> None:
     with listening(announced, made(first.func, key="usual", priority=4)):
         announced.send(sender=None)
-    assert hand_off(with_options(first.func, priority=5), urgent=True).priority == 5
+    assert enqueue(with_options(first.func, priority=5), urgent=True).priority == 5
 
     assert [call.arguments for call in run_waiting()] == [{"urgent": True}, {}]
 
 
 def test_max_attempts_decides_when_it_is_over(with_options: Make) -> None:
-    assert hand_off(with_options(writes_and_fails, max_attempts=1)).max_attempts == 1
+    assert enqueue(with_options(writes_and_fails, max_attempts=1)).max_attempts == 1
     assert run().state == State.FAILED
 
 
 def test_backoff_decides_when_it_runs_again(with_options: Make) -> None:
-    hand_off(with_options(writes_and_fails, backoff=fixed(1000)))
+    enqueue(with_options(writes_and_fails, backoff=fixed(1000)))
     delivery = run()
 
     assert delivery.state == State.READY
@@ -113,7 +113,7 @@ def test_backoff_decides_when_it_runs_again(with_options: Make) -> None:
 
 
 def test_timeout_ends_an_attempt(with_options: Make) -> None:
-    hand_off(with_options(sleeps, timeout=0.05))
+    enqueue(with_options(sleeps, timeout=0.05))
     run()
 
     attempt = Attempt.objects.get()
@@ -124,14 +124,14 @@ def test_timeout_ends_an_attempt(with_options: Make) -> None:
 
 
 def test_delay_in_seconds_puts_the_first_attempt_off(with_options: Make) -> None:
-    delivery = hand_off(with_options(plain, delay=90.5))
+    delivery = enqueue(with_options(plain, delay=90.5))
 
     assert delivery.due_at - delivery.enqueued_at == timedelta(seconds=90.5)
     assert run().state == State.READY
 
 
 def test_delay_as_a_timedelta_puts_the_first_attempt_off(made: Make) -> None:
-    delivery = hand_off(made(plain, key="later", delay=timedelta(hours=1)))
+    delivery = enqueue(made(plain, key="later", delay=timedelta(hours=1)))
 
     assert delivery.due_at - delivery.enqueued_at == timedelta(hours=1)
     assert run().state == State.READY
@@ -148,7 +148,7 @@ def test_when_says_no_and_nothing_is_left(with_options: Make) -> None:
 def test_when_says_yes_having_seen_what_the_receiver_would_get(with_options: Make) -> None:
     asked.clear()
     request = HttpRequest()
-    hand_off(with_options(plain, when=if_large, drop=("request",)), size=30, request=request)
+    enqueue(with_options(plain, when=if_large, drop=("request",)), size=30, request=request)
 
     assert asked == [{"signal": announced, "sender": None, "request": request}]
     assert len(written()) == 1
@@ -156,24 +156,24 @@ def test_when_says_yes_having_seen_what_the_receiver_would_get(with_options: Mak
 
 def test_when_raises_into_the_send(made: Make) -> None:
     with pytest.raises(LookupError, match="no such size"):
-        hand_off(made(plain, key="complaining", when=complains))
+        enqueue(made(plain, key="complaining", when=complains))
     assert written() == []
 
 
 def test_drop_leaves_arguments_behind(with_options: Make) -> None:
-    hand_off(with_options(first.func, drop=("request", "never sent")), request=HttpRequest(), kept=1)
+    enqueue(with_options(first.func, drop=("request", "never sent")), request=HttpRequest(), kept=1)
 
     assert [call.arguments for call in run_waiting()] == [{"kept": 1}]
 
 
 def test_without_drop_a_request_is_refused_with_the_cure(made: Make) -> None:
     with pytest.raises(PayloadError, match=r"request \(django.http.request.HttpRequest\) .* Add drop=\('request',\)"):
-        hand_off(made(plain, key="requests"), request=HttpRequest())
+        enqueue(made(plain, key="requests"), request=HttpRequest())
 
 
 def test_snapshot_brings_an_instance_as_it_was(with_options: Make) -> None:
     thing = Thing.objects.create(name="lamp")
-    hand_off(with_options(first.func, snapshot=("thing",)), thing=thing)
+    enqueue(with_options(first.func, snapshot=("thing",)), thing=thing)
     Thing.objects.filter(pk=thing.pk).update(name="chair")
 
     (call,) = run_waiting()
@@ -182,7 +182,7 @@ def test_snapshot_brings_an_instance_as_it_was(with_options: Make) -> None:
 
 def test_without_snapshot_an_instance_comes_as_it_is_now(made: Make) -> None:
     thing = Thing.objects.create(name="lamp")
-    hand_off(made(first.func, key="fresh"), thing=thing)
+    enqueue(made(first.func, key="fresh"), thing=thing)
     Thing.objects.filter(pk=thing.pk).update(name="chair")
 
     assert [call.arguments["thing"].name for call in run_waiting()] == ["chair"]
@@ -193,7 +193,7 @@ def test_missing_decides_what_becomes_of_work_on_a_deleted_object(
     missing: str, state: State, with_options: Make
 ) -> None:
     thing = Thing.objects.create(name="lamp")
-    hand_off(with_options(plain, missing=missing, backoff=fixed(60)), thing=thing)
+    enqueue(with_options(plain, missing=missing, backoff=fixed(60)), thing=thing)
     thing.delete()
 
     assert run().state == state
@@ -202,7 +202,7 @@ def test_missing_decides_what_becomes_of_work_on_a_deleted_object(
 
 @pytest.mark.parametrize(("atomic", "effects"), [(True, 0), (False, 1)])
 def test_atomic_takes_the_writes_of_a_failed_attempt_back(atomic: bool, effects: int, with_options: Make) -> None:
-    hand_off(with_options(writes_and_fails, atomic=atomic, max_attempts=1))
+    enqueue(with_options(writes_and_fails, atomic=atomic, max_attempts=1))
 
     assert run().state == State.FAILED
     assert Effect.objects.count() == effects
@@ -212,7 +212,7 @@ def test_the_projects_default_of_the_moment_of_the_send_is_on_the_record(made: M
     receiver = made(plain, key="of its time")
     for attempts in (2, 3):
         settings.SIGNALS_APP = {"MAX_ATTEMPTS": attempts, "QUEUE": f"queue {attempts}"}
-        assert (hand_off(receiver).max_attempts, written()[-1].queue) == (attempts, f"queue {attempts}")
+        assert (enqueue(receiver).max_attempts, written()[-1].queue) == (attempts, f"queue {attempts}")
 
 
 def test_an_option_that_does_not_exist_leaves_no_receiver_behind(made: Make) -> None:

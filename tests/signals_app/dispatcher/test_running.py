@@ -16,7 +16,7 @@ from signals_app.dispatcher.context import CurrentDelivery, running
 from signals_app.exceptions import SignalsAppError
 from signals_app.models import Delivery, State
 from signals_app.worker.loop import drain
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 seen: list[dict[str, Any]] = []
 
@@ -87,7 +87,7 @@ def test_the_idempotency_key_belongs_to_one_delivery() -> None:
 @pytest.mark.django_db
 def test_a_receiver_in_a_worker_sees_its_own_record_at_each_attempt() -> None:
     seen.clear()
-    delivery = hand_off(looks)
+    delivery = enqueue(looks)
 
     drain(conf.queue)
     Delivery.objects.filter(pk=delivery.pk, state=State.READY).update(due_at=delivery.enqueued_at)
@@ -105,7 +105,7 @@ def test_a_receiver_in_a_worker_sees_its_own_record_at_each_attempt() -> None:
 @pytest.mark.database
 @pytest.mark.django_db
 def test_the_last_progress_is_on_the_record_of_a_success() -> None:
-    delivery = hand_off(advances, steps=1000)
+    delivery = enqueue(advances, steps=1000)
 
     drain(conf.queue)
 

@@ -15,7 +15,7 @@ from signals_app.ledger import Count, TallyKey
 from signals_app.models import Delivery, Measure, Tally
 from signals_app.worker import loop
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -37,7 +37,7 @@ def counts(measure: Measure) -> dict[str, int]:
 
 
 def test_a_success_counts_its_wait_and_its_run() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     loop.drain(conf.queue)
     found = ledger.read_tallies()
     assert {(key.measure, key.queue, key.receiver, key.detail) for key in found} == {
@@ -50,7 +50,7 @@ def test_a_success_counts_its_wait_and_its_run() -> None:
 
 
 def test_the_wait_is_counted_from_the_due_time() -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at.replace(year=2000))
     loop.drain(conf.queue)
     (wait,) = (key for key in ledger.read_tallies() if key.measure == Measure.WAIT)
@@ -60,7 +60,7 @@ def test_the_wait_is_counted_from_the_due_time() -> None:
 def test_counts_of_several_drains_add_up() -> None:
     for _ in range(3):
         for _ in range(4):
-            hand_off(receivers.nothing)
+            enqueue(receivers.nothing)
         loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"SUCCESSFUL": 12}
     assert counts(Measure.WAIT) == {"": 12}
@@ -68,15 +68,15 @@ def test_counts_of_several_drains_add_up() -> None:
 
 def test_every_way_to_end_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers.nothing, "func", lambda **arguments: Delivery.objects.update(token=99))
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     loop.drain(conf.queue)
-    hand_off(receivers.sleeps)
+    enqueue(receivers.sleeps)
     loop.drain(conf.queue)
     user = get_user_model().objects.create_user("ada")
-    hand_off(receivers.work, user=user)
+    enqueue(receivers.work, user=user)
     user.delete()
     for receiver in (receivers.gives_up, receivers.fails, receivers.asks_for_later):
-        hand_off(receiver)
+        enqueue(receiver)
     with override_settings(SIGNALS_APP={"METRICS_TOKEN": conf.metrics_token, "MISSING": "skip"}):
         loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"STALE": 1, "SKIPPED": 1, "TIMEOUT": 1, "ERROR": 2, "RETRY_AFTER": 1}
@@ -84,7 +84,7 @@ def test_every_way_to_end_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_loss_is_counted_with_its_cause_by_whoever_finds_it() -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(max_attempts=1)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
     DeliveryBroker(list_key=conf.queue)._rescue()
@@ -95,13 +95,13 @@ def test_a_loss_is_counted_with_its_cause_by_whoever_finds_it() -> None:
 
 @override_settings(SIGNALS_APP={})
 def test_nothing_is_counted_where_nobody_may_read_it() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     assert loop.drain(conf.queue) == 1
     assert not Tally.objects.exists()
 
 
 def test_counts_stay_when_the_deliveries_are_deleted() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     loop.drain(conf.queue)
     Delivery.objects.all().delete()
     assert counts(Measure.RUN) == {"SUCCESSFUL": 1}
@@ -111,19 +111,19 @@ def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(monke
     def locked(counted: object) -> None:
         raise OperationalError("database is locked")
 
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "add_tallies", locked)
         assert loop.drain(conf.queue) == 1
     assert counts(Measure.RUN) == {}
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"SUCCESSFUL": 2}
 
 
 @pytest.mark.parametrize(("seconds", "bound"), [(0, "0.005"), (0.005, "0.005"), (0.0051, "0.01"), (9e9, "inf")])
 def test_a_time_is_counted_in_the_first_bucket_that_holds_it(seconds: float, bound: str) -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
     events.count(Measure.RUN, claimed, seconds=seconds)
     assert events.write()
@@ -153,7 +153,7 @@ def test_counts_that_are_added_at_the_same_time_are_all_there() -> None:
 def test_a_workers_thread_writes_a_last_time_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_ending", threading.Event())
     monkeypatch.setattr(events, "_writer", None)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     (claimed,) = ledger.claim(conf.queue, owner="", limit=1, lease=30)
     events.write_in_background()
     events.count(Measure.LOSS, claimed)

@@ -15,7 +15,7 @@ from signals_app.exceptions import MissingObject
 from signals_app.models import Delivery
 from signals_app.worker import loop
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -39,7 +39,7 @@ def facts(record: logging.LogRecord, *names: str) -> tuple[Any, ...]:
 
 
 def test_a_success_is_told_from_hand_off_to_end(lines: Lines) -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     records = lines(delivery)
     assert [(one.levelname, *facts(one, "event")) for one in records] == [
         ("DEBUG", "handed_off"),
@@ -47,8 +47,8 @@ def test_a_success_is_told_from_hand_off_to_end(lines: Lines) -> None:
         ("INFO", "succeeded"),
     ]
     name = f"Delivery {delivery.id} (tests.testapp.receivers.nothing, emission {delivery.emission})"
-    handed_off, started, succeeded = records
-    assert handed_off.getMessage() == f"{name} is handed off to the queue sigdemo."
+    enqueued, started, succeeded = records
+    assert enqueued.getMessage() == f"{name} is handed off to the queue sigdemo."
     (wait,) = facts(started, "wait")
     assert started.getMessage() == f"{name} starts attempt 1 of 5 after a wait of {wait:.3f} s."
     (seconds,) = facts(succeeded, "duration")
@@ -65,7 +65,7 @@ def test_a_success_is_told_from_hand_off_to_end(lines: Lines) -> None:
 
 
 def test_an_attempt_that_failed_is_told_with_what_becomes_of_it(lines: Lines) -> None:
-    *_, failed = lines(hand_off(receivers.fails))
+    *_, failed = lines(enqueue(receivers.fails))
     assert (failed.levelname, *facts(failed, "event", "state")) == ("WARNING", "attempt_failed", "READY")
     seconds, delay, outcome, error = facts(failed, "duration", "delay", "outcome", "error")
     assert failed.getMessage().endswith(
@@ -77,7 +77,7 @@ def test_an_attempt_that_failed_is_told_with_what_becomes_of_it(lines: Lines) ->
 
 
 def test_a_failure_is_an_error(lines: Lines) -> None:
-    *_, failed = lines(hand_off(receivers.gives_up))
+    *_, failed = lines(enqueue(receivers.gives_up))
     assert (failed.levelname, *facts(failed, "event", "state")) == ("ERROR", "failed", "FAILED")
     assert failed.getMessage().endswith(" s and is FAILED.")
 
@@ -85,7 +85,7 @@ def test_a_failure_is_an_error(lines: Lines) -> None:
 def test_a_lost_attempt_is_told_by_the_pusher_that_gives_it_back(
     lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
     DeliveryBroker(list_key=conf.queue)._rescue()
     lost = caplog.records[-1]
@@ -103,7 +103,7 @@ def test_a_lost_attempt_is_told_by_the_pusher_that_gives_it_back(
 def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> None:
     user = get_user_model().objects.create_user("ada")
     with override_settings(SIGNALS_APP={"MISSING": "skip"}):
-        delivery = hand_off(receivers.work, user=user)
+        delivery = enqueue(receivers.work, user=user)
         user.delete()
         *_, skipped = lines(delivery)
     assert (skipped.levelname, *facts(skipped, "event", "attempt")) == ("INFO", "cancelled", 1)
@@ -117,19 +117,19 @@ def test_no_value_of_a_payload_can_begin_a_line_of_its_own(lines: Lines, monkeyp
 
     monkeypatch.setattr(receivers.work, "func", missing)
     with override_settings(SIGNALS_APP={"MISSING": "skip"}):
-        *_, skipped = lines(hand_off(receivers.work))
+        *_, skipped = lines(enqueue(receivers.work))
     assert skipped.getMessage().endswith("gone\n  | 2031-01-01 00:00:00 CRITICAL forged\\x1b[2J\\u2028")
 
 
 def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers.work, "func", lambda **arguments: Delivery.objects.update(token=99))
-    *_, stale = lines(hand_off(receivers.work))
+    *_, stale = lines(enqueue(receivers.work))
     assert (stale.levelname, *facts(stale, "event", "attempt")) == ("WARNING", "stale", 1)
     assert " was taken over; its attempt 1 of 5 ended after " in stale.getMessage()
 
 
 def test_a_receiver_nobody_knows_is_told(lines: Lines) -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(receiver="gone.receiver")
     *_, told = lines(delivery)
     assert (told.levelname, *facts(told, "event", "receiver")) == ("WARNING", "unroutable", "gone.receiver")
@@ -138,4 +138,4 @@ def test_a_receiver_nobody_knows_is_told(lines: Lines) -> None:
 
 def test_nothing_is_written_below_the_level(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="signals_app.deliveries")
-    assert [facts(one, "event") for one in lines(hand_off(receivers.nothing))] == [("succeeded",)]
+    assert [facts(one, "event") for one in lines(enqueue(receivers.nothing))] == [("succeeded",)]

@@ -18,7 +18,7 @@ from signals_app.models import Delivery, State
 from signals_app.worker import loop
 from tests.cluster import ROOT, Cluster, wait_for_end
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -64,16 +64,16 @@ def attributes(span: ReadableSpan, *names: str) -> tuple[object, ...]:
 
 def test_a_delivery_carries_the_span_that_was_active_at_its_send(tracing: Tracing) -> None:
     with tracing.tracer.start_as_current_span("checkout") as sender:
-        delivery = hand_off(receivers.nothing)
+        delivery = enqueue(receivers.nothing)
     trace_id, span_id = ids(sender)
     delivery.refresh_from_db()
     assert delivery.trace == f"00-{trace_id:032x}-{span_id:016x}-{sender.get_span_context().trace_flags:02x}"
-    assert hand_off(receivers.nothing).trace == ""
+    assert enqueue(receivers.nothing).trace == ""
 
 
 def test_an_attempt_is_a_span_below_the_senders(tracing: Tracing) -> None:
     with tracing.tracer.start_as_current_span("checkout") as sender:
-        delivery = hand_off(receivers.nothing)
+        delivery = enqueue(receivers.nothing)
     (span,) = tracing.attempts()
     assert span.context is not None
     assert (span.context.trace_id, parent(span)) == (ids(sender)[0], ids(sender))
@@ -89,7 +89,7 @@ def test_an_attempt_is_a_span_below_the_senders(tracing: Tracing) -> None:
 
 
 def test_an_attempt_without_a_sender_in_a_span_begins_a_trace(tracing: Tracing) -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     (span,) = tracing.attempts()
     assert parent(span) is None
 
@@ -104,11 +104,11 @@ def test_what_a_receiver_does_and_sends_belongs_to_its_attempt(
 
     def sends(**arguments: object) -> None:
         active.append(ids(otel.get_current_span()))
-        hand_off(receivers.async_work)
+        enqueue(receivers.async_work)
 
     monkeypatch.setattr(receivers.nothing, "func", sends)
     monkeypatch.setattr(receivers.async_work, "func", sends_on)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     first, second = tracing.attempts()
     assert [(span.context.trace_id, span.context.span_id) for span in (first, second) if span.context] == active
     assert parent(second) == active[0]
@@ -116,7 +116,7 @@ def test_what_a_receiver_does_and_sends_belongs_to_its_attempt(
 
 def test_every_attempt_is_a_span_of_its_own_and_says_how_it_ended(tracing: Tracing) -> None:
     with tracing.tracer.start_as_current_span("checkout") as sender:
-        delivery = hand_off(receivers.fails)
+        delivery = enqueue(receivers.fails)
     (first,) = tracing.attempts()
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at)
     _, second = tracing.attempts()
@@ -135,14 +135,14 @@ def test_every_attempt_is_a_span_of_its_own_and_says_how_it_ended(tracing: Traci
 
 
 def test_a_timeout_is_an_error_of_its_span(tracing: Tracing) -> None:
-    hand_off(receivers.sleeps)
+    enqueue(receivers.sleeps)
     (span,) = tracing.attempts()
     assert attributes(span, "signals_app.outcome") == ("TIMEOUT",)
     assert span.status.status_code == otel.StatusCode.ERROR
 
 
 def test_a_retry_that_was_asked_for_is_no_error(tracing: Tracing) -> None:
-    hand_off(receivers.asks_for_later)
+    enqueue(receivers.asks_for_later)
     (span,) = tracing.attempts()
     assert attributes(span, "signals_app.outcome") == ("RETRY_AFTER",)
     assert span.status.is_unset
@@ -153,7 +153,7 @@ def test_no_secret_of_an_error_is_exported(tracing: Tracing, monkeypatch: pytest
         raise ValueError("password=hunter2")
 
     monkeypatch.setattr(receivers.nothing, "func", fails)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     (span,) = tracing.attempts()
     assert "hunter2" not in span.to_json()
     assert "password=********" in span.to_json()
@@ -163,14 +163,14 @@ def test_what_the_sender_does_not_sample_is_not_sampled_in_the_worker(monkeypatc
     unsampled = TracerProvider(sampler=ALWAYS_OFF).get_tracer("a test")
     tracing = traced_by(TracerProvider(), monkeypatch)
     with unsampled.start_as_current_span("checkout"):
-        delivery = hand_off(receivers.nothing)
+        delivery = enqueue(receivers.nothing)
     assert delivery.trace
     assert tracing.attempts() == []
 
 
 @pytest.mark.parametrize("trace", ["nonsense", "00-0-0-01", "ff-" + "1" * 32 + "-" + "2" * 16 + "-01"])
 def test_a_trace_that_is_none_begins_a_new_one(tracing: Tracing, trace: str) -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(trace=trace)
     (span,) = tracing.attempts()
     assert parent(span) is None
@@ -182,9 +182,9 @@ def test_without_the_extra_work_is_done_untraced() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "import django; django.setup()\n"
-        "from signals_app import tracing\n"
-        "tracing.note_bad_end(None); tracing.export()\n"
-        "with tracing.attempt_span(None): print(repr(tracing.traceparent()))\n"
+        "from signals_app import events\n"
+        "events.note_bad_end(None); events.export()\n"
+        "with events.attempt_span(None): print(repr(events.traceparent()))\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True)
@@ -197,7 +197,7 @@ def test_a_worker_of_a_cluster_exports_the_span_before_it_ends(tmp_path: Path) -
     tracer = TracerProvider().get_tracer("a test")
     with Cluster(tmp_path / "log", TEST_TRACES=str(file)):
         with tracer.start_as_current_span("checkout") as sender:
-            delivery = hand_off(receivers.nothing)
+            delivery = enqueue(receivers.nothing)
         wait_for_end([delivery])
     trace_id, span_id = ids(sender)
     (span,) = [json.loads(line) for line in file.read_text().splitlines()]

@@ -10,28 +10,28 @@ from signals_app.conf import conf
 from signals_app.ledger.stats import _LONGEST_DUE, _QUEUES, _STANDING
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
-from tests.testapp.receivers import delayed_work, hand_off, in_another_queue, nothing
+from tests.testapp.receivers import delayed_work, enqueue, in_another_queue, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def test_queues_with_work_are_those_in_which_anything_is_ready() -> None:
     assert ledger.queues_with_work() == []
-    hand_off(nothing)
-    hand_off(delayed_work)
-    hand_off(in_another_queue)
-    Delivery.objects.filter(pk=hand_off(nothing).pk).update(queue="done", state=State.SUCCESSFUL)
+    enqueue(nothing)
+    enqueue(delayed_work)
+    enqueue(in_another_queue)
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(queue="done", state=State.SUCCESSFUL)
     assert ledger.queues_with_work() == ["elsewhere", "sigdemo"]
 
 
 def test_the_oldest_wait_is_since_the_earliest_due_time_in_any_band_of_priority() -> None:
     assert ledger.oldest_waits() == {}
-    hand_off(delayed_work)
+    enqueue(delayed_work)
     assert ledger.oldest_waits() == {conf.queue: 0}
     for seconds, priority in ((100, 5), (200, -5), (50, 0)):
-        one = hand_off(nothing)
+        one = enqueue(nothing)
         Delivery.objects.filter(pk=one.pk).update(due_at=one.due_at - timedelta(seconds=seconds), priority=priority)
-    other = hand_off(in_another_queue)
+    other = enqueue(in_another_queue)
     Delivery.objects.filter(pk=other.pk).update(due_at=other.due_at - timedelta(seconds=1_000))
     waits = ledger.oldest_waits()
     assert waits.keys() == {conf.queue, "elsewhere"}
@@ -42,7 +42,7 @@ def test_the_oldest_wait_is_since_the_earliest_due_time_in_any_band_of_priority(
 @pytest.mark.parametrize("look", [_QUEUES, _LONGEST_DUE, _STANDING])
 def test_a_look_reads_no_finished_delivery(look: str) -> None:
     for _ in range(50):
-        hand_off(nothing)
+        enqueue(nothing)
     plan = query_plan(look, queue=conf.queue)
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
@@ -51,13 +51,13 @@ def test_a_look_reads_no_finished_delivery(look: str) -> None:
 
 def test_what_is_not_done_is_numbered_by_state_queue_and_receiver() -> None:
     for _ in range(3):
-        hand_off(nothing)
-    hand_off(delayed_work)
-    hand_off(in_another_queue)
+        enqueue(nothing)
+    enqueue(delayed_work)
+    enqueue(in_another_queue)
     ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    Delivery.objects.filter(pk=hand_off(nothing).pk).update(unroutable=True)
-    Delivery.objects.filter(pk=hand_off(nothing).pk).update(state=State.SUCCESSFUL, finished_at=timezone.now())
-    Delivery.objects.filter(pk=hand_off(nothing).pk).update(state=State.FAILED, finished_at=timezone.now())
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(unroutable=True)
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(state=State.SUCCESSFUL, finished_at=timezone.now())
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(state=State.FAILED, finished_at=timezone.now())
     found = {(one.state, one.queue, one.receiver): (one.count, one.due, one.unroutable) for one in ledger.standing()}
     assert found == {
         (State.READY, "sigdemo", nothing.key): (3, 3, 1),

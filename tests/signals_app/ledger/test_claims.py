@@ -13,7 +13,7 @@ from signals_app.ledger import ClaimedDelivery, claims
 from signals_app.ledger.claims import _CLAIM, _CLAIM_AHEAD
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
-from tests.testapp.receivers import hand_off, in_another_queue, nothing, work
+from tests.testapp.receivers import enqueue, in_another_queue, nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -28,7 +28,7 @@ def prepare(delivery: Delivery, **changes: Any) -> Delivery:
 
 
 def test_a_claim_takes_a_delivery_with_its_payload() -> None:
-    delivery = hand_off(work, label="mine")
+    delivery = enqueue(work, label="mine")
     (claimed,) = claim(owner="vm/boot/12/34")
     assert (claimed.id, claimed.emission, claimed.receiver) == (delivery.id, delivery.emission, work.key)
     assert claimed.payload == delivery.payload
@@ -42,13 +42,13 @@ def test_a_claim_takes_a_delivery_with_its_payload() -> None:
 
 
 def test_a_claimed_delivery_is_not_claimed_again() -> None:
-    hand_off(nothing)
+    enqueue(nothing)
     assert len(claim()) == 1
     assert claim() == []
 
 
 def test_claims_follow_priority_then_due_time_then_id() -> None:
-    low, first, second, high = (hand_off(nothing) for _ in range(4))
+    low, first, second, high = (enqueue(nothing) for _ in range(4))
     moment = first.due_at
     prepare(low, priority=-1)
     prepare(high, priority=7)
@@ -59,27 +59,27 @@ def test_claims_follow_priority_then_due_time_then_id() -> None:
 
 def test_a_claim_takes_no_more_than_its_limit_and_the_right_ones_of_several_bands() -> None:
     for priority in (1, 5, 3, 5, 1):
-        prepare(hand_off(nothing), priority=priority)
+        prepare(enqueue(nothing), priority=priority)
     taken = [Delivery.objects.get(pk=one.id).priority for _ in range(3) for one in claim(limit=2)]
     assert taken == [5, 5, 3, 1, 1]
 
 
 def test_what_is_due_later_is_left_whatever_its_priority() -> None:
-    later = hand_off(nothing)
+    later = enqueue(nothing)
     prepare(later, priority=9, due_at=later.due_at.replace(year=2999))
-    now = hand_off(nothing)
+    now = enqueue(nothing)
     assert [one.id for one in claim()] == [now.id]
     assert claim() == []
 
 
 def test_a_claim_stays_in_its_queue() -> None:
-    there = hand_off(in_another_queue)
+    there = enqueue(in_another_queue)
     assert claim() == []
     assert [one.id for one in claim(queue="elsewhere")] == [there.id]
 
 
 def test_a_renewed_lease_lasts_longer() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     (claimed,) = claim(lease=1)
     before = Delivery.objects.get(pk=delivery.pk).lease_until
     assert ledger.renew(claimed, lease=60)
@@ -90,7 +90,7 @@ def test_a_renewed_lease_lasts_longer() -> None:
 
 
 def test_a_claim_that_was_taken_over_can_write_nothing() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     (stale,) = claim(owner="stale")
     ledger.give_back([stale])
     (fresh,) = claim(owner="fresh")
@@ -105,7 +105,7 @@ def test_a_claim_that_was_taken_over_can_write_nothing() -> None:
 
 
 def test_what_is_given_back_was_never_attempted() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     ledger.give_back(claim())
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.owner) == (State.READY, 0, "")
@@ -115,7 +115,7 @@ def test_what_is_given_back_was_never_attempted() -> None:
 
 
 def test_an_unroutable_delivery_is_flagged_uncharged_and_due_later() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     (claimed,) = claim()
     assert ledger.give_back_unroutable(claimed, delay=60)
     due_at = delivery.due_at
@@ -128,7 +128,7 @@ def test_an_unroutable_delivery_is_flagged_uncharged_and_due_later() -> None:
 @pytest.mark.parametrize("query", [_CLAIM, _CLAIM_AHEAD])
 def test_a_claim_reads_one_range_of_its_index(query: str) -> None:
     for _ in range(50):
-        hand_off(nothing)
+        enqueue(nothing)
     plan = query_plan(query, queue="sigdemo", owner="", limit=1, delay=1, false=False, priority=0, since="2020-01-01")
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
@@ -139,8 +139,8 @@ def test_what_a_drain_claims_next_begins_where_a_slow_claim_ended_and_misses_not
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(claims, "SLOW", 0)
-    ids = [hand_off(nothing).id for _ in range(4)]
-    late = hand_off(nothing).id
+    ids = [enqueue(nothing).id for _ in range(4)]
+    late = enqueue(nothing).id
     Delivery.objects.filter(pk=late).update(queue="elsewhere", due_at="2020-01-01T00:00Z")
     ahead = claims.Ahead()
 
@@ -159,7 +159,7 @@ def test_what_a_drain_claims_next_begins_where_a_slow_claim_ended_and_misses_not
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_that_claim_at_the_same_time_never_get_the_same_delivery() -> None:
-    ids = {hand_off(nothing).id for _ in range(120)}
+    ids = {enqueue(nothing).id for _ in range(120)}
     taken: list[int] = []
 
     def take() -> None:

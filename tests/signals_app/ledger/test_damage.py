@@ -15,7 +15,7 @@ from signals_app.models import Attempt, Delivery, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker.loop import drain
 from tests.cluster import Cluster, wait_for_end, wait_until
-from tests.testapp.receivers import hand_off, nothing
+from tests.testapp.receivers import enqueue, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -59,8 +59,8 @@ def state_of(one: Delivery) -> str:
     return str(Delivery.objects.values_list("state", flat=True).get(pk=one.pk))
 
 
-def rescue() -> ledger.Rescued:
-    return ledger.rescue(conf.queue, is_dead=is_dead)
+def recover_lost() -> ledger.Recovered:
+    return ledger.recover_lost(conf.queue, is_dead=is_dead)
 
 
 def look() -> None:
@@ -76,7 +76,7 @@ def run_all() -> None:
     """Do what a cluster does, until it finds nothing more to do."""
     for _ in range(4):
         look()
-        rescue()
+        recover_lost()
         drain(conf.queue)
 
 
@@ -104,7 +104,7 @@ READY_OF_SQLITE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("values", [*READY, *(pytest.param(one, marks=OF_SQLITE) for one in READY_OF_SQLITE)], ids=str)
 def test_a_row_that_cannot_be_read_is_set_aside_at_its_claim_and_its_neighbours_run(values: dict[str, Any]) -> None:
-    first, one, last = hand_off(nothing), hand_off(nothing), hand_off(nothing)
+    first, one, last = enqueue(nothing), enqueue(nothing), enqueue(nothing)
     assert damage(one, **values)
     run_all()
     assert (state_of(first), state_of(last)) == (State.SUCCESSFUL, State.SUCCESSFUL)
@@ -118,12 +118,12 @@ def test_a_row_that_cannot_be_read_is_set_aside_at_its_claim_and_its_neighbours_
 def test_text_that_is_no_utf_8_is_set_aside_though_no_row_of_its_claim_can_be_read(
     column: str, is_running: bool
 ) -> None:
-    first, one, last = hand_off(nothing), hand_off(nothing), hand_off(nothing)
+    first, one, last = enqueue(nothing), enqueue(nothing), enqueue(nothing)
     if is_running:
         ledger.claim(conf.queue, owner="elsewhere/b/1/1", limit=3, lease=-1)
     assert damage(one, **{column: b"\xff"})
     for _ in range(5):
-        rescue()
+        recover_lost()
         drain(conf.queue)
     assert (state_of(first), state_of(last)) == (State.SUCCESSFUL, State.SUCCESSFUL)
     if column == "attempts" and not is_running:
@@ -133,11 +133,11 @@ def test_text_that_is_no_utf_8_is_set_aside_though_no_row_of_its_claim_can_be_re
 
 @OF_SQLITE
 def test_an_owner_that_is_no_utf_8_keeps_nobody_from_being_rescued() -> None:
-    one, other = hand_off(nothing), hand_off(nothing)
+    one, other = enqueue(nothing), enqueue(nothing)
     for each in (one, other):
         ledger.claim(conf.queue, owner=f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
     assert damage(one, owner=b"\xff")
-    assert [lost.claimed.id for lost in rescue().lost] == [other.pk]
+    assert [lost.claimed.id for lost in recover_lost().lost] == [other.pk]
     assert_set_aside(one, "owner cannot be read")
 
 
@@ -159,13 +159,13 @@ RUNNING: list[Any] = [
 
 @pytest.mark.parametrize("values", RUNNING, ids=str)
 def test_what_seems_to_run_and_cannot_be_read_keeps_nobody_from_being_rescued(values: dict[str, Any]) -> None:
-    one, other = hand_off(nothing), hand_off(nothing)
+    one, other = enqueue(nothing), enqueue(nothing)
     for each in (one, other):
         taken = ledger.claim(conf.queue, owner=f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
         assert [claimed.id for claimed in taken] == [each.pk]
     assert damage(one, **values)
-    assert other.pk in {lost.claimed.id for lost in rescue().lost}
-    rescue()
+    assert other.pk in {lost.claimed.id for lost in recover_lost().lost}
+    recover_lost()
     run_all()
     assert state_of(other) == State.SUCCESSFUL
     assert state_of(one) in (State.SUCCESSFUL, State.FAILED)
@@ -175,8 +175,8 @@ def test_what_seems_to_run_and_cannot_be_read_keeps_nobody_from_being_rescued(va
 def test_whatever_stands_in_any_column_the_neighbours_run(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(12):
-        broken = [hand_off(nothing) for _ in range(6)]
-        whole = [hand_off(nothing) for _ in range(3)]
+        broken = [enqueue(nothing) for _ in range(6)]
+        whole = [enqueue(nothing) for _ in range(3)]
         if chance.random() < 0.5:
             ledger.claim(conf.queue, owner="elsewhere/b/1/1", limit=chance.randrange(1, 9), lease=-1)
         damaged = [_damage_at_random(chance, one) for one in broken]
@@ -195,7 +195,7 @@ def _damage_at_random(chance: random.Random, one: Delivery) -> Sequence[Any]:
 
 
 def test_more_attempts_than_fit_keep_no_neighbour_from_being_retried() -> None:
-    one, other = hand_off(nothing), hand_off(nothing)
+    one, other = enqueue(nothing), enqueue(nothing)
     ledger.cancel([one.pk, other.pk])
     assert damage(one, attempts=2**31 - 1)
     assert ledger.retry([one.pk, other.pk], attempts=5) == [one.pk, other.pk]
@@ -217,12 +217,12 @@ def test_a_chore_is_due_again_whatever_stands_for_its_next_time(next_at: Any) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_a_cluster_works_on_beside_forged_rows(tmp_path: Path) -> None:
-    held, first, never, whole = (hand_off(nothing) for _ in range(4))
+    held, first, never, whole = (enqueue(nothing) for _ in range(4))
     assert damage(held, state="RUNNING", owner=BEYOND, lease_until="2020-01-01 00:00:00", started_at=None)
     assert damage(first, priority=100, attempts=2**31 - 1)
     assert damage(never, due_at="infinity")
     with Cluster(tmp_path / "log") as cluster:
-        wait_for_end([whole, hand_off(nothing)])
+        wait_for_end([whole, enqueue(nothing)])
         wait_until(lambda: {state_of(held), state_of(first)} == {State.SUCCESSFUL, State.FAILED}, "an end of either")
         assert "Traceback" not in cluster.log.read_text()
     assert_set_aside(first, "attempts was 2147483647")

@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.exceptions import SignalsAppError
-from signals_app.ledger import HandOff
+from signals_app.ledger import NewDelivery
 from signals_app.models import Delivery, State
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
-WORK = HandOff(
+WORK = NewDelivery(
     emission=uuid4(),
     signal="shop.signals.order_placed",
     sender="shop.Order(5)",
@@ -61,7 +61,7 @@ def test_the_delivery_returned_can_be_refreshed_and_related() -> None:
     delivery.refresh_from_db()
 
     assert delivery.state == State.CANCELLED
-    assert list(delivery.bad_ends.all()) == []
+    assert list(delivery.failed_attempts.all()) == []
 
 
 def test_the_orm_finds_it_by_its_emission() -> None:

@@ -5,13 +5,13 @@ import pytest
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.models import Delivery, State
-from tests.testapp.receivers import gives_up, hand_off, nothing, work
+from tests.testapp.receivers import enqueue, gives_up, nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def in_state(state: State) -> Delivery:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(state=state, attempts=2)
     return delivery
 
@@ -26,7 +26,7 @@ def test_retry_takes_what_failed_or_was_cancelled_and_gives_it_new_attempts() ->
 
 
 def test_a_retry_is_due_now() -> None:
-    delivery = hand_off(gives_up)
+    delivery = enqueue(gives_up)
     Delivery.objects.filter(pk=delivery.pk).update(state=State.FAILED, due_at=delivery.due_at.replace(year=2999))
     ledger.retry([delivery.id], attempts=1)
     assert [one.id for one in ledger.claim(conf.queue, owner="", limit=1, lease=1)] == [delivery.id]
@@ -62,7 +62,7 @@ def test_move_takes_only_what_waits_elsewhere_and_keeps_its_due_time() -> None:
 
 
 def test_run_now_takes_only_what_waits_for_later() -> None:
-    now = hand_off(nothing)
+    now = enqueue(nothing)
     later = {state: in_state(state) for state in State}
     Delivery.objects.exclude(pk=now.pk).update(due_at=now.due_at.replace(year=2999))
     ids = [now.id, *(d.id for d in later.values())]
@@ -72,7 +72,7 @@ def test_run_now_takes_only_what_waits_for_later() -> None:
 
 
 def test_reassign_takes_only_what_waits_for_a_receiver_that_nobody_knows() -> None:
-    known, lost = hand_off(nothing), hand_off(nothing)
+    known, lost = enqueue(nothing), enqueue(nothing)
     for delivery in (known, lost):
         Delivery.objects.filter(pk=delivery.pk).update(receiver="orders.receivers.old_name")
     claimed = ledger.claim(conf.queue, owner="", limit=9, lease=30)
@@ -89,6 +89,6 @@ def test_reassign_takes_only_what_waits_for_a_receiver_that_nobody_knows() -> No
 
 
 def test_a_batch_changes_once_what_it_names_twice() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     assert ledger.cancel([delivery.id, delivery.id, 10**12]) == [delivery.id]
     assert ledger.cancel([]) == []

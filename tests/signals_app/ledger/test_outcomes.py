@@ -8,22 +8,22 @@ from django.db.models.signals import post_save
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Attempt, Delivery, Outcome, State
-from tests.testapp.receivers import fails, hand_off, nothing
+from tests.testapp.receivers import enqueue, fails, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def claimed_one() -> tuple[ClaimedDelivery, Delivery]:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     (claimed,) = ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=30)
     return claimed, delivery
 
 
-def bad_end(state: State = State.READY, **changes: object) -> BadEnd:
+def failed_attempt(state: State = State.READY, **changes: object) -> Failure:
     values = {"outcome": Outcome.ERROR, "ran": 0.5, "error_class": "builtins.ValueError", "message": "no", **changes}
-    return BadEnd(state=state, **values)  # type: ignore[arg-type]
+    return Failure(state=state, **values)  # type: ignore[arg-type]
 
 
 def test_success_records_how_long_the_receiver_ran() -> None:
@@ -45,7 +45,7 @@ def test_success_is_recorded_once() -> None:
 
 def test_a_bad_end_with_attempts_left_is_due_after_its_delay() -> None:
     claimed, delivery = claimed_one()
-    assert ledger.end_badly(claimed, bad_end(delay=60))
+    assert ledger.record_failure(claimed, failed_attempt(delay=60))
     before = delivery.due_at
     delivery.refresh_from_db()
     assert (delivery.state, delivery.finished_at, delivery.lease_until) == (State.READY, None, None)
@@ -60,7 +60,7 @@ def test_a_bad_end_with_attempts_left_is_due_after_its_delay() -> None:
 def test_a_final_bad_end_fails_the_delivery() -> None:
     claimed, delivery = claimed_one()
     due_at = delivery.due_at
-    assert ledger.end_badly(claimed, bad_end(State.FAILED))
+    assert ledger.record_failure(claimed, failed_attempt(State.FAILED))
     delivery.refresh_from_db()
     assert (delivery.state, delivery.due_at) == (State.FAILED, due_at)
     assert delivery.finished_at is not None
@@ -70,7 +70,7 @@ def test_an_end_that_comes_too_late_is_kept_as_stale_and_changes_nothing() -> No
     stale, delivery = claimed_one()
     ledger.give_back([stale])
     ledger.claim(conf.queue, owner="fresh", limit=1, lease=30)
-    assert not ledger.end_badly(stale, bad_end(State.FAILED, message="too late"))
+    assert not ledger.record_failure(stale, failed_attempt(State.FAILED, message="too late"))
     delivery.refresh_from_db()
     assert (delivery.state, delivery.owner) == (State.RUNNING, "fresh")
     attempt = Attempt.objects.get()
@@ -83,7 +83,7 @@ def test_progress_is_recorded_and_a_new_attempt_starts_from_none() -> None:
     assert ledger.report_progress(claimed, done=3, total=9)
     delivery.refresh_from_db()
     assert (delivery.progress_done, delivery.progress_total) == (3, 9)
-    ledger.end_badly(claimed, bad_end())
+    ledger.record_failure(claimed, failed_attempt())
     ledger.claim(conf.queue, owner="", limit=1, lease=30)
     delivery.refresh_from_db()
     assert (delivery.progress_done, delivery.progress_total) == (0, 0)
@@ -94,9 +94,9 @@ def test_the_record_of_a_bad_end_calls_no_receivers_of_models(made: Callable[...
     post_save.connect(everything)
     try:
         claimed, delivery = claimed_one()
-        assert ledger.end_badly(claimed, bad_end(State.FAILED))
-        assert not ledger.end_badly(claimed, bad_end(State.FAILED))
+        assert ledger.record_failure(claimed, failed_attempt(State.FAILED))
+        assert not ledger.record_failure(claimed, failed_attempt(State.FAILED))
     finally:
         post_save.disconnect(everything)
-    assert [attempt.outcome for attempt in delivery.bad_ends.all()] == [Outcome.ERROR, Outcome.STALE]
+    assert [attempt.outcome for attempt in delivery.failed_attempts.all()] == [Outcome.ERROR, Outcome.STALE]
     assert not Delivery.objects.filter(receiver="audit").exists(), "it would hand off for each of its own failures"

@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
-from signals_app.cluster.stalls import Standstill
+from signals_app.cluster.stalls import StallDetector
 from signals_app.conf import conf
 from signals_app.ledger.operator import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
 from signals_app.models import Delivery, Pause, PauseKind, State
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from tests.query_plan import query_plan
 from tests.signals_app.steps import steps_of
-from tests.testapp.receivers import gives_up, hand_off, in_another_queue, nothing, work
+from tests.testapp.receivers import enqueue, gives_up, in_another_queue, nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -49,7 +49,7 @@ def park_all() -> None:
 
 
 def test_a_paused_queue_gives_nothing_to_claims_and_its_work_stays_ready() -> None:
-    here, there = hand_off(nothing), hand_off(in_another_queue)
+    here, there = enqueue(nothing), enqueue(in_another_queue)
     assert ledger.pause(PauseKind.QUEUE, conf.queue, by="ada")
     assert claim() == []
     assert claim(queue="elsewhere") == [there.id]
@@ -60,7 +60,7 @@ def test_a_paused_queue_gives_nothing_to_claims_and_its_work_stays_ready() -> No
 
 
 def test_a_paused_receiver_is_passed_over_in_every_queue_and_others_run() -> None:
-    paused, other, moved = hand_off(nothing), hand_off(work), hand_off(nothing)
+    paused, other, moved = enqueue(nothing), enqueue(work), enqueue(nothing)
     ledger.move([moved.id], queue="elsewhere")
     ledger.pause(PauseKind.RECEIVER, nothing.key)
     assert claim() == [other.id]
@@ -71,22 +71,22 @@ def test_a_paused_receiver_is_passed_over_in_every_queue_and_others_run() -> Non
 
 
 def test_a_queue_and_a_receiver_of_one_name_are_paused_apart() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     ledger.pause(PauseKind.RECEIVER, conf.queue)
     ledger.pause(PauseKind.QUEUE, nothing.key)
     assert claim() == [delivery.id]
 
 
 def test_what_is_paused_is_not_due_so_nobody_is_woken_and_nothing_stands_still() -> None:
-    hand_off(nothing)
-    Delivery.objects.filter(pk=hand_off(nothing).pk).update(due_at=timezone.now() + timedelta(seconds=60))
+    enqueue(nothing)
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(due_at=timezone.now() + timedelta(seconds=60))
     for kind, name in ((PauseKind.QUEUE, conf.queue), (PauseKind.RECEIVER, nothing.key)):
         ledger.pause(kind, name)
         assert ledger.due(conf.queue, limit=5) == []
         assert ledger.oldest_waits()[conf.queue] == 0
         assert DeliveryBroker().dequeue() is None
-        pulse.begin()
-        standstill = Standstill(conf.queue, leader=0, workers=2)
+        liveness.begin()
+        standstill = StallDetector(conf.queue, leader=0, workers=2)
         with override_settings(SIGNALS_APP={"STALL": 1e-9}):
             assert [standstill.reason(), standstill.reason()] == [None, None]
         ledger.resume(kind, name)
@@ -99,12 +99,12 @@ def test_a_note_of_a_sender_wakes_nobody_in_a_paused_queue() -> None:
     ledger.pause(PauseKind.QUEUE, conf.queue)
     pusher = DeliveryBroker()
     assert pusher.dequeue() is None  # on PostgreSQL, senders are asked to notify from here on
-    hand_off(nothing)
+    enqueue(nothing)
     assert [pusher.dequeue() for _ in range(3)] == [None] * 3
 
 
 def test_a_paused_queue_does_not_wait_for_what_is_due_later() -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=timezone.now() + timedelta(seconds=60))
     assert ledger.seconds_to_next(conf.queue) is not None
     ledger.pause(PauseKind.QUEUE, conf.queue)
@@ -131,8 +131,8 @@ def test_a_pause_by_a_user_with_a_very_long_name_is_kept() -> None:
 
 def test_what_is_paused_is_parked_and_brought_back_in_batches() -> None:
     for _ in range(6):
-        hand_off(nothing)
-    others = [hand_off(work).id, hand_off(gives_up).id]
+        enqueue(nothing)
+    others = [enqueue(work).id, enqueue(gives_up).id]
     assert ledger.park(conf.queue) == 0
     ledger.pause(PauseKind.RECEIVER, nothing.key)
     assert [ledger.park(conf.queue, limit=2) for _ in range(4)] == [2, 2, 2, 0]
@@ -146,7 +146,7 @@ def test_what_is_paused_is_parked_and_brought_back_in_batches() -> None:
 
 def test_the_first_of_what_was_parked_can_be_claimed_as_soon_as_it_is_resumed() -> None:
     for _ in range(3):
-        hand_off(nothing)
+        enqueue(nothing)
     ledger.pause(PauseKind.RECEIVER, nothing.key)
     park_all()
     ledger.resume(PauseKind.RECEIVER, nothing.key)
@@ -154,10 +154,10 @@ def test_the_first_of_what_was_parked_can_be_claimed_as_soon_as_it_is_resumed() 
 
 
 def test_parking_leaves_what_is_due_later_and_reads_every_band() -> None:
-    later, high = hand_off(nothing), hand_off(nothing)
+    later, high = enqueue(nothing), enqueue(nothing)
     Delivery.objects.filter(pk=later.pk).update(due_at=later.due_at + timedelta(hours=1))
     Delivery.objects.filter(pk=high.pk).update(priority=7)
-    hand_off(nothing)
+    enqueue(nothing)
     ledger.pause(PauseKind.RECEIVER, nothing.key)
     assert ledger.park(conf.queue) == 2
     later.refresh_from_db()
@@ -173,7 +173,7 @@ def test_what_is_parked_is_found_by_its_own_index(query: str) -> None:
 
 @pytest.mark.parametrize("act", [ledger.cancel, lambda ids: ledger.move(ids, queue="elsewhere")])
 def test_what_is_parked_can_be_cancelled_and_moved(act: Any) -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     ledger.pause(PauseKind.RECEIVER, nothing.key)
     park_all()
     assert act([delivery.id]) == [delivery.id]
@@ -183,9 +183,9 @@ def test_what_is_parked_can_be_cancelled_and_moved(act: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_hundred_thousand_paused_deliveries_cost_a_claim_and_a_look_nothing() -> None:
-    hand_off(work)
+    enqueue(work)
     alone = steps_of(claim_and_return), steps_of(look)
-    crowd(hand_off(nothing), CROWD - 1)
+    crowd(enqueue(nothing), CROWD - 1)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":  # as its autovacuum soon does
             cursor.execute("ANALYZE signals_app_delivery")
@@ -203,12 +203,12 @@ def test_a_hundred_thousand_paused_deliveries_cost_a_claim_and_a_look_nothing() 
 
 
 def test_parking_reads_the_head_once_though_the_planner_takes_the_table_for_empty() -> None:
-    crowd(hand_off(nothing), 1_000)
+    crowd(enqueue(nothing), 1_000)
     Delivery.objects.all().delete()
     if connection.vendor == "postgresql":  # as its autovacuum does on a quiet day, before many come at once
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE signals_app_delivery")
-    crowd(hand_off(nothing), 3_000)
+    crowd(enqueue(nothing), 3_000)
     ledger.pause(PauseKind.RECEIVER, nothing.key)
     assert steps_of(lambda: ledger.park(conf.queue)) < 100_000
     assert Delivery.objects.filter(parked=True).count() == PARK_AT_ONCE

@@ -81,7 +81,7 @@ def test_what_ended_is_that_of_the_last_hour() -> None:
     delivery(State.FAILED, finished_at=timezone.now())
     found = ledger.figures()
     assert (found.succeeded, found.failed, found.cancelled, found.lost) == (2, 3, 2, 2)
-    assert ledger.failed_lately() == 3
+    assert ledger.recently_failed() == 3
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.cluster import ROOT, Cluster, wait_for_end
 from tests.docs.markdown import table_cells
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -42,10 +42,10 @@ def scraped(
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         patch.setenv("TEST_SIGNALS_APP", json.dumps({"METRICS_TOKEN": TOKEN}))
         with Cluster(logs / "cluster") as cluster, Web(logs / "web") as web:
-            wait_for_end([hand_off(receivers.kills_its_worker, times=1)])
+            wait_for_end([enqueue(receivers.kills_its_worker, times=1)])
             # what a worker that is killed has counted in its last second is lost with it
             work = [receivers.nothing] * 20 + [receivers.fails_once, receivers.gives_up]
-            wait_for_end([hand_off(one) for one in work])
+            wait_for_end([enqueue(one) for one in work])
             cluster.stop()  # its workers write their last counts
             ledger.pause(PauseKind.QUEUE, "elsewhere")
             request = Request(f"{web.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})

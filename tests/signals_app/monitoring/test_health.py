@@ -14,10 +14,10 @@ from pytest_django import Settings
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.ledger.sql import hurried
+from signals_app.ledger.sql import query_deadline
 from signals_app.models import Delivery, PauseKind
 from signals_app.monitoring import health
-from tests.testapp.receivers import delayed_work, hand_off, in_another_queue, nothing
+from tests.testapp.receivers import delayed_work, enqueue, in_another_queue, nothing
 
 pytestmark = pytest.mark.database
 
@@ -59,13 +59,13 @@ def test_a_queue_whose_cluster_has_not_been_heard_of_is_named(client: Client) ->
 @transactional
 def test_what_waits_in_a_queue_nobody_knows_needs_a_cluster_too(client: Client) -> None:
     keep_clusters()
-    Delivery.objects.filter(pk=hand_off(nothing).pk).update(queue="forgotten")
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(queue="forgotten")
     assert ask(client, 503)["problems"] == ["The queue forgotten has no living cluster."]
 
 
 def stand_in_line(queues: int) -> None:
     """Let a delivery wait in each of so many queues."""
-    row = model_to_dict(hand_off(nothing), exclude=["id"]) | {"emission": uuid4()}
+    row = model_to_dict(enqueue(nothing), exclude=["id"]) | {"emission": uuid4()}
     Delivery.objects.bulk_create(Delivery(**row | {"queue": f"q{number:05}"}) for number in range(queues))
 
 
@@ -91,7 +91,7 @@ def test_a_queue_on_demand_needs_a_cluster_only_when_work_waits_too_long_in_it(
 ) -> None:
     keep_clusters()
     settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ("bulk",)}
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(queue="bulk", due_at=delivery.due_at - timedelta(seconds=100))
     assert ask(client, 200)["queues"]["bulk"]["clusters"] == 0
     settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ("bulk",), "HEALTH_MAX_WAIT": 99}
@@ -103,7 +103,7 @@ def test_a_queue_on_demand_needs_a_cluster_only_when_work_waits_too_long_in_it(
 @transactional
 def test_a_wait_beyond_the_setting_is_told_with_both_numbers(client: Client, settings: Settings) -> None:
     keep_clusters()
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at - timedelta(seconds=100))
     assert 100 <= ask(client, 200)["queues"][conf.queue]["oldest_wait"] < 130
     settings.SIGNALS_APP = {"HEALTH_MAX_WAIT": 99.5}
@@ -115,7 +115,7 @@ def test_a_wait_beyond_the_setting_is_told_with_both_numbers(client: Client, set
 @transactional
 def test_what_is_paused_does_not_wait(client: Client) -> None:
     keep_clusters()
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at - timedelta(days=1))
     ask(client, 503)
     ledger.pause(PauseKind.RECEIVER, nothing.key)
@@ -128,7 +128,7 @@ def test_what_is_paused_does_not_wait(client: Client) -> None:
 @transactional
 def test_what_is_not_due_yet_does_not_wait(client: Client) -> None:
     keep_clusters()
-    hand_off(delayed_work)
+    enqueue(delayed_work)
     assert ask(client, 200)["queues"][conf.queue]["oldest_wait"] == 0.0
 
 
@@ -196,7 +196,7 @@ def test_a_probe_is_not_redirected_to_https(client: Client, settings: Settings) 
 @transactional
 def test_a_hurried_connection_has_limits_of_its_own_and_is_gone_after_the_block() -> None:
     own = connections["default"]
-    with hurried(1.5):
+    with query_deadline(1.5):
         brief = connections["default"]
         with brief.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout" if brief.vendor == "sqlite" else "SHOW statement_timeout")
@@ -209,5 +209,5 @@ def test_a_hurried_connection_has_limits_of_its_own_and_is_gone_after_the_block(
 @pytest.mark.django_db
 def test_within_a_transaction_its_own_connection_is_hurried() -> None:
     own = connections["default"]
-    with hurried(1):
+    with query_deadline(1):
         assert connections["default"] is own

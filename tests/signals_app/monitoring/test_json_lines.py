@@ -12,7 +12,7 @@ from signals_app import events
 from signals_app.monitoring.json_lines import JsonFormatter
 from signals_app.worker import loop
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 
 def record(message: str, *values: object, **extra: Any) -> logging.LogRecord:
@@ -83,7 +83,7 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
 @pytest.mark.database
 def test_the_line_of_a_delivery_has_its_facts_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger=events.logger.name):
-        delivery = hand_off(receivers.gives_up)
+        delivery = enqueue(receivers.gives_up)
         loop.drain(delivery.queue)
     found = written(caplog.records[-1])
     assert found["event"] == "failed"

@@ -28,7 +28,7 @@ from signals_app.monitoring import metrics
 from signals_app.worker import loop
 from tests.cluster import ROOT
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -94,7 +94,7 @@ def test_a_login_that_every_page_requires_is_not_required_here(client: Client, s
 
 
 def test_open_metrics_are_spoken_where_they_are_asked_for(client: Client) -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     loop.drain(conf.queue)
     text = scrape(client, Accept="application/openmetrics-text; version=1.0.0")
     families: Iterable[Metric] = openmetrics_families(text)  # type: ignore[no-untyped-call]
@@ -102,15 +102,15 @@ def test_open_metrics_are_spoken_where_they_are_asked_for(client: Client) -> Non
 
 
 def test_what_waits_and_runs_is_numbered_by_state_queue_and_receiver(value: Value) -> None:
-    later = hand_off(receivers.delayed_work)
+    later = enqueue(receivers.delayed_work)
     Delivery.objects.filter(pk=later.pk).update(due_at=later.due_at + timedelta(hours=1))
     for _ in range(3):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner="", limit=1, lease=30)
-    hand_off(receivers.gives_up)
-    loop.drain(hand_off(receivers.gives_up).queue)
+    enqueue(receivers.gives_up)
+    loop.drain(enqueue(receivers.gives_up).queue)
     for _ in range(2):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     assert value("signals_app_deliveries", receivers.gives_up, state="FAILED") == 2
     assert value("signals_app_deliveries", receivers.nothing, state="READY") == 2
     assert value("signals_app_deliveries", receivers.nothing, state="RUNNING") == 1
@@ -121,8 +121,8 @@ def test_what_waits_and_runs_is_numbered_by_state_queue_and_receiver(value: Valu
 
 
 def test_what_is_paused_is_not_due_and_shows_why(value: Value) -> None:
-    hand_off(receivers.nothing)
-    hand_off(receivers.work)
+    enqueue(receivers.nothing)
+    enqueue(receivers.work)
     ledger.pause(PauseKind.RECEIVER, receivers.nothing.key)
     assert value("signals_app_deliveries_due", receivers.nothing) == 0
     assert value("signals_app_deliveries_due", receivers.work) == 1
@@ -133,7 +133,7 @@ def test_what_is_paused_is_not_due_and_shows_why(value: Value) -> None:
 
 
 def test_what_no_worker_knows_is_told(value: Value) -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(receiver="gone.receiver")
     loop.drain(conf.queue)
     assert value("signals_app_deliveries_unroutable", queue=conf.queue, receiver="gone.receiver") == 1
@@ -141,7 +141,7 @@ def test_what_no_worker_knows_is_told(value: Value) -> None:
 
 
 def test_queues_have_their_oldest_wait_and_their_clusters(value: Value) -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.due_at - timedelta(seconds=100))
     for number, seconds in ((1, 60), (2, 60), (3, -1)):
         ledger.keep_stat(f"{number}", "signed", queue=conf.queue, host="vm", seconds=seconds)
@@ -163,7 +163,7 @@ def test_a_queue_on_demand_has_a_number_of_clusters_only_while_it_has_or_lacks_o
     settings.SIGNALS_APP |= {"ON_DEMAND_QUEUES": ("elsewhere",), "HEALTH_MAX_WAIT": 99}
     assert value("signals_app_clusters", queue="elsewhere") is None
     assert value("signals_app_oldest_wait_seconds", queue="elsewhere") == 0
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.update(queue="elsewhere", due_at=delivery.due_at - timedelta(seconds=100))
     assert value("signals_app_clusters", queue="elsewhere") == 0
     ledger.keep_stat("1", "signed", queue="elsewhere", host="vm", seconds=60)
@@ -172,10 +172,10 @@ def test_a_queue_on_demand_has_a_number_of_clusters_only_while_it_has_or_lacks_o
 
 def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
     assert value("signals_app_attempts_total", receivers.nothing, outcome="SUCCESSFUL") == 0
-    hand_off(receivers.nothing)
-    hand_off(receivers.gives_up)
+    enqueue(receivers.nothing)
+    enqueue(receivers.gives_up)
     loop.drain(conf.queue)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
     DeliveryBroker(list_key=conf.queue)._rescue()
     assert value("signals_app_attempts_total", receivers.nothing, outcome="SUCCESSFUL") == 1
@@ -188,7 +188,7 @@ def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
 
 def test_no_count_goes_down_when_deliveries_are_deleted(client: Client) -> None:
     for _ in range(3):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     loop.drain(conf.queue)
 
     before = samples(scrape(client))
@@ -199,7 +199,7 @@ def test_no_count_goes_down_when_deliveries_are_deleted(client: Client) -> None:
 
 def test_waits_and_runs_are_histograms(value: Value) -> None:
     for _ in range(3):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     loop.drain(conf.queue)
     for name in ("signals_app_wait_seconds", "signals_app_run_seconds"):
         assert value(f"{name}_count", receivers.nothing) == 3
@@ -213,15 +213,15 @@ def test_waits_and_runs_are_histograms(value: Value) -> None:
 def test_a_scrape_asks_as_many_questions_of_many_rows_as_of_few(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     with CaptureQueriesContext(connection) as asked:
         scrape(client)
     questions = len(asked)
     for _ in range(50):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     loop.drain(conf.queue)
     for _ in range(50):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     with django_assert_num_queries(questions):
         scrape(client)
 

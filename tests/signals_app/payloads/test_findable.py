@@ -13,7 +13,7 @@ from django.dispatch import Signal
 
 from signals_app.dispatcher import queued, queued_receiver, registry
 from signals_app.exceptions import ReceiverError
-from signals_app.payloads.names import require_findable
+from signals_app.payloads.names import require_importable
 
 HERE = __name__
 TOP = "with def at the top level of a module that every worker imports"
@@ -105,7 +105,7 @@ def make_nested() -> Callable[..., None]:
     "function", [plain, coroutine, everything_by_keyword, wrapped, Service.of_class, Service.static]
 )
 def test_a_function_with_a_name_that_takes_any_keyword_is_findable(function: Callable[..., object]) -> None:
-    require_findable(function)
+    require_importable(function)
 
 
 @pytest.mark.parametrize(

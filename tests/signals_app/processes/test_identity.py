@@ -17,7 +17,7 @@ from signals_app.processes import identity
 from signals_app.processes.identity import ProcessIdentity, current_process, group_of, is_dead, pid_here
 from tests.cluster import wait_until
 
-PRINT_OWNER = "from signals_app.processes import current_process; print(current_process(), flush=True); input()"
+PRINT_OWNER = "from signals_app.processes.identity import current_process; print(current_process(), flush=True); input()"
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_living_process_is_not_taken_for_dead_where_it_is_hidden(child: subpro
     if os.getuid():
         pytest.skip("The processes of others cannot be hidden here: that takes root.")
     code = (
-        "import os, sys\nfrom signals_app.processes import is_dead\n"
+        "import os, sys\nfrom signals_app.processes.identity import is_dead\n"
         "os.setresuid(65534, 65534, 65534)\nprint(is_dead(sys.argv[1]))"
     )
     hide = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
@@ -137,7 +137,7 @@ def test_where_the_system_tells_no_boot_only_leases_decide(monkeypatch: pytest.M
 
 def test_a_fork_has_an_identity_of_its_own() -> None:
     code = (
-        "import os, sys\nfrom signals_app.processes import current_process\n"
+        "import os, sys\nfrom signals_app.processes.identity import current_process\n"
         "mine = current_process()\nchild = os.fork()\n"
         "if not child: os._exit(0 if current_process().pid == os.getpid() != mine.pid else 1)\n"
         "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"

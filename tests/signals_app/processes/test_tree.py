@@ -18,17 +18,17 @@ from tests.cluster import ROOT, is_alive, wait_until
 TREE = """
 import json, os, signal, subprocess, sys, time
 from multiprocessing import popen_fork
-from signals_app import lineage
+from signals_app.processes import tree
 
 def tell(name):
     with open(sys.argv[1], "a") as file:
         file.write(json.dumps([name, os.getpid(), popen_fork.Popen.terminate is popen_fork.Popen.kill]) + "\\n")
 
-lineage.found()
+tree.found()
 tell("main")
 if not os.fork():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as Django-Q does
-    lineage.stand_fast()
+    tree.ignore_sigterm()
     tell("sentinel")
     if not os.fork():
         tell("worker")
@@ -84,5 +84,5 @@ def test_a_sigterm_to_all_ends_only_main_and_what_receivers_started(processes: d
 
 def test_outside_of_a_sentinel_nothing_is_changed() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    tree.stand_fast()
+    tree.ignore_sigterm()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -22,7 +22,7 @@ from tests.cluster import wait_until
 from tests.signals_app.listeners import listening
 from tests.testapp import receivers
 from tests.testapp.models import Effect, Thing
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -49,7 +49,7 @@ def run(delivery: Delivery) -> Delivery:
 def doing(monkeypatch: pytest.MonkeyPatch, receiver: Any, func: Callable[..., Any]) -> Delivery:
     """Hand off to a receiver that does something else for once."""
     monkeypatch.setattr(receiver, "func", func)
-    return hand_off(receiver)
+    return enqueue(receiver)
 
 
 def cut_connection() -> None:
@@ -75,7 +75,7 @@ def test_a_timeout_in_the_middle_of_a_query_is_recorded_and_stops_the_query(
             cursor.execute("SELECT pg_sleep(30)")
 
     delivery = run(doing(monkeypatch, receivers.sleeps, query))
-    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+    assert (delivery.state, delivery.failed_attempts.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
     if connection.vendor == "postgresql":
         wait_until(lambda: not sleeping_sessions(), "the end of the query on the server", seconds=10)
 
@@ -84,10 +84,10 @@ def test_reading_the_arguments_counts_towards_the_timeout() -> None:
     def load_slowly(**arguments: object) -> None:
         time.sleep(30)
 
-    delivery = hand_off(receivers.sleeps, thing=Thing.objects.create(name="lamp"))
+    delivery = enqueue(receivers.sleeps, thing=Thing.objects.create(name="lamp"))
     with listening(post_init, load_slowly, sender=Thing):
         run(delivery)
-    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+    assert (delivery.state, delivery.failed_attempts.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
 
 
 def test_a_coroutine_in_the_middle_of_a_query_ends_at_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_a_coroutine_in_the_middle_of_a_query_ends_at_its_timeout(monkeypatch: p
         await asyncio.sleep(30)
 
     delivery = run(doing(monkeypatch, receivers.async_sleeps, asks))
-    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+    assert (delivery.state, delivery.failed_attempts.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
     assert bool(cancelled) == (connection.vendor == "postgresql")
 
 
@@ -136,7 +136,7 @@ def test_an_error_is_recorded_though_the_connection_is_gone(monkeypatch: pytest.
 
     delivery = run(doing(monkeypatch, receivers.work, cut))
     assert (delivery.state, delivery.attempts) == (State.READY, 1)
-    assert delivery.bad_ends.get().message == "and then it went wrong"
+    assert delivery.failed_attempts.get().message == "and then it went wrong"
 
 
 def test_a_success_whose_answer_was_lost_is_not_recorded_as_stale(
@@ -149,7 +149,7 @@ def test_a_success_whose_answer_was_lost_is_not_recorded_as_stale(
         raise OperationalError("the server closed the connection unexpectedly")
 
     monkeypatch.setattr(ledger, "succeed", cut_after)
-    delivery = run(hand_off(receivers.work))
+    delivery = run(enqueue(receivers.work))
     assert (delivery.state, succeeded) == (State.SUCCESSFUL, [delivery.id])
     assert not Attempt.objects.exists()
 
@@ -166,36 +166,36 @@ def test_an_outcome_is_recorded_when_the_database_is_back(
         return succeed(claimed, **options)
 
     monkeypatch.setattr(ledger, "succeed", away)
-    delivery = run(hand_off(receivers.work))
+    delivery = run(enqueue(receivers.work))
     assert (delivery.state, delivery.attempts, succeeded) == (State.SUCCESSFUL, 1, [delivery.id])
     assert not Attempt.objects.exists()
 
 
 def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    end_badly = ledger.end_badly
+    record_failure = ledger.record_failure
 
-    def cut_after(claimed: ClaimedDelivery, end: ledger.BadEnd) -> bool:
-        end_badly(claimed, end)
+    def cut_after(claimed: ClaimedDelivery, end: ledger.Failure) -> bool:
+        record_failure(claimed, end)
         raise OperationalError("the server closed the connection unexpectedly")
 
-    monkeypatch.setattr(ledger, "end_badly", cut_after)
-    delivery = run(hand_off(receivers.fails))
+    monkeypatch.setattr(ledger, "record_failure", cut_after)
+    delivery = run(enqueue(receivers.fails))
     assert (delivery.state, delivery.attempts) == (State.READY, 1)
-    assert delivery.bad_ends.get().outcome == Outcome.ERROR
+    assert delivery.failed_attempts.get().outcome == Outcome.ERROR
 
 
 def test_a_bad_end_that_comes_after_a_rescue_is_not_taken_for_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    end_badly, tries = ledger.end_badly, iter([True])
+    record_failure, tries = ledger.record_failure, iter([True])
 
-    def cut_off_for_long(claimed: ClaimedDelivery, end: ledger.BadEnd) -> bool:
+    def cut_off_for_long(claimed: ClaimedDelivery, end: ledger.Failure) -> bool:
         if next(tries, False):
-            assert ledger.rescue(conf.queue, is_dead=lambda owner: True).lost
+            assert ledger.recover_lost(conf.queue, is_dead=lambda owner: True).lost
             raise OperationalError("could not receive data from server: Connection timed out")
-        return end_badly(claimed, end)
+        return record_failure(claimed, end)
 
-    monkeypatch.setattr(ledger, "end_badly", cut_off_for_long)
-    delivery = run(hand_off(receivers.fails))
-    ends = delivery.bad_ends.filter(number=1)
+    monkeypatch.setattr(ledger, "record_failure", cut_off_for_long)
+    delivery = run(enqueue(receivers.fails))
+    ends = delivery.failed_attempts.filter(number=1)
     assert list(ends.values_list("outcome", flat=True)) == [Outcome.LOST, Outcome.STALE]
 
 
@@ -205,7 +205,7 @@ def test_an_error_of_the_record_is_never_charged_to_the_receiver(
     def locked(claimed: ClaimedDelivery, **options: Any) -> bool:
         raise OperationalError("database is locked")
 
-    delivery = hand_off(receivers.work)
+    delivery = enqueue(receivers.work)
     monkeypatch.setattr(ledger, "succeed", locked)
     with override_settings(SIGNALS_APP={"LEASE": 0.2}):
         loop.drain(conf.queue)
@@ -225,9 +225,11 @@ def test_a_receiver_that_leaves_a_transaction_open_fails_and_spoils_nothing_else
         Effect.objects.using(alias).create(label="in a transaction that nobody ends")
 
     delivery = doing(monkeypatch, receivers.fails, opens)
-    next_one = hand_off(receivers.work, label="next")
+    next_one = enqueue(receivers.work, label="next")
     run(delivery)
-    assert delivery.bad_ends.get().message.startswith(f"The receiver returned with a transaction open on {alias};")
+    assert delivery.failed_attempts.get().message.startswith(
+        f"The receiver returned with a transaction open on {alias};"
+    )
     next_one.refresh_from_db()
     assert next_one.state == State.SUCCESSFUL
     assert list(Effect.objects.values_list("label", flat=True)) == ["next"]
@@ -260,7 +262,7 @@ def test_an_exception_that_cannot_be_printed_is_recorded(monkeypatch: pytest.Mon
         raise Mute
 
     delivery = run(doing(monkeypatch, receivers.fails, raises))
-    assert delivery.bad_ends.get().message == f"(a {Mute.__qualname__} that cannot be printed)"
+    assert delivery.failed_attempts.get().message == f"(a {Mute.__qualname__} that cannot be printed)"
 
 
 def test_an_exception_without_words_is_recorded_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +270,7 @@ def test_an_exception_without_words_is_recorded_with_its_name(monkeypatch: pytes
         raise MemoryError
 
     delivery = run(doing(monkeypatch, receivers.fails, raises))
-    assert delivery.bad_ends.get().message == "(a MemoryError without a message)"
+    assert delivery.failed_attempts.get().message == "(a MemoryError without a message)"
 
 
 @pytest.mark.parametrize("error", [RetryAfter(1e15), ValueError("with a backoff from beyond")])
@@ -290,10 +292,10 @@ def test_a_delivery_deleted_while_it_runs_ends_quietly(monkeypatch: pytest.Monke
 
 def test_every_bad_end_leaves_the_connection_fit_for_the_next() -> None:
     for receiver in (receivers.fails, receivers.sleeps, receivers.atomic_fails_once, receivers.exits):
-        run(hand_off(receiver))
+        run(enqueue(receiver))
         assert not connection.in_atomic_block
         assert transaction.get_autocommit()
-    assert run(hand_off(receivers.work)).state == State.SUCCESSFUL
+    assert run(enqueue(receivers.work)).state == State.SUCCESSFUL
 
 
 def test_a_retry_after_that_forgot_its_seconds_has_those_of_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,24 +307,24 @@ def test_a_retry_after_that_forgot_its_seconds_has_those_of_the_default(monkeypa
         raise Later
 
     delivery = run(doing(monkeypatch, receivers.fails, raises))
-    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.READY, Outcome.RETRY_AFTER)
+    assert (delivery.state, delivery.failed_attempts.get().outcome) == (State.READY, Outcome.RETRY_AFTER)
     assert delivery.due_at > delivery.enqueued_at
 
 
 def test_an_error_in_letters_that_the_database_does_not_have_is_recorded_in_ascii(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    end_badly = ledger.end_badly
+    record_failure = ledger.record_failure
 
-    def of_latin1(claimed: ClaimedDelivery, end: ledger.BadEnd) -> bool:
+    def of_latin1(claimed: ClaimedDelivery, end: ledger.Failure) -> bool:
         if "\N{SNOWMAN}" in end.message:
             raise DataError('character with byte sequence 0xe2 0x98 0x83 has no equivalent in encoding "LATIN1"')
-        return end_badly(claimed, end)
+        return record_failure(claimed, end)
 
     def freezes(**kwargs: Any) -> None:
         raise ValueError("a \N{SNOWMAN}\nin June")
 
-    monkeypatch.setattr(ledger, "end_badly", of_latin1)
+    monkeypatch.setattr(ledger, "record_failure", of_latin1)
     delivery = run(doing(monkeypatch, receivers.work, freezes))
     end = Attempt.objects.get()
     assert (delivery.state, end.outcome, end.message) == (State.READY, Outcome.ERROR, "a \\u2603\nin June")

@@ -10,7 +10,7 @@ from signals_app.models import Delivery, State
 from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 def test_a_hint_of_garbage_is_logged_and_runs_nothing(
     queue: object, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    waiting = hand_off(receivers.work)
+    waiting = enqueue(receivers.work)
     assert loop.drain(queue) == 0
     assert caplog.messages == [f"A hint names no queue but {told}; nothing was run for it."]
     waiting.refresh_from_db()
@@ -44,7 +44,7 @@ def test_a_hint_of_garbage_is_logged_and_runs_nothing(
 
 @pytest.mark.parametrize("queue", ["nobody", "'; DROP TABLE signals_app_delivery; --", "%(queue)s", "Sigdemo"])
 def test_a_hint_for_a_queue_that_nobody_uses_finds_nothing_in_it(queue: str, caplog: pytest.LogCaptureFixture) -> None:
-    waiting = hand_off(receivers.work)
+    waiting = enqueue(receivers.work)
     assert loop.drain(queue) == 0
     assert caplog.messages == []
     waiting.refresh_from_db()
@@ -52,7 +52,7 @@ def test_a_hint_for_a_queue_that_nobody_uses_finds_nothing_in_it(queue: str, cap
 
 
 def test_a_hint_for_a_delivery_that_is_gone_finds_nothing() -> None:
-    hand_off(receivers.work)
+    enqueue(receivers.work)
     task = SignedPackage.loads(hint("sigdemo"))
     Delivery.objects.all().delete()
     assert loop.drain(*task["args"]) == 0
@@ -65,8 +65,8 @@ def test_an_atomic_receiver_whose_delivery_is_gone_at_its_end_leaves_no_effect(m
         Delivery.objects.filter(receiver=receivers.atomic_work.key).delete()
 
     monkeypatch.setattr(receivers.atomic_work, "func", deletes)
-    hand_off(receivers.atomic_work)
-    neighbour = hand_off(receivers.nothing)
+    enqueue(receivers.atomic_work)
+    neighbour = enqueue(receivers.nothing)
     assert loop.drain(neighbour.queue) == 2
     neighbour.refresh_from_db()
     assert neighbour.state == State.SUCCESSFUL

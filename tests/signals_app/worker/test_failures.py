@@ -14,13 +14,13 @@ from django.views.decorators.debug import sensitive_variables
 
 from signals_app import signals
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.ledger import BadEnd, ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.redaction.records import LONGEST as LONGEST_TRACEBACK
 from signals_app.worker import loop
-from signals_app.worker.failures import LONGEST_MESSAGE, judge
+from signals_app.worker.failures import LONGEST_MESSAGE, classify
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 SECRET = "hunter2"
 FORGED = "2026-11-23 12:00:00 CRITICAL signals_app.worker [1] everything is lost"
@@ -120,12 +120,12 @@ ODD = {
 }
 
 
-def end_of(error: BaseException) -> BadEnd:
+def end_of(error: BaseException) -> Failure:
     """Return what is kept of an error that was raised."""
     try:
         raise error
     except BaseException as raised:
-        return judge(raised, CLAIMED, receivers.fails, ran=1)
+        return classify(raised, CLAIMED, receivers.fails, ran=1)
 
 
 @sensitive_variables("card")
@@ -192,9 +192,9 @@ def test_a_huge_message_is_kept_in_its_bounds() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_traceback_has_no_values_of_variables(made: Callable[..., QueuedReceiver]) -> None:
-    delivery = hand_off(made(charges_a_card))
+    delivery = enqueue(made(charges_a_card))
     loop.drain(delivery.queue)
-    kept = delivery.bad_ends.get()
+    kept = delivery.failed_attempts.get()
     assert kept.message == "declined, 9 digits"
     assert 'raise ValueError(f"declined' in kept.traceback
     assert "4111-1111" not in kept.traceback
@@ -210,7 +210,7 @@ def test_a_listener_that_reports_the_variables_is_told_which_are_sensitive(made:
 
     signals.delivery_attempt_failed.connect(report)
     try:
-        loop.drain(hand_off(made(charges_a_card)).queue)
+        loop.drain(enqueue(made(charges_a_card)).queue)
     finally:
         signals.delivery_attempt_failed.disconnect(report)
     (html,) = reports
@@ -224,7 +224,7 @@ def test_the_words_of_a_user_forge_no_record_in_the_log(
 ) -> None:
     text = f"no luck\n{FORGED}\r{FORGED}\u2028{FORGED}\x1b[2J"
     with caplog.at_level(logging.WARNING, logger="signals_app"):
-        loop.drain(hand_off(made(raises_as_told), text=text).queue)
+        loop.drain(enqueue(made(raises_as_told), text=text).queue)
     assert text.splitlines()[0] in caplog.text
     assert [line for line in caplog.text.splitlines() if line.startswith(FORGED[:10])] == []
     assert "\x1b" not in caplog.text
@@ -236,8 +236,8 @@ def test_the_error_class_of_any_length_is_kept(made: Callable[..., QueuedReceive
     error = type("E" * 5_000, (Exception,), {})
     receiver = made(raises_as_told)
     object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(error("long")))
-    loop.drain(hand_off(receiver).queue)
-    kept = Delivery.objects.get().bad_ends.get()
+    loop.drain(enqueue(receiver).queue)
+    kept = Delivery.objects.get().failed_attempts.get()
     assert (len(kept.error_class), kept.message, kept.outcome) == (255, "long", Outcome.ERROR)
 
 
@@ -250,9 +250,9 @@ def test_an_error_that_is_odd_itself_is_recorded_as_any_other(
     error, name, message = ODD[odd]
     receiver = made(raises_as_told)
     object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(error))
-    delivery = hand_off(receiver)
+    delivery = enqueue(receiver)
     assert loop.drain(delivery.queue) == 1
-    kept = delivery.bad_ends.get()
+    kept = delivery.failed_attempts.get()
     assert (kept.outcome, kept.error_class, kept.message) == (Outcome.ERROR, name, message)
     assert len(kept.traceback) <= LONGEST_TRACEBACK
     assert name in "".join(record.getMessage() for record in caplog.records).replace(r"\x00", "\ufffd")
@@ -264,7 +264,7 @@ def test_a_huge_error_is_bounded_in_the_log(
 ) -> None:
     receiver = made(raises_as_told)
     object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(ValueError("word " * 2_000_000)))
-    loop.drain(hand_off(receiver).queue)
+    loop.drain(enqueue(receiver).queue)
     assert 0 < len(caplog.text) < 2 * LONGEST_TRACEBACK
 
 
@@ -282,7 +282,7 @@ def test_a_listener_that_exits_ends_no_worker(signal: Signal, caplog: pytest.Log
 
     signal.connect(listens)
     try:
-        deliveries = [hand_off(receivers.fails), hand_off(receivers.work)]
+        deliveries = [enqueue(receivers.fails), enqueue(receivers.work)]
         assert loop.drain(deliveries[0].queue) == 2
     finally:
         signal.disconnect(listens)
@@ -297,7 +297,7 @@ def test_a_backoff_that_exits_is_replaced_by_the_default_one(made: Callable[...,
     def leaves(attempt: int) -> float:
         raise SystemExit
 
-    delivery = hand_off(made(raises_as_told, backoff=leaves, max_attempts=2), text="who")
+    delivery = enqueue(made(raises_as_told, backoff=leaves, max_attempts=2), text="who")
     loop.drain(delivery.queue)
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.bad_ends.get().message) == (State.READY, "who")
+    assert (delivery.state, delivery.failed_attempts.get().message) == (State.READY, "who")

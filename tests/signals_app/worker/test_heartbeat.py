@@ -14,13 +14,13 @@ from signals_app.dispatcher.context import CurrentDelivery
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop
-from signals_app.worker.batch import Hold, Run
+from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.heartbeat import Heartbeat
 from tests.cluster import wait_until
 from tests.faults.receivers import overruns
 from tests.forks import in_child
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -29,14 +29,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 def claimed() -> list[ClaimedDelivery]:
     """Three deliveries, claimed at once, with a lease of ten seconds."""
     for _ in range(3):
-        hand_off(receivers.long_work)
+        enqueue(receivers.long_work)
     return ledger.claim(conf.queue, owner="me", limit=3, lease=10)
 
 
 @pytest.fixture
-def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[Hold, Run]]:
+def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[ClaimedBatch, Run]]:
     """The first of them runs, under a heartbeat, until the test ends."""
-    hold = Hold(claimed)
+    hold = ClaimedBatch(claimed)
     one = hold.take()
     assert one is not None
     current = CurrentDelivery(delivery_id=one.id, emission=one.emission, attempt=1, max_attempts=5)
@@ -51,7 +51,7 @@ def states() -> list[tuple[str, int]]:
     return list(Delivery.objects.order_by("id").values_list("state", "attempts"))
 
 
-def test_what_waits_behind_a_slow_run_goes_back_uncharged(slow: tuple[Hold, Run]) -> None:
+def test_what_waits_behind_a_slow_run_goes_back_uncharged(slow: tuple[ClaimedBatch, Run]) -> None:
     wait_until(lambda: states()[1:] == [(State.READY, 0), (State.READY, 0)], "the return of the rest")
     assert states()[0] == (State.RUNNING, 1)
     assert slow[0].take() is None
@@ -63,7 +63,7 @@ def test_what_cannot_be_given_back_stays_in_the_hold(
     def locked(rest: object) -> None:
         raise OperationalError("database is locked")
 
-    hold = Hold(claimed)
+    hold = ClaimedBatch(claimed)
     monkeypatch.setattr(ledger, "give_back", locked)
     with pytest.raises(OperationalError):
         hold.give_back_rest(heartbeat._give_back)
@@ -80,7 +80,7 @@ def test_what_went_back_without_an_answer_is_not_run_here(
         raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(ledger, "give_back", cut_after)
-    hold = Hold(claimed)
+    hold = ClaimedBatch(claimed)
     with pytest.raises(OperationalError):
         hold.give_back_rest(ledger.give_back)
     one = hold.take()
@@ -88,7 +88,7 @@ def test_what_went_back_without_an_answer_is_not_run_here(
     assert not loop._still_ours(one, hold)
 
 
-def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[Hold, Run]) -> None:
+def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[ClaimedBatch, Run]) -> None:
     first = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
     assert first is not None
 
@@ -99,21 +99,21 @@ def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[Hold, Run]) -> None:
     wait_until(longer, "the renewal")
 
 
-def test_progress_is_written_while_the_receiver_runs(slow: tuple[Hold, Run]) -> None:
+def test_progress_is_written_while_the_receiver_runs(slow: tuple[ClaimedBatch, Run]) -> None:
     slow[1].current.progress(3, 8)
     wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).progress_done == 3, "the progress")
     slow[1].current.progress(4, 8)
     wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).progress_done == 4, "the next progress")
 
 
-def test_a_run_that_was_taken_over_is_told_of(slow: tuple[Hold, Run], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_was_taken_over_is_told_of(slow: tuple[ClaimedBatch, Run], caplog: pytest.LogCaptureFixture) -> None:
     Delivery.objects.filter(pk=slow[1].claimed.id).update(token=99)
     message = f"Delivery {slow[1].claimed.id} was taken over while it runs here."
     wait_until(lambda: message in caplog.text, "the warning")
 
 
 def test_a_database_that_fails_does_not_end_the_heartbeat(
-    monkeypatch: pytest.MonkeyPatch, slow: tuple[Hold, Run], caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, slow: tuple[ClaimedBatch, Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     renew = ledger.renew
     errors: list[Exception] = [OperationalError("gone"), RuntimeError("worse")]
@@ -134,7 +134,7 @@ def test_a_database_that_fails_does_not_end_the_heartbeat(
 
 def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() -> None:
     for receiver in (overruns.digests_atomically, receivers.work, receivers.work):
-        hand_off(receiver, times=1)
+        enqueue(receiver, times=1)
 
     def run_all_that_is_claimed() -> None:
         loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30))

@@ -17,7 +17,7 @@ from signals_app.worker.loop import drain
 from tests.cluster import wait_for_end
 from tests.faults.receivers import neighbours
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def test_no_receiver_finds_what_another_one_changed(receiver: QueuedReceiver, ca
     neighbours.seen.clear()
     before = neighbours.state_of_process()
     for one in (neighbours.looks_at_its_process, receiver, receiver, neighbours.looks_at_its_process):
-        hand_off(one)
+        enqueue(one)
     assert drain(conf.queue) == 4
     assert neighbours.seen == [before, before]
     assert neighbours.state_of_process() == before
@@ -54,7 +54,7 @@ def test_no_receiver_finds_what_another_one_changed(receiver: QueuedReceiver, ca
 
 def test_no_receiver_finds_the_language_of_a_plain_task() -> None:
     neighbours.seen.clear()
-    hand_off(neighbours.looks_at_its_process)
+    enqueue(neighbours.looks_at_its_process)
     with translation.override("de"), timezone.override("Asia/Tokyo"):
         drain(conf.queue)
     (seen,) = neighbours.seen
@@ -66,7 +66,7 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    deliveries = [hand_off(neighbours.changes_its_process), hand_off(receivers.work)]
+    deliveries = [enqueue(neighbours.changes_its_process), enqueue(receivers.work)]
     assert drain(conf.queue) == 2
     wait_for_end(deliveries)
     assert {one.state for one in deliveries} == {State.SUCCESSFUL}
@@ -81,14 +81,14 @@ class BrokenCache:
 
 @override_settings(CACHES={"default": {"BACKEND": f"{__name__}.BrokenCache"}})
 def test_a_cache_that_cannot_be_made_stops_nobody_who_does_without() -> None:
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
     assert drain(conf.queue) == 1
 
 
 def test_receivers_share_the_connections_of_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[object] = []
     monkeypatch.setattr(receivers.nothing, "func", lambda **arguments: used.append(caches["default"]))
-    hand_off(receivers.nothing)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
+    enqueue(receivers.nothing)
     Context().run(drain, conf.queue)  # in which nobody has used a cache yet
     assert used[0] is used[1]

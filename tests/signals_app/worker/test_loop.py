@@ -15,7 +15,7 @@ from signals_app.processes.identity import current_process
 from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 from tests.testapp.signals import plain
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -29,11 +29,11 @@ def run(delivery: Delivery) -> Delivery:
 
 
 def only_attempt(delivery: Delivery) -> Attempt:
-    return delivery.bad_ends.get()
+    return delivery.failed_attempts.get()
 
 
 def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
-    deliveries = [hand_off(receivers.work, label=str(n)) for n in range(40)]
+    deliveries = [enqueue(receivers.work, label=str(n)) for n in range(40)]
     assert loop.drain(conf.queue) == 40
     assert [e.label for e in Effect.objects.order_by("id")] == [str(n) for n in range(40)]
     assert {Delivery.objects.get(pk=d.pk).state for d in deliveries} == {State.SUCCESSFUL}
@@ -41,7 +41,7 @@ def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
 
 
 def test_a_success_names_the_process_that_ran_it() -> None:
-    delivery = run(hand_off(receivers.work))
+    delivery = run(enqueue(receivers.work))
     assert (delivery.state, delivery.owner) == (State.SUCCESSFUL, str(current_process()))
     assert Effect.objects.get().pid == os.getpid()
 
@@ -56,7 +56,7 @@ def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.Monke
 
 
 def test_an_error_is_retried_after_its_backoff_and_leaves_an_attempt() -> None:
-    delivery = run(hand_off(receivers.fails))
+    delivery = run(enqueue(receivers.fails))
     assert (delivery.state, delivery.attempts) == (State.READY, 1)
     attempt = only_attempt(delivery)
     assert (attempt.outcome, attempt.error_class) == (Outcome.ERROR, "builtins.ValueError")
@@ -66,7 +66,7 @@ def test_an_error_is_retried_after_its_backoff_and_leaves_an_attempt() -> None:
 
 
 def test_exhausted_attempts_fail_a_delivery() -> None:
-    delivery = hand_off(receivers.fails)
+    delivery = enqueue(receivers.fails)
     Delivery.objects.filter(pk=delivery.pk).update(attempts=2)
     run(delivery)
     assert (delivery.state, delivery.attempts) == (State.FAILED, 3)
@@ -74,13 +74,13 @@ def test_exhausted_attempts_fail_a_delivery() -> None:
 
 
 def test_a_permanent_failure_fails_at_once() -> None:
-    delivery = run(hand_off(receivers.gives_up))
+    delivery = run(enqueue(receivers.gives_up))
     assert (delivery.state, delivery.attempts, delivery.max_attempts) == (State.FAILED, 1, 5)
     assert only_attempt(delivery).message == "the customer is gone"
 
 
 def test_retry_after_is_due_when_the_receiver_said() -> None:
-    delivery = run(hand_off(receivers.asks_for_later, seconds=90))
+    delivery = run(enqueue(receivers.asks_for_later, seconds=90))
     attempt = only_attempt(delivery)
     assert (delivery.state, attempt.outcome) == (State.READY, Outcome.RETRY_AFTER)
     assert attempt.message == "the service asked for a pause"
@@ -91,7 +91,7 @@ def test_retry_after_is_due_when_the_receiver_said() -> None:
     "receiver", [receivers.sleeps, receivers.async_sleeps, receivers.swallows_its_timeout], ids=lambda r: r.key
 )
 def test_a_receiver_that_runs_too_long_is_recorded_as_a_timeout(receiver: Any) -> None:
-    delivery = run(hand_off(receiver))
+    delivery = run(enqueue(receiver))
     attempt = only_attempt(delivery)
     assert (delivery.state, attempt.outcome) == (State.FAILED, Outcome.TIMEOUT)
     assert attempt.message == f"The receiver ran longer than its timeout of {receiver.options.timeout:g} s."
@@ -99,17 +99,17 @@ def test_a_receiver_that_runs_too_long_is_recorded_as_a_timeout(receiver: Any) -
 
 @pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
 def test_exceptions_that_end_a_program_end_an_attempt_only(error: str) -> None:
-    delivery = run(hand_off(receivers.exits, error=error))
+    delivery = run(enqueue(receivers.exits, error=error))
     assert (delivery.state, only_attempt(delivery).error_class) == (State.FAILED, f"builtins.{error}")
 
 
 def test_an_async_receiver_runs() -> None:
-    assert run(hand_off(receivers.async_work, label="awaited")).state == State.SUCCESSFUL
+    assert run(enqueue(receivers.async_work, label="awaited")).state == State.SUCCESSFUL
     assert Effect.objects.get().label == "awaited"
 
 
 def test_an_atomic_receiver_that_fails_leaves_nothing_behind() -> None:
-    delivery = run(hand_off(receivers.atomic_fails_once))
+    delivery = run(enqueue(receivers.atomic_fails_once))
     assert (delivery.state, delivery.attempts) == (State.READY, 1)
     assert not Effect.objects.exists()
     Delivery.objects.update(due_at=delivery.enqueued_at)
@@ -118,9 +118,9 @@ def test_an_atomic_receiver_that_fails_leaves_nothing_behind() -> None:
 
 
 def test_an_async_atomic_receiver_writes_in_the_same_transaction() -> None:
-    failed = run(hand_off(receivers.async_atomic_work, fail=True))
+    failed = run(enqueue(receivers.async_atomic_work, fail=True))
     assert (failed.state, Effect.objects.count()) == (State.FAILED, 0)
-    assert run(hand_off(receivers.async_atomic_work)).state == State.SUCCESSFUL
+    assert run(enqueue(receivers.async_atomic_work)).state == State.SUCCESSFUL
     assert Effect.objects.count() == 1
 
 
@@ -134,7 +134,7 @@ def test_an_atomic_receiver_whose_claim_was_taken_over_leaves_no_effect(
         Delivery.objects.update(token=99)
 
     monkeypatch.setattr(receivers.atomic_work, "func", taken_over)
-    delivery = run(hand_off(receivers.atomic_work))
+    delivery = run(enqueue(receivers.atomic_work))
     assert delivery.token == 1  # the take-over was part of the transaction that is rolled back
     assert not Effect.objects.exists()
     assert only_attempt(delivery).outcome == Outcome.STALE
@@ -143,13 +143,13 @@ def test_an_atomic_receiver_whose_claim_was_taken_over_leaves_no_effect(
 
 def test_a_result_that_comes_after_a_takeover_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers.work, "func", lambda **arguments: Delivery.objects.update(token=99))
-    delivery = run(hand_off(receivers.work))
+    delivery = run(enqueue(receivers.work))
     assert (delivery.state, delivery.token) == (State.RUNNING, 99)
     assert only_attempt(delivery).outcome == Outcome.STALE
 
 
 def test_a_receiver_nobody_knows_is_flagged_and_not_charged() -> None:
-    delivery = hand_off(receivers.nothing)
+    delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(receiver="gone.receiver")
     run(delivery)
     assert (delivery.state, delivery.attempts, delivery.unroutable) == (State.READY, 0, True)
@@ -158,7 +158,7 @@ def test_a_receiver_nobody_knows_is_flagged_and_not_charged() -> None:
 
 
 def test_an_unroutable_delivery_runs_once_its_receiver_is_back() -> None:
-    delivery = hand_off(receivers.work)
+    delivery = enqueue(receivers.work)
     registry.forget(receivers.work.key)
     try:
         run(delivery)
@@ -177,7 +177,7 @@ def test_an_unroutable_delivery_runs_once_its_receiver_is_back() -> None:
 def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: State, outcome: Outcome) -> None:
     user = get_user_model().objects.create_user("ada")
     with override_settings(SIGNALS_APP={"MISSING": missing}):
-        delivery = hand_off(receivers.work, user=user)
+        delivery = enqueue(receivers.work, user=user)
         user.delete()
         run(delivery)
     assert delivery.state == state
@@ -188,7 +188,7 @@ def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: St
 
 
 def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
-    delivery = hand_off(receivers.fails)
+    delivery = enqueue(receivers.fails)
     Delivery.objects.filter(pk=delivery.pk).update(payload="{not json", max_attempts=1)
     run(delivery)
     assert delivery.state == State.FAILED
@@ -200,7 +200,7 @@ def test_nul_and_surrogates_in_an_error_reach_the_record(monkeypatch: pytest.Mon
         raise ValueError("a\0b\ud800c" + "x" * 10_000)
 
     monkeypatch.setattr(receivers.fails, "func", nasty)
-    message = only_attempt(run(hand_off(receivers.fails))).message
+    message = only_attempt(run(enqueue(receivers.fails))).message
     assert message.startswith("a\N{REPLACEMENT CHARACTER}b?c")
     assert len(message) == 2_000
 
@@ -217,7 +217,7 @@ def test_lifecycle_signals_tell_of_each_step() -> None:
     }
     for name, one in listeners.items():
         getattr(signals, name).connect(one)
-    good, bad = hand_off(receivers.nothing), hand_off(receivers.gives_up)
+    good, bad = enqueue(receivers.nothing), enqueue(receivers.gives_up)
     loop.drain(conf.queue)
     assert told == [
         ("delivery_started", good.id),
@@ -235,8 +235,8 @@ def test_a_faulty_listener_cannot_harm_a_delivery(caplog: pytest.LogCaptureFixtu
     for signal in (signals.delivery_started, signals.delivery_succeeded, signals.delivery_attempt_failed):
         signal.connect(faulty)
     try:
-        assert run(hand_off(receivers.work)).state == State.SUCCESSFUL
-        assert run(hand_off(receivers.gives_up)).state == State.FAILED
+        assert run(enqueue(receivers.work)).state == State.SUCCESSFUL
+        assert run(enqueue(receivers.gives_up)).state == State.FAILED
     finally:
         for signal in (signals.delivery_started, signals.delivery_succeeded, signals.delivery_attempt_failed):
             signal.disconnect(faulty)

@@ -9,36 +9,36 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery, State
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def test_a_drain_ends_with_its_time_slice() -> None:
     for _ in range(3):
-        hand_off(receivers.atomic_work, seconds=0.05)
+        enqueue(receivers.atomic_work, seconds=0.05)
     with override_settings(SIGNALS_APP={"TIME_SLICE": 0.01}):
         assert loop.drain(conf.queue) == 1
     assert loop.drain(conf.queue) == 2
 
 
 def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
-    hand_off(receivers.work)
-    pulse.stop_claiming()
+    enqueue(receivers.work)
+    liveness.stop_claiming()
     try:
         assert loop.drain(conf.queue) == 0
     finally:
-        pulse.begin()
+        liveness.begin()
     assert loop.drain(conf.queue) == 1
 
 
 def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(40):
-        hand_off(receivers.nothing)
+        enqueue(receivers.nothing)
     limits: list[int] = []
     claim = ledger.claim
 
@@ -51,8 +51,8 @@ def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pyt
     Delivery.objects.update(attempts=1)  # second attempts are taken together as well
     loop.drain(conf.queue)
     assert limits == [1, 2, 4, 8, 16, 16, 16]
-    hand_off(receivers.nothing)
-    hand_off(receivers.nothing)
+    enqueue(receivers.nothing)
+    enqueue(receivers.nothing)
     limits.clear()
     monkeypatch.setattr(loop, "QUICK", 0)
     loop.drain(conf.queue)
@@ -60,7 +60,7 @@ def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pyt
 
 
 def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
-    first, second, third = (hand_off(receivers.nothing) for _ in range(3))
+    first, second, third = (enqueue(receivers.nothing) for _ in range(3))
     Delivery.objects.filter(pk=second.pk).update(losses=1)
     claimed = ledger.claim(conf.queue, owner="", limit=3, lease=30)
     now, back = loop._apart(claimed)
@@ -70,7 +70,7 @@ def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
 
 
 def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
-    first, second = hand_off(receivers.work, label="1"), hand_off(receivers.work, label="2")
+    first, second = enqueue(receivers.work, label="1"), enqueue(receivers.work, label="2")
     claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
     Delivery.objects.filter(pk=second.pk).update(token=99)
     with override_settings(SIGNALS_APP={"LEASE": 0}):

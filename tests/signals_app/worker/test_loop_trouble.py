@@ -12,9 +12,9 @@ from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.models import ClusterStat, Delivery, State
-from signals_app.processes.liveness import pulse
+from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
-from tests.testapp.receivers import hand_off, nothing
+from tests.testapp.receivers import enqueue, nothing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -29,9 +29,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         "signals_app.worker.connections.time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic)
     )
     monkeypatch.setattr(loop, "_trouble", loop.Trouble())
-    pulse.claim()
+    liveness.claim_succeeded()
     yield slept
-    pulse.claim()
+    liveness.claim_succeeded()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: Error, times: int = 1) -> None:
 def test_it_waits_longer_from_one_to_the_next_and_goes_on_at_once_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch, pauses: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     fail(monkeypatch, ProgrammingError(GONE), times=8)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert caplog.messages.count(f"A worker of sigdemo cannot use the database: {GONE}") == 8
@@ -72,7 +72,7 @@ def test_a_cluster_whose_claims_all_fail_counts_as_none(monkeypatch: pytest.Monk
     monkeypatch.setattr("signals_app.cluster.broker.CANNOT_CLAIM", 1e-9)
     broker = DeliveryBroker(conf.queue)
     fail(monkeypatch, ProgrammingError(GONE))
-    hand_off(nothing)
+    enqueue(nothing)
     broker.set_stat("one", "package", 3)
     assert not ClusterStat.objects.exists()
     loop.drain(conf.queue)
@@ -82,7 +82,7 @@ def test_a_cluster_whose_claims_all_fail_counts_as_none(monkeypatch: pytest.Monk
 
 def test_a_database_that_is_away_is_no_fault_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     fail(monkeypatch, OperationalError("the database system is starting up"))
-    assert pulse.failing == 0
+    assert liveness.failing == 0
 
 
 @override_settings(SIGNALS_APP={"STALL": 1e-9})
@@ -92,7 +92,7 @@ def test_a_worker_whose_claims_alone_fail_ends(
     error = OperationalError("connection failed: Too many open files")
     fail(monkeypatch, error, times=2)
     assert not ends, "nobody else could claim either"
-    pulse.claim()
+    liveness.claim_succeeded()
     fail(monkeypatch, error)
     assert ends == [70]
     assert "The claims of this worker alone have failed for 0 s; it ends." in caplog.text

@@ -8,7 +8,7 @@ from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.receivers import neighbours
 from tests.testapp import receivers
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -25,9 +25,9 @@ def living(cluster: Cluster) -> list[int]:
 )
 def test_a_forked_child_ends_where_it_leaves_the_receiver(cluster: Cluster, receiver: QueuedReceiver) -> None:
     family = living(cluster)
-    deliveries = [hand_off(receiver, how=how) for how in STATUSES]
+    deliveries = [enqueue(receiver, how=how) for how in STATUSES]
     wait_for_end(deliveries)
-    assert {(one.state, one.attempts, one.bad_ends.count()) for one in deliveries} == {(State.SUCCESSFUL, 1, 0)}
+    assert {(one.state, one.attempts, one.failed_attempts.count()) for one in deliveries} == {(State.SUCCESSFUL, 1, 0)}
     left = [("parent", str(status)) for status in STATUSES.values()]
     effects = Effect.objects.order_by("delivery_id").values_list("label", "detail")
     wait_until(lambda: list(effects.all()) == left, "what each parent leaves, which may be after its commit")
@@ -36,18 +36,18 @@ def test_a_forked_child_ends_where_it_leaves_the_receiver(cluster: Cluster, rece
 
 def test_a_child_of_a_coroutine_leaves_the_loop_to_its_parent(cluster: Cluster) -> None:
     family = living(cluster)
-    deliveries = [hand_off(neighbours.forks_in_a_coroutine, how=how) for how in STATUSES]
+    deliveries = [enqueue(neighbours.forks_in_a_coroutine, how=how) for how in STATUSES]
     wait_for_end(deliveries)
-    assert {(one.state, one.attempts, one.bad_ends.count()) for one in deliveries} == {(State.SUCCESSFUL, 1, 0)}
+    assert {(one.state, one.attempts, one.failed_attempts.count()) for one in deliveries} == {(State.SUCCESSFUL, 1, 0)}
     assert living(cluster) == family
 
 
 def test_a_child_that_outlives_its_receiver_ends_as_it_leaves_it(cluster: Cluster) -> None:
     family = living(cluster)
-    delivery = hand_off(neighbours.leaves_a_child)
+    delivery = enqueue(neighbours.leaves_a_child)
     wait_for_end([delivery])
     child = int(Effect.objects.get().detail)
-    others = [hand_off(receivers.work) for _ in range(20)]
+    others = [enqueue(receivers.work) for _ in range(20)]
     wait_until(lambda: not is_alive(child), "the end of the child")
     wait_for_end(others)
     assert {(one.state, one.attempts) for one in [delivery, *others]} == {(State.SUCCESSFUL, 1)}
@@ -55,7 +55,7 @@ def test_a_child_that_outlives_its_receiver_ends_as_it_leaves_it(cluster: Cluste
 
 
 def test_a_child_has_a_session_of_its_own(cluster: Cluster) -> None:
-    delivery = hand_off(neighbours.has_a_child_write)
+    delivery = enqueue(neighbours.has_a_child_write)
     wait_for_end([delivery])
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
     assert list(Effect.objects.order_by("id").values_list("label", "detail")) == [

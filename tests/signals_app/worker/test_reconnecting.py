@@ -14,7 +14,7 @@ from django.db import (
     transaction,
 )
 
-from signals_app.worker.connections import insist, start_afresh
+from signals_app.worker.connections import reconnect, retry_while_unavailable
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -30,7 +30,7 @@ def test_it_asks_again_on_a_new_connection_until_the_database_answers(caplog: py
         connection.ensure_connection()
         return connection.connection
 
-    assert insist(work, seconds=30) is not first
+    assert retry_while_unavailable(work, seconds=30) is not first
     assert caplog.messages == ["The database is asked again for up to 30 s: the database system is starting up"]
 
 
@@ -42,7 +42,7 @@ def test_it_gives_up_when_the_time_is_over() -> None:
         raise OperationalError("database is locked")
 
     with pytest.raises(OperationalError, match="database is locked"):
-        insist(work, seconds=0.2)
+        retry_while_unavailable(work, seconds=0.2)
     assert len(tries) > 1
 
 
@@ -55,7 +55,7 @@ def test_it_asks_again_whatever_a_session_may_be_unfit_for(kind: type[Error]) ->
             raise errors.pop()
         return "done"
 
-    assert insist(work, seconds=30) == "done"
+    assert retry_while_unavailable(work, seconds=30) == "done"
 
 
 @pytest.mark.parametrize("kind", [DataError, IntegrityError])
@@ -66,7 +66,7 @@ def test_it_does_not_ask_again_where_a_value_is_refused(kind: type[Error]) -> No
         raise errors.pop()
 
     with pytest.raises(kind):
-        insist(work, seconds=30)
+        retry_while_unavailable(work, seconds=30)
 
 
 def test_it_does_not_ask_again_within_a_transaction() -> None:
@@ -76,6 +76,6 @@ def test_it_does_not_ask_again_within_a_transaction() -> None:
         raise errors.pop()
 
     with transaction.atomic():
-        assert not start_afresh(OperationalError("gone"))
+        assert not reconnect(OperationalError("gone"))
         with pytest.raises(OperationalError):
-            insist(work, seconds=30)
+            retry_while_unavailable(work, seconds=30)

@@ -12,7 +12,7 @@ from signals_app.worker import loop
 from signals_app.worker.connections import leave_pools
 from tests.cluster import Cluster, wait_for_end
 from tests.testapp.models import Effect
-from tests.testapp.receivers import atomic_work, hand_off, leave_effect, nothing, work
+from tests.testapp.receivers import atomic_work, enqueue, leave_effect, nothing, work
 
 
 def test_a_process_that_forks_keeps_its_connections_instead_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ def test_a_process_that_forks_keeps_its_connections_instead_of_a_pool(monkeypatc
 def test_the_processes_of_a_cluster_do_not_share_what_is_in_a_pool(tmp_path: Path) -> None:
     pool = {"TEST_OPTIONS": '{"pool": true}'} if connection.vendor == "postgresql" else {}  # SQLite has none
     with Cluster(tmp_path / "log", **pool):
-        deliveries = [hand_off(work) for _ in range(50)]
+        deliveries = [enqueue(work) for _ in range(50)]
         wait_for_end(deliveries)
     assert {(delivery.state, delivery.attempts) for delivery in deliveries} == {(State.SUCCESSFUL, 1)}
 
@@ -96,7 +96,7 @@ def run(monkeypatch: pytest.MonkeyPatch, receiver: Any, func: Callable[[], objec
         func()
 
     monkeypatch.setattr(receiver, "func", instead)
-    delivery = hand_off(receiver)
+    delivery = enqueue(receiver)
     assert loop.drain(delivery.queue) == 1
     delivery.refresh_from_db()
     ends = list(Attempt.objects.values_list("error_class", "message"))
@@ -196,7 +196,7 @@ def test_a_transaction_begun_behind_django_is_undone_and_said(monkeypatch: pytes
         leave_effect("within")
 
     monkeypatch.setattr(nothing, "func", lambda **kwargs: begin())
-    delivery = hand_off(nothing)
+    delivery = enqueue(nothing)
     loop.drain(delivery.queue)
     delivery.refresh_from_db()
     assert delivery.state == State.READY

@@ -12,9 +12,9 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
-from signals_app.worker.loop import Doubt
+from signals_app.worker.loop import UncertainClaims
 from tests.testapp import receivers
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -30,42 +30,42 @@ def standing() -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def doubt() -> Doubt:
-    return Doubt()
+def doubt() -> UncertainClaims:
+    return UncertainClaims()
 
 
-def test_what_was_claimed_and_not_begun_goes_back_uncharged(doubt: Doubt) -> None:
+def test_what_was_claimed_and_not_begun_goes_back_uncharged(doubt: UncertainClaims) -> None:
     for _ in range(3):
-        hand_off(receivers.work)
+        enqueue(receivers.work)
     claim(2)
     claim(owner="another process")
     doubt.is_open = True
-    doubt.settle(conf.queue, owner=ME)
+    doubt.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.READY, 0), (State.READY, 0), (State.RUNNING, 1)]
     assert not doubt.is_open
 
 
-def test_what_was_begun_waits_for_its_lease(doubt: Doubt) -> None:
-    hand_off(receivers.work)
-    hand_off(receivers.work)
+def test_what_was_begun_waits_for_its_lease(doubt: UncertainClaims) -> None:
+    enqueue(receivers.work)
+    enqueue(receivers.work)
     begun, _ = claim(2)
     doubt.note_begun(begun)
     doubt.is_open = True
-    doubt.settle(conf.queue, owner=ME)
+    doubt.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.RUNNING, 1), (State.READY, 0)]
 
 
-def test_without_doubt_nothing_is_given_back(doubt: Doubt) -> None:
-    hand_off(receivers.work)
+def test_without_doubt_nothing_is_given_back(doubt: UncertainClaims) -> None:
+    enqueue(receivers.work)
     claim()
-    doubt.settle(conf.queue, owner=ME)
+    doubt.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.RUNNING, 1)]
 
 
 def test_a_claim_whose_answer_was_lost_is_given_back_at_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hand_off(receivers.work)
+    enqueue(receivers.work)
     make_a_claim = ledger.claim
 
     def cut_after(queue: str, **options: Any) -> list[ClaimedDelivery]:
@@ -102,7 +102,7 @@ def no_transaction(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_transaction")
 def test_an_atomic_receiver_that_gets_no_transaction_is_not_charged(caplog: pytest.LogCaptureFixture) -> None:
-    delivery = hand_off(receivers.atomic_work)
+    delivery = enqueue(receivers.atomic_work)
     loop.drain(conf.queue)
     assert f"Delivery {delivery.id} goes back before it began: database is locked" in caplog.text
     loop.drain(conf.queue)
@@ -113,7 +113,7 @@ def test_an_atomic_receiver_that_gets_no_transaction_is_not_charged(caplog: pyte
 def test_what_cannot_be_given_back_now_is_given_back_before_the_drain_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lost, other = hand_off(receivers.work), hand_off(receivers.nothing)
+    lost, other = enqueue(receivers.work), enqueue(receivers.nothing)
     Delivery.objects.filter(pk=lost.pk).update(losses=1, due_at=other.due_at)
     give_back = ledger.give_back
     errors = [OperationalError("database is locked")]

@@ -11,7 +11,7 @@ from signals_app.models import Outcome, State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults.receivers import neighbours
 from tests.testapp.models import Effect
-from tests.testapp.receivers import hand_off
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -29,7 +29,7 @@ def test_a_worker_ends_though_a_receiver_left_something_at_work(
     tmp_path: Path, receiver: QueuedReceiver, q_cluster: str
 ) -> None:
     with Cluster(tmp_path / "log", TEST_Q_CLUSTER=q_cluster) as cluster:
-        delivery = hand_off(receiver)
+        delivery = enqueue(receiver)
         wait_for_end([delivery])
         assert delivery.state == State.SUCCESSFUL
         assert cluster.stop() == 0
@@ -41,7 +41,7 @@ def test_a_worker_ends_though_a_receiver_left_something_at_work(
 def test_a_worker_that_is_recycled_is_replaced_though_a_thread_goes_on(tmp_path: Path) -> None:
     with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 1}'):
         for _ in range(2):
-            delivery = hand_off(neighbours.leaves_a_thread)
+            delivery = enqueue(neighbours.leaves_a_thread)
             wait_for_end([delivery])
             assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
     log = (tmp_path / "log").read_text()
@@ -55,13 +55,13 @@ def test_a_receiver_that_needs_processes_is_told_what_to_set(
     tmp_path: Path, receiver: QueuedReceiver, daemons: bool
 ) -> None:
     with Cluster(tmp_path / "log", TEST_Q_CLUSTER=f'{{"daemonize_workers": {str(daemons).lower()}}}') as cluster:
-        delivery = hand_off(receiver)
+        delivery = enqueue(receiver)
         wait_for_end([delivery])
         assert cluster.stop() == 0
     if not daemons:
         assert delivery.state == State.SUCCESSFUL
         return
-    end = delivery.bad_ends.get()
+    end = delivery.failed_attempts.get()
     assert (delivery.state, end.outcome, end.error_class) == (State.FAILED, Outcome.ERROR, "builtins.AssertionError")
     assert end.message == (
         'daemonic processes are not allowed to have children. Set Q_CLUSTER["daemonize_workers"] = False, so that '
@@ -72,14 +72,14 @@ def test_a_receiver_that_needs_processes_is_told_what_to_set(
 
 def test_an_error_whose_text_never_ends_is_a_timeout(tmp_path: Path) -> None:
     with Cluster(tmp_path / "log", TEST_SIGNALS_APP='{"GRACE": 0.2}'):
-        delivery = hand_off(neighbours.says_an_endless_error)
+        delivery = enqueue(neighbours.says_an_endless_error)
         wait_for_end([delivery])
-    assert (delivery.state, delivery.bad_ends.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
+    assert (delivery.state, delivery.failed_attempts.get().outcome) == (State.FAILED, Outcome.TIMEOUT)
 
 
 def test_a_cluster_stops_though_a_child_of_a_receiver_goes_on_and_ends_it(tmp_path: Path) -> None:
     with Cluster(tmp_path / "log") as cluster:
-        delivery = hand_off(neighbours.leaves_a_child, seconds=600)
+        delivery = enqueue(neighbours.leaves_a_child, seconds=600)
         wait_for_end([delivery])
         child = int(Effect.objects.get().detail)
         assert is_alive(child)
@@ -91,7 +91,7 @@ def test_a_cluster_stops_though_a_child_of_a_receiver_goes_on_and_ends_it(tmp_pa
 def test_what_a_receiver_started_ends_with_a_cluster_whose_supervisor_is_killed(tmp_path: Path) -> None:
     settings = {"TEST_Q_CLUSTER": '{"daemonize_workers": false}', "TEST_SIGNALS_APP": '{"STOP_WITHIN": 2}'}
     with Cluster(tmp_path / "log", **settings) as cluster:
-        delivery = hand_off(neighbours.leaves_a_process)
+        delivery = enqueue(neighbours.leaves_a_process)
         wait_for_end([delivery])
         family = cluster.family()
         child = int(Effect.objects.get().detail)

@@ -99,7 +99,7 @@ def test_the_queries_are_as_many_for_many_deliveries(boss: Client, django_assert
         attempt(failed := delivery(State.FAILED, emission=EMISSION))
     assert count() == few
     copies(failed, 290)
-    copies(failed.bad_ends.get(), 10_000, number="i")
+    copies(failed.failed_attempts.get(), 10_000, number="i")
     assert count() == few
 
 

@@ -18,7 +18,7 @@ from signals_app.console.admin import check_sites, register
 from signals_app.console.admin.deliveries import DeliveryAdmin
 from signals_app.models import Delivery, State
 from tests.signals_app.console.admin.rows import attempt, delivery
-from tests.testapp.receivers import hand_off, nothing
+from tests.testapp.receivers import enqueue, nothing
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,7 @@ def failed() -> Delivery:
     delivery(State.READY, emission=found.emission, attempts=1)
     Delivery.objects.filter(pk=found.pk).update(finished_at=timezone.now())  # lately, so the overview shows it
     attempt(found)
-    hand_off(nothing)
+    enqueue(nothing)
     ledger.keep_stat("sigdemo:1", "signed", queue="sigdemo", host="vm", seconds=60)
     return found
 
@@ -90,7 +90,7 @@ def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client,
         f"{of_failed}history/": [],
         f"{pages}delivery/emission/{failed.emission}/": [f"{of_failed}change/"],
         f"{pages}attempt/": [f"{of_failed}change/"],
-        f"{pages}attempt/{failed.bad_ends.get().pk}/change/": [f"{of_failed}change/"],
+        f"{pages}attempt/{failed.failed_attempts.get().pk}/change/": [f"{of_failed}change/"],
         f"{pages}clusterstat/": [],
         f"{pages}map/": [f"{pages}delivery/?state=READY", f"{pages}map/?show="],
     }

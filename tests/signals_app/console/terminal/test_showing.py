@@ -40,7 +40,7 @@ def test_json_has_payload_attempts_and_the_rest_of_the_emission() -> None:
     other = delivery(emission=one.emission)
     found = read("show", f"#{one.pk}")
     assert found["payload"] == {"arguments": {"order": 7}}
-    assert [(end["number"], end["outcome"], end["message"]) for end in found["bad_ends"]] == [
+    assert [(end["number"], end["outcome"], end["message"]) for end in found["failed_attempts"]] == [
         (1, "ERROR", "the stock is negative")
     ]
     assert found["same_emission"] == [{"id": other.pk, "receiver": other.receiver, "state": "READY"}]
