@@ -19,7 +19,7 @@ from tests.cluster import wait_until
 from tests.docs.markdown import Block, blocks
 from tests.docs.terminal import PATIENCE, Program, Shell, differs
 
-SHOWN_ONLY = {"sh", "text", "ini", "sql", "yaml"}
+SHOWN_ONLY = {"mermaid", "sh", "text", "ini", "sql", "yaml"}
 
 _FILE = re.compile(r"^# ((?:[\w-]+/)*[\w-]+\.py)(, at the end)?$")
 

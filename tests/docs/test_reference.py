@@ -155,15 +155,19 @@ def test_the_example_of_an_error_is_what_a_reader_would_get() -> None:
     assert str(error.value) == " ".join(shown.split())
 
 
-def test_the_floors_are_those_of_the_contract_and_hold_every_module() -> None:
+def test_the_drawing_holds_every_room_and_its_arrows_go_down() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["id"] == "floors"]
+    floor = {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
     modules = {path.stem for path in (ROOT / "signals_app").iterdir() if path.suffix == ".py" or path.is_dir()}
     modules -= {"__init__", "__pycache__", "migrations", "static", "templates", "locale"}
-    floors = [set(re.findall(r"\w+", layer)) & modules for layer in reversed(layers)]
-    rows = [line.split("|")[2] for _, line in prose(ROOT / "docs" / "architecture.md") if re.match(r"\| \d", line)]
-    assert [set(re.findall(r"\w+", row)) for row in rows] == floors
-    assert set().union(*floors) == modules
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {name: set(re.findall(r"\w+", text)) & modules for name, text in re.findall(r'(\w+)\["(.+)"\]', page)}
+    assert set().union(*rooms.values()) == modules
+    arrows = [(upper, lower) for upper, row in re.findall(r"(\w+) --> (.+)", page) for lower in row.split(" & ")]
+    assert arrows
+    for upper, lower in arrows:
+        assert max(floor[one] for one in rooms[upper]) < min(floor[one] for one in rooms[lower]), (upper, lower)
 
 
 def test_what_the_readme_makes_can_be_made() -> None:

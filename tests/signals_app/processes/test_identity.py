@@ -17,7 +17,9 @@ from signals_app.processes import identity
 from signals_app.processes.identity import ProcessIdentity, current_process, group_of, is_dead, pid_here
 from tests.cluster import wait_until
 
-PRINT_OWNER = "from signals_app.processes.identity import current_process; print(current_process(), flush=True); input()"
+PRINT_OWNER = (
+    "from signals_app.processes.identity import current_process; print(current_process(), flush=True); input()"
+)
 
 
 @pytest.fixture
