@@ -118,6 +118,8 @@ try:
 except ImportError:
     _is_installed = False
 
+_NO_SPAN = nullcontext()
+
 
 def traceparent() -> str:
     """Return the W3C traceparent of the active span, or "" where there is none."""
@@ -131,7 +133,7 @@ def traceparent() -> str:
 def attempt_span(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
     """Make the block a span of the delivery's trace, or the first span of a new one."""
     if not _is_installed or (not claimed.trace and isinstance(otel.get_tracer_provider(), otel.ProxyTracerProvider)):
-        return nullcontext()  # nobody traces here
+        return _NO_SPAN  # nobody traces here
     return otel.get_tracer("signals_app").start_as_current_span(
         f"process {claimed.receiver}",
         context=TraceContextTextMapPropagator().extract({"traceparent": claimed.trace}) if claimed.trace else None,
@@ -273,8 +275,9 @@ def _count_bad_end(claimed: ClaimedDelivery, end: Failure) -> None:
 
 
 def _send(signal: Signal, receiver: object, **facts: Any) -> None:
-    with _only_telling():
-        signal.send_robust(sender=receiver, **facts)
+    if signal.receivers:
+        with _only_telling():
+            signal.send_robust(sender=receiver, **facts)
 
 
 @contextmanager

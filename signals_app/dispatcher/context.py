@@ -99,14 +99,22 @@ async def _await(value: Awaitable[Any]) -> Any:
     return await value
 
 
-@contextmanager
-def running(delivery: CurrentDelivery) -> Iterator[None]:
+def running(delivery: CurrentDelivery) -> AbstractContextManager[None]:
     """Make a delivery the current one while the block runs."""
-    mark = _current.set(delivery)
-    try:
-        yield
-    finally:
-        _current.reset(mark)
+    return _Running(delivery)
+
+
+class _Running:
+    __slots__ = ("_delivery", "_mark")
+
+    def __init__(self, delivery: CurrentDelivery) -> None:
+        self._delivery = delivery
+
+    def __enter__(self) -> None:
+        self._mark = _current.set(self._delivery)
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._mark)
 
 
 class Context(Protocol):

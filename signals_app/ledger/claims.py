@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, set_aside_among
+from signals_app.ledger.damage import END, MOST, RANGES, is_moment, is_uuid, readable, set_aside_among
 from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, execute, seconds_between
 
 SLOW = 0.005  # seconds that a claim takes at the database, from where on the next one begins where it ended
@@ -17,6 +17,16 @@ SLOW = 0.005  # seconds that a claim takes at the database, from where on the ne
 COLUMNS = (
     "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, "
     f"{readable('due_at')}, trace, depth, context"
+)
+
+# where they have which column
+_TEXTS = (2, 3, 4, 5, 9, 13, 15)
+_COUNTS = tuple(
+    (place, *RANGES[name])
+    for place, name in (
+        *((6, "attempts"), (7, "max_attempts"), (8, "token")),
+        *((10, "losses"), (11, "priority"), (14, "depth")),
+    )
 )
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
@@ -31,7 +41,7 @@ _TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
     losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
     lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0
 WHERE state = 'READY' AND id """
-_TAKEN = " RETURNING " + COLUMNS + ", {now}, {elapsed}"
+_TAKEN = " RETURNING " + COLUMNS + ", {now}, {clock}"
 _CLAIM = _TAKE + "{among_due}" + _TAKEN
 # the same in one band of priority, from a due time on
 _CLAIM_AHEAD = (
@@ -94,7 +104,7 @@ class Ahead:
     def note(self, rows: Sequence[Sequence[Any]]) -> None:
         """Note what was claimed from the front: looking there is to take a tenth of the time at most."""
         last = max(rows, key=_place, default=None)
-        took = float(last[-1]) if last else 0.0
+        took = seconds_between(*last[-2:]) if last else 0.0
         if last and took > SLOW:
             self.priority, self.since, self.until = last[11], last[12], time.monotonic() + 10 * took
 
@@ -128,7 +138,7 @@ def _taken(params: dict[str, Any], ahead: Ahead | None) -> list[Sequence[Any]]:
     if ahead and (rows := ahead.claim(params)):
         return rows
     rows = _rows(_CLAIM, **params)
-    if ahead and rows and rows[0][-1]:
+    if ahead and rows and rows[0][-1] > rows[0][-2]:
         ahead.note([row for row in rows if row[12]])
     return rows
 
@@ -144,15 +154,14 @@ def _rows(query: str, **params: Any) -> list[Sequence[Any]]:
 
 def is_readable(row: Sequence[Any]) -> bool:
     """Tell whether a row that starts with ``COLUMNS`` is one that was handed off; SQLite stores anything anywhere."""
-    _, emission, *texts, attempts, most, token, owner, losses, priority, due_at, trace, depth, context = row[:16]
-    counts = {"attempts": attempts, "max_attempts": most, "token": token, "losses": losses}
-    counts |= {"priority": priority, "depth": depth}
-    return (
-        all(type(text) is str for text in (*texts, owner, trace, context))
-        and all(type(one) is int and RANGES[name][0] <= one <= RANGES[name][1] for name, one in counts.items())
-        and is_uuid(emission)
-        and moment(due_at) is not None
-    )
+    for place in _TEXTS:
+        if type(row[place]) is not str:
+            return False
+    for place, least, most in _COUNTS:
+        one = row[place]
+        if type(one) is not int or not least <= one <= most:
+            return False
+    return is_uuid(row[1]) and is_moment(row[12])
 
 
 def claimed_from(row: Sequence[Any], *, waited: float = 0.0) -> ClaimedDelivery:

@@ -6,6 +6,7 @@ what everybody can read.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ RANGES = {
     "depth": (0, END),
 }
 LONGEST_SHOWN = 80  # characters of a value
+_HEX = re.compile("[0-9a-f]{32}").fullmatch  # as a UUID is written
 
 
 _COLUMN = "SELECT {column} FROM {table} WHERE id = %(id)s"
@@ -89,6 +91,16 @@ def moment(value: object) -> datetime | None:
     return read if YEARS[0] <= read.year < YEARS[1] else None
 
 
+def is_moment(value: object) -> bool:
+    """Tell whether ``moment()`` can read what SQL answered; without a connection, for the rows of each claim."""
+    try:
+        read: Any = datetime.fromisoformat(value) if isinstance(value, str) else value
+        # SQLite alone answers with text
+        return YEARS[0] <= read.year < YEARS[1] and not (isinstance(value, str) and read.tzinfo)
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return False
+
+
 def readable(column: str) -> str:
     """Return, as SQL, a time that can be read, or NULL."""
     return f"CASE WHEN {column} BETWEEN {FIRST} AND {LAST} THEN {column} END"
@@ -96,6 +108,8 @@ def readable(column: str) -> str:
 
 def is_uuid(value: object) -> bool:
     """Tell whether a value that SQL answered is an identity of an emission."""
+    if isinstance(value, str) and _HEX(value):
+        return True
     try:
         return isinstance(value, UUID) or bool(UUID(str(value)))
     except ValueError:

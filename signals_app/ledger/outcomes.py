@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from signals_app.ledger.claims import HELD, ClaimedDelivery
-from signals_app.ledger.sql import connection, execute
+from signals_app.ledger.sql import connection, execute, execute_on
 from signals_app.models import Attempt, Delivery, Outcome, State
 
 _SUCCEED = (
@@ -63,8 +63,8 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
     """
     db = connection()
     alone = db.vendor == "postgresql" and not db.in_atomic_block
-    with execute(
-        _SUCCEED_SOON if alone else _SUCCEED, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total
+    with execute_on(
+        db, _SUCCEED_SOON if alone else _SUCCEED, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total
     ) as cursor:
         return bool(cursor.rowcount)
 

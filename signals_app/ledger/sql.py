@@ -44,7 +44,7 @@ class Dialect:
     # SQLite takes a partial index where its condition is met to the letter. Of a flag Django 5.2 writes "flag" there,
     # Django 6.1 "flag = 1"; a query says both: flag AND flag = {yes}
     yes: str
-    elapsed: str  # seconds that the statement has taken so far
+    clock: str  # now, and later on in a statement later, where that is of any use
     skip_locked: str  # after a SELECT: locks its rows, and leaves out those that are locked already
 
     def sql(self, template: str) -> str:
@@ -139,7 +139,7 @@ SQLITE = Dialect(
     among="IN (",
     those=")",
     yes="1",
-    elapsed="0",
+    clock="%(now)s",
     skip_locked="",  # there is one writer at a time
 )
 
@@ -156,7 +156,7 @@ POSTGRESQL = Dialect(
     among_due=f"= ANY (ARRAY({_POSTGRESQL_DUE.replace('{lock}', ' FOR UPDATE SKIP LOCKED')}))",
     among_ids="= ANY (%(ids)s)",
     yes="TRUE",
-    elapsed="extract(epoch FROM clock_timestamp() - statement_timestamp())",
+    clock="clock_timestamp()",
     skip_locked="FOR UPDATE SKIP LOCKED",
 )
 

@@ -12,6 +12,7 @@ from signals_app.payloads import classes, containers, models, scalars
 from signals_app.payloads.errors import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown, size_of
 from signals_app.redaction import MASKED, has_secret_key
 
+_read = json.JSONDecoder().decode  # as json.loads() of a str
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | models.DECODERS
 _LONGEST = 500  # characters of what is wrong: it may name what was forged
@@ -34,7 +35,7 @@ def decode_text(text: str) -> Decoded:
             "Was the limit lowered since the signal was sent?"
         )
     try:
-        payload: Json = json.loads(text)
+        payload: Json = _read(text)
     except (ValueError, RecursionError) as error:
         raise PayloadError(f"The payload is no JSON: {error}.") from error
     return decode_arguments(payload)
@@ -46,17 +47,20 @@ def decode_arguments(payload: Json) -> Decoded:
     Raises MissingObject where an instance does not exist any more, PayloadError where the payload is malformed or names
     what this process does not have, and the database's own errors where it cannot be asked.
     """
-    if type(payload) is not dict or payload.keys() != {"sender", "arguments"}:
+    if type(payload) is not dict or len(payload) != 2 or "sender" not in payload or "arguments" not in payload:
         raise PayloadError('The payload is malformed: it is not {"sender": …, "arguments": {…}}.')
     arguments = payload["arguments"]
-    if type(arguments) is not dict or not all(_is_argument(name) for name in arguments):
+    if type(arguments) is not dict or not all(map(_is_argument, arguments)):
         raise PayloadError("The payload is malformed: its arguments are not an object of names.")
     decoded: dict[str, object] = {}
     name = "sender"
     try:
         sender = _decode_sender(payload["sender"])
         for name, value in arguments.items():
-            decoded[name] = _shared(value, decoded) if _is_shared(value) else _Walk().decode(value)
+            if type(value) in _PLAIN:
+                decoded[name] = value
+            else:
+                decoded[name] = _shared(value, decoded) if _is_shared(value) else _Walk().decode(value)
     except BrokenOff as broken:
         raise _error(broken, name) from broken.__cause__
     return Decoded(sender=sender, arguments=decoded)
@@ -64,6 +68,8 @@ def decode_arguments(payload: Json) -> Decoded:
 
 def _decode_sender(written: Json) -> object:
     """Return a sender; the name of a class that this process does not have, rather than lose the arguments for it."""
+    if type(written) in _PLAIN:
+        return written
     try:
         return _Walk().decode(written)
     except Malformed:

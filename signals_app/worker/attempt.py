@@ -91,24 +91,28 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
 
 def _call(run: Run, hold: ClaimedBatch, sessions: Sessions) -> None:
     hold.begin(run)
-    context = ExitStack()
+    context = ExitStack() if run.claimed.context else None
     try:
-        with ExitStack() as watch:
-            parts = {"run": run, "sessions": sessions, "context": context, "watch": watch}
-            call_within(run.timeout, _receive, parts)
+        try:
+            call_within(run.timeout, _receive, {"run": run, "sessions": sessions, "context": context})
+        finally:
+            sessions.unwatch()
         if run.receiver.options.atomic:
             sessions.restore()
     except BaseException as error:
-        with suppress(Exception):  # it may need SQL, which a broken transaction refuses; what broke it is the error
-            context.__exit__(type(error), error, error.__traceback__)
+        if context is not None:
+            with suppress(Exception):  # it may need SQL, which a broken transaction refuses; what broke it is the error
+                context.__exit__(type(error), error, error.__traceback__)
         raise
-    context.close()
+    if context is not None:
+        context.close()
 
 
-def _receive(run: Run, sessions: Sessions, context: ExitStack, watch: ExitStack) -> Any:
+def _receive(run: Run, sessions: Sessions, context: ExitStack | None) -> Any:
     """Call the receiver in the project's context, which stays entered for what a coroutine has still to do."""
-    context.enter_context(restored(run.claimed.context))
-    watch.enter_context(sessions.watched())  # what the context does to its session is not the receiver's
+    if context is not None:
+        context.enter_context(restored(run.claimed.context))
+    sessions.watch(anew=context is not None)  # what the context does to its session is not the receiver's
     decoded = payloads.decode_text(run.claimed.payload)
     signal = names.find_signal(run.claimed.signal)
     return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver
@@ -74,13 +74,33 @@ class ClaimedBatch:
     def begin(self, run: Run) -> None:
         """Note that a receiver is at work: its time begins now, whatever its transaction had to wait for."""
         self.is_judged = False
-        self._run = replace(run, since=time.monotonic())
+        # not by replace(), which looks at every field of the class
+        self._run = Run(
+            claimed=run.claimed,
+            receiver=run.receiver,
+            current=run.current,
+            since=time.monotonic(),
+            timeout=run.timeout,
+        )
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Let the heartbeat watch over the run that begins in the block; after it the main thread alone decides."""
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._run = None
+        return _Watched(self)
+
+    def end(self) -> None:
+        """Note that no receiver is at work any more; waits for the heartbeat, if that ends it just now."""
+        with self.lock:
+            self._run = None
+
+
+class _Watched:
+    __slots__ = ("_hold",)
+
+    def __init__(self, hold: ClaimedBatch) -> None:
+        self._hold = hold
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self._hold.end()

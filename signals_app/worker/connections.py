@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError, connections
@@ -105,20 +105,27 @@ class Sessions:
     """Remembers how the connections were before a receiver ran, so that it is seen what it left behind."""
 
     def __init__(self) -> None:
-        self._open = {db.alias for db in _used() if _in_transaction(db)}
-        self._before = {db.alias: _settings(db) for db in _used()}
+        self._all = connections.all()
+        used = [db for db in self._all if db.connection is not None]
+        self._open = {db.alias for db in used if _in_transaction(db)}
+        self._before = {db.alias: _settings(db) for db in used}
         self._changed: set[str] = set()
         self._to_restore: dict[str, str] = {}
+        self._watched: list[list[Any]] = []
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look at the statements of the receiver that runs in the block."""
-        with ExitStack() as stack:
-            for db in connections.all():
-                # by itself: execute_wrapper() takes away the last one, which may be of whoever opened the connection
-                db.execute_wrappers.append(self._look)
-                stack.callback(_remove, db.execute_wrappers, self._look)
-            yield
+    def watch(self, *, anew: bool) -> None:
+        """Look at the statements of the receiver from now on; ``anew`` where there may be other databases by now."""
+        for db in connections.all() if anew else self._all:
+            self._watched.append(db.execute_wrappers)
+            db.execute_wrappers.append(self._look)
+
+    def unwatch(self) -> None:
+        """Look at no more statements."""
+        for wrappers in self._watched:
+            # by itself: execute_wrapper() takes away the last one, which may be of whoever opened the connection
+            if self._look in wrappers:
+                wrappers.remove(self._look)
+        self._watched.clear()
 
     def _look(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if getattr(context["connection"], "_setting_search_path", False):
@@ -144,13 +151,15 @@ class Sessions:
 
         Raises TransactionLeftOpen where it returned with a transaction of its own under way.
         """
-        left = sorted(db.alias for db in self._own() if _in_transaction(db))
+        own = self._own()
+        left = [db.alias for db in own if _in_transaction(db)]
         if left:
+            left.sort()
             raise TransactionLeftOpen(
                 f"The receiver returned with a transaction open on {', '.join(left)}; what it wrote there is undone. "
                 "Use transaction.atomic() as a block, or the option atomic=True."
             )
-        for db in self._own():
+        for db in own:
             if self._is_changed(db):
                 _close(db)
 
@@ -164,13 +173,8 @@ class Sessions:
         now = _settings(db)
         return db.alias in self._changed or now == _CLOSED or self._before.get(db.alias, now) != now
 
-    def _own(self) -> Iterator[BaseDatabaseWrapper]:
-        return (db for db in _used() if db.alias not in self._open)
-
-
-def _remove(wrappers: list[Any], one: Any) -> None:
-    with suppress(ValueError):
-        wrappers.remove(one)
+    def _own(self) -> list[BaseDatabaseWrapper]:
+        return [db for db in connections.all() if db.connection is not None and db.alias not in self._open]
 
 
 def _used() -> list[BaseDatabaseWrapper]:
@@ -182,9 +186,10 @@ def _in_transaction(db: BaseDatabaseWrapper) -> bool:
     raw = cast(Any, db.connection)
     if db.in_atomic_block or not db.autocommit:
         return True
-    with suppress(Exception):  # one that was closed behind Django's back says nothing; _settings() tells
+    try:
         return bool(raw.in_transaction if db.vendor == "sqlite" else _status(raw) in _IN_TRANSACTION)
-    return False
+    except Exception:  # one that was closed behind Django's back says nothing; _settings() tells
+        return False
 
 
 def _status(raw: Any) -> int | None:
@@ -196,9 +201,10 @@ def _settings(db: BaseDatabaseWrapper) -> tuple[object, ...]:
     """Return what can be known of a session without asking the server; it shows changes made behind Django's back."""
     raw = cast(Any, db.connection)
     if db.vendor == "sqlite":
-        with suppress(Exception):
+        try:
             return raw.row_factory, raw.text_factory, raw.isolation_level
-        return _CLOSED
+        except Exception:
+            return _CLOSED
     pgconn = getattr(raw, "pgconn", None)
     if pgconn and raw.closed:
         return _CLOSED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# unlike signal, which is built on it, it makes no enumerations of what it answers for each delivery
+import _signal  # type: ignore[import-not-found]
 import decimal
 import gc
 import os
@@ -64,7 +66,7 @@ def _umask() -> int:
 
 
 def _handlers() -> list[Any]:
-    return [signal.getsignal(number) for number in SIGNALS]
+    return [_signal.getsignal(number) for number in SIGNALS]
 
 
 def _set_handlers(kept: list[Any]) -> None:
@@ -88,10 +90,11 @@ _PARTS = (
     # a blocked SIGALRM would keep the next receivers from their timeouts
     Part(
         "set of blocked signals",
-        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda: _signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda kept: signal.pthread_sigmask(signal.SIG_SETMASK, kept),
     ),
 )
+_READ = tuple(part.read for part in _PARTS)
 
 
 class Surroundings:
@@ -100,23 +103,30 @@ class Surroundings:
     def __init__(self) -> None:
         with suppress(Exception):  # what is wrong with a cache is for whoever uses it
             caches.all()  # made here, they are not made for each receiver anew, with connections of their own
+        self._context = copy_context()
+        self._context.run(_deactivate)
         self._decimal = decimal.getcontext().copy()
-        self._kept = [(part, _copied(part.read())) for part in _PARTS]
+        self._kept = [_copied(part.read()) for part in _PARTS]
 
     def call(self, func: Callable[..., T], *args: object, receiver: str) -> T:
         """Call a function in a context of its own, and put back what the receiver that it runs has changed."""
         try:
-            return copy_context().run(self._call, func, *args)
+            return self._context.copy().run(self._call, func, *args)
         finally:
-            for part, kept in self._kept:
-                if part.read() != kept:
-                    _put_back(part, kept, receiver)
+            if [read() for read in _READ] != self._kept:
+                for part, kept in zip(_PARTS, self._kept, strict=True):
+                    if part.read() != kept:
+                        _put_back(part, kept, receiver)
 
     def _call(self, func: Callable[..., T], *args: object) -> T:
-        translation.deactivate()  # plain tasks of Django-Q may leave one
-        timezone.deactivate()
         decimal.setcontext(self._decimal.copy())
         return func(*args)
+
+
+def _deactivate() -> None:
+    """Leave the language and the time zone that a plain task of Django-Q may have left."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 def _copied(value: Any) -> Any:

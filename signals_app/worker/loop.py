@@ -135,14 +135,14 @@ def drain(queue: object) -> int:
 def _work_through(queue: str, owner: str) -> int:
     """Claim and run, as ``drain`` does; return how many were run."""
     end = time.monotonic() + conf.time_slice
-    limit, ran, ahead = 1, 0, ledger.Ahead()
+    limit, ran, ahead, surroundings = 1, 0, ledger.Ahead(), Surroundings()
     while liveness.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease, ahead=ahead)
         _trouble.is_over()
         if not claimed:
             break
         started = time.monotonic()
-        count = _run_all(claimed)
+        count = _run_all(claimed, surroundings)
         ran += count
         if time.monotonic() > end:
             break
@@ -151,12 +151,11 @@ def _work_through(queue: str, owner: str) -> int:
     return ran
 
 
-def _run_all(claimed: list[ClaimedDelivery]) -> int:
+def _run_all(claimed: list[ClaimedDelivery], surroundings: Surroundings) -> int:
     """Run what one claim took; return how many were run."""
     now, later = _apart(claimed)
     _uncertain.give_back(later)
     hold = ClaimedBatch(now)
-    surroundings = Surroundings()
     count = 0
     with heartbeat.of_process(os.getpid()).over(hold):
         try:

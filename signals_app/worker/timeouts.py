@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# unlike signal, which is built on it, it makes no enumerations of handlers for each delivery
+import _signal  # type: ignore[import-not-found]
 import asyncio
 import inspect
 import signal
@@ -48,7 +50,7 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
 def _call(seconds: float, end: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     with ending_children():
         value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
-        if inspect.isawaitable(value):
+        if value is not None and inspect.isawaitable(value):
             # the queries of a coroutine are made in this thread, where cancelling the coroutine does not reach them
             left = max(0.001, end - time.monotonic())
             value = _with_alarm(left, lambda: async_to_sync(_bounded)(seconds, left, value), then=stop_queries)
@@ -86,7 +88,7 @@ def _with_alarm(seconds: float, call: Callable[[], Any], *, then: Callable[[], N
             then()
 
     # Django-Q's own alarm for the hint shares this timer: put it back, less the time we took
-    old_handler = signal.signal(signal.SIGALRM, on_alarm)
+    old_handler = _signal.signal(signal.SIGALRM, on_alarm)
     started = time.monotonic()
     old_left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -97,5 +99,6 @@ def _with_alarm(seconds: float, call: Callable[[], Any], *, then: Callable[[], N
     finally:
         left = max(0.001, old_left - (time.monotonic() - started)) if old_left else 0
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old_handler)
-        signal.setitimer(signal.ITIMER_REAL, left)
+        _signal.signal(signal.SIGALRM, old_handler)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, left)

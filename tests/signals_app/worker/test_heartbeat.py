@@ -16,6 +16,7 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop
 from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.heartbeat import Heartbeat
+from signals_app.worker.isolation import Surroundings
 from tests.cluster import wait_until
 from tests.faults.receivers import overruns
 from tests.forks import in_child
@@ -137,7 +138,7 @@ def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() ->
         enqueue(receiver, times=1)
 
     def run_all_that_is_claimed() -> None:
-        loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30))
+        loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30), Surroundings())
 
     with override_settings(SIGNALS_APP={"GRACE": 0.1}):
         assert in_child(run_all_that_is_claimed) == 70

@@ -11,6 +11,7 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery, State
 from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
+from signals_app.worker.isolation import Surroundings
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
@@ -74,7 +75,7 @@ def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
     claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
     Delivery.objects.filter(pk=second.pk).update(token=99)
     with override_settings(SIGNALS_APP={"LEASE": 0}):
-        assert loop._run_all(claimed) == 1
+        assert loop._run_all(claimed, Surroundings()) == 1
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)

@@ -12,6 +12,7 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
+from signals_app.worker.isolation import Surroundings
 from signals_app.worker.loop import UncertainClaims
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
@@ -125,7 +126,7 @@ def test_what_cannot_be_given_back_now_is_given_back_before_the_drain_ends(
 
     monkeypatch.setattr(ledger, "give_back", fails_first)
     claimed = claim(2)
-    assert loop._run_all(claimed) == 1
+    assert loop._run_all(claimed, Surroundings()) == 1
     assert "1 deliveries cannot be given back yet: database is locked" in caplog.text
     assert loop.drain(conf.queue) == 1
     assert standing() == [(State.SUCCESSFUL, 1)] * 2
