@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from signals_app import events, ledger
 from signals_app.conf import clusters, conf
@@ -25,6 +25,7 @@ from signals_app.redaction.records import get_logger
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
+    from django.utils.functional import _StrPromise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,59 +56,67 @@ Changed = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """The deliveries that an operation can change."""
+class Target:
+    """What an operation needs beside the deliveries. ``require`` raises OperationRefused for a name there is not."""
 
-    states: tuple[State, ...]
-    later: bool = False  # only those that are due later
-    unroutable: bool = False  # only those whose receiver no worker knows
-    not_in: str = ""  # only those of other queues
-
-    def condition(self) -> Q:
-        """Return it for a query."""
-        found = Q(state__in=self.states)
-        if self.later:
-            found &= Q(due_at__gt=timezone.now())
-        if self.unroutable:
-            found &= Q(unroutable=True)
-        if self.not_in:
-            found &= ~Q(queue=self.not_in)
-        return found
-
-    def holds(self, delivery: Delivery) -> bool:
-        """Tell whether a delivery is one of them."""
-        return (
-            delivery.state in self.states
-            and (not self.later or delivery.due_at > timezone.now())
-            and (not self.unroutable or delivery.unroutable)
-            and delivery.queue != self.not_in
-        )
+    question: _StrPromise
+    names: Callable[[], list[str]]
+    require: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A change by hand. ``name`` is that of its permission, as in ``retry_delivery``.
+    """A change by hand; ``name`` is that of its permission, as in ``retry_delivery``. ``to`` is the target once chosen.
 
-    ``change`` takes the ids of one batch, changes those that it can and returns them under what their history is to
-    say; it may be repeated. ``done`` and ``refused`` say how many were changed, and left as they were.
+    ``change`` takes the ids of one batch and the target, changes those that it can and returns them under what their
+    history is to say; it may be repeated. ``done`` and ``refused`` say how many were changed, and left as they were.
     """
 
     name: str
-    label: Callable[[], str]
-    scope: Scope
-    change: Callable[[Sequence[int]], Changed]
-    done: Callable[[int], str]
-    refused: Callable[[int], str]
+    verb: _StrPromise
+    of_many: _StrPromise
+    change: Callable[[Sequence[int], str], Changed]
+    done: _StrPromise
+    refused: _StrPromise
+    states: tuple[State, ...] = (State.READY,)  # those that it can change, and of these
+    later: bool = False  # only what is due later
+    unroutable: bool = False  # only what waits for a receiver that no worker knows
+    elsewhere: bool = False  # only what is in another queue than the target
+    target: Target | None = None
+    title: _StrPromise | None = None  # in place of the verb, once the target is chosen
+    to: str = ""
 
     @property
     def permission(self) -> str:
         """The permission it takes, as ``has_perm`` wants it."""
-        return permission_to(self.name)
+        return f"signals_app.{self.name}_delivery"
 
+    def label(self) -> str:
+        """Return its name, with the target where that is chosen."""
+        return self.title % {"to": self.to} if self.title and self.to else str(self.verb)
 
-def permission_to(name: str) -> str:
-    """Return the permission that the operation of a name takes, as ``has_perm`` wants it."""
-    return f"signals_app.{name}_delivery"
+    def aimed_at(self, to: str) -> Operation:
+        """Return it with its target chosen. Raises OperationRefused where that does not exist."""
+        if self.target is None:
+            return self
+        self.target.require(to)
+        return replace(self, to=to)
+
+    def condition(self) -> Q:
+        """Return the condition that it can change a delivery."""
+        found = Q(state__in=self.states)
+        found &= Q(due_at__gt=timezone.now()) if self.later else Q()
+        found &= Q(unroutable=True) if self.unroutable else Q()
+        return found & ~Q(queue=self.to) if self.elsewhere else found
+
+    def can_change(self, delivery: Delivery) -> bool:
+        """Tell whether a delivery meets the condition, without a query."""
+        return (
+            delivery.state in self.states
+            and (not self.later or delivery.due_at > timezone.now())
+            and (not self.unroutable or delivery.unroutable)
+            and (not self.elsewhere or delivery.queue != self.to)
+        )
 
 
 def known_queues() -> list[str]:
@@ -146,162 +155,96 @@ def require_pausable(kind: PauseKind, name: str) -> None:
         require_receiver(name)
 
 
-_RETRIED = (State.FAILED, State.CANCELLED)
-
-
-def _retry(ids: Sequence[int]) -> Changed:
+def _retry(ids: Sequence[int], _to: str) -> Changed:
     """Grant each delivery as many attempts as its receiver is given where this process knows it, else the default."""
-    rows = Delivery.objects.using(ledger.connection().alias).filter(pk__in=ids, state__in=_RETRIED).order_by("pk")
+    rows = Delivery.objects.using(ledger.connection().alias).filter(pk__in=ids, state__in=RETRY.states).order_by("pk")
     granted = defaultdict(list)
     # locked in one order: group by group, two operators who retry the same deliveries could wait for each other
     for key, pk in rows.select_for_update().values_list("receiver", "pk"):
         receiver = registry.get(key)
         granted[receiver.options.max_attempts if receiver else conf.max_attempts].append(pk)
-    changed = {}
-    for attempts, group in granted.items():
-        said = ngettext(
-            "Retried, with up to %(count)d more attempt.", "Retried, with up to %(count)d more attempts.", attempts
-        )
-        changed[said % {"count": attempts}] = ledger.retry(group, attempts=attempts)
-    return changed
-
-
-def _ready_again(count: int) -> str:
-    said = ngettext("%(count)d delivery is ready again.", "%(count)d deliveries are ready again.", count)
-    return said % {"count": count}
-
-
-def _neither_failed_nor_cancelled(count: int) -> str:
-    said = ngettext(
-        "%(count)d delivery was neither failed nor cancelled and was left as it is.",
-        "%(count)d deliveries were neither failed nor cancelled and were left as they are.",
-        count,
+    said = ngettext_lazy(
+        "Retried, with up to %(count)d more attempt.", "Retried, with up to %(count)d more attempts.", "count"
     )
-    return said % {"count": count}
-
-
-def _cancelled(count: int) -> str:
-    return ngettext("%(count)d delivery was cancelled.", "%(count)d deliveries were cancelled.", count) % {
-        "count": count
-    }
-
-
-def _not_ready(count: int) -> str:
-    said = ngettext(
-        "%(count)d delivery was not ready and was left as it is.",
-        "%(count)d deliveries were not ready and were left as they are.",
-        count,
-    )
-    return said % {"count": count}
-
-
-def _due_now(count: int) -> str:
-    return ngettext("%(count)d delivery is due now.", "%(count)d deliveries are due now.", count) % {"count": count}
-
-
-def _not_later(count: int) -> str:
-    said = ngettext(
-        "%(count)d delivery did not wait for later and was left as it is.",
-        "%(count)d deliveries did not wait for later and were left as they are.",
-        count,
-    )
-    return said % {"count": count}
+    return {said % {"count": attempts}: ledger.retry(group, attempts=attempts) for attempts, group in granted.items()}
 
 
 RETRY = Operation(
     name="retry",
-    label=lambda: _("Retry"),
-    scope=Scope(states=_RETRIED),
+    verb=_("Retry"),
+    of_many=_("Retry selected deliveries"),
+    states=(State.FAILED, State.CANCELLED),
     change=_retry,
-    done=_ready_again,
-    refused=_neither_failed_nor_cancelled,
+    done=ngettext_lazy("%(count)d delivery is ready again.", "%(count)d deliveries are ready again.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d delivery was neither failed nor cancelled and was left as it is.",
+        "%(count)d deliveries were neither failed nor cancelled and were left as they are.",
+        "count",
+    ),
 )
-
 CANCEL = Operation(
     name="cancel",
-    label=lambda: _("Cancel"),
-    scope=Scope(states=(State.READY,)),
-    change=lambda ids: {_("Cancelled."): ledger.cancel(ids)},
-    done=_cancelled,
-    refused=_not_ready,
+    verb=_("Cancel"),
+    of_many=_("Cancel selected deliveries"),
+    change=lambda ids, _to: {gettext("Cancelled."): ledger.cancel(ids)},
+    done=ngettext_lazy("%(count)d delivery was cancelled.", "%(count)d deliveries were cancelled.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d delivery was not ready and was left as it is.",
+        "%(count)d deliveries were not ready and were left as they are.",
+        "count",
+    ),
 )
-
 RUN_NOW = Operation(
     name="run_now",
-    label=lambda: _("Run now"),
-    scope=Scope(states=(State.READY,), later=True),
-    change=lambda ids: {_("Made due now."): ledger.run_now(ids)},
-    done=_due_now,
-    refused=_not_later,
+    verb=_("Run now"),
+    of_many=_("Run selected deliveries now"),
+    later=True,
+    change=lambda ids, _to: {gettext("Made due now."): ledger.run_now(ids)},
+    done=ngettext_lazy("%(count)d delivery is due now.", "%(count)d deliveries are due now.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d delivery did not wait for later and was left as it is.",
+        "%(count)d deliveries did not wait for later and were left as they are.",
+        "count",
+    ),
 )
+MOVE = Operation(
+    name="move",
+    verb=_("Move to another queue"),
+    title=_("Move to the queue %(to)s"),
+    of_many=_("Move selected deliveries to another queue"),
+    target=Target(question=_("To the queue"), names=known_queues, require=require_queue),
+    elsewhere=True,
+    change=lambda ids, to: {gettext("Moved to the queue %(to)s.") % {"to": to}: ledger.move(ids, queue=to)},
+    done=ngettext_lazy(
+        "%(count)d delivery is in the queue %(to)s now.", "%(count)d deliveries are in the queue %(to)s now.", "count"
+    ),
+    refused=ngettext_lazy(
+        "%(count)d delivery was not ready, or in that queue already, and was left as it is.",
+        "%(count)d deliveries were not ready, or in that queue already, and were left as they are.",
+        "count",
+    ),
+)
+REASSIGN = Operation(
+    name="reassign",
+    verb=_("Give to another receiver"),
+    title=_("Give to the receiver %(to)s"),
+    of_many=_("Give selected deliveries to another receiver"),
+    target=Target(question=_("To the receiver"), names=known_receivers, require=require_receiver),
+    unroutable=True,
+    change=lambda ids, to: {gettext("Given to the receiver %(to)s.") % {"to": to}: ledger.reassign(ids, receiver=to)},
+    done=ngettext_lazy(
+        "%(count)d delivery waits for %(to)s now.", "%(count)d deliveries wait for %(to)s now.", "count"
+    ),
+    refused=ngettext_lazy(
+        "%(count)d delivery was not ready and unroutable and was left as it is.",
+        "%(count)d deliveries were not ready and unroutable and were left as they are.",
+        "count",
+    ),
+)
+OPERATIONS = {one.name: one for one in (RETRY, CANCEL, RUN_NOW, MOVE, REASSIGN)}
+move_to, reassign_to = MOVE.aimed_at, REASSIGN.aimed_at
 
 
-def move_to(queue: str) -> Operation:
-    """Return the operation that puts waiting deliveries into a queue. Raises OperationRefused where there is none."""
-    require_queue(queue)
-
-    def done(count: int) -> str:
-        said = ngettext(
-            "%(count)d delivery is in the queue %(queue)s now.",
-            "%(count)d deliveries are in the queue %(queue)s now.",
-            count,
-        )
-        return said % {"count": count, "queue": queue}
-
-    def refused(count: int) -> str:
-        said = ngettext(
-            "%(count)d delivery was not ready, or in that queue already, and was left as it is.",
-            "%(count)d deliveries were not ready, or in that queue already, and were left as they are.",
-            count,
-        )
-        return said % {"count": count}
-
-    return Operation(
-        name="move",
-        label=lambda: _("Move to the queue %(queue)s") % {"queue": queue},
-        scope=Scope(states=(State.READY,), not_in=queue),
-        change=lambda ids: {_("Moved to the queue %(queue)s.") % {"queue": queue}: ledger.move(ids, queue=queue)},
-        done=done,
-        refused=refused,
-    )
-
-
-def reassign_to(receiver: str) -> Operation:
-    """Return the operation that gives unroutable deliveries a receiver, by its key.
-
-    Raises OperationRefused where this process does not know the receiver.
-    """
-    require_receiver(receiver)
-
-    def done(count: int) -> str:
-        said = ngettext(
-            "%(count)d delivery waits for %(receiver)s now.", "%(count)d deliveries wait for %(receiver)s now.", count
-        )
-        return said % {"count": count, "receiver": receiver}
-
-    def refused(count: int) -> str:
-        said = ngettext(
-            "%(count)d delivery was not ready and unroutable and was left as it is.",
-            "%(count)d deliveries were not ready and unroutable and were left as they are.",
-            count,
-        )
-        return said % {"count": count}
-
-    def change(ids: Sequence[int]) -> Changed:
-        said = _("Given to the receiver %(receiver)s.") % {"receiver": receiver}
-        return {said: ledger.reassign(ids, receiver=receiver)}
-
-    return Operation(
-        name="reassign",
-        label=lambda: _("Give to the receiver %(receiver)s") % {"receiver": receiver},
-        scope=Scope(states=(State.READY,), unroutable=True),
-        change=change,
-        done=done,
-        refused=refused,
-    )
-
-
-AT_ONCE = 5_000  # deliveries that one request changes, so that it ends
 _BATCH = 500  # deliveries of one transaction
 
 
@@ -315,14 +258,17 @@ class Result:
 
     def sentences(self) -> list[str]:
         """Return what to tell the operator."""
-        told = [self.operation.done(len(self.changed))] if self.changed or not self.refused else []
-        return told + ([self.operation.refused(self.refused)] if self.refused else [])
+        counts = ((self.operation.done, len(self.changed)), (self.operation.refused, self.refused))
+        told = [said % {"count": count, "to": self.operation.to} for said, count in counts if count]
+        return told or [self.operation.done % {"count": 0, "to": self.operation.to}]
 
 
 def perform(operation: Operation, ids: Iterable[int], *, by: Operator) -> Result:
     """Change those of the named deliveries that can be changed; the others are left as they are and counted."""
     named = sorted(set(ids))
-    changed = [one for batch in _batches(possible(named)) for one in _perform_batch(operation, batch, by)]
+    there = possible(named)
+    batches = [there[start : start + _BATCH] for start in range(0, len(there), _BATCH)]
+    changed = [one for batch in batches for one in _perform_batch(operation, batch, by)]
     return Result(operation=operation, changed=tuple(changed), refused=len(named) - len(changed))
 
 
@@ -347,29 +293,21 @@ def perform_on(operation: Operation, selection: Selection, *, by: Operator, limi
 
 def matching(operation: Operation, selection: Selection) -> QuerySet[Delivery]:
     """Return the selected deliveries that an operation can change; to be counted before it is done."""
-    return selection.rows().filter(operation.scope.condition())
+    return selection.rows().filter(operation.condition())
 
 
 def _perform_batch(operation: Operation, ids: list[int], by: Operator) -> list[int]:
     alias = ledger.connection().alias
+    rows = Delivery.objects.using(alias).only("emission", "signal", "receiver", "queue").order_by("pk")
     with transaction.atomic(using=alias):
-        groups = {said: _rows(changed) for said, changed in operation.change(ids).items() if changed}
-        for said, rows in groups.items():
-            remember(rows, said, by)
-    for said, rows in groups.items():
-        for row in rows:
+        changed = operation.change(ids, operation.to)
+        groups = {said: list(rows.filter(pk__in=group)) for said, group in changed.items() if group}
+        for said, group in groups.items():
+            remember(group, said, by)
+    for said, group in groups.items():
+        for row in group:
             events.operated(row, operation=operation.name, said=said, by=by.name)
-    return sorted(row.pk for rows in groups.values() for row in rows)
-
-
-def _rows(ids: Iterable[int]) -> list[Delivery]:
-    rows = Delivery.objects.using(ledger.connection().alias).filter(pk__in=ids).order_by("pk")
-    return list(rows.only("emission", "signal", "receiver", "queue"))
-
-
-def _batches(ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), _BATCH):
-        yield ids[start : start + _BATCH]
+    return sorted(row.pk for group in groups.values() for row in group)
 
 
 logger = get_logger("signals_app.operations")
@@ -386,7 +324,7 @@ def pause(kind: PauseKind, name: str, *, by: Operator) -> bool:
     with transaction.atomic(using=ledger.connection().alias):
         if not ledger.pause(kind, name, by=by.name):
             return False
-        remember(_pauses_of(kind, name), _("Paused."), by)
+        remember(_pauses_of(kind, name), gettext("Paused."), by)
     logger.warning("The %s %s is paused by %s.", kind.label, name, by.name)
     return True
 
@@ -397,7 +335,7 @@ def resume(kind: PauseKind, name: str, *, by: Operator) -> bool:
         rows = _pauses_of(kind, name)
         if not ledger.resume(kind, name):
             return False
-        remember(rows, _("Resumed."), by)
+        remember(rows, gettext("Resumed."), by)
     logger.warning("The %s %s is resumed by %s.", kind.label, name, by.name)
     return True
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.apps import apps
-from django.db.models import BigIntegerField, F, Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext
@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app import ledger
 from signals_app.exceptions import OperationRefused, PayloadError
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from signals_app.payloads import encode_arguments
 from signals_app.redaction import MASKED, masked, masked_text
 
@@ -48,31 +48,27 @@ _READERS: tuple[Callable[[str], object], ...] = (
 )
 
 
+# of a payload: the condition that its text meets if it holds what is looked for, and whether, masked, it does
+_Held = tuple[Q, Callable[[Any], bool]]
+
+
 def find_deliveries(rows: QuerySet[Delivery], text: str) -> QuerySet[Delivery]:
     """Return the deliveries that match every word of a search. Raises OperationRefused for one that is too long."""
-    held = []
-    for term in _terms(text):
-        if isinstance(term, str):
-            rows = rows.filter(_is_called(term, rows.db))
-        else:
-            held.append(term)
+    names, held = _terms(text)
+    rows = rows.filter(*(_is_called(word, rows.db) for word in names))
     return rows.filter(pk__in=_holding(rows, held)) if held else rows
 
 
 def find_attempts(rows: QuerySet[Attempt], text: str) -> QuerySet[Attempt]:
     """Return the attempts that match every word of a search. Raises OperationRefused for one that is too long."""
-    held = []
-    for term in _terms(text):
-        if isinstance(term, str):
-            rows = rows.filter(_is_of(term))
-        else:
-            held.append(term)
+    names, held = _terms(text)
+    rows = rows.filter(*map(_is_of, names))
     return rows.filter(delivery__in=_holding(Delivery.objects.using(rows.db), held)) if held else rows
 
 
 def asks_of_payloads(text: str) -> bool:
     """Tell whether a search is, in part, for what was sent. Raises OperationRefused for one that is too long."""
-    return not all(isinstance(term, str) for term in _terms(text))
+    return bool(_terms(text)[1])
 
 
 def words(text: str) -> list[str]:
@@ -88,33 +84,31 @@ def row_number(word: str) -> int | None:
     return number if number <= _LARGEST_ID else None
 
 
-class _Held(Protocol):
-    """What a payload may hold."""
-
-    def may_hold(self) -> Q:
-        """Return the condition on the text that every payload meets which holds it."""
-
-    def is_in(self, payload: Any) -> bool:
-        """Tell whether a payload that is masked holds it."""
+def possible(ids: Iterable[int]) -> list[int]:
+    """Return those numbers that a delivery can have; SQLite cannot even be asked for a larger one."""
+    return [one for one in ids if 0 < one <= _LARGEST_ID]
 
 
-def _terms(text: str) -> Iterator[str | _Held]:
-    """Yield what is looked for: words as they are, and what they say of a payload."""
+def _terms(text: str) -> tuple[list[str], list[_Held]]:
+    """Return what is looked for: names, and what a payload is to hold."""
     given = words(text) if len(text) <= MOST_WORDS * (LONGEST_WORD + 3) else [text]
     if len(given) > MOST_WORDS or any(len(word) > LONGEST_WORD for word in given):
         said = gettext("A search takes up to %(words)d words of up to %(letters)d characters. Look for less.")
         raise OperationRefused(said % {"words": MOST_WORDS, "letters": LONGEST_WORD})
+    names: list[str] = []
+    held: list[_Held] = []
     rest = iter(given)
     for word in rest:
         name, equals, value = word.partition("=")
         if found := _OBJECT.fullmatch(word):
-            yield _Object.of(found["label"], found["key"] or found["copied"])
+            held.append(_object(found["label"], found["key"] or found["copied"]))
         elif name and equals:
-            yield _Argument(name=name, values=_written(_unquoted(value)))
+            held.append(_argument(name, value))
         elif _model(word) and (key := next(rest, None)):
-            yield _Object.of(word, key)
+            held.append(_object(word, key))
         else:
-            yield word
+            names.append(word)
+    return names, held
 
 
 def _unquoted(word: str) -> str:
@@ -125,98 +119,72 @@ def _unquoted(word: str) -> str:
 def _is_called(word: str, database: str) -> Q:
     if number_or_emission := _is_numbered(word, ""):
         return number_or_emission
-    attempts = Attempt.objects.using(database).filter(Q(error_class__icontains=word) | Q(owner__icontains=word))
-    found = Q(receiver__icontains=word) | Q(signal__icontains=word) | Q(sent_by__icontains=word)
+    attempts = Attempt.objects.using(database).filter(_contain(word, "error_class", "owner"))
     # not a join and not EXISTS: the attempts are read once, not once per delivery
-    found |= Q(owner__icontains=word) | Q(pk__in=attempts.values("delivery_id"))
+    found = _contain(word, "receiver", "signal", "sent_by", "owner") | Q(pk__in=attempts.values("delivery_id"))
     if MASKED not in word and masked_text(word) == word:  # whole, for a part could be of a secret
         found |= Q(sender=word) | Q(sent_from=word)
     return found
 
 
 def _is_of(word: str) -> Q:
-    return _is_numbered(word, "delivery__") or (
-        Q(error_class__icontains=word)
-        | Q(owner__icontains=word)
-        | Q(delivery__receiver__icontains=word)
-        | Q(delivery__signal__icontains=word)
-        | Q(delivery__sent_by__icontains=word)
-    )
+    names = ("error_class", "owner", "delivery__receiver", "delivery__signal", "delivery__sent_by")
+    return _is_numbered(word, "delivery__") or _contain(word, *names)
+
+
+def _contain(word: str, *columns: str) -> Q:
+    return Q(*((f"{column}__icontains", word) for column in columns), _connector=Q.OR)
 
 
 def _is_numbered(word: str, prefix: str) -> Q | None:
     if (number := row_number(word.removeprefix("#"))) is not None:
         return Q(**{f"{prefix}pk": number})
-    emission = _uuid(word)
-    return Q(**{f"{prefix}emission": emission}) if emission else None
+    if len(word) in (32, 36):
+        with suppress(ValueError):
+            return Q(**{f"{prefix}emission": UUID(word)})
+    return None
 
 
-def _uuid(word: str) -> UUID | None:
-    if len(word) not in (32, 36):
-        return None
-    try:
-        return UUID(word)
-    except ValueError:
-        return None
+def _argument(name: str, value: str) -> _Held:
+    """Look for an argument of a value."""
+    values = _written(_unquoted(value))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Argument:
-    """An argument of a value, one of these in JSON."""
-
-    name: str
-    values: tuple[str, ...]
-
-    def may_hold(self) -> Q:
-        return _has_any([f"{_json(self.name)}:{value}" for value in self.values])
-
-    def is_in(self, payload: Any) -> bool:
+    def is_in(payload: Any) -> bool:
         arguments = payload["arguments"]
-        return self.name in arguments and _json(arguments[self.name]) in self.values
+        return name in arguments and _json(arguments[name]) in values
+
+    return _has_any(f"{_json(name)}:{value}" for value in values), is_in
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Object:
-    """A model instance of a primary key, one of these in JSON, that travels by reference or as a snapshot."""
+def _object(label: str, key: str) -> _Held:
+    """Look for a model instance, which travels by reference or as a snapshot; its model may be gone since."""
+    meta = model._meta if (model := _model(label)) else None
+    label, field = (meta.label, meta.pk.attname) if meta else (label, "")
+    keys = _written(_unquoted(key))
+    by_reference = _has_any(f'"$instance":[{_json(label)},{key}' for key in keys)
+    by_value = Q(payload__contains=f'"$snapshot":{{"model":{_json(label)},')
+    by_value &= _has_any(f"{_json(field)}:{key}" for key in keys)
 
-    label: str
-    field: str  # that has the key in a snapshot; empty where the model is not here
-    keys: tuple[str, ...]
+    def is_in(value: Any) -> bool:
+        if isinstance(value, dict):
+            held = value.get("$instance")
+            if isinstance(held, list) and len(held) == 3 and held[0] == label and _json(held[1]) in keys:
+                return True
+            held = value.get("$snapshot")
+            fields = held.get("fields") if isinstance(held, dict) and held.get("model") == label else None
+            if isinstance(fields, dict) and field in fields and _json(fields[field]) in keys:
+                return True
+            value = list(value.values())
+        return isinstance(value, list) and any(map(is_in, value))
 
-    @classmethod
-    def of(cls, label: str, key: str) -> _Object:
-        meta = model._meta if (model := _model(label)) else None
-        field = meta.pk.attname if meta else ""
-        return cls(label=meta.label if meta else label, field=field, keys=_written(_unquoted(key)))
-
-    def may_hold(self) -> Q:
-        label = _json(self.label)
-        found = _has_any([f'"$instance":[{label},{key}' for key in self.keys])
-        by_value = Q(payload__contains=f'"$snapshot":{{"model":{label},')
-        return found | by_value & _has_any([f"{_json(self.field)}:{key}" for key in self.keys])
-
-    def is_in(self, payload: Any) -> bool:
-        return any(label == self.label and _json(key) in self.keys for label, key in self._objects(payload))
-
-    def _objects(self, value: Any) -> Iterator[tuple[Any, Any]]:
-        items = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
-        for item in items:
-            yield from self._objects(item)
-        if isinstance(value, dict) and isinstance(held := value.get("$instance"), list) and len(held) == 3:
-            yield held[0], held[1]
-        if isinstance(value, dict) and isinstance(held := value.get("$snapshot"), dict):
-            fields = held.get("fields")
-            if isinstance(fields, dict) and self.field in fields:
-                yield held.get("model"), fields[self.field]
+    return by_reference | by_value, is_in
 
 
 def _holding(rows: QuerySet[Delivery], held: list[_Held]) -> list[int]:
     """Return the newest deliveries whose payloads, masked, hold all of these."""
     found: list[int] = []
     left, last = READ, _LARGEST_ID
-    for one in held:
-        rows = rows.filter(one.may_hold())
-    newest = rows.order_by("-pk").values_list("pk", "payload")
+    newest = rows.filter(*(may_hold for may_hold, _is_in in held)).order_by("-pk").values_list("pk", "payload")
     while left > 0 and len(found) < FOUND:
         batch = list(newest.filter(pk__lte=last)[:_BATCH])
         for pk, payload in batch:
@@ -224,18 +192,17 @@ def _holding(rows: QuerySet[Delivery], held: list[_Held]) -> list[int]:
             last = pk - 1
             with suppress(ValueError, TypeError, KeyError, RecursionError):  # of a forged payload
                 shown = masked(json.loads(payload))
-                found += [pk] if all(one.is_in(shown) for one in held) else []
+                found += [pk] if all(is_in(shown) for _may_hold, is_in in held) else []
         if len(batch) < _BATCH:
             break
     return found[:FOUND]
 
 
-def _has_any(fragments: list[str]) -> Q:
+def _has_any(fragments: Iterable[str]) -> Q:
     found = Q(pk__in=())
     for fragment in fragments:
         # a number goes on until something else comes
-        ends = ("",) if fragment[-1] in '"]}' else (",", "}")
-        for end in ends:
+        for end in ("",) if fragment[-1] in '"]}' else (",", "}"):
             found |= Q(payload__contains=fragment + end)
     return found
 
@@ -260,9 +227,19 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def possible(ids: Iterable[int]) -> list[int]:
-    """Return those numbers that a delivery can have; SQLite cannot even be asked for a larger one."""
-    return [one for one in ids if 0 < one <= BigIntegerField.MAX_BIGINT]
+# Told to order by the key itself, SQLite walks the whole table along it to find the few that wait, run or failed.
+NEWEST_OF_FEW = (F("pk") + 0).desc()
+
+
+def in_state(state: str) -> Q:
+    """Return the condition that a delivery is in a state."""
+    # what is final has ended; said, so that the index of what has ended is used
+    return Q(state=state, finished_at__isnull=False) if state in FINAL_STATES else Q(state=state)
+
+
+def is_unroutable() -> Q:
+    """Return the condition that a delivery waits for a receiver that no worker knows."""
+    return Q(state=State.READY, unroutable=True)
 
 
 def last_ended_with(error_class: str) -> Q:
@@ -303,38 +280,34 @@ class Selection:
     @property
     def is_everything(self) -> bool:
         """Whether nothing was given."""
-        return not any(getattr(self, field.name) for field in fields(self))
+        return self == Selection()
 
     def rows(self) -> QuerySet[Delivery]:
         """Return the deliveries, in no order."""
-        rows = Delivery.objects.using(ledger.connection().alias).filter(*self._conditions())
-        return find_deliveries(rows, self.search) if self.search else rows
-
-    def _conditions(self) -> Iterator[Q]:
-        lookups = {
-            "pk__in": possible(self.ids) if self.ids else None,
-            "state__in": self.states or None,
-            "receiver": self.receiver or None,
-            "signal": self.signal or None,
-            "queue": self.queue or None,
-            "attempts__gte": self.attempts or None,
+        given = {
+            "state__in": self.states,
+            "receiver": self.receiver,
+            "signal": self.signal,
+            "queue": self.queue,
+            "attempts__gte": self.attempts,
             "enqueued_at__gte": self.since,
             "enqueued_at__lt": self.until,
             "finished_at__gte": self.ended,
         }
-        yield Q(**{lookup: value for lookup, value in lookups.items() if value is not None})
+        found = Q(**{lookup: value for lookup, value in given.items() if value})
+        if self.ids:
+            found &= Q(pk__in=possible(self.ids))
         if self.long:
-            yield running_long()
+            found &= running_long()
         if self.unroutable:
-            yield Q(state=State.READY, unroutable=True)
+            found &= is_unroutable()
         if self.error_class:
-            yield last_ended_with(self.error_class)
+            found &= last_ended_with(self.error_class)
+        rows = Delivery.objects.using(ledger.connection().alias).filter(found)
+        return find_deliveries(rows, self.search) if self.search else rows
 
     def newest(self) -> QuerySet[Delivery]:
-        """Return the deliveries, newest first.
-
-        Told to order by the key itself, SQLite walks the whole table along it to find the few that wait or run.
-        """
+        """Return the deliveries, newest first."""
         of_states = self.states and {*self.states} <= {State.READY, State.RUNNING}
         few = self.unroutable or self.long or self.ended or of_states
-        return self.rows().order_by((F("pk") + 0).desc() if few else "-pk")
+        return self.rows().order_by(NEWEST_OF_FEW if few else "-pk")

@@ -13,10 +13,9 @@ from django.utils.translation import gettext as _
 
 from signals_app import ledger
 from signals_app.console import formatting
-from signals_app.console.admin.actions import ACTIONS, Action
 from signals_app.console.admin.attempts import Run, runs_of
 from signals_app.console.formatting import process_name, readable_name, readable_payload, trace_id, trace_url
-from signals_app.console.operations import PAUSE_PERMISSION
+from signals_app.console.operations import OPERATIONS, PAUSE_PERMISSION, Operation
 from signals_app.models import FINAL_STATES, Delivery, Pause, PauseKind, State
 from signals_app.redaction.records import one_line
 
@@ -57,7 +56,7 @@ class DeliveryPage:
     unroutable: Text
     progress: Text
     pauses: Sequence[Pause]
-    actions: Sequence[Action]
+    actions: Sequence[Operation]
     can_pause: bool
     timing: Sequence[Fact]
     origin: Sequence[Fact]
@@ -95,8 +94,9 @@ def page_of(delivery: Delivery, request: HttpRequest, *, site: str, now: datetim
     )
 
 
-def _actions(delivery: Delivery, request: HttpRequest) -> list[Action]:
-    return [action for action in ACTIONS.values() if action.scope.holds(delivery) and action.is_allowed(request)]
+def _actions(delivery: Delivery, request: HttpRequest) -> list[Operation]:
+    possible = (one for one in OPERATIONS.values() if one.can_change(delivery))
+    return [one for one in possible if request.user.has_perm(one.permission)]
 
 
 def _pauses(delivery: Delivery) -> list[Pause]:

@@ -2,227 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
 
-from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.conf import settings
+from django.contrib.admin import FieldListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import Model, QuerySet, TextChoices
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.text import capfirst
+from django.utils.dateparse import parse_datetime
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.conf import conf
-from signals_app.console.queries import last_ended_with, running_long
+from signals_app.console.queries import in_state, is_unroutable, last_ended_with, running_long
 from signals_app.dispatcher import registry
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
+from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.redaction.records import one_line
-
-Choices = list[tuple[str, Any]]
-
-
-class StateFilter(SimpleListFilter):
-    """By state."""
-
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return every state."""
-        return [(state.value, capfirst(str(state.label))) for state in State]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the deliveries in the chosen state. Raises IncorrectLookupParameters where it does not exist."""
-        rows = _chosen(queryset, "state", self.value(), State)
-        # what is final has ended; said, so that the index of what has ended is used
-        return rows.filter(finished_at__isnull=False) if self.value() in FINAL_STATES else rows
-
-
-class UnroutableFilter(SimpleListFilter):
-    """Those that wait for a receiver that no worker knows."""
-
-    title = _("routing")
-    parameter_name = "unroutable"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return the one choice."""
-        return [("1", _("Unroutable"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep what waits and is unroutable. Raises IncorrectLookupParameters for another choice."""
-        return queryset.filter(state=State.READY, unroutable=True) if _is_chosen(self) else queryset
-
-
-class OutcomeFilter(SimpleListFilter):
-    """By the way an attempt ended."""
-
-    title = _("outcome")
-    parameter_name = "outcome"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return every outcome."""
-        return [(outcome.value, capfirst(str(outcome.label))) for outcome in Outcome]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the attempts of the chosen outcome. Raises IncorrectLookupParameters where it does not exist."""
-        return _chosen(queryset, "outcome", self.value(), Outcome)
-
-
-def _chosen(queryset: QuerySet[Any], field: str, value: str | None, choices: type[TextChoices]) -> QuerySet[Any]:
-    if value is None:
-        return queryset
-    if value not in choices.values:
-        raise IncorrectLookupParameters(f"There is no {field} {value!r}.")
-    return queryset.filter(**{field: value})
-
-
-def _is_chosen(one: SimpleListFilter) -> bool:
-    """Tell whether the one choice of a filter is made."""
-    if one.value() not in (None, "1"):
-        raise IncorrectLookupParameters(f"There is no choice {one.value()!r}.")
-    return one.value() is not None
-
-
-class EndedFilter(SimpleListFilter):
-    """Those that ended lately."""
-
-    title = _("ended")
-    parameter_name = "ended"
-    spans: ClassVar = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return the spans of time."""
-        return [("hour", _("In the last hour")), ("day", _("In the last day")), ("week", _("In the last week"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep what ended within the span. Raises IncorrectLookupParameters for one that does not exist."""
-        value = self.value()
-        if value is None:
-            return queryset
-        if value not in self.spans:
-            raise IncorrectLookupParameters(f"There is no span {value!r}.")
-        return queryset.filter(finished_at__gt=timezone.now() - self.spans[value])
-
-
-class LongFilter(SimpleListFilter):
-    """Those that have been running for long."""
-
-    title = _("running")
-    parameter_name = "long"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return the one choice."""
-        return [("1", _("For over a minute"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep what runs and began so long ago. Raises IncorrectLookupParameters for another choice."""
-        return queryset.filter(running_long()) if _is_chosen(self) else queryset
-
-
-class AttemptsFilter(SimpleListFilter):
-    """By how many attempts were made at least."""
-
-    title = _("attempts")
-    parameter_name = "attempts"
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return some numbers."""
-        return [(str(number), _("%(number)d or more") % {"number": number}) for number in (1, 2, 5, 10)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep what was tried so often. Raises IncorrectLookupParameters for what is not offered."""
-        value = self.value()
-        if value is None:
-            return queryset
-        if value not in dict(self.lookup_choices):
-            raise IncorrectLookupParameters(f"There is no number of attempts {value!r}.")
-        return queryset.filter(attempts__gte=int(value))
-
 
 RECENT = 5_000  # newest rows whose names a filter offers, beside those that this process knows
 
 
-class NameFilter(SimpleListFilter):
-    """By a name that rows carry: offered are those of the newest rows, those this process knows, and the chosen one."""
+def by_choice(
+    label: Any, parameter: str, choices: Mapping[str, Any], condition: Callable[[str], Q]
+) -> type[SimpleListFilter]:
+    """Return a filter with fixed choices; with another value the list is a page that does not exist."""
 
-    model: ClassVar[type[Model]] = Delivery
-    column: ClassVar[str]
+    class ByChoice(SimpleListFilter):
+        title, parameter_name = label, parameter
 
-    def known(self) -> Iterable[str]:
-        """Return names that are offered even where no recent row has them."""
-        return ()
+        def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+            return list(choices.items())
 
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Choices:
-        """Return the names in order."""
-        rows = self.model._default_manager.all()
-        # a query of its own: PostgreSQL would not know how few rows come after the result of a subquery
-        newest = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
-        recent = rows.filter(pk__gt=newest - RECENT).order_by()
-        names = {*recent.values_list(self.column, flat=True).distinct(), *self.known()}
-        if chosen := self.value():
-            names.add(chosen)
-        return [(name, one_line(name)) for name in sorted(names) if name]
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            value = self.value()
+            if value is None:
+                return queryset
+            if value not in choices:
+                raise IncorrectLookupParameters(f"There is no {parameter} {value!r}.")
+            return queryset.filter(condition(value))
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the rows of the chosen name. Raises IncorrectLookupParameters for what PostgreSQL could not look for."""
-        value = self.value()
-        if value is not None and "\0" in value:
-            raise IncorrectLookupParameters("A name has no NUL character.")
-        return queryset if value is None else queryset.filter(**{self.column: value})
+    return ByChoice
 
 
-class ReceiverFilter(NameFilter):
-    """By receiver."""
+def by_name(
+    label: Any,
+    column: str,
+    *,
+    parameter: str = "",
+    model: type[Model] = Delivery,
+    known: Callable[[], Iterable[str]] = tuple,
+    condition: Callable[[str], Q] | None = None,
+) -> type[SimpleListFilter]:
+    """Return a filter by a name that rows carry: offered are those of the newest rows, ``known`` and the chosen one."""
 
-    title = _("receiver")
-    parameter_name = column = "receiver"
+    class ByName(SimpleListFilter):
+        title, parameter_name = label, parameter or column
 
-    def known(self) -> Iterable[str]:
-        """Return every queued receiver of this process."""
-        return (receiver.key for receiver in registry.all())
+        def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+            rows = model._default_manager.all()
+            # a query of its own: PostgreSQL would not know how few rows come after the result of a subquery
+            newest = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
+            recent = rows.filter(pk__gt=newest - RECENT).order_by()
+            names = {*recent.values_list(column, flat=True).distinct(), *known(), self.value() or ""}
+            return [(name, one_line(name)) for name in sorted(names) if name]
 
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            value = self.value()
+            if value is None:
+                return queryset
+            if "\0" in value:
+                raise IncorrectLookupParameters("PostgreSQL looks for no NUL character.")
+            return queryset.filter(condition(value) if condition else Q(**{column: value}))
 
-class SignalFilter(NameFilter):
-    """By signal."""
-
-    title = _("signal")
-    parameter_name = column = "signal"
-
-
-class QueueFilter(NameFilter):
-    """By queue."""
-
-    title = _("queue")
-    parameter_name = column = "queue"
-
-    def known(self) -> Iterable[str]:
-        """Return the queues of this process's receivers."""
-        return {conf.queue, *(receiver.options.queue for receiver in registry.all())}
-
-
-class AttemptReceiverFilter(ReceiverFilter):
-    """By the receiver of an attempt's delivery."""
-
-    model = Attempt
-    column = "delivery__receiver"
-    parameter_name = "receiver"
+    return ByName
 
 
-class ErrorClassFilter(NameFilter):
-    """By the class of the error."""
+class TimeFilter(FieldListFilter):
+    """By a span of time, its end left out; either end may be open."""
 
-    model = Attempt
-    title = _("error class")
-    parameter_name = column = "error_class"
+    template = "admin/signals_app/time_filter.html"
 
-
-class LastErrorFilter(ErrorClassFilter):
-    """By the class of the error with which the last attempt of a delivery ended."""
+    def expected_parameters(self) -> list[str | None]:
+        return [*_bounds(self.field_path)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Keep the deliveries of the chosen class, found by its index."""
-        super().queryset(request, Attempt.objects.none())  # refuses what no class is called
-        value = self.value()
-        return queryset if value is None else queryset.filter(last_ended_with(value))
+        return queryset.filter(**{lookup: moment for lookup, moment in self._ends().items() if moment})
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        ends = self._ends()
+        local = [end and (timezone.localtime(end) if timezone.is_aware(end) else end) for end in ends.values()]
+        written = [end.strftime("%Y-%m-%dT%H:%M") if end else "" for end in local]  # as a browser's field has it
+        others = [pair for pair in changelist.params.items() if pair[0] not in ends]
+        yield {"ends": [*zip((_("From"), _("Before")), ends, written, strict=True)], "others": others}
+
+    def _ends(self) -> dict[str, datetime | None]:
+        given: dict[str, Any] = self.used_parameters
+        texts = {lookup: given.get(lookup, [""])[-1] for lookup in _bounds(self.field_path)}
+        return {lookup: _moment(text) if text else None for lookup, text in texts.items()}
+
+
+def _bounds(field: str) -> list[str]:
+    return [f"{field}__gte", f"{field}__lt"]
+
+
+def parameters_of(list_filter: Iterable[Any]) -> set[str]:
+    """Return the parameters of an address that a list's filters read."""
+    names = (_bounds(one[0]) if isinstance(one, tuple) else [one.parameter_name] for one in list_filter)
+    return {*chain.from_iterable(names)}
+
+
+def _moment(text: str) -> datetime:
+    with suppress(ValueError, OverflowError):
+        if read := parse_datetime(text):
+            aware = timezone.make_aware(read) if timezone.is_naive(read) else read
+            utc = aware.astimezone(UTC)  # fails for what no database could look for
+            return utc if settings.USE_TZ else timezone.make_naive(utc)
+    raise IncorrectLookupParameters(f"{text!r} is no moment.")
+
+
+def _receivers() -> list[str]:
+    return [receiver.key for receiver in registry.all()]
+
+
+def _queues() -> set[str]:
+    return {conf.queue, *(receiver.options.queue for receiver in registry.all())}
+
+
+_SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+_ENDED = by_choice(
+    _("ended"),
+    "ended",
+    {"hour": _("In the last hour"), "day": _("In the last day"), "week": _("In the last week")},
+    lambda span: Q(finished_at__gt=timezone.now() - _SPANS[span]),
+)
+
+OF_DELIVERIES = (
+    by_choice(_("state"), "state", {one.value: capfirst(one.label) for one in State}, in_state),
+    by_name(_("receiver"), "receiver", known=_receivers),
+    by_name(_("signal"), "signal"),
+    by_name(_("queue"), "queue", known=_queues),
+    by_name(_("error class"), "error_class", model=Attempt, condition=last_ended_with),
+    by_choice(
+        _("attempts"),
+        "attempts",
+        {str(number): format_lazy(_("{number} or more"), number=number) for number in (1, 2, 5, 10)},
+        lambda number: Q(attempts__gte=int(number)),
+    ),
+    by_choice(_("routing"), "unroutable", {"1": _("Unroutable")}, lambda _one: is_unroutable()),
+    by_choice(_("running"), "long", {"1": _("For over a minute")}, lambda _one: running_long()),
+    _ENDED,
+    ("enqueued_at", TimeFilter),
+    ("finished_at", TimeFilter),
+)
+OF_ATTEMPTS = (
+    by_choice(
+        _("outcome"), "outcome", {one.value: capfirst(one.label) for one in Outcome}, lambda value: Q(outcome=value)
+    ),
+    by_name(_("error class"), "error_class", model=Attempt),
+    by_name(_("receiver"), "delivery__receiver", parameter="receiver", model=Attempt, known=_receivers),
+    _ENDED,
+    ("finished_at", TimeFilter),
+)

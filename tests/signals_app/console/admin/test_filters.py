@@ -44,7 +44,9 @@ def test_each_state_is_shown_alone(boss: Client, state: State) -> None:
         (DELIVERIES, {"long": "7"}),
         (DELIVERIES, {"unroutable": "yes"}),
         (DELIVERIES, {"p": "2"}),
-        (DELIVERIES, {"finished_at__year": "10000"}),
+        (DELIVERIES, {"enqueued_at__lt": "then"}),
+        (DELIVERIES, {"enqueued_at__gte": "2026-02-31T12:00"}),
+        (DELIVERIES, {"finished_at__gte": "0001-01-01T00:00+14:00"}),
         (ATTEMPTS, {"outcome": "LIMBO"}),
         (ATTEMPTS, {"p": "0"}),
     ],
@@ -194,6 +196,7 @@ def test_attempts_are_filtered(boss: Client, parameter: str, value: str) -> None
     [
         (DELIVERIES, "payload__regex"),
         (DELIVERIES, "sender__startswith"),
+        (DELIVERIES, "enqueued_at__year"),
         (DELIVERIES, "bad_ends__message__startswith"),
         (ATTEMPTS, "message__contains"),
         (ATTEMPTS, "traceback__contains"),
@@ -206,7 +209,21 @@ def test_any_other_lookup_is_refused(boss: Client, address: str, lookup: str) ->
     assert boss.get(reverse(address), {lookup: "a"}).status_code == 400
 
 
-def test_a_list_is_looked_through_by_any_of_its_dates(boss: Client) -> None:
-    old, new = delivery(State.FAILED), delivery(State.FAILED, finished_at=at(60))
-    assert shown(boss, finished_at__gte=at(30).isoformat()) == [new]
-    assert shown(boss, finished_at__lt=at(30).isoformat()) == [old]
+def test_a_span_of_time_is_shown_and_stays_in_its_form_beside_other_filters(boss: Client) -> None:
+    rows = [delivery(State.FAILED, enqueued_at=at(minutes * 60)) for minutes in range(4)]
+    delivery(enqueued_at=at(60))
+    with timezone.override("Asia/Tokyo"):
+        span = {"enqueued_at__gte": "2026-11-23T21:01", "enqueued_at__lt": "2026-11-23T21:03", "state": "FAILED"}
+        assert shown(boss, **span) == rows[1:3]
+        form = (
+            boss.get(reverse(DELIVERIES), span).content.decode().partition("By enqueued at")[2].partition("</form>")[0]
+        )
+    assert 'name="enqueued_at__gte" value="2026-11-23T21:01"' in form
+    assert 'type="hidden" name="state" value="FAILED"' in form
+    assert shown(boss, enqueued_at__gte="", enqueued_at__lt=at(60).isoformat()) == rows[:1]
+
+
+def test_attempts_are_shown_by_the_time_of_their_end(boss: Client) -> None:
+    old, new = attempt(delivery(), finished_at=at(0)), attempt(delivery(), finished_at=at(60))
+    for query, one in (({"finished_at__gte": at(30).isoformat()}, new), ({"finished_at__lt": at(30).isoformat()}, old)):
+        assert list(boss.get(reverse(ATTEMPTS), query).context["cl"].result_list) == [one]

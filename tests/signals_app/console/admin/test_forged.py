@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from signals_app.console.admin.actions import ACTIONS
+from signals_app.console.operations import OPERATIONS as ACTIONS
 from signals_app.models import Delivery, Pause, State
 from tests.signals_app.console.admin.rows import DELIVERIES, delivery, operate_url
 from tests.signals_app.console.admin.staff import client_of

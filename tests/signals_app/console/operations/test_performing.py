@@ -62,7 +62,7 @@ def operations() -> list[tuple[Operation, dict[str, Any]]]:
 def test_each_operation_changes_what_is_in_its_scope_once_and_leaves_the_rest() -> None:
     for operation, fields in operations():
         fitting, running = delivery(**fields), delivery(State.RUNNING)
-        assert (operation.scope.holds(fitting), operation.scope.holds(running)) == (True, False)
+        assert (operation.can_change(fitting), operation.can_change(running)) == (True, False)
         assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
 
         result = perform(operation, [fitting.pk, running.pk], by=NOBODY)
@@ -70,7 +70,7 @@ def test_each_operation_changes_what_is_in_its_scope_once_and_leaves_the_rest() 
         again = perform(operation, [fitting.pk], by=NOBODY)
         assert (again.changed, again.refused) == ((), 1), operation.name
         fitting.refresh_from_db()
-        assert not operation.scope.holds(fitting)
+        assert not operation.can_change(fitting)
         running.refresh_from_db()
         assert running.state == State.RUNNING
 
