@@ -57,11 +57,42 @@ Changed = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What an operation needs beside the deliveries. ``require`` raises OperationRefused for a name there is not."""
+    """What an operation needs beside the deliveries: a name, one of ``names()``."""
 
     question: _StrPromise
     names: Callable[[], list[str]]
-    require: Callable[[str], None]
+    refusal: str  # of a name there is not, which stands for {!r}
+
+    def require(self, name: str) -> None:
+        """Raise OperationRefused, with the names that are like it or else all, where there is no such name."""
+        known = self.names()
+        if name not in known:
+            last = name.rpartition(".")[2].lower()
+            alike = [one for one in known if last and last in one.lower()]
+            raise OperationRefused(f"{self.refusal.format(name)} There are: {', '.join(alike or known)}.")
+
+
+def _known_queues() -> list[str]:
+    """Return the queues that a setting, a receiver, a cluster that was heard of or a waiting delivery names."""
+    of_settings = {conf.queue} | {cluster.name for cluster in clusters()}
+    of_receivers = {receiver.options.queue for receiver in registry.all()}
+    return sorted(of_settings | of_receivers | {one.queue for one in ledger.clusters()} | {*ledger.queues_with_work()})
+
+
+def _known_receivers() -> list[str]:
+    return [receiver.key for receiver in registry.all()]
+
+
+QUEUE = Target(question=_("To the queue"), names=_known_queues, refusal="There is no queue {!r}.")
+RECEIVER = Target(question=_("To the receiver"), names=_known_receivers, refusal="This process knows no receiver {!r}.")
+
+
+def require_pausable(kind: PauseKind, name: str) -> None:
+    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key."""
+    if kind == PauseKind.QUEUE:
+        QUEUE.require(name)
+    elif not ledger.awaits(name):
+        RECEIVER.require(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,42 +148,6 @@ class Operation:
             and (not self.unroutable or delivery.unroutable)
             and (not self.elsewhere or delivery.queue != self.to)
         )
-
-
-def known_queues() -> list[str]:
-    """Return the queues that a setting, a receiver, a cluster that was heard of or a waiting delivery names."""
-    of_settings = {conf.queue} | {cluster.name for cluster in clusters()}
-    of_receivers = {receiver.options.queue for receiver in registry.all()}
-    return sorted(of_settings | of_receivers | {one.queue for one in ledger.clusters()} | {*ledger.queues_with_work()})
-
-
-def known_receivers() -> list[str]:
-    """Return the keys of the receivers that this process knows."""
-    return [receiver.key for receiver in registry.all()]
-
-
-def require_queue(name: str) -> None:
-    """Raise OperationRefused, with the names there are, where nothing is known of a queue."""
-    known = known_queues()
-    if name not in known:
-        raise OperationRefused(f"There is no queue {name!r}. There are: {', '.join(known)}.")
-
-
-def require_receiver(key: str) -> None:
-    """Raise OperationRefused, with the names that are like it, where this process does not know a receiver."""
-    if registry.get(key) is None:
-        last = key.rpartition(".")[2].lower()
-        alike = [one for one in known_receivers() if last and last in one.lower()]
-        there_are = f"There are: {', '.join(alike or known_receivers())}."
-        raise OperationRefused(f"This process knows no receiver {key!r}. {there_are}")
-
-
-def require_pausable(kind: PauseKind, name: str) -> None:
-    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key."""
-    if kind == PauseKind.QUEUE:
-        require_queue(name)
-    elif not ledger.awaits(name):
-        require_receiver(name)
 
 
 def _retry(ids: Sequence[int], _to: str) -> Changed:
@@ -212,7 +207,7 @@ MOVE = Operation(
     verb=_("Move to another queue"),
     title=_("Move to the queue %(to)s"),
     of_many=_("Move selected deliveries to another queue"),
-    target=Target(question=_("To the queue"), names=known_queues, require=require_queue),
+    target=QUEUE,
     elsewhere=True,
     change=lambda ids, to: {gettext("Moved to the queue %(to)s.") % {"to": to}: ledger.move(ids, queue=to)},
     done=ngettext_lazy(
@@ -229,7 +224,7 @@ REASSIGN = Operation(
     verb=_("Give to another receiver"),
     title=_("Give to the receiver %(to)s"),
     of_many=_("Give selected deliveries to another receiver"),
-    target=Target(question=_("To the receiver"), names=known_receivers, require=require_receiver),
+    target=RECEIVER,
     unroutable=True,
     change=lambda ids, to: {gettext("Given to the receiver %(to)s.") % {"to": to}: ledger.reassign(ids, receiver=to)},
     done=ngettext_lazy(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -22,51 +22,36 @@ from signals_app.models import Attempt, Delivery, State
 from signals_app.redaction import masked_text
 from signals_app.redaction.records import one_line
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One execution: a bad end, or the attempt that runs or succeeded, which leaves no row of its own.
-
-    ``key`` tells it from the others of its delivery.
-    """
-
-    key: str
-    number: int
-    badge: str | SafeString
-    process: str
-    started: str | SafeString
-    ran: str
-    error_class: str = ""
-    message: str = ""
-    traceback: str = ""
+# one execution: a failed attempt, or the attempt that runs or succeeded, which leaves no row of its own
+Run = dict[str, Any]
 
 
 def runs_of(delivery: Delivery, newest: list[Attempt], now: datetime) -> list[Run]:
-    """Return the executions in order, the last one from the delivery itself where it has not ended badly."""
-    runs = [
-        Run(
-            key=str(attempt.pk),
-            number=attempt.number,
-            badge=formatting.outcome_badge(attempt),
-            process=process_name(attempt.owner),
-            started=formatting.moment(attempt.started_at),
-            ran=_ran(attempt),
-            error_class=one_line(attempt.error_class),
-            message=masked_text(attempt.message),
-            traceback=masked_text(attempt.traceback),
-        )
+    """Return the executions in order, the last one from the delivery itself where it has not failed."""
+    runs: list[Run] = [
+        {
+            "key": str(attempt.pk),
+            "number": attempt.number,
+            "badge": formatting.outcome_badge(attempt),
+            "process": process_name(attempt.owner),
+            "started": formatting.moment(attempt.started_at),
+            "ran": _ran(attempt),
+            "error_class": one_line(attempt.error_class),
+            "message": masked_text(attempt.message),
+            "traceback": masked_text(attempt.traceback),
+        }
         for attempt in reversed(newest)
     ]
-    ended_badly = any(attempt.number == delivery.attempts for attempt in newest)
-    if formatting.has_run(delivery) and (delivery.state == State.RUNNING or not ended_badly):
-        last = Run(
-            key="last",
-            number=delivery.attempts,
-            badge=formatting.state_badge(delivery),
-            process=process_name(delivery.owner),
-            started=formatting.moment(delivery.started_at),
-            ran=formatting.written(formatting.ran(delivery, now)),
-        )
+    has_failed = any(attempt.number == delivery.attempts for attempt in newest)
+    if formatting.has_run(delivery) and (delivery.state == State.RUNNING or not has_failed):
+        last = {
+            "key": "last",
+            "number": delivery.attempts,
+            "badge": formatting.state_badge(delivery),
+            "process": process_name(delivery.owner),
+            "started": formatting.moment(delivery.started_at),
+            "ran": formatting.written(formatting.ran(delivery, now)),
+        }
         runs.append(last)
     return runs
 
