@@ -39,18 +39,6 @@ def test_it_is_said_how_far_a_moment_lies_ahead_or_back() -> None:
     assert formatting.until(NOON, at(182)).replace("\N{NO-BREAK SPACE}", " ") == "3 min 2 s ago"
 
 
-def waited_and_ran(state: State, *, due: float, started: float | None, finished: float | None) -> list[float | None]:
-    delivery = Delivery(
-        state=state,
-        due_at=at(due),
-        started_at=None if started is None else at(started),
-        finished_at=None if finished is None else at(finished),
-    )
-    now = at(100)
-    found = (formatting.waited(delivery, now), formatting.ran(delivery, now))
-    return [None if one is None else one.total_seconds() for one in found]
-
-
 @pytest.mark.parametrize(
     ("state", "due", "started", "finished", "waited", "ran"),
     [
@@ -68,4 +56,7 @@ def waited_and_ran(state: State, *, due: float, started: float | None, finished:
 def test_what_waited_and_ran_mean_in_each_state(
     state: State, due: float, started: float | None, finished: float | None, waited: float | None, ran: float | None
 ) -> None:
-    assert waited_and_ran(state, due=due, started=started, finished=finished) == [waited, ran]
+    started_at, finished_at = (None if one is None else at(one) for one in (started, finished))
+    delivery = Delivery(state=state, due_at=at(due), started_at=started_at, finished_at=finished_at)
+    found = (formatting.waited(delivery, at(100)), formatting.ran(delivery, at(100)))
+    assert [one and one.total_seconds() for one in found] == [waited, ran]

@@ -13,7 +13,7 @@ from signals_app.models import PauseKind
 from tests.signals_app.console.admin.rows import delivery
 from tests.testapp.receivers import nothing
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 def test_a_pause_and_its_end_are_remembered_with_who_did_it() -> None:

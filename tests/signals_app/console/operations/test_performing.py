@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,18 +17,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.console.operations import (
-    CANCEL,
-    RETRY,
-    RUN_NOW,
-    Operation,
-    Operator,
-    matching,
-    move_to,
-    perform,
-    perform_on,
-    reassign_to,
-)
+from signals_app.console.operations import CANCEL, OPERATIONS, RETRY, Operator, matching, perform, perform_on
 from signals_app.console.queries import Selection
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import OperationRefused
@@ -36,7 +26,7 @@ from tests.cluster import wait_until
 from tests.signals_app.console.admin.rows import delivery
 from tests.testapp.receivers import nothing
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 NOBODY = Operator(name="a terminal")
 
@@ -47,73 +37,56 @@ def entries() -> list[tuple[str, str, str]]:
     return [(entry.user.get_username(), str(entry.object_id), entry.get_change_message()) for entry in rows]
 
 
-def operations() -> list[tuple[Operation, dict[str, Any]]]:
-    """Return every operation, with the fields of a delivery that it can change."""
-    later = timezone.now().replace(year=2999)
-    return [
-        (RETRY, {"state": State.FAILED}),
-        (CANCEL, {}),
-        (RUN_NOW, {"due_at": later}),
-        (move_to("elsewhere"), {}),
-        (reassign_to(nothing.key), {"unroutable": True}),
-    ]
+TO = {"move": "elsewhere", "reassign": nothing.key}
+FITTING: dict[str, dict[str, Any]] = {
+    "retry": {"state": State.FAILED},
+    "run_now": {"due_at": timezone.now().replace(year=2999)},
+    "reassign": {"unroutable": True},
+}
 
 
-def test_each_operation_changes_what_is_in_its_scope_once_and_leaves_the_rest() -> None:
-    for operation, fields in operations():
-        fitting, running = delivery(**fields), delivery(State.RUNNING)
-        assert (operation.can_change(fitting), operation.can_change(running)) == (True, False)
-        assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
+@pytest.mark.database
+@pytest.mark.parametrize(
+    ("name", "said", "done", "refused"),
+    [
+        ("retry", "Retried, with up to 5 more attempts.", "is ready again", "was neither failed nor cancelled"),
+        ("cancel", "Cancelled.", "was cancelled", "was not ready"),
+        ("run_now", "Made due now.", "is due now", "did not wait for later"),
+        (
+            *("move", "Moved to the queue elsewhere.", "is in the queue elsewhere now"),
+            "was not ready, or in that queue already,",
+        ),
+        (
+            *("reassign", f"Given to the receiver {nothing.key}.", f"waits for {nothing.key} now"),
+            "was not ready and unroutable",
+        ),
+    ],
+    ids=OPERATIONS,
+)
+def test_an_operation_changes_what_it_can_once_and_says_so_to_its_user_and_the_history(
+    name: str, said: str, done: str, refused: str
+) -> None:
+    done, refused = f"1 delivery {done}.", f"1 delivery {refused} and was left as it is."
+    operation = OPERATIONS[name].aimed_at(TO.get(name, ""))
+    fitting, running = delivery(**FITTING.get(name, {})), delivery(State.RUNNING)
+    untouched = Delivery.objects.filter(pk=running.pk).values().get()
+    assert (operation.can_change(fitting), operation.can_change(running)) == (True, False)
+    assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
 
-        result = perform(operation, [fitting.pk, running.pk], by=NOBODY)
-        assert (result.changed, result.refused) == ((fitting.pk,), 1), operation.name
-        again = perform(operation, [fitting.pk], by=NOBODY)
-        assert (again.changed, again.refused) == ((), 1), operation.name
-        fitting.refresh_from_db()
-        assert not operation.can_change(fitting)
-        running.refresh_from_db()
-        assert running.state == State.RUNNING
+    by = Operator.of(User.objects.create_user("ada"))
+    result = perform(operation, [fitting.pk, running.pk], by=by)
+    assert (result.changed, result.refused, result.sentences()) == ((fitting.pk,), 1, [done, refused])
+    again = perform(operation, [fitting.pk], by=by)
+    assert (again.changed, again.refused, again.sentences()) == ((), 1, [refused])
+
+    fitting.refresh_from_db()
+    assert not operation.can_change(fitting)
+    assert Delivery.objects.filter(pk=running.pk).values().get() == untouched
+    assert entries() == [("ada", str(fitting.pk), said)]
 
 
-def test_what_is_told_of_each_operation() -> None:
-    told = {}
-    for operation, fields in operations():
-        fitting, running = delivery(**fields), delivery(State.RUNNING)
-        told[operation.name] = perform(operation, [fitting.pk, running.pk], by=NOBODY).sentences()
-    assert told == {
-        "retry": [
-            "1 delivery is ready again.",
-            "1 delivery was neither failed nor cancelled and was left as it is.",
-        ],
-        "cancel": ["1 delivery was cancelled.", "1 delivery was not ready and was left as it is."],
-        "run_now": ["1 delivery is due now.", "1 delivery did not wait for later and was left as it is."],
-        "move": [
-            "1 delivery is in the queue elsewhere now.",
-            "1 delivery was not ready, or in that queue already, and was left as it is.",
-        ],
-        "reassign": [
-            "1 delivery waits for tests.testapp.receivers.nothing now.",
-            "1 delivery was not ready and unroutable and was left as it is.",
-        ],
-    }
+def test_of_nothing_at_all_it_is_said_that_nothing_was_changed() -> None:
     assert perform(CANCEL, [], by=NOBODY).sentences() == ["0 deliveries were cancelled."]
-
-
-def test_every_delivery_that_changed_has_an_entry_in_the_history_of_whoever_did_it() -> None:
-    ada = User.objects.create_user("ada")
-    expected = []
-    said = [
-        "Retried, with up to 5 more attempts.",
-        "Cancelled.",
-        "Made due now.",
-        "Moved to the queue elsewhere.",
-        "Given to the receiver tests.testapp.receivers.nothing.",
-    ]
-    for (operation, fields), what in zip(operations(), said, strict=True):
-        fitting = delivery(**fields)
-        perform(operation, [fitting.pk, delivery(State.RUNNING).pk], by=Operator.of(ada))
-        expected.append(("ada", str(fitting.pk), what))
-    assert entries() == expected
 
 
 def test_who_is_no_user_is_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -161,8 +134,7 @@ def test_all_that_match_are_changed_in_batches_and_no_others(monkeypatch: pytest
 def test_a_limit_takes_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
     rows = [delivery() for _ in range(5)]
-    result = perform_on(CANCEL, Selection(), by=NOBODY, limit=3)
-    assert result.changed == tuple(row.pk for row in rows[:3])
+    assert perform_on(CANCEL, Selection(), by=NOBODY, limit=3).changed == tuple(row.pk for row in rows[:3])
 
 
 def test_what_is_handed_off_meanwhile_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +163,7 @@ def test_what_changed_its_state_meanwhile_is_refused(monkeypatch: pytest.MonkeyP
     assert (result.changed, result.refused) == (tuple(row.pk for row in rows[1:]), 1)
 
 
+@pytest.mark.database
 @pytest.mark.django_db(transaction=True)
 def test_two_operators_who_retry_the_same_deliveries_do_not_lock_each_other_out(
     monkeypatch: pytest.MonkeyPatch, made: Callable[..., QueuedReceiver]
@@ -224,26 +197,26 @@ def _somebody_waits_for_us() -> bool:
         return cursor.fetchone() is not None
 
 
+@pytest.mark.database
 def test_what_is_gone_and_what_never_was_is_refused() -> None:
     gone = delivery()
     gone_id = gone.pk
     gone.delete()
-    for operation, _ in operations():
-        result = perform(operation, [gone_id, 0, -1, 2**63 - 1, 10**30], by=NOBODY)
-        assert (result.changed, result.refused) == ((), 5), operation.name
-        assert perform_on(operation, Selection(ids=(gone_id, 10**30)), by=NOBODY).changed == ()
-    assert entries() == []
+    result = perform(CANCEL, [gone_id, 0, -1, 2**63 - 1, 10**30], by=NOBODY)
+    assert (result.changed, result.refused) == ((), 5)
+    assert perform_on(CANCEL, Selection(ids=(gone_id, 10**30)), by=NOBODY).changed == ()
 
 
-def test_a_queue_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(OperationRefused) as error:
-        move_to("elsewere")
-    assert str(error.value).startswith("There is no queue 'elsewere'. There are: elsewhere, ")
-
-
-def test_a_receiver_that_nobody_knows_is_refused_with_those_that_are_like_it() -> None:
-    with pytest.raises(OperationRefused) as error:
-        reassign_to("orders.receivers.nothing")
-    assert str(error.value) == (
-        "This process knows no receiver 'orders.receivers.nothing'. There are: tests.testapp.receivers.nothing."
-    )
+@pytest.mark.parametrize(
+    ("name", "to", "said"),
+    [
+        ("move", "elsewere", "There is no queue 'elsewere'. There are: elsewhere, "),
+        (
+            *("reassign", "orders.receivers.nothing"),
+            "This process knows no receiver 'orders.receivers.nothing'. There are: tests.testapp.receivers.nothing.",
+        ),
+    ],
+)
+def test_a_target_that_nobody_knows_is_refused_with_those_that_are_like_it(name: str, to: str, said: str) -> None:
+    with pytest.raises(OperationRefused, match=f"^{re.escape(said)}"):
+        OPERATIONS[name].aimed_at(to)

@@ -10,7 +10,7 @@ from signals_app.console.queries import Selection
 from signals_app.models import Delivery, State
 from tests.signals_app.console.admin.rows import at, attempt, delivery
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
