@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from signals_app.models import Attempt, Delivery, Outcome, State
@@ -80,3 +81,12 @@ def copies(of: Delivery | Attempt, count: int, **changed: str) -> None:
             "WHERE seed.id = %s",
             [count, of.pk],
         )
+
+
+def plan_of(rows: QuerySet[Any]) -> str:
+    """Return how the database would find rows, as if their table were large."""
+    if connection.vendor == "postgresql":  # which reads the whole of a small table
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    return rows.explain()
