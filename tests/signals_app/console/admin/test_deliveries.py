@@ -16,7 +16,7 @@ from django.utils import timezone
 from signals_app.models import Delivery, State
 from tests.signals_app.console.admin.rows import ATTEMPTS, DELIVERIES, attempt, copies, delivery, page_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 def row_of(client: Client) -> dict[str, str]:
@@ -43,12 +43,13 @@ def test_a_row_says_everything_about_a_delivery(reader: Client) -> None:
     }
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_a_state_is_a_word_and_an_icon(reader: Client, state: State) -> None:
-    delivery(state)
+def test_a_state_is_a_word_and_an_icon(reader: Client) -> None:
+    for state in State:
+        delivery(state)
     page = reader.get(reverse(DELIVERIES)).content.decode()
-    icon = f'<use href="/static/signals_app/icons.svg#{state.value.lower()}"></use></svg>{state.label}</span>'
-    assert icon in page
+    for state in State:
+        icon = f'<use href="/static/signals_app/icons.svg#{state.value.lower()}"></use></svg>{state.label}</span>'
+        assert icon in page
 
 
 def test_a_running_one_shows_its_progress(reader: Client) -> None:
@@ -59,14 +60,10 @@ def test_a_running_one_shows_its_progress(reader: Client) -> None:
     assert reader.get(reverse(DELIVERIES)).content.decode().count("<progress") == 1
 
 
-def test_a_delivery_for_later_says_when_it_is_due(reader: Client) -> None:
-    delivery(due_at=timezone.now() + timedelta(hours=3, seconds=30))
-    assert row_of(reader)["waited"] == "Due in 3 h 0 min"
-
-
-def test_an_unroutable_one_says_so(reader: Client) -> None:
-    delivery(unroutable=True)
-    assert row_of(reader)["standing"] == "ready unroutable"
+def test_one_that_waits_says_when_it_is_due_and_that_no_worker_knows_its_receiver(reader: Client) -> None:
+    delivery(due_at=timezone.now() + timedelta(hours=3, seconds=30), unroutable=True)
+    row = row_of(reader)
+    assert (row["standing"], row["waited"]) == ("ready unroutable", "Due in 3 h 0 min")
 
 
 def test_the_newest_come_first(boss: Client) -> None:
@@ -75,11 +72,13 @@ def test_the_newest_come_first(boss: Client) -> None:
     assert list(boss.get(reverse(DELIVERIES), {"o": "1"}).context["cl"].result_list) == rows
 
 
-def test_no_column_sorts_the_whole_table(boss: Client) -> None:
-    rows = [delivery(queue=queue) for queue in ("b", "a", "c")]
-    page = boss.get(reverse(DELIVERIES))
-    assert page.content.decode().count('class="sortable') == page.content.decode().count("sortable column-number") == 1
-    assert list(page.context["cl"].result_list) == rows[::-1]
+@pytest.mark.parametrize("address", [DELIVERIES, ATTEMPTS])
+def test_no_column_sorts_the_whole_table_or_by_what_is_masked(boss: Client, address: str) -> None:
+    attempt(delivery())
+    assert boss.get(reverse(address)).content.decode().count('class="sortable') == 1
+    for column in range(-12, 12):
+        orders = boss.get(reverse(address), {"o": column}).context["cl"].queryset.query.order_by
+        assert {str(one).lstrip("-") for one in orders} <= {"pk"}
 
 
 @pytest.mark.parametrize("address", [DELIVERIES, ATTEMPTS])
@@ -125,14 +124,6 @@ def test_nothing_can_be_added_changed_or_deleted(boss: Client) -> None:
             assert response.status_code == 403
     one.refresh_from_db()
     assert one.state == State.RUNNING
-
-
-def test_who_may_only_look_sees_no_action(reader: Client) -> None:
-    failed = delivery(State.FAILED)
-    page = reader.get(reverse(DELIVERIES)).content.decode()
-    assert "Retry selected deliveries" not in page
-    assert 'name="action"' not in page
-    assert 'method="post" action="' not in reader.get(page_of(failed)).content.decode().partition("<main")[2]
 
 
 @pytest.mark.parametrize("address", [DELIVERIES, ATTEMPTS])
