@@ -54,7 +54,7 @@ def told(answer: Any) -> list[str]:
 
 
 def rows() -> list[dict[str, Any]]:
-    return list(Delivery.objects.order_by("pk").values())
+    return [{**row} for row in Delivery.objects.order_by("pk").values()]
 
 
 def states() -> list[str]:
