@@ -7,20 +7,21 @@ from typing import Any
 import pytest
 
 from signals_app.console.queries import Selection
-from signals_app.models import Delivery, State
+from signals_app.models import Delivery, Outcome, State
 from tests.signals_app.console.admin.rows import at, attempt, delivery
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 @pytest.fixture
 def rows() -> list[Delivery]:
     """Two deliveries that differ in everything that can be chosen by."""
-    one = delivery(
-        State.FAILED, receiver="shop.print", signal="shop.signals.paid", queue="mail", attempts=3, enqueued_at=at(60)
-    )
+    names = {"receiver": "shop.print", "signal": "shop.signals.paid", "queue": "mail"}
+    one = delivery(State.FAILED, attempts=3, enqueued_at=at(60), unroutable=True, **names)
     attempt(one, number=2, error_class="builtins.OSError")
+    attempt(one, number=3, outcome=Outcome.LOST)
     attempt(one, number=3)
+    attempt(one, number=3, outcome=Outcome.STALE, error_class="builtins.KeyError")  # a late report of the lost one
     return [one, delivery(payload='{"sender":null,"arguments":{"order":77}}', unroutable=True)]
 
 
@@ -35,6 +36,7 @@ def rows() -> list[Delivery]:
         ({"queue": "mail"}, [0]),
         ({"error_class": "builtins.ValueError"}, [0]),
         ({"error_class": "builtins.OSError"}, []),
+        ({"error_class": "builtins.KeyError"}, []),
         ({"attempts": 3}, [0]),
         ({"attempts": 4}, []),
         ({"since": at(60)}, [0]),
@@ -42,6 +44,8 @@ def rows() -> list[Delivery]:
         ({"since": at(0), "until": at(61)}, [0, 1]),
         ({"search": "order=77"}, [1]),
         ({"unroutable": True}, [1]),
+        ({"long": True}, []),
+        ({"ended": at(5)}, [0]),
         ({"queue": "mail", "states": (State.READY,)}, []),
     ],
 )
@@ -49,7 +53,4 @@ def test_everything_that_is_given_applies(rows: list[Delivery], given: dict[str,
     selection = Selection(**given)
     assert list(selection.rows().order_by("pk")) == [rows[n] for n in meant]
     assert selection.is_everything == (not given)
-
-
-def test_deliveries_can_be_named(rows: list[Delivery]) -> None:
-    assert list(Selection(ids=(rows[1].pk, 999)).rows()) == [rows[1]]
+    assert list(Selection(ids=(rows[1].pk, 999), **given).rows()) == [rows[n] for n in meant if n == 1]
