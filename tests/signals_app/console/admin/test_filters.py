@@ -95,6 +95,11 @@ def test_a_name_that_postgresql_cannot_look_for_is_not_found(boss: Client, param
         (DELIVERIES, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
         (ATTEMPTS, {"error_class": "shop.PaperJam"}, "signals_app_error_class"),
         (ATTEMPTS, {"outcome": "STALE"}, "signals_app_outcome"),
+        (
+            ATTEMPTS,
+            {"finished_at__gte": "2026-11-23T00:00", "finished_at__lt": "2026-11-24T00:00"},
+            "signals_app_ended_badly",
+        ),
     ],
 )
 def test_what_runs_waits_or_ended_with_an_error_is_found_by_its_index(

@@ -131,36 +131,31 @@ def test_all_that_match_are_changed_in_batches_and_no_others(monkeypatch: pytest
     assert perform_on(RETRY, selection, by=NOBODY).changed == ()
 
 
-def test_a_limit_takes_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_takes_the_oldest_and_named_ones_are_changed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
-    rows = [delivery() for _ in range(5)]
-    assert perform_on(CANCEL, Selection(), by=NOBODY, limit=3).changed == tuple(row.pk for row in rows[:3])
+    ids = tuple(delivery().pk for _ in range(8))
+    assert perform_on(CANCEL, Selection(), by=NOBODY, limit=3).changed == ids[:3]
+    assert perform(CANCEL, ids[::-1], by=NOBODY).changed == ids[3:]
 
 
-def test_what_is_handed_off_meanwhile_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signals_app.console.operations._BATCH", 2)
-    rows = [delivery() for _ in range(3)]
-    cancel = ledger.cancel
-
-    def meanwhile(ids: list[int]) -> list[int]:
-        delivery()
-        return cancel(ids)
-
-    monkeypatch.setattr(ledger, "cancel", meanwhile)
-    assert perform_on(CANCEL, Selection(), by=NOBODY).changed == tuple(row.pk for row in rows)
-
-
-def test_what_changed_its_state_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [delivery(queue=conf.queue) for _ in range(3)]
+@pytest.mark.parametrize("meanwhile", ["enqueued", "claimed"])
+def test_what_is_enqueued_meanwhile_is_left_and_what_is_claimed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    monkeypatch.setattr("signals_app.console.operations._BATCH", 3)
+    ids = tuple(delivery(queue=conf.queue).pk for _ in range(3))
     cancel = ledger.cancel
 
     def late(ids: list[int]) -> list[int]:
-        ledger.claim(conf.queue, owner="me", limit=1, lease=30)
+        if meanwhile == "enqueued":
+            delivery()
+        else:
+            ledger.claim(conf.queue, owner="me", limit=1, lease=30)
         return cancel(ids)
 
     monkeypatch.setattr(ledger, "cancel", late)
     result = perform_on(CANCEL, Selection(), by=NOBODY)
-    assert (result.changed, result.refused) == (tuple(row.pk for row in rows[1:]), 1)
+    assert (result.changed, result.refused) == ((ids, 0) if meanwhile == "enqueued" else (ids[1:], 1))
 
 
 @pytest.mark.database
