@@ -1,13 +1,13 @@
-"""The figures of the overview."""
+"""What the overview tells: queues, clusters, the last hour, failures, and what is wrong."""
 
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum, auto
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
 
 from django.core import checks
 from django.db.models import F
@@ -17,111 +17,128 @@ from django.utils.translation import ngettext
 
 from signals_app import ledger
 from signals_app.cluster import broker
-from signals_app.ledger import ClusterSeen, Ended, Figures, Ran
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.ledger import Ended, Figures, Ran
+from signals_app.models import Attempt, Delivery, Outcome, PauseKind, State
 from signals_app.monitoring import health
 from signals_app.processes.identity import ProcessIdentity, resident_bytes
 from signals_app.redaction import masked_text
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
-    """The 50th and 95th percentile of some durations, by the nearest rank; None where there were none."""
-
-    p50: timedelta | None = None
-    p95: timedelta | None = None
-
-
-def percentiles(seconds: Iterable[float | None]) -> Percentiles:
-    """Return those of the values that are known."""
-    known = sorted(value for value in seconds if value is not None)
-    if not known:
-        return Percentiles()
-    p50, p95 = (timedelta(seconds=known[max(0, -(-len(known) * percent // 100) - 1)]) for percent in (50, 95))
-    return Percentiles(p50=p50, p95=p95)
-
-
+FINAL = (State.SUCCESSFUL, State.FAILED, State.CANCELLED)  # as the chart piles them up, from the ground
 MINUTES = 60
-SHOWN = (State.SUCCESSFUL, State.FAILED, State.CANCELLED)  # from the ground up
+MOST_QUEUES = 100  # rows of the table, those in which something has waited longest
+MOST_NAMED = 10  # queues without a cluster, each in a banner of its own
+NEWEST = 500  # failures, and deliveries that run, that are read
+DAY = timedelta(days=1)
+RISING_OVER = 5  # minutes in which more was enqueued than ended
+DEPTH = 100  # deliveries that have to be due before a rising depth is worth a word
+
+_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Minute:
-    """One minute, by when it began."""
+def overview() -> dict[str, Any]:
+    """Return what the page shows; the number of queries depends on nothing."""
+    figures, clusters, failures, ran = ledger.figures(), fleet(), failure_groups(), ledger.newest_runs()
+    hour = last_hour(figures.ended)
+    alive = [cluster["seen"].queue for cluster in clusters if cluster["seen"].is_alive]
+    of_queues = queues(figures, alive, ran)
+    longest = sorted(of_queues, key=lambda row: row[0].oldest_wait, reverse=True)[:MOST_QUEUES]
+    return {
+        "figures": figures,
+        "banners": banners(figures, alive, hour),
+        "queues": sorted(longest, key=lambda row: row[0].name),
+        "more_queues": len(of_queues) - len(longest),
+        "clusters": clusters,
+        "hour": hour,
+        "receivers": receivers(figures, failures, ran),
+        "is_sample": max(Counter(row.state for row in ran).values(), default=0) >= ledger.NEWEST,
+        "failures": failures,
+    }
 
-    start: datetime
-    successful: int = 0
-    failed: int = 0
-    cancelled: int = 0
 
-    @property
-    def total(self) -> int:
-        """All that ended in it."""
-        return self.successful + self.failed + self.cancelled
+def queues(figures: Figures, alive: Sequence[str], ran: Iterable[Ran]) -> list[tuple[ledger.QueueFigures, Any]]:
+    """Return the queues in which something waits, runs or ended, and those of living clusters, with their runs."""
+    known, runs = {queue.name: queue for queue in figures.queues}, _runs_by("queue", ran)
+    return [
+        (known.get(name) or ledger.QueueFigures(name=name), runs.get(name))
+        for name in sorted(known.keys() | runs.keys() | set(alive))
+    ]
 
 
-def last_hour(ended: Iterable[Ended]) -> list[Minute]:
+def receivers(figures: Figures, failures: Sequence[dict[str, Any]], ran: Iterable[Ran]) -> list[dict[str, Any]]:
+    """Return the runs of each receiver, the busiest first, with its last failure; those that only are paused last."""
+    paused = sorted(pause.name for pause in figures.pauses if pause.kind == PauseKind.RECEIVER)
+    runs = {name: {"count": 0, "failed": 0, "share": 0.0} for name in paused} | _runs_by("receiver", ran)
+    last = {group["receiver"]: group for group in reversed(failures)}
+    rows = [{"name": name, "error": last.get(name), "is_paused": name in paused, **one} for name, one in runs.items()]
+    return sorted(rows, key=lambda row: (-row["count"], row["name"]))
+
+
+def _runs_by(name: str, ran: Iterable[Ran]) -> dict[str, dict[str, Any]]:
+    groups: defaultdict[str, list[Ran]] = defaultdict(list)
+    for row in ran:
+        groups[getattr(row, name)].append(row)
+    found = {}
+    for key, rows in groups.items():
+        failed = sum(row.state == State.FAILED for row in rows)
+        waited, took = percentiles(row.waited for row in rows), percentiles(row.ran for row in rows)
+        found[key] = {"count": len(rows), "failed": failed, "share": failed / len(rows), "waited": waited, "ran": took}
+    return found
+
+
+def percentiles(seconds: Iterable[float | None]) -> dict[str, float]:
+    """Return the 50th and the 95th percentile of what is known; nothing where nothing is."""
+    known = [value for value in seconds if value is not None]
+    if not known:
+        return {}
+    twentieths = statistics.quantiles(known * 2 if len(known) == 1 else known, n=20, method="inclusive")
+    return {"p50": twentieths[9], "p95": twentieths[18]}
+
+
+def last_hour(ended: Iterable[Ended]) -> list[dict[str, Any]]:
     """Return the last sixty minutes, the oldest first, those without a delivery included."""
-    counts: Counter[tuple[datetime, State]] = Counter()
+    counts: Counter[tuple[Any, State]] = Counter()
     for one in ended:
         counts[one.minute, one.state] += one.count
     now = timezone.localtime() if timezone.is_aware(timezone.now()) else timezone.now()
     this = now.replace(second=0, microsecond=0)
-    starts = [this - timedelta(minutes=back) for back in reversed(range(MINUTES))]
-    return [Minute(start=start, **{state.lower(): counts[start, state] for state in SHOWN}) for start in starts]
+    hour = []
+    for start in (this - timedelta(minutes=back) for back in reversed(range(MINUTES))):
+        by_state = {state.lower(): counts[start, state] for state in FINAL}
+        hour.append({"start": start, "total": sum(by_state.values()), **by_state})
+    return hour
 
 
-LOOKED_AT = 500  # of the newest failures
-DAY = timedelta(days=1)
-_FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureGroup:
-    """Failed deliveries whose last attempt ended with the same error in the same line."""
-
-    error_class: str
-    place: str
-    receiver: str
-    message: str
-    latest: datetime
-    ids: Sequence[int]
-
-    @property
-    def count(self) -> int:
-        """How many deliveries."""
-        return len(self.ids)
-
-
-def failure_groups() -> list[FailureGroup]:
-    """Return the groups of the newest failures of the last day, the latest first; two queries."""
+def failure_groups() -> list[dict[str, Any]]:
+    """Return the newest failures of the last day by error, line and receiver, the latest first; two queries."""
     alias = ledger.connection().alias
     failed = (
         Delivery.objects.using(alias)
         .filter(state=State.FAILED, finished_at__gt=timezone.now() - DAY)
         .order_by("-finished_at")
     )
-    shown = list(failed.values_list("id", "receiver", "finished_at")[:LOOKED_AT])
+    shown = list(failed.values_list("id", "receiver", "finished_at")[:NEWEST])
     ends = (
         Attempt.objects.using(alias)
-        .filter(delivery_id__in=[one for one, *_ in shown], number=F("delivery__attempts"))
+        .filter(delivery_id__in=[pk for pk, *_ in shown], number=F("delivery__attempts"))
         .exclude(outcome=Outcome.STALE)
         .values_list("delivery_id", "error_class", "message", "traceback")
     )
-    last = {delivery: end for delivery, *end in ends}
-    groups: dict[tuple[str, str, str], FailureGroup] = {}
-    for one, receiver, finished_at in shown:
-        error_class, message, traceback = last.get(one, ("", "", ""))
-        key = (error_class, place_of(traceback), receiver)
-        known = groups.get(key)
-        groups[key] = FailureGroup(
-            error_class=error_class,
-            place=key[1],
-            receiver=receiver,
-            message=known.message if known else masked_text(message),
-            latest=known.latest if known else finished_at or timezone.now(),
-            ids=[*(known.ids if known else ()), one],
-        )
+    last = {pk: end for pk, *end in ends}
+    groups: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for pk, receiver, finished_at in shown:
+        error_class, message, traceback = last.get(pk, ("", "", ""))
+        place = place_of(traceback)
+        key = (error_class, place, receiver)
+        if key not in groups:
+            groups[key] = {
+                "error_class": error_class,
+                "place": place,
+                "receiver": receiver,
+                "message": masked_text(message),
+                "latest": finished_at or timezone.now(),
+                "ids": [],
+            }
+        groups[key]["ids"].append(pk)
     return list(groups.values())
 
 
@@ -134,220 +151,77 @@ def place_of(traceback: str) -> str:
     return f"{'/'.join(file.split('/')[-2:])}:{line}" + (f" in {function}" if function else "")
 
 
-_UNKNOWN = Percentiles()
+def fleet() -> list[dict[str, Any]]:
+    """Return the clusters by queue and host, those last seen within the hour and gone included.
+
+    Nothing is known of the workers of one that is gone. Memory is in bytes, None where it cannot be told from here.
+    """
+    running = running_by_worker()
+    found = []
+    for seen in ledger.clusters():
+        status = broker.cluster_status(seen.package) if seen.is_alive else None
+        workers = [
+            {"pid": pid, "delivery": running.get((seen.host, pid)), "memory": resident_bytes(seen.host, pid)}
+            for pid in (status.workers if status else ())
+        ]
+        found.append({"seen": seen, "status": status, "workers": workers})
+    return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
-    """Of one receiver or queue, within the hour, by the newest deliveries that ended."""
-
-    name: str
-    count: int = 0
-    failed: int = 0
-    waited: Percentiles = _UNKNOWN
-    ran: Percentiles = _UNKNOWN
-
-    @property
-    def failed_share(self) -> float:
-        """From 0 to 1."""
-        return self.failed / self.count if self.count else 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastHour:
-    """``is_sample`` where more ended than was read."""
-
-    receivers: tuple[Runs, ...]
-    queues: dict[str, Runs]
-    is_sample: bool
-
-
-def runs_of_last_hour() -> LastHour:
-    """Return what ended within the hour, by receiver (the busiest first) and by queue."""
-    rows = ledger.newest_runs()
-    receivers = sorted(_grouped(rows, lambda row: row.receiver), key=lambda runs: (-runs.count, runs.name))
-    return LastHour(
-        receivers=tuple(receivers),
-        queues={runs.name: runs for runs in _grouped(rows, lambda row: row.queue)},
-        is_sample=any(sum(row.state == state for row in rows) >= ledger.NEWEST for state in _STATES),
-    )
-
-
-_STATES = (State.SUCCESSFUL, State.FAILED)
-
-
-def _grouped(rows: Iterable[Ran], name: Callable[[Ran], str]) -> list[Runs]:
-    groups: defaultdict[str, list[Ran]] = defaultdict(list)
-    for row in rows:
-        groups[name(row)].append(row)
-    return [
-        Runs(
-            name=name,
-            count=len(group),
-            failed=sum(row.state == State.FAILED for row in group),
-            waited=percentiles(row.waited for row in group),
-            ran=percentiles(row.ran for row in group),
-        )
-        for name, group in groups.items()
-    ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Working:
-    """What a worker runs."""
-
-    delivery: int
-    receiver: str
-    since: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """A process of a cluster. ``memory`` is in bytes, None where it cannot be told from here."""
-
-    pid: int
-    working: Working | None
-    memory: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """A cluster that has been heard of, ``age`` seconds ago; nothing is known of the workers of one that is gone."""
-
-    queue: str
-    host: str
-    age: float
-    is_alive: bool
-    pid: int | None = None
-    started: datetime | None = None
-    reincarnations: int = 0
-    workers: tuple[Worker, ...] = ()
-
-
-def fleet() -> list[Cluster]:
-    """Return the clusters by queue and host, those that were heard of within the hour and are gone included."""
-    working = _working()
-    return [_cluster(seen, working) for seen in ledger.clusters()]
-
-
-def _cluster(seen: ClusterSeen, working: dict[tuple[str, int], Working]) -> Cluster:
-    known = Cluster(queue=seen.queue, host=seen.host, age=seen.age, is_alive=seen.is_alive)
-    status = broker.cluster_status(seen.package) if seen.is_alive else None
-    if status is None:
-        return known
-    workers = tuple(
-        Worker(pid=pid, working=working.get((seen.host, pid)), memory=resident_bytes(seen.host, pid))
-        for pid in status.workers
-    )
-    return replace(known, pid=status.pid, started=status.started, reincarnations=status.reincarnations, workers=workers)
-
-
-def _working() -> dict[tuple[str, int], Working]:
+def running_by_worker() -> dict[tuple[str, int], Delivery]:
+    """Return what each worker runs, by host and pid."""
     rows = (
         Delivery.objects.using(ledger.connection().alias)
         .filter(state=State.RUNNING)
         .order_by("-priority", "due_at", "id")
     )
-    found: dict[tuple[str, int], Working] = {}
-    for row in rows.only("id", "receiver", "owner", "started_at")[:LOOKED_AT]:
+    found: dict[tuple[str, int], Delivery] = {}
+    for row in rows.only("id", "receiver", "owner", "started_at")[:NEWEST]:
         process = ProcessIdentity.parse(row.owner)
         if process:  # the first of what one claim took is the one that runs
-            working = Working(delivery=row.id, receiver=row.receiver, since=row.started_at)
-            found.setdefault((process.host, process.pid), working)
+            found.setdefault((process.host, process.pid), row)
     return found
 
 
-RISING_OVER = 5  # minutes in which more was handed off than ended
-MOST_QUEUES = 10  # without a cluster that are told one by one
-DEPTH = 100  # deliveries that have to be due before a rising depth is worth a word
+def banners(figures: Figures, alive: Sequence[str], hour: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is wrong, as a sentence and what to do, the worst first; ``alive`` are the queues of clusters."""
+    found = [*_without_cluster(figures, alive), *_rising(figures, hour)]
+    found += [
+        (message.level >= checks.ERROR, f"{message.msg} ({message.id})", message.hint or "")
+        for message in checks.run_checks(tags=["signals_app"])
+        if not message.is_silenced()
+    ]
+    worst_first = sorted(found, key=lambda banner: not banner[0])
+    return [{"is_bad": is_bad, "text": text, "cure": cure} for is_bad, text, cure in worst_first]
 
 
-class Weight(StrEnum):
-    """How bad it is; the name of an icon and of colours."""
-
-    BAD = auto()
-    WORTH_KNOWING = auto()
+Banner = tuple[bool, str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Banner:
-    """One sentence, and what to do."""
-
-    weight: Weight
-    text: str
-    cure: str = ""
-
-
-def banners(figures: Figures, clusters: Sequence[Cluster], hour: Sequence[Minute]) -> list[Banner]:
-    """Return what is wrong, the worst first."""
-    found = [*_without_cluster(figures, clusters), *_rising(figures, hour), *_settings()]
-    return sorted(found, key=lambda banner: banner.weight != Weight.BAD)
-
-
-def _without_cluster(figures: Figures, clusters: Sequence[Cluster]) -> list[Banner]:
-    alive = [cluster.queue for cluster in clusters if cluster.is_alive]
+def _without_cluster(figures: Figures, alive: Sequence[str]) -> Iterator[Banner]:
     cure = _("Start one: manage.py qcluster. Nothing is lost while none runs.")
     if not alive:
-        return [Banner(weight=Weight.BAD, text=_("No cluster is alive, so nothing runs."), cure=cure)]
+        yield True, _("No cluster is alive, so nothing runs."), cure
+        return
     waits = {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting}
     lacking = [queue.name for queue in health.queues(alive, waits) if queue.lacks_cluster()]
-    texts = [_("No cluster of the queue %(queue)s is alive.") % {"queue": name} for name in lacking[:MOST_QUEUES]]
-    if more := len(lacking) - len(texts):
+    for name in lacking[:MOST_NAMED]:
+        yield True, _("No cluster of the queue %(queue)s is alive.") % {"queue": name}, cure
+    if (more := len(lacking) - MOST_NAMED) > 0:
         text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
-        texts.append(text % {"more": more})
-    return [Banner(weight=Weight.BAD, text=text, cure=cure) for text in texts]
+        yield True, text % {"more": more}, cure
 
 
-def _rising(figures: Figures, hour: Sequence[Minute]) -> list[Banner]:
+def _rising(figures: Figures, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
     due = sum(queue.due for queue in figures.queues)
-    ended = sum(minute.total for minute in hour[-RISING_OVER - 1 :])
+    ended = sum(minute["total"] for minute in hour[-RISING_OVER - 1 :])
     sent = ledger.recently_enqueued(RISING_OVER * 60)
     if due < DEPTH or sent <= ended:
-        return []
+        return
     text = ngettext(
         "The depth is rising: %(sent)d handed off in the last %(minutes)d minutes, %(ended)d ended, %(due)d is due.",
         "The depth is rising: %(sent)d handed off in the last %(minutes)d minutes, %(ended)d ended, %(due)d are due.",
         due,
-    ) % {"sent": sent, "ended": ended, "minutes": RISING_OVER, "due": due}
-    return [
-        Banner(weight=Weight.WORTH_KNOWING, text=text, cure=_("More workers, or a queue of its own for slow work."))
-    ]
-
-
-def _settings() -> list[Banner]:
-    said = checks.run_checks(tags=["signals_app"])
-    return [
-        Banner(
-            weight=Weight.BAD if message.level >= checks.ERROR else Weight.WORTH_KNOWING,
-            text=f"{message.msg} ({message.id})",
-            cure=message.hint or "",
-        )
-        for message in said
-        if not message.is_silenced()
-    ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """The page's content."""
-
-    figures: Figures
-    clusters: Sequence[Cluster]
-    hour: Sequence[Minute]
-    runs: LastHour
-    failures: Sequence[FailureGroup]
-    banners: Sequence[Banner]
-
-
-def overview() -> Overview:
-    """Read it; the number of queries depends on nothing."""
-    figures, clusters = ledger.figures(), fleet()
-    hour = last_hour(figures.ended)
-    return Overview(
-        figures=figures,
-        clusters=clusters,
-        hour=hour,
-        runs=runs_of_last_hour(),
-        failures=failure_groups(),
-        banners=banners(figures, clusters, hour),
     )
+    words = {"sent": sent, "ended": ended, "minutes": RISING_OVER, "due": due}
+    yield False, text % words, _("More workers, or a queue of its own for slow work.")

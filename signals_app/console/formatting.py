@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.templatetags.static import static
 from django.urls import reverse
@@ -21,6 +20,8 @@ from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.records import one_line, one_record
 
+NONE = "\N{EN DASH}"
+_SPACE = "\N{NO-BREAK SPACE}"
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
@@ -30,7 +31,7 @@ def readable_payload(payload: str, *, indent: int | None = 2) -> str:
         written = json.dumps(masked(json.loads(payload)), indent=indent, ensure_ascii=False)
     except (ValueError, RecursionError):  # also for a number of too many digits
         written = one_record(masked_text(payload))
-    return _encodable(written)
+    return written.encode("utf-8", "backslashreplace").decode()  # lone surrogates, which no page can carry
 
 
 def readable_name(text: str) -> str:
@@ -53,15 +54,6 @@ def trace_id(traceparent: str) -> str:
 def trace_url(trace_id: str) -> str:
     """Return where the project's tracing shows a trace, by ``SIGNALS_APP["TRACE_URL"]``; "" where none is set."""
     return conf.trace_url.replace("{trace_id}", trace_id)
-
-
-def _encodable(text: str) -> str:
-    """Write out lone surrogates, which JSON may spell but no page can carry."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-NONE = "\N{EN DASH}"
-_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def has_run(delivery: Delivery) -> bool:
@@ -94,11 +86,11 @@ def ran(delivery: Delivery, now: datetime) -> timedelta | None:
     return None if end is None else max(end - delivery.started_at, timedelta())
 
 
-def written(duration: timedelta | None) -> str:
-    """Write a duration in at most two units: ``4.2 ms``, ``1.35 s``, ``2 min 5 s``, ``3 h 12 min``, ``4 d 3 h``."""
+def written(duration: timedelta | float | None) -> str:
+    """Write a duration, a number is seconds: ``4.2 ms``, ``1.35 s``, ``2 min 5 s``, ``3 h 12 min``, ``4 d 3 h``."""
     if duration is None:
         return NONE
-    seconds = duration.total_seconds()
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if seconds < 0.0995:
         return f"{seconds * 1000:.1f}{_SPACE}ms"
     if seconds < 0.9995:
@@ -124,29 +116,30 @@ def moment(value: datetime | None) -> str | SafeString:
     if value is None:
         return NONE
     local = timezone.localtime(value) if timezone.is_aware(value) else value
-    day, clock = formats.date_format(local, "Y-m-d"), formats.time_format(local, "H:i:s")
-    words = '<time class="signals-moment" datetime="{}"><span>{}</span> <span>{}</span></time>'
-    return format_html(words, local.isoformat(), day, clock)
-
-
-_ICON = (
-    '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>'
-)
-_BADGE = '<span class="signals-badge signals-{}">' + _ICON + "{}</span>"
+    return format_html(
+        '<time class="signals-moment" datetime="{}"><span>{}</span> <span>{}</span></time>',
+        local.isoformat(),
+        formats.date_format(local, "Y-m-d"),
+        formats.time_format(local, "H:i:s"),
+    )
 
 
 def icon(kind: str) -> SafeString:
     """Return the icon of a kind of badge, alone."""
-    return format_html(_ICON, static("signals_app/icons.svg"), kind)
+    return format_html(
+        '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">'
+        '<use href="{}#{}"></use></svg>',
+        static("signals_app/icons.svg"),
+        kind,
+    )
 
 
 def badge(kind: str, word: object) -> SafeString:
     """Return a badge; ``kind`` names its icon and its colours."""
-    return format_html(_BADGE, kind, static("signals_app/icons.svg"), kind, word)
+    return format_html('<span class="signals-badge signals-{}">{}{}</span>', kind, icon(kind), word)
 
 
 def state_badge(delivery: Delivery) -> SafeString:
-    """Return where a delivery stands."""
     return badge(*kind_and_word(State, delivery.state))
 
 
@@ -156,7 +149,6 @@ def unroutable_badge() -> SafeString:
 
 
 def outcome_badge(attempt: Attempt) -> SafeString:
-    """Return how an attempt ended."""
     return badge(*kind_and_word(Outcome, attempt.outcome))
 
 
@@ -171,23 +163,19 @@ def progress_bar(delivery: Delivery) -> SafeString | str:
     """Return how far a delivery is, as a ``<progress>`` element; empty where its receiver never said."""
     if not delivery.progress_total:
         return ""
-    done, total = delivery.progress_done, delivery.progress_total
-    words = f"{done}/{total}"
     return format_html(
-        '<span class="signals-progress"><progress max="{}" value="{}" aria-label="{}"></progress> {}</span>',
-        total,
-        done,
-        _("Progress"),
-        words,
+        '<span class="signals-progress"><progress max="{total}" value="{done}" aria-label="{label}"></progress> '
+        "{done}/{total}</span>",
+        total=delivery.progress_total,
+        done=delivery.progress_done,
+        label=_("Progress"),
     )
 
 
 def name(dotted: str) -> SafeString | str:
     """Return a dotted name with its last part in front, so that a column of them can be read."""
     module, _dot, last = one_line(dotted).rpartition(".")
-    if not module:
-        return last
-    return format_html('<span class="signals-name">{}<small>{}</small></span>', last, module)
+    return format_html('<span class="signals-name">{}<small>{}</small></span>', last, module) if module else last
 
 
 def cell(label: object, value: object) -> SafeString:
@@ -201,7 +189,6 @@ def address(site: str, name: str, *args: object) -> str:
 
 
 def link_to(site: str, delivery_id: int, text: object) -> SafeString:
-    """Return a link to a delivery's page."""
     return format_html('<a href="{}">{}</a>', address(site, "delivery_change", delivery_id), text)
 
 
@@ -209,8 +196,3 @@ def place(site: str, sent_from: str) -> SafeString | str:
     """Return where an emission was sent from, with secrets masked; another delivery is a link to its page."""
     delivery_id = delivery_in(sent_from)
     return readable_name(sent_from) if delivery_id is None else link_to(site, delivery_id, sent_from)
-
-
-def emission_link(site: str, emission: UUID) -> SafeString:
-    """Return a link to the page of a ``send()``."""
-    return format_html('<a href="{}">{}</a>', address(site, "emission", emission), emission)

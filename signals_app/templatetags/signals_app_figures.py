@@ -8,7 +8,6 @@ from django import template
 
 from signals_app import ledger
 from signals_app.console import formatting
-from signals_app.console.formatting import written
 from signals_app.redaction.records import one_line
 
 register = template.Library()
@@ -21,33 +20,21 @@ register.filter("one_line", one_line)
 
 
 @register.filter
-def duration(value: timedelta | None) -> str:
-    """Write a duration; a dash for none."""
-    return written(value or None)
-
-
-@register.filter
-def seconds(value: float | None) -> str:
-    """Write a number of seconds as a duration; a dash for none."""
-    return written(timedelta(seconds=value) if value else None)
+def duration(value: timedelta | float | None) -> str:
+    """Write a duration, or a number of seconds; a dash for none."""
+    return formatting.written(value or None)
 
 
 @register.filter
 def since(moment: datetime, now: datetime) -> str:
     """Write how long ago a moment was."""
-    return written(max(now - moment, timedelta()))
+    return formatting.written(max(now - moment, timedelta()))
 
 
 @register.filter
 def percent(share: float) -> str:
     """Write a share from 0 to 1."""
     return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.1%}"
-
-
-@register.filter
-def unlocalized(number: float) -> str:
-    """Write a number for a machine, without the marks of a language."""
-    return repr(number)
 
 
 @register.inclusion_tag("admin/signals_app/pauses.html")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -22,42 +20,18 @@ from django.views.decorators.http import require_POST
 from signals_app.console import formatting
 from signals_app.console.admin.actions import operator_of
 from signals_app.console.admin.pages import LIVE, PageAdmin, page_entry
-from signals_app.console.dashboard import SHOWN, FailureGroup, Minute, Overview, Runs, overview
-from signals_app.console.formatting import written
+from signals_app.console.dashboard import FINAL, overview
 from signals_app.console.operations import PAUSE_PERMISSION, pause, resume
 from signals_app.exceptions import OperationRefused
-from signals_app.ledger import Figures, QueueFigures
+from signals_app.ledger import Figures
 from signals_app.models import Outcome, PauseKind, State
 
 ENTRY = page_entry("Overview", gettext_lazy("overview"))
 PAUSE_NAME = "signals_app_overview_pause"
-MOST_QUEUES = 100  # that the page shows, those in which something has waited longest
 HEIGHT = 100  # units of the chart's picture; a minute is ten wide
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """One figure; ``kind`` names its icon and colours."""
-
-    kind: str
-    label: str
-    value: object
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One rectangle of the chart."""
-
-    kind: str
-    x: int
-    y: float
-    height: float
-
-
 class OverviewAdmin(PageAdmin):
-    """The page."""
-
     template = "admin/signals_app/overview.html"
 
     class Media:
@@ -65,28 +39,21 @@ class OverviewAdmin(PageAdmin):
         js: ClassVar = (LIVE,)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the figures of this moment."""
         found = overview()
-        peak = max(minute.total for minute in found.hour)
-        of_queues = list(queues(found))
-        longest = sorted(of_queues, key=lambda row: row[0].oldest_wait, reverse=True)[:MOST_QUEUES]
+        peak = max(minute["total"] for minute in found["hour"])
         return {
-            "overview": found,
+            **found,
             "now": timezone.now(),
-            "cards": list(cards(found.figures, self.admin_site.name)),
-            "queues": sorted(longest, key=lambda row: row[0].name),
-            "more_queues": len(of_queues) - len(longest),
-            "receivers": list(receivers(found)),
-            "chart": list(chart(found.hour, peak)),
+            "cards": cards(found["figures"], self.admin_site.name),
+            "chart": list(chart(found["hour"], peak)),
             "peak": peak,
-            "busy": [minute for minute in reversed(found.hour) if minute.total],
-            "states": [(state.lower(), state.label) for state in SHOWN],
+            "busy": [minute for minute in reversed(found["hour"]) if minute["total"]],
+            "states": [(state.lower(), state.label) for state in FINAL],
             "can_pause": request.user.has_perm(PAUSE_PERMISSION),
             "can_retry": request.user.has_perm("signals_app.retry_delivery"),
         }
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address where queues and receivers are paused and resumed."""
         return [*super().get_urls(), path("pause/", self.admin_site.admin_view(self.pause_view), name=PAUSE_NAME)]
 
     @method_decorator(require_POST)
@@ -115,59 +82,32 @@ class OverviewAdmin(PageAdmin):
         return HttpResponseRedirect(back)
 
 
-def receivers(found: Overview) -> Iterator[tuple[Runs, FailureGroup | None, bool]]:
-    """Return the receivers, the busiest first, with their last error and whether they are paused."""
-    paused = {pause.name for pause in found.figures.pauses if pause.kind == PauseKind.RECEIVER}
-    idle = paused - {runs.name for runs in found.runs.receivers}
-    for runs in [*found.runs.receivers, *(Runs(name=name) for name in sorted(idle))]:
-        last = next((group for group in found.failures if group.receiver == runs.name), None)
-        yield runs, last, runs.name in paused
+def cards(figures: Figures, site: str) -> list[dict[str, Any]]:
+    """Return the cards; the number on each is that of the rows in its list. ``kind`` names its icon and colours."""
+
+    def card(kind: str, label: str, value: object, model: str = "delivery", **query: str) -> dict[str, Any]:
+        url = f"{formatting.address(site, f'{model}_changelist')}?{urlencode(query)}" if query else ""
+        return {"kind": kind, "label": label, "value": value, "url": url}
+
+    successful, failed, lost = State.SUCCESSFUL.value, State.FAILED.value, Outcome.LOST.value
+    return [
+        card("ready", _("waiting"), figures.total("waiting"), state=State.READY.value),
+        card("ready", _("oldest wait"), formatting.written(figures.oldest_wait or None)),
+        card("running", _("running"), figures.total("running"), state=State.RUNNING.value),
+        card("running", _("running for over a minute"), figures.total("long_running"), long="1"),
+        card("successful", _("succeeded, last hour"), figures.succeeded, state=successful, ended="hour"),
+        card("failed", _("failed, last hour"), figures.failed, state=failed, ended="hour"),
+        card("lost", _("attempts lost, last hour"), figures.lost, model="attempt", outcome=lost, ended="hour"),
+        card("unroutable", _("unroutable"), figures.total("unroutable"), unroutable="1"),
+    ]
 
 
-def queues(found: Overview) -> Iterator[tuple[QueueFigures, Runs | None]]:
-    """Return the queues in which something waits, runs or ended, and those of living clusters."""
-    waiting = {queue.name: queue for queue in found.figures.queues}
-    served = {cluster.queue for cluster in found.clusters if cluster.is_alive}
-    for name in sorted(waiting.keys() | served | found.runs.queues.keys()):
-        yield waiting.get(name, QueueFigures(name=name)), found.runs.queues.get(name)
-
-
-def cards(figures: Figures, site: str) -> Iterator[Card]:
-    """Return the cards; the number on each is that of the rows in its list."""
-
-    def deliveries_url(**query: str) -> str:
-        return f"{formatting.address(site, 'delivery_changelist')}?{urlencode(query)}"
-
-    ready, running = {"state": State.READY.value}, {"state": State.RUNNING.value}
-    yield Card(kind="ready", label=_("waiting"), value=figures.total("waiting"), url=deliveries_url(**ready))
-    yield Card(kind="ready", label=_("oldest wait"), value=_wait(figures.oldest_wait))
-    yield Card(kind="running", label=_("running"), value=figures.total("running"), url=deliveries_url(**running))
-    long_running = figures.total("long_running")
-    yield Card(kind="running", label=_("running for over a minute"), value=long_running, url=deliveries_url(long="1"))
-    for kind, label, state, count in (
-        ("successful", _("succeeded, last hour"), State.SUCCESSFUL, figures.succeeded),
-        ("failed", _("failed, last hour"), State.FAILED, figures.failed),
-    ):
-        url = deliveries_url(state=state.value, ended="hour")
-        yield Card(kind=kind, label=label, value=count, url=url)
-    attempts = formatting.address(site, "attempt_changelist")
-    lost = urlencode({"outcome": Outcome.LOST.value, "ended": "hour"})
-    yield Card(kind="lost", label=_("attempts lost, last hour"), value=figures.lost, url=f"{attempts}?{lost}")
-    unroutable = deliveries_url(unroutable="1")
-    yield Card(kind="unroutable", label=_("unroutable"), value=figures.total("unroutable"), url=unroutable)
-
-
-def _wait(seconds: float) -> str:
-    return written(timedelta(seconds=seconds) if seconds else None)
-
-
-def chart(hour: Sequence[Minute], peak: int) -> Iterator[Part]:
-    """Return the parts of the bars, a minute ten units wide, the tallest ``HEIGHT`` high."""
+def chart(hour: Sequence[dict[str, Any]], peak: int) -> Iterator[dict[str, Any]]:
+    """Return the rectangles of the bars, a minute ten units wide, the tallest ``HEIGHT`` high."""
     for number, minute in enumerate(hour):
         top = float(HEIGHT)
-        for state in SHOWN:
-            count = getattr(minute, state.lower())
-            if count:
-                height = max(1.0, HEIGHT * count / peak)
+        for kind in (state.lower() for state in FINAL):
+            if minute[kind]:
+                height = max(1.0, HEIGHT * minute[kind] / peak)
                 top -= height
-                yield Part(kind=state.lower(), x=number * 10, y=round(top, 2), height=round(height, 2))
+                yield {"kind": kind, "x": number * 10, "y": round(top, 2), "height": round(height, 2)}

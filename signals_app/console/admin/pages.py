@@ -23,7 +23,6 @@ from django.views.decorators.http import require_safe
 
 LIVE: Any = Script("signals_app/live.js", defer=True)
 
-
 if TYPE_CHECKING:  # generic for the type checker only
     ModelAdmin = admin.ModelAdmin[Any]
 else:
@@ -60,21 +59,18 @@ class PageAdmin(ModelAdmin):
 
     @property
     def media(self) -> forms.Media:
-        """Return what the page asks for, and not the scripts of forms and lists."""
-        return forms.Media(type(self).Media)
+        return forms.Media(type(self).Media)  # without the scripts of forms and lists
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what the template shows, beside what every page of the admin has."""
         raise NotImplementedError
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the page's address; ``reverse`` calls it the list of its entry, as the admin's index does."""
-        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"  # as the admin's index calls it
         return [path("", self.admin_site.admin_view(self.page_view), name=name)]
 
     @method_decorator(require_safe)
     def page_view(self, request: HttpRequest) -> HttpResponse:
-        """Show the page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         request.current_app = self.admin_site.name  # {% url %} reads it
@@ -88,21 +84,16 @@ class PageAdmin(ModelAdmin):
         return TemplateResponse(request, self.template, context)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether the user may see the page."""
         return request.user.has_perm(self.permission)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the index lists the page."""
         return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: there is nothing to add."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
         return False

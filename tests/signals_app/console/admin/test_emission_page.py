@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 
 from signals_app.console.admin.emission import WIDTH, page_of_emission
 from signals_app.models import Delivery, Outcome, State
-from tests.signals_app.console.admin.rows import at, attempt, copies, delivery, page_of
+from tests.signals_app.console.admin.rows import at, attempt, delivery, page_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 EMISSION = uuid4()
 
@@ -28,33 +28,33 @@ def test_a_lane_is_waits_and_attempts_in_their_order_on_one_axis() -> None:
     delivery(emission=EMISSION)
     delivery()
     page = page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(200))
-    assert page is not None
-    lane, waiting = page.lanes
-    assert [(step.kind, step.label, step.took) for step in lane.steps] == [
-        ("wait", "", "10.00\N{NO-BREAK SPACE}s"),
-        ("error", "1: error", "10.00\N{NO-BREAK SPACE}s"),
-        ("wait", "", "40.00\N{NO-BREAK SPACE}s"),
-        ("successful", "2: successful", "40.00\N{NO-BREAK SPACE}s"),
+    lane, waiting = page["lanes"]
+    assert [(step["kind"], step.get("label"), step["took"], step["x"], step["width"]) for step in lane["steps"]] == [
+        ("wait", None, "10.00\N{NO-BREAK SPACE}s", 0, 50),
+        ("error", "1: error", "10.00\N{NO-BREAK SPACE}s", 50, 50),
+        ("wait", None, "40.00\N{NO-BREAK SPACE}s", 100, 200),
+        ("successful", "2: successful", "40.00\N{NO-BREAK SPACE}s", 300, 200),
     ]
-    assert [(step.x, step.width) for step in lane.steps] == [(0, 50), (50, 50), (100, 200), (300, 200)]
-    assert [(step.kind, step.x, step.width) for step in waiting.steps] == [("wait", 0, WIDTH)]
-    assert [lane.due for lane in page.lanes] == ["", "3\N{NO-BREAK SPACE}min 20\N{NO-BREAK SPACE}s ago"]
-    assert not page.is_final
+    assert [(step["kind"], step["x"], step["width"]) for step in waiting["steps"]] == [("wait", 0, WIDTH)]
+    assert [lane["due"] for lane in page["lanes"]] == ["", "3\N{NO-BREAK SPACE}min 20\N{NO-BREAK SPACE}s ago"]
+    assert not page["is_final"]
 
 
 def test_what_is_final_does_not_grow() -> None:
     one = delivery(State.FAILED, emission=EMISSION)
-    attempt(one, outcome=Outcome.TIMEOUT)
+    attempt(one, outcome=Outcome.TIMEOUT, started_at=at(9), finished_at=at(4))  # by clocks that disagree
     delivery(State.CANCELLED, emission=EMISSION)
     page = page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(9_999))
-    assert page is not None
-    assert page.is_final
-    assert page.took == "5.00\N{NO-BREAK SPACE}s"
-    assert [step.kind for step in page.lanes[0].steps] == ["wait", "timeout"]
+    assert page["is_final"]
+    assert page["took"] == "5.00\N{NO-BREAK SPACE}s"
+    failed, cancelled = ([(step["kind"], step["width"]) for step in lane["steps"]] for lane in page["lanes"])
+    assert (failed, cancelled) == ([("wait", WIDTH), ("timeout", 4)], [("wait", WIDTH)])
 
 
 def test_it_shows_what_was_sent_with_secrets_masked_and_what_operators_did(boss: Client) -> None:
+    sending = delivery()
     one = delivery(State.FAILED, emission=EMISSION, payload='{"arguments":{"password":"hunter2","order":7}}')
+    Delivery.objects.filter(pk=one.pk).update(sent_by="ada", sent_from=f"delivery #{sending.pk}")
     delivery(emission=EMISSION, payload='{"arguments":{"order":7}}', receiver="shop.receivers.other")
     attempt(one, message="token=abcdef", error_class="shop.Trouble")
     boss.post(reverse("admin:signals_app_delivery_operate", args=[one.pk, "retry"]), {"confirmed": "yes"})
@@ -64,57 +64,20 @@ def test_it_shows_what_was_sent_with_secrets_masked_and_what_operators_did(boss:
     assert "To shop.receivers.other" in page
     assert "Retried, with up to" in page
     assert page_of(one) in page
-    assert url() in boss.get(page_of(one)).content.decode()
+    assert "<dt>Sent by</dt><dd>ada</dd>" in page
+    of_one = boss.get(page_of(one)).content.decode()
+    assert url() in of_one
+    link = f'<a href="{page_of(sending)}">delivery #{sending.pk}</a>'
+    assert link in page
+    assert link in of_one
 
 
-def test_it_is_for_those_who_may_see_deliveries(reader: Client, outsider: Client, client: Client) -> None:
-    delivery(emission=EMISSION)
-    assert reader.get(url()).status_code == 200
-    assert outsider.get(url()).status_code == 403
-    assert client.get(url()).status_code == 302
-    assert reader.post(url()).status_code == 405
+def test_where_it_was_sent_from_has_its_secrets_masked(boss: Client) -> None:
+    delivery(emission=EMISSION, sent_from="POST /reset/token=abc123def/")
+    assert "<dd>POST /reset/token=********" in boss.get(url()).content.decode()
 
 
 def test_an_emission_that_does_not_exist_is_not_found(reader: Client) -> None:
     assert reader.get(url()).status_code == 404
-    assert page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(0)) is None
-
-
-def test_hostile_text_is_escaped(boss: Client) -> None:
-    evil = "<script>alert(1)</script>"
-    one = delivery(State.FAILED, emission=EMISSION, receiver=evil, sender=evil, signal=evil, payload=evil)
-    attempt(one, error_class=evil, message=evil * 300, traceback=evil, finished_at=at(2) - timedelta(seconds=5))
-    assert "<script>alert" not in boss.get(url()).content.decode()
-
-
-def test_the_queries_are_as_many_for_many_deliveries(boss: Client, django_assert_max_num_queries: object) -> None:
-    def count() -> int:
-        with django_assert_max_num_queries(30) as asked:  # type: ignore[operator]
-            boss.get(url())
-        return len(asked)
-
-    attempt(delivery(State.FAILED, emission=EMISSION))
-    few = count()
-    for _ in range(9):
-        attempt(failed := delivery(State.FAILED, emission=EMISSION))
-    assert count() == few
-    copies(failed, 290)
-    copies(failed.failed_attempts.get(), 10_000, number="i")
-    assert count() == few
-
-
-def test_it_says_who_sent_it_and_from_where(boss: Client) -> None:
-    delivery(emission=EMISSION, sent_by="<b>ada</b>", sent_from="POST /reset/token=abc123def/<script>/")
-    page = boss.get(url()).content.decode()
-    assert "<dt>Sent by</dt><dd>&lt;b&gt;ada&lt;/b&gt;</dd>" in page
-    assert "POST /reset/token=********" in page
-    assert "abc123def" not in page
-    assert "<script>/" not in page
-
-
-def test_what_a_receiver_sent_links_to_its_delivery(boss: Client) -> None:
-    sending = delivery()
-    sent = delivery(emission=EMISSION, sent_from=f"delivery #{sending.pk}")
-    link = f'<a href="{page_of(sending)}">delivery #{sending.pk}</a>'
-    assert link in boss.get(url()).content.decode()
-    assert link in boss.get(page_of(sent)).content.decode()
+    with pytest.raises(Http404):
+        page_of_emission(EMISSION, Delivery.objects.all(), site="admin", now=at(0))

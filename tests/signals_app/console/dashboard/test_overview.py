@@ -1,9 +1,10 @@
-"""The figures of the overview."""
+"""What the overview tells."""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,16 +15,14 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.console import dashboard
-from signals_app.console.dashboard import Cluster, failure_groups, last_hour, percentiles, place_of, runs_of_last_hour
+from signals_app.console.dashboard import failure_groups, last_hour, percentiles, place_of, running_by_worker
 from signals_app.dispatcher.context import new_emission
-from signals_app.ledger import ClusterSeen
 from signals_app.models import Outcome, State
 from signals_app.processes.identity import current_process, resident_bytes
 from tests.signals_app.console.admin.rows import attempt, delivery
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
-ALIVE = Cluster(queue="sigdemo", host="vm", age=0.1, is_alive=True)
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/site/signals_app/attempt.py", line 81, in _call
     call()
@@ -37,67 +36,62 @@ def ended(state: State, *, seconds_ago: float = 5, waited: float = 1, ran: float
     """Write a delivery that ended so long ago."""
     finished_at = timezone.now() - timedelta(seconds=seconds_ago)
     started_at = finished_at - timedelta(seconds=ran)
-    delivery(
-        state,
-        **{
-            "finished_at": finished_at,
-            "started_at": started_at,
-            "due_at": started_at - timedelta(seconds=waited),
-            "enqueued_at": started_at - timedelta(seconds=waited),
-            "emission": UUID(int=0),  # long ago
-            **fields,
-        },
-    )
+    due_at = started_at - timedelta(seconds=waited)
+    times = {"finished_at": finished_at, "started_at": started_at, "due_at": due_at, "enqueued_at": due_at}
+    delivery(state, **{**times, "emission": UUID(int=0), **fields})  # an emission of long ago
 
 
+def said(alive: Sequence[str] = ("sigdemo",)) -> list[str]:
+    """Return the banners' texts while these queues have a cluster."""
+    figures = ledger.figures()
+    return [banner["text"] for banner in dashboard.banners(figures, alive, last_hour(figures.ended))]
+
+
+@pytest.mark.database
 def test_the_hour_has_sixty_minutes_and_counts_what_ended_in_each() -> None:
     ended(State.SUCCESSFUL, seconds_ago=0)
-    ended(State.SUCCESSFUL, seconds_ago=600)
-    ended(State.FAILED, seconds_ago=600)
-    ended(State.CANCELLED, seconds_ago=600, started_at=None)
+    for state in (State.SUCCESSFUL, State.FAILED, State.CANCELLED):
+        ended(state, seconds_ago=600)
     ended(State.SUCCESSFUL, seconds_ago=7_200)
     delivery()
     minutes = last_hour(ledger.ended_by_minute())
     assert len(minutes) == 60
-    assert minutes[-1].start <= timezone.now()
-    assert sum(minute.total for minute in minutes) == 4
-    (busy,) = [minute for minute in minutes if minute.failed]
-    assert (busy.successful, busy.failed, busy.cancelled) == (1, 1, 1)
+    assert minutes[-1]["start"] <= timezone.now()
+    assert sum(minute["total"] for minute in minutes) == 4
+    (busy,) = [minute for minute in minutes if minute["failed"]]
+    assert (busy["successful"], busy["failed"], busy["cancelled"]) == (1, 1, 1)
 
 
+@pytest.mark.database
 @override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo")
 def test_without_time_zones_the_minutes_are_local() -> None:
     ended(State.SUCCESSFUL, seconds_ago=0)
-    assert last_hour(ledger.ended_by_minute())[-1].successful + last_hour(ledger.ended_by_minute())[-2].successful == 1
+    assert sum(minute["successful"] for minute in last_hour(ledger.ended_by_minute())[-2:]) == 1
 
 
-def test_percentiles_are_by_the_nearest_rank() -> None:
-    found = percentiles([3, None, *range(1, 101)])
-    assert (found.p50, found.p95) == (timedelta(seconds=50), timedelta(seconds=95))
-    assert percentiles([None]).p50 is None
+def test_percentiles_are_of_what_is_known() -> None:
+    assert percentiles([None, *range(101)]) == {"p50": 50, "p95": 95}
+    assert percentiles([None, 3]) == {"p50": 3, "p95": 3}
+    assert percentiles([None]) == {}
 
 
-def test_receivers_and_queues_tell_how_much_failed_and_how_long_it_took() -> None:
+def test_receivers_and_queues_tell_how_much_failed_and_how_long_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         ended(State.SUCCESSFUL, receiver="quick", queue="a", ran=number)
     ended(State.FAILED, receiver="quick", queue="b", ran=9)
     ended(State.FAILED, receiver="slow", queue="b", ran=60, waited=-5)
-    found = runs_of_last_hour()
-    quick, slow = found.receivers
-    assert (quick.name, quick.count, quick.failed, quick.failed_share) == ("quick", 4, 1, 0.25)
-    assert (quick.ran.p50, quick.ran.p95) == (timedelta(seconds=1), timedelta(seconds=9))
-    assert (slow.name, slow.waited.p50) == ("slow", None)
-    assert (found.queues["b"].count, found.queues["b"].failed, found.is_sample) == (2, 2, False)
+    found = dashboard.overview()
+    quick, slow = found["receivers"]
+    assert (quick["name"], quick["count"], quick["failed"], quick["share"]) == ("quick", 4, 1, 0.25)
+    assert (quick["ran"]["p50"], slow["ran"]["p50"]) == (1.5, 60)
+    assert (slow["name"], slow["waited"]) == ("slow", {})
+    (of_b,) = [runs for queue, runs in found["queues"] if queue.name == "b"]
+    assert (of_b["count"], of_b["failed"], found["is_sample"]) == (2, 2, False)
+    monkeypatch.setattr("signals_app.ledger.NEWEST", 3)  # of a state
+    assert dashboard.overview()["is_sample"]
 
 
-def test_more_than_is_read_is_said_to_be_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signals_app.ledger.stats.NEWEST", 2)
-    monkeypatch.setattr("signals_app.ledger.NEWEST", 2)
-    for _ in range(3):
-        ended(State.SUCCESSFUL)
-    assert runs_of_last_hour().is_sample
-
-
+@pytest.mark.database
 def test_failures_are_grouped_by_error_and_place() -> None:
     now = timezone.now()
     for number in range(3):
@@ -111,76 +105,62 @@ def test_failures_are_grouped_by_error_and_place() -> None:
 
     group, alone = failure_groups()
 
-    assert (group.error_class, group.count) == ("builtins.ValueError", 3)
-    assert group.place == "orders/receivers.py:12 in print_label"
-    assert group.message == "password=******** 0"
-    assert (alone.place, list(alone.ids)) == ("", [other.id])
-
-
-def test_a_place_is_that_of_the_innermost_frame() -> None:
-    assert place_of(TRACEBACK) == "orders/receivers.py:12 in print_label"
+    assert (group["error_class"], len(group["ids"])) == ("builtins.ValueError", 3)
+    assert (group["place"], group["latest"]) == ("orders/receivers.py:12 in print_label", now)
+    assert group["message"] == "password=******** 0"
+    assert (alone["place"], alone["ids"]) == ("", [other.id])
     assert place_of("no frames") == ""
 
 
-def test_without_a_cluster_it_is_said_first() -> None:
-    said = dashboard.banners(ledger.figures(), [], last_hour(ledger.ended_by_minute()))
-    assert said[0].text == "No cluster is alive, so nothing runs."
-
-
 def test_a_queue_that_no_cluster_serves_is_named() -> None:
+    assert said(alive=[])[0] == "No cluster is alive, so nothing runs."
     delivery(queue="mail")
     delivery(queue="sigdemo")
-    said = [banner.text for banner in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))]
-    assert "No cluster of the queue mail is alive." in said
-    assert "No cluster of the queue elsewhere is alive." in said  # a receiver of the tests names it
-    assert not any("sigdemo" in text for text in said)
+    assert "No cluster of the queue mail is alive." in said()
+    assert "No cluster of the queue elsewhere is alive." in said()  # a receiver of the tests names it
+    assert not any("sigdemo" in text for text in said())
 
 
-def test_a_queue_that_needs_no_cluster_standing_by_is_named_when_work_waits_too_long_in_it() -> None:
-    lacking = "No cluster of the queue mail is alive."
+@pytest.mark.parametrize(("most", "lacks"), [(300, False), (99, True)])
+def test_a_queue_that_needs_no_cluster_standing_by_is_named_when_work_waits_too_long_in_it(
+    most: int, lacks: bool
+) -> None:
     delivery(queue="mail", due_at=timezone.now() - timedelta(seconds=100))
-    with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",)}):
-        assert lacking not in [
-            one.text for one in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
-        ]
-    with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",), "HEALTH_MAX_WAIT": 99}):
-        assert lacking in [
-            one.text for one in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
-        ]
+    with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",), "HEALTH_MAX_WAIT": most}):
+        assert ("No cluster of the queue mail is alive." in said()) == lacks
 
 
 def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rising() -> list[str]:
+        return [text for text in said() if text.startswith("The depth is rising")]
+
     monkeypatch.setattr(dashboard, "DEPTH", 3)
-    figures = ledger.figures()
-    assert not dashboard._rising(figures, last_hour(ledger.ended_by_minute()))
+    assert rising() == []
     for _ in range(3):
         delivery(emission=new_emission())
-    (said,) = dashboard._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
-    assert "3 handed off in the last 5 minutes, 0 ended, 3 are due" in said.text
+    (text,) = rising()
+    assert "3 handed off in the last 5 minutes, 0 ended, 3 are due" in text
     for _ in range(4):
         ended(State.SUCCESSFUL)
-    assert not dashboard._rising(ledger.figures(), last_hour(ledger.ended_by_minute()))
+    assert rising() == []
 
 
 def test_a_wrong_setting_is_told() -> None:
     with override_settings(SIGNALS_APP={"LEASES": 3}):
-        said = [
-            banner.text for banner in dashboard.banners(ledger.figures(), [ALIVE], last_hour(ledger.ended_by_minute()))
-        ]
-    assert "SIGNALS_APP has an unknown key 'LEASES'. (signals_app.E002)" in said
+        assert "SIGNALS_APP has an unknown key 'LEASES'. (signals_app.E002)" in said()
 
 
 def test_a_cluster_whose_statistic_cannot_be_read_is_listed_all_the_same() -> None:
-    seen = ClusterSeen(queue="q", host="vm", package="forged", age=1, is_alive=True)
-    assert dashboard._cluster(seen, {}).workers == ()
+    ledger.keep_stat("q:1", "forged", queue="q", host="vm", seconds=60)
+    (cluster,) = dashboard.fleet()
+    assert (cluster["seen"].host, cluster["status"], cluster["workers"]) == ("vm", None, [])
 
 
 def test_a_worker_is_known_by_host_and_pid() -> None:
     delivery(State.RUNNING, owner=str(current_process()), receiver="first")
     delivery(State.RUNNING, owner="nobody", receiver="stray")
-    working = dashboard._working()
-    host = current_process().host
-    assert {key: one.receiver for key, one in working.items()} == {(host, os.getpid()): "first"}
+    running = {worker: one.receiver for worker, one in running_by_worker().items()}
+    assert running == {(current_process().host, os.getpid()): "first"}
 
 
 def test_memory_is_told_of_processes_of_this_host_only() -> None:
