@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,18 +29,11 @@ def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         pytest.skip(f"Chromium is missing: install it as one of {', '.join(CHROMIUM)}.")
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop is no async code of ours
-    try:
-        with api.sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=program, args=SWITCHES)
-            yield chromium
-            chromium.close()
-    finally:
-        if before is None:
-            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-        else:
-            os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = before
+    with pytest.MonkeyPatch.context() as patched, api.sync_playwright() as playwright:
+        patched.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop is no async code of ours
+        chromium = playwright.chromium.launch(executable_path=program, args=SWITCHES)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="package")
@@ -81,12 +73,10 @@ def grace(browser: Browser, web: Web, shelves: None) -> Iterator[Visitor]:
 @pytest.fixture
 def lise(ada: Visitor) -> Visitor:
     """A visitor of the staff, on the lab's page."""
-    enter(ada)
-    return ada
+    return enter(ada)
 
 
 @pytest.fixture
 def mary(grace: Visitor) -> Visitor:
     """A visitor of the staff without JavaScript."""
-    enter(grace)
-    return grace
+    return enter(grace)

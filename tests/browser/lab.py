@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
-
 from sigdemo.lab.kinds import Way
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import PATIENCE, Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
 
-PATIENCE = 90_000  # milliseconds
-NAME = "staff"
-
-
-def enter(guest: Visitor) -> None:
-    """Log in as staff, which is whom the lab is for."""
-    if not User.objects.filter(username=NAME).exists():
-        User.objects.create_superuser(NAME, password="a secret")
-    guest.open("/admin/login/?next=/lab/")
-    guest.page.get_by_label("Username").fill(NAME)
-    guest.page.get_by_label("Password").fill("a secret")
-    guest.page.get_by_role("button", name="Log in").click()
-    guest.page.get_by_role("heading", name="The lab").wait_for()
+def enter(guest: Visitor) -> Visitor:
+    """Go to the lab as staff, which is whom it is for."""
+    guest.log_in()
+    guest.open("/lab/")
+    return guest
 
 
 def choose(guest: Visitor, kind: str, *, seconds: float, fan_out: int = 1, ways: tuple[str, ...] = ()) -> None:

@@ -1,78 +1,66 @@
-"""Deliveries in the admin, in a real browser."""
+"""The overview, an emission, a delivery and their actions, in a real browser."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from signals_app.models import Delivery, Outcome, State
-from tests.browser.backstage import log_in
-from tests.browser.visitor import Visitor, visitor
+from signals_app.models import Delivery, State
+from tests.browser.visitor import PATIENCE, Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster, wait_for_end
 from tests.signals_app.console.admin.rows import attempt, delivery, page_of
-from tests.testapp.receivers import enqueue, fails
+from tests.testapp.receivers import enqueue, fails, nothing, waits_for_file
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
+OVERVIEW = "/admin/signals_app/overview/"
 LIST = "/admin/signals_app/delivery/"
-ATTEMPTS = "/admin/signals_app/attempt/"
+LABEL = "shop.receivers.print_label"
+TRACEBACK = 'Traceback (most recent call last):\n  File "/srv/shop/labels.py", line 12, in print_label\nshop.PaperJam'
 OFFERED = ["Cancel", "Run now", "Move to another queue", "Give to another receiver"]
 PAUSES = ["Pause shop.receivers.send_mail", "Pause sigdemo"]
 FOCUS = "document.activeElement.getAttribute('href')"
-EVIL = "<script>document.title = 'taken over'</script>"
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def failed(transactional_db: None) -> Delivery:
-    """A failed delivery whose sender and errors are long and hostile, among deliveries in every state."""
-    User.objects.create_superuser("root")
-    one = delivery(State.FAILED, payload=f'{{"note":"{EVIL}","long":"{"A" * 4096}"}}', max_attempts=1)
-    attempt(one, error_class=f"shop.{EVIL}", message=EVIL + "x" * 4096, traceback=EVIL * 40)
-    attempt(one, 2, outcome=Outcome.TIMEOUT)
-    for state in State:
-        delivery(state, emission=one.emission, progress_done=3, progress_total=8)
-    delivery(unroutable=True, receiver="shop." + "z" * 200)
-    return one
+def jammed(number: int) -> None:
+    """Write deliveries that failed for one reason, in the last minutes."""
+    for minutes in range(number):
+        ended = timezone.now() - timedelta(minutes=minutes)
+        one = delivery(State.FAILED, receiver=LABEL, started_at=ended, finished_at=ended)
+        attempt(one, error_class="shop.PaperJam", message="tray 2", traceback=TRACEBACK, finished_at=ended)
 
 
-def test_a_narrow_screen_names_the_columns_in_each_row(browser: Browser, web: Web, failed: Delivery) -> None:
+def test_a_narrow_screen_names_the_columns_in_each_row(browser: Browser, web: Web, transactional_db: None) -> None:
+    delivery(State.FAILED)
     with visitor(browser, web.url, width=390) as guest:
-        log_in(guest)
+        guest.log_in()
         guest.open(f"{LIST}?state=FAILED")
         row = guest.page.locator("#result_list tbody tr")
-        expect(row.first.get_by_text("Waited")).to_be_visible()
-        expect(row.first.get_by_text("failed")).to_be_in_viewport()
-
-
-def test_a_traceback_is_folded_until_it_is_asked_for(ada: Visitor, failed: Delivery) -> None:
-    log_in(ada)
-    ada.open(page_of(failed))
-    traceback = ada.page.get_by_text("ValueError: the stock is negative")
-    expect(traceback).to_be_hidden()
-    ada.page.get_by_text("Traceback", exact=True).last.click()
-    expect(traceback).to_be_visible()
+        expect(row.get_by_text("Waited")).to_be_visible()
+        expect(row.get_by_text("failed")).to_be_in_viewport()
 
 
 def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Cluster) -> None:
-    User.objects.create_superuser("root")
     one = enqueue(fails)
     wait_for_end([one])
     assert (one.state, one.attempts) == (State.FAILED, 3)
 
-    log_in(ada)
+    ada.log_in()
     ada.open(page_of(one))
     ada.page.get_by_role("button", name="Retry").click()
     expect(ada.page.get_by_text("This changes 1 delivery.")).to_be_visible()
     ada.page.get_by_role("button", name="Retry").click()
-
-    ada.page.wait_for_url(f"**{page_of(one)}")
-    told = ada.page.get_by_text("1 delivery is ready again.")
-    expect(told).to_be_visible()
+    expect(ada.page.get_by_text("1 delivery is ready again.")).to_be_visible()
     wait_for_end([one])
     assert (one.state, one.attempts) == (State.FAILED, 6)
     ada.page.reload()
@@ -82,28 +70,36 @@ def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Clus
     ada.is_untroubled()
 
 
-def test_without_javascript_deliveries_are_cancelled_from_the_list(grace: Visitor, failed: Delivery) -> None:
-    log_in(grace)
-    grace.open(f"{LIST}?state=READY")
-    for box in grace.page.locator("#result_list tbody input[type=checkbox]").all():
-        box.check()
-    grace.page.get_by_label("Action:").select_option("Cancel selected deliveries")
+def test_without_javascript_a_group_and_all_that_match_are_retried(grace: Visitor) -> None:
+    jammed(8)
+    other = delivery(State.FAILED)
+    grace.log_in()
+    grace.open(OVERVIEW)
+    expect(grace.page.get_by_label("Refresh")).to_be_hidden()
+    group = grace.page.locator("article").filter(has_text="at shop/labels.py:12 in print_label")
+    expect(group).to_contain_text(f"8 deliveries of {LABEL}")
+    group.get_by_role("button", name="Retry this group").click()
+    expect(grace.page.get_by_text("This changes 8 deliveries.")).to_be_visible()
+
+    grace.open(f"{LIST}?state=FAILED&receiver={LABEL}")
+    grace.page.get_by_label("Action:").select_option("Retry selected deliveries")
+    grace.page.get_by_label("on all that match the filter").check()
     grace.page.locator("button[name=index]").click()
-    expect(grace.page.get_by_text("This changes 2 deliveries.")).to_be_visible()
-    grace.page.get_by_role("button", name="Cancel").click()
-    expect(grace.page.get_by_text("2 deliveries were cancelled.")).to_be_visible()
+    expect(grace.page.get_by_text("This changes 8 deliveries.")).to_be_visible()
     assert not Delivery.objects.filter(state=State.READY).exists()
+    grace.page.get_by_role("button", name="Retry", exact=True).click()
+    grace.page.wait_for_url(f"**/?state=FAILED&receiver={LABEL}")
+    expect(grace.page.get_by_text("8 deliveries are ready again.")).to_be_visible()
+    assert [*Delivery.objects.filter(state=State.FAILED)] == [other]
+    grace.is_untroubled()
 
 
-def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its_page(
-    grace: Visitor, failed: Delivery
-) -> None:
+def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its_page(grace: Visitor) -> None:
     one = delivery(unroutable=True, due_at=timezone.now() + timedelta(hours=1))
-    log_in(grace)
+    grace.log_in()
     grace.open(page_of(one))
     content = grace.page.locator("#content")
     expect(content.get_by_role("button")).to_have_text(OFFERED + PAUSES)
-    expect(content.get_by_label("Refresh")).to_be_hidden()
 
     content.get_by_role("button", name="Pause sigdemo", exact=True).click()
     expect(content.get_by_text("Paused: queue sigdemo by root.")).to_be_visible()
@@ -120,14 +116,16 @@ def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its
     grace.is_untroubled()
 
 
-def test_what_runs_is_seen_to_end_on_its_page_while_focus_and_details_stay(ada: Visitor, failed: Delivery) -> None:
-    one = delivery(State.RUNNING, attempts=2, progress_done=3, progress_total=8, emission=failed.emission)
+def test_what_runs_is_seen_to_end_on_its_page_while_focus_and_details_stay(ada: Visitor) -> None:
+    one = delivery(State.RUNNING, attempts=2, progress_done=3, progress_total=8)
+    delivery(emission=one.emission)
     attempt(one)
-    log_in(ada)
+    ada.log_in()
     ada.page.clock.install()
     ada.open(page_of(one))
     page = ada.page.locator("#delivery-page")
     expect(page.locator("#delivery-standing")).to_contain_text("running")
+    expect(page.get_by_text("Traceback (most recent call last):")).to_be_hidden()
     page.get_by_text("Traceback", exact=True).click()
     page.locator("#delivery-siblings a").first.focus()
     focused = ada.page.evaluate(FOCUS)
@@ -144,4 +142,80 @@ def test_what_runs_is_seen_to_end_on_its_page_while_focus_and_details_stay(ada: 
     expect(page.get_by_text("Traceback (most recent call last):")).to_be_visible()
     assert ada.page.evaluate(FOCUS) == focused
     assert ada.page.evaluate("window.isTheSame")
+    ada.is_untroubled()
+
+
+@pytest.mark.database
+def test_thirty_deliveries_are_seen_to_end_while_focus_and_details_stay(
+    ada: Visitor, cluster: Cluster, tmp_path: Path
+) -> None:
+    ada.log_in()
+    ada.open(OVERVIEW)
+    ada.page.get_by_label("Refresh").select_option("every 2 s")
+    one = enqueue(waits_for_file, path=str(tmp_path / "gate"))
+    beside = delivery(State.FAILED, emission=one.emission, enqueued_at=one.enqueued_at, finished_at=timezone.now())
+    attempt(beside)
+    card = ada.page.locator("#overview-cards a")
+    expect(card.filter(has_text=re.compile(r"running\s+1$"))).to_be_visible(timeout=PATIENCE)
+    expect(ada.page.locator("#overview-clusters")).to_contain_text("waits_for_file")  # what its worker runs
+    overview, emission = ada.page, ada.page.context.new_page()
+    emission.goto(f"{ada.site}{LIST}emission/{one.emission}/")
+    lane = emission.locator(f"article[data-key='{one.pk}']")
+    expect(lane.locator("h3")).to_contain_text("running")
+
+    overview.get_by_text("As a table").click()
+    card.filter(has_text="failed, last hour").focus()
+    emission.get_by_text("Traceback", exact=True).click()
+    lane.locator("h3 a").focus()
+    focused = [overview.evaluate(FOCUS), emission.evaluate(FOCUS)]
+    for page in (overview, emission):
+        page.evaluate("window.isTheSame = true")
+
+    ended = [enqueue(fails if number % 4 == 0 else nothing) for number in range(28)]
+    wait_for_end(ended)
+    (tmp_path / "gate").touch()
+    expect(lane.locator("h3")).to_contain_text("successful", timeout=PATIENCE)
+    for words, number in (("succeeded, last hour", 22), ("failed, last hour", 8), ("running", 0)):
+        expect(card.filter(has_text=re.compile(rf"{words}\s+{number}$"))).to_be_visible(timeout=PATIENCE)
+    group = overview.locator("article").filter(has_text="7 deliveries of tests.testapp.receivers.fails")
+    expect(group).to_contain_text("it went wrong at attempt 3")
+    assert [overview.evaluate(FOCUS), emission.evaluate(FOCUS)] == focused
+    for page in (overview, emission):
+        expect(page.locator("details[open]")).to_have_count(1)
+        assert page.evaluate("window.isTheSame")
+    ada.is_untroubled()
+
+
+def test_a_hidden_tab_asks_nothing_and_off_is_remembered(ada: Visitor) -> None:
+    ada.log_in()
+    ada.page.clock.install()
+    ada.open(OVERVIEW)
+    ada.page.get_by_label("Refresh").select_option("every 15 s")
+    asked: list[str] = []
+    ada.page.on("request", lambda request: asked.append(request.url))
+    ada.page.clock.run_for(14_000)
+    assert asked == []
+    held: list[Route] = []
+    ada.page.route(f"**{OVERVIEW}", lambda route: held.append(route))
+    with ada.page.expect_request(f"**{OVERVIEW}"):
+        ada.page.clock.run_for(2_000)
+
+    ada.hides(True)
+    with ada.page.expect_response(f"**{OVERVIEW}"):
+        held.pop().continue_()
+    ada.page.unroute(f"**{OVERVIEW}")
+    asked.clear()
+    ada.page.clock.run_for(600_000)
+    assert asked == []
+    with ada.page.expect_response(f"**{OVERVIEW}"):
+        ada.hides(False)
+
+    ada.page.get_by_label("Refresh").select_option("off")
+    ada.page.reload()
+    expect(ada.page.get_by_label("Refresh")).to_have_value("0")
+    asked.clear()
+    ada.page.clock.run_for(600_000)
+    ada.hides(True)
+    ada.hides(False)
+    assert asked == []
     ada.is_untroubled()

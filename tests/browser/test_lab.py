@@ -10,8 +10,8 @@ import pytest
 
 from sigdemo.lab.models import LabRun
 from signals_app.models import Delivery, State
-from tests.browser.lab import PATIENCE, all_done, choose, enter, rows
-from tests.browser.visitor import Scheme, Visitor, visitor
+from tests.browser.lab import all_done, choose, enter, rows
+from tests.browser.visitor import PATIENCE, SCREENS, Scheme, Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster
 
@@ -58,31 +58,17 @@ def test_figures_are_explained_on_focus(lise: Visitor) -> None:
     assert tip.is_visible()
 
 
-def test_too_many_runs_are_refused_with_a_clear_message(lise: Visitor) -> None:
-    for slot in (1, 2, 3, 4):
-        LabRun.objects.create(kind="wait", seconds=1, fan_out=1, slot=slot).lanes.create(way="inline", position=0)
-    choose(lise, "Waiting (I/O)", seconds=0.1)
-
-    lise.page.get_by_text("4 runs are under way, which is as many as the lab does at a time.").wait_for()
-    assert lise.page.evaluate("document.activeElement.id") == "problems"
-    assert not Delivery.objects.exists()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("scheme", "width"), SCREENS)
 def test_the_lab_fits_and_is_accessible(
     browser: Browser, web: Web, cluster: Cluster, width: int, scheme: Scheme
 ) -> None:
     with visitor(browser, web.url, width=width, scheme=scheme) as guest:
         enter(guest)
-        guest.fits()
-        guest.finds_nothing_serious()
+        guest.is_well_made()
         choose(guest, "Fails once, then succeeds", seconds=0.1, fan_out=2, ways=("signal", "thread", "queued"))
         all_done(guest)
         for details in guest.page.locator("details summary").all():
             details.click()
-        guest.fits()
-        guest.is_untroubled()
-        guest.finds_nothing_serious()
+        guest.is_well_made()
         levels = [int(tag[1]) for tag in guest.page.eval_on_selector_all("h1,h2,h3", "all => all.map(h => h.tagName)")]
         assert all(after - before <= 1 for before, after in pairwise(levels))

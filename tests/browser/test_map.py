@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from signals_app.models import State
-from tests.browser.backstage import log_in
 from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
 from tests.signals_app.console.admin.rows import delivery
@@ -27,7 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def busy(transactional_db: None) -> None:
     """A day of the shop, some of it bad, and deliveries of a receiver that is gone."""
-    User.objects.create_superuser("root")
     now = timezone.now()
     for receiver, state, number in (
         (CONFIRMATION, State.SUCCESSFUL, 12),
@@ -41,7 +38,7 @@ def busy(transactional_db: None) -> None:
 
 
 def test_counts_and_picture_follow_while_focus_and_details_stay(ada: Visitor, busy: None) -> None:
-    log_in(ada)
+    ada.log_in()
     ada.page.clock.install()
     ada.open(MAP)
     expect(ada.page.get_by_label("Refresh").locator("option")).to_have_text(["every 15 s", "off"])
@@ -61,7 +58,7 @@ def test_counts_and_picture_follow_while_focus_and_details_stay(ada: Visitor, bu
 
 def test_the_pictures_can_be_read_on_a_phone(browser: Browser, web: Web, busy: None) -> None:
     with visitor(browser, web.url, width=390) as guest:
-        log_in(guest)
+        guest.log_in()
         guest.open(MAP)
         pictures = guest.page.locator("svg.signals-map")
         widths = pictures.evaluate_all("all => all.map(one => one.getBoundingClientRect())")
@@ -75,7 +72,7 @@ def test_the_pictures_can_be_read_on_a_phone(browser: Browser, web: Web, busy: N
 
 
 def test_without_javascript_failures_are_found_from_the_index(grace: Visitor, busy: None) -> None:
-    log_in(grace)
+    grace.log_in()
     grace.open("/admin/")
     grace.page.locator("#content").get_by_role("link", name="Signals map").click()
     grace.page.get_by_role("link", name="failures").click()

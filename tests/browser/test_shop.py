@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from django.contrib.auth.models import User
 
 from sigdemo.shop.models import Order, WarehouseOutage
 from tests.browser.visitor import Scheme, Visitor, visitor
@@ -31,10 +30,7 @@ def test_the_total_is_added_up_while_the_form_is_filled_in(ada: Visitor) -> None
 
 
 def test_a_short_product_is_named_and_what_was_typed_stays(ada: Visitor) -> None:
-    ada.open("/shop/")
-    ada.page.get_by_label("Quantity of Telegraph sounder").fill("9")
-    ada.page.get_by_label("Your name").fill("Ada")
-    ada.page.get_by_label("E-mail address").fill("ada@example.com")
+    ada.fill_in(**{"Telegraph sounder": 9})
     ada.page.get_by_role("button", name="Place the order").click()
 
     problems = ada.page.get_by_role("alert")
@@ -45,10 +41,7 @@ def test_a_short_product_is_named_and_what_was_typed_stays(ada: Visitor) -> None
 
 
 def test_a_double_click_places_one_order(ada: Visitor) -> None:
-    ada.open("/shop/")
-    ada.page.get_by_label(f"Quantity of {BELL}").fill("1")
-    ada.page.get_by_label("Your name").fill("Ada")
-    ada.page.get_by_label("E-mail address").fill("ada@example.com")
+    ada.fill_in(**{BELL: 1})
     ada.page.get_by_role("button", name="Place the order").dblclick()
     ada.page.wait_for_url("**/shop/orders/**")
 
@@ -56,43 +49,32 @@ def test_a_double_click_places_one_order(ada: Visitor) -> None:
 
 
 def test_staff_make_the_warehouse_fail_on_its_page(ada: Visitor) -> None:
-    User.objects.create_superuser("staff", password="a password")
-    ada.open("/admin/login/?next=/shop/warehouse/outage/")
-    ada.page.get_by_label("Username").fill("staff")
-    ada.page.get_by_label("Password").fill("a password")
-    ada.page.get_by_role("button", name="Log in").click()
-
+    ada.log_in()
+    ada.open("/shop/warehouse/outage/")
     ada.page.get_by_label("Refuse the next").fill("7")
     ada.page.get_by_role("button", name="Set").click()
     ada.page.get_by_text("It will refuse the next 7 requests").wait_for()
     assert WarehouseOutage.left() == 7
-    ada.finds_nothing_serious()
-    ada.is_untroubled()
+    ada.is_well_made()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 390, 1280])
-def test_every_page_fits_and_is_accessible(
-    browser: Browser, web: Web, shelves: None, width: int, scheme: Scheme
-) -> None:
+def test_every_page_is_well_made(browser: Browser, web: Web, shelves: None, width: int, scheme: Scheme) -> None:
     with visitor(browser, web.url, width=width, scheme=scheme) as guest:
         guest.open("/shop/")
-        guest.fits()
-        guest.is_untroubled()
-        guest.finds_nothing_serious()
+        guest.is_well_made()
 
         guest.order(**{BELL: 1})
-        guest.fits()
-        guest.is_untroubled()
-        guest.finds_nothing_serious()
+        guest.is_well_made()
 
         guest.open("/shop/")
         guest.page.get_by_role("button", name="Place the order").click()
         guest.page.get_by_text("The order was not placed").wait_for()
-        guest.fits()
-        guest.finds_nothing_serious()
+        guest.complaints.clear()  # of the answer's status
+        guest.is_well_made()
 
         guest.open("/no/such/page")
         guest.page.get_by_text("There is nothing at this address").wait_for()
-        guest.fits()
-        guest.finds_nothing_serious()
+        guest.complaints.clear()
+        guest.is_well_made()

@@ -71,30 +71,21 @@ def leads_elsewhere(page: Any, prefix: str) -> list[str]:
 
 def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client, failed: Delivery) -> None:
     pages = f"{prefix}signals_app/"
-    of_failed = f"{pages}delivery/{failed.pk}/"
-    addresses = {
-        prefix: [],
-        pages: [],
-        f"{pages}overview/": [
-            f'{pages}delivery/?state=FAILED"',
-            f"{pages}delivery/?state=READY",
-            f"{pages}attempt/?outcome=LOST",
-        ],
-        f"{pages}delivery/": [f"{of_failed}change/"],
-        f"{pages}delivery/?state=FAILED&queue=sigdemo": [f"{of_failed}change/"],
-        f"{of_failed}change/": [
-            f"{of_failed}operate/retry/",
-            f"{pages}delivery/emission/{failed.emission}/",
-            f"{pages}delivery/{failed.pk - 1}/change/",
-        ],
-        f"{of_failed}history/": [],
-        f"{pages}delivery/emission/{failed.emission}/": [f"{of_failed}change/"],
-        f"{pages}attempt/": [f"{of_failed}change/"],
-        f"{pages}attempt/{failed.failed_attempts.get().pk}/change/": [f"{of_failed}change/"],
-        f"{pages}clusterstat/": [],
-        f"{pages}map/": [f"{pages}delivery/?state=READY", f"{pages}map/?show="],
-    }
-    for address, links in addresses.items():
+    of_failed, emission = f"{pages}delivery/{failed.pk}/", f"{pages}delivery/emission/{failed.emission}/"
+    change = f"{of_failed}change/"
+    for address, *links in (
+        (prefix,),
+        (pages,),
+        (f"{pages}overview/", f'{pages}delivery/?state=FAILED"', f"{pages}attempt/?outcome=LOST"),
+        (f"{pages}delivery/?state=FAILED&queue=sigdemo", change),
+        (change, f"{of_failed}operate/retry/", emission, f"{pages}delivery/{failed.pk - 1}/change/"),
+        (f"{of_failed}history/",),
+        (emission, change),
+        (f"{pages}attempt/", change),
+        (f"{pages}attempt/{failed.failed_attempts.get().pk}/change/", change),
+        (f"{pages}clusterstat/",),
+        (f"{pages}map/", f"{pages}delivery/?state=READY", f"{pages}map/?show="),
+    ):
         page = boss.get(address)
         assert page.status_code == 200, address
         assert leads_elsewhere(page, prefix) == [], address
