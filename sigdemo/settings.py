@@ -189,7 +189,6 @@ CONTENT_SECURITY_POLICY = {
 # What it says of itself
 
 LOG_LEVEL = env.log_level("LOG_LEVEL", logging.INFO)
-LOG_FORMAT = env.str("LOG_FORMAT", "line", validate=validate.OneOf(["line", "json"]))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -199,10 +198,9 @@ LOGGING = {
             "fmt": "{asctime} {levelname} {name} [{process:d}] {message}",
             "style": "{",
         },
-        "json": {"()": "signals_app.monitoring.json_lines.JsonFormatter"},
     },
     "filters": {"without_hints": {"()": "sigdemo.log_lines.WithoutHints"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["without_hints"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_hints"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # "django" is named to take away the handlers it has by default, which would say all twice.
     "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")}

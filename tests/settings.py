@@ -25,7 +25,6 @@ if os.environ.get("TEST_RUN") != _run:  # the clusters that it starts inherit it
     atexit.register(shutil.rmtree, _run_dir, ignore_errors=True)
     for _name in (
         "EMAIL_URL",
-        "LOG_FORMAT",
         "LOG_LEVEL",
         "PORT",
         "Q_CLUSTER_NAME",

@@ -1,1 +1,1 @@
-"""For monitoring systems: log lines as JSON, health, metrics."""
+"""For monitoring systems: health and metrics."""

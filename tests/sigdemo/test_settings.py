@@ -120,16 +120,10 @@ def test_a_value_that_makes_no_sense_names_its_variable(tmp_path: Path, variable
     assert f'Environment variable "{variable}" invalid' in result.stderr
 
 
-def test_the_log_is_of_lines_or_of_json(tmp_path: Path) -> None:
-    code = (
-        "import django, logging; django.setup(); logging.getLogger('receivers').info('Order %d', 5, extra={'order': 5})"
-    )
+def test_the_log_is_of_lines(tmp_path: Path) -> None:
+    code = "import django, logging; django.setup(); logging.getLogger('receivers').info('Order %d', 5)"
 
-    line = python(tmp_path, "-c", code, DEBUG="true").stderr
-    found = json.loads(python(tmp_path, "-c", code, DEBUG="true", LOG_FORMAT="json").stderr)
-
-    assert line.endswith(" Order 5\n")
-    assert (found["logger"], found["message"], found["order"]) == ("receivers", "Order 5", 5)
+    assert python(tmp_path, "-c", code, DEBUG="true").stderr.endswith(" Order 5\n")
 
 
 def test_a_directory_with_odd_characters_holds_the_database(tmp_path: Path) -> None:

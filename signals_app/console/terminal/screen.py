@@ -12,7 +12,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TextIO
 
 from django.apps import apps
@@ -29,8 +29,6 @@ from signals_app.redaction.records import one_line, without_controls
 
 Options = Mapping[str, Any]
 
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the other screen, without a cursor; and back
-_TOP, _REST_OF_LINE, _REST = "\x1b[H", "\x1b[K", "\x1b[J"
 _TYPED = str.maketrans("\N{NO-BREAK SPACE}\N{EN DASH}", " -")  # what every terminal can show
 _MOST_WRAPPED = 2  # lines of a terminal that a row of a table may take
 
@@ -92,8 +90,8 @@ class Terminal:
         self._out.write(without_controls(text).translate(_TYPED))
 
     def json(self, value: object) -> None:
-        """Print a value as JSON, in ASCII."""
-        self._out.write(json.dumps(value, indent=2, default=str))
+        """Print a value as JSON, in ASCII; moments are ISO 8601, durations are in seconds."""
+        self._out.write(json.dumps(value, indent=2, default=_plain))
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table."""
@@ -118,30 +116,11 @@ class Terminal:
             self._asks.write("Nothing was changed.", str)
         return agreed
 
-    @contextmanager
-    def drawing(self) -> Iterator[Callable[[Sequence[str]], None]]:
-        """Give a function that shows lines in place of the last ones; without a live terminal, below them."""
-        if not self.is_live:
-            yield self._print
-            return
-        self._raw(_ENTER)
-        try:
-            yield self._draw
-        finally:
-            self._raw(_LEAVE)
 
-    def _print(self, lines: Sequence[str]) -> None:
-        for line in lines:
-            self.line(line)
-
-    def _draw(self, lines: Sequence[str]) -> None:
-        width, height = shutil.get_terminal_size()
-        shown = [_line(line)[:width] for line in lines[: height - 1]]
-        self._raw(_TOP + "".join(f"{line}{_REST_OF_LINE}\n" for line in shown) + _REST)
-
-    def _raw(self, text: str) -> None:
-        self._out.write(text, ending="")
-        self._out.flush()
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else str(value)
 
 
 def _line(text: str) -> str:

@@ -83,7 +83,7 @@ def test_no_name_can_pass_for_a_row() -> None:
     ledger.pause(PauseKind.QUEUE, FORGED, by=FORGED)
     ledger.pause(PauseKind.RECEIVER, FORGED, by=FORGED)
     ledger.keep_stat("forged", "package", queue=FORGED, host=FORGED, seconds=60)
-    for args in (("list",), ("show", row.pk), ("status",), ("top",)):
+    for args in (("list",), ("show", row.pk), ("status",)):
         shown = told(*args)
         assert FORGED.encode("unicode_escape").decode() in shown, args
         assert not [line for line in shown.splitlines() if line.startswith(("#777", "#888", "#999"))]

@@ -1,4 +1,4 @@
-"""``deliveries status``, ``check`` and ``top``: what is to be seen of it all."""
+"""``deliveries status`` and ``check``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
 from signals_app import ledger
 from signals_app.models import PauseKind, State
 from tests.signals_app.console.admin.rows import attempt, delivery
-from tests.signals_app.console.terminal.commands import at_a_terminal, piped, read, told
+from tests.signals_app.console.terminal.commands import piped, read, told
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -100,42 +99,3 @@ def test_check_says_what_is_wrong() -> None:
     assert not found["ok"]
     assert "The queue sigdemo has no living cluster." in found["problems"]
     assert "In the last hour 1 deliveries failed, more than 0." in found["problems"]
-
-
-def test_top_shows_what_runs_and_what_failed_last() -> None:
-    delivery(State.RUNNING, started_at=timezone.now(), due_at=timezone.now(), progress_done=2, progress_total=5)
-    attempt(delivery(State.FAILED), message="password=hunter2\nand more")
-    text = told("top", "--frames", 1)
-    assert "shop.receivers.send_mail  1/5" in text
-    assert "2/5" in text
-    assert "password=********" in text
-    assert "and more" not in text
-
-
-@pytest.mark.django_db(transaction=True)
-def test_top_draws_on_a_terminal_and_writes_lines_into_a_pipe() -> None:
-    delivery(State.RUNNING, started_at=timezone.now())
-    shown = at_a_terminal("top", "--frames", "2", "--interval", "0.1")
-    assert shown.startswith("\x1b[?1049h\x1b[?25l\x1b[H")
-    assert shown.endswith("\x1b[?25h\x1b[?1049l")
-    assert shown.count("\x1b[H") == 2
-
-    ended = piped("top")  # one frame
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "shop.receivers.send_mail" in ended.stdout
-    assert "\x1b" not in ended.stdout
-
-    ended = piped("top", "--json", "--frames", "2", "--interval", "0.1")
-    assert [json.loads(line)["queues"][0]["running"] for line in ended.stdout.splitlines()] == [1, 1]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_top_lives_through_a_database_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = connections["default"].settings_dict
-    monkeypatch.setitem(settings, "NAME", "/nowhere/at/all.sqlite3" if "sqlite" in settings["ENGINE"] else "nowhere")
-    connections["default"].close()
-    try:
-        text = told("top", "--frames", 1)
-    finally:
-        connections["default"].close()
-    assert "The database does not answer: " in text
