@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
+from django.utils.formats import number_format
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from signals_app.console import formatting
-from signals_app.console.admin import map_picture, map_table
+from signals_app.console.admin.map_picture import anchor, numbers_of, picture_of, word
 from signals_app.console.admin.pages import LIVE, PageAdmin
-from signals_app.console.signals_map.graph import Mark, SignalsMap, signals_map
-from signals_app.console.signals_map.listeners import Kind
+from signals_app.console.formatting import badge, name
+from signals_app.console.signals_map.callables import Form
+from signals_app.console.signals_map.graph import Kind, Mark, Row, SignalRows, SignalsMap, signals_map
+from signals_app.models import State
+from signals_app.redaction.records import one_line
 
+LEGEND = {
+    Kind.PLAIN: gettext_lazy("works within send()"),
+    Kind.ASYNC: gettext_lazy("is awaited within send()"),
+    Kind.QUEUED: gettext_lazy("works in a worker"),
+}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """A part of the map to look at."""
-
-    label: str | SafeString
-    number: int
-    url: str
-    is_chosen: bool
+# what a mark means, and what to do about it
+MEANINGS = {
+    Mark.FAILING: gettext_lazy("Queued receivers of whose deliveries some failed. The numbers lead to them."),
+    Mark.PAUSED: gettext_lazy("Queued receivers that are paused, or whose queue is: what waits for them stays ready."),
+    Mark.UNHEARD: gettext_lazy("Signals of the project that call nobody: what sends them may have lost its receivers."),
+    Mark.UNSENT: gettext_lazy(
+        "Queued receivers without a delivery in the time counted: nobody sent their signal, their when said no, "
+        "or they are connected to none. Plain and async receivers leave no record, so nothing is known of them."
+    ),
+    Mark.DEAD: gettext_lazy(
+        "Connections that Django will drop: nobody but the signal held the receiver or the sender. "
+        "Keep a reference to it, or connect it with weak=False."
+    ),
+    Mark.UNEXPLAINED: gettext_lazy(
+        "Deliveries whose receiver is not connected to their signal in this process. It was renamed, removed or "
+        "called by hand, or only other processes connect it."
+    ),
+}
 
 
 class MapAdmin(PageAdmin):
@@ -40,62 +61,98 @@ class MapAdmin(PageAdmin):
         whole = signals_map()
         mark = next((one for one in Mark if one.value == request.GET.get("show")), None)
         part = whole.marked(mark) if mark else whole
-        own = [node for node in part.nodes if not node.is_foreign]
-        loose = (
-            map_table.unconnected(part.unconnected, part.since),
-            map_table.unexplained(part.unexplained, part.since),
-        )
+        own = [signal for signal in part.signals if not signal.is_foreign]
         return {
             "map": part,
-            "choices": _choices(whole, mark, request.path),
-            "meaning": _meaning(mark) if mark else "",
-            "legend": _legend(),
-            "pictures": [map_picture.picture_of(node) for node in own],
-            "groups": [*(map_table.group_of(node, part.since) for node in own), *filter(None, loose)],
-            "foreign": [map_table.group_of(node, part.since) for node in part.nodes if node.is_foreign],
+            "choices": list(_choices(whole, mark, request.path)),
+            "meaning": MEANINGS[mark] if mark else "",
+            "legend": [(badge(kind.value, kind.label), meaning) for kind, meaning in LEGEND.items()],
+            "pictures": [picture_of(signal) for signal in own],
+            "groups": [*(_group(signal, part.since) for signal in own), *_loose_groups(part)],
+            "foreign": [_group(signal, part.since) for signal in part.signals if signal.is_foreign],
         }
 
 
-def _choices(whole: SignalsMap, chosen: Mark | None, address: str) -> list[Choice]:
-    connections = sum(len(node.edges) for node in whole.nodes)
-    everything = Choice(label=_("All connections"), number=connections, url=address, is_chosen=chosen is None)
-    marks = [
-        Choice(
-            label=formatting.badge(mark.value, mark.label),
-            number=whole.count(mark),
-            url=f"{address}?show={mark.value}",
-            is_chosen=mark == chosen,
-        )
-        for mark in Mark
-    ]
-    return [everything, *marks]
+def _choices(whole: SignalsMap, chosen: Mark | None, address: str) -> Iterator[dict[str, Any]]:
+    """Yield the parts of the map to look at."""
+    connections = sum(len(signal.receivers) for signal in whole.signals)
+    yield {"label": _("All connections"), "number": connections, "url": address, "is_chosen": chosen is None}
+    for mark in Mark:
+        label, url = badge(mark.value, mark.label), f"{address}?show={mark.value}"
+        yield {"label": label, "number": whole.count(mark), "url": url, "is_chosen": mark == chosen}
 
 
-def _legend() -> list[tuple[SafeString, str]]:
-    meanings = {
-        Kind.PLAIN: _("works within send()"),
-        Kind.ASYNC: _("is awaited within send()"),
-        Kind.QUEUED: _("works in a worker"),
-    }
-    return [(formatting.badge(kind.value, kind.label), meaning) for kind, meaning in meanings.items()]
-
-
-def _meaning(mark: Mark) -> str:
-    """Say what a mark means, and what to do about it."""
+def _group(signal: SignalRows, since: datetime) -> dict[str, Any]:
+    """Return a heading and the rows beneath it; ``since`` is where the lists behind the numbers begin."""
+    queued = Counter(row.receiver for row in signal.receivers if row.counts is not None)
     return {
-        Mark.FAILING: _("Queued receivers of whose deliveries some failed. The numbers lead to them."),
-        Mark.PAUSED: _("Queued receivers that are paused, or whose queue is: what waits for them stays ready."),
-        Mark.UNHEARD: _("Signals of the project that call nobody: what sends them may have lost its receivers."),
-        Mark.UNSENT: _(
-            "Queued receivers without a delivery in the time counted: nobody sent their signal, their when said no, "
-            "or they are connected to none. Plain and async receivers leave no record, so nothing is known of them."
-        ),
-        Mark.DEAD: _(
-            "Connections that Django will drop: nobody but the signal held the receiver or the sender. "
-            "Keep a reference to it, or connect it with weak=False."
-        ),
-        Mark.UNEXPLAINED: _(
-            "Deliveries whose receiver is not connected to their signal in this process. It was renamed, removed or "
-            "called by hand, or only other processes connect it."
-        ),
-    }[mark]
+        "anchor": anchor(signal.name),
+        "name": name(signal.name),
+        "place": signal.place,
+        "marks": _badges(signal.marks),
+        "rows": [_row(row, _how(row, queued[row.receiver]), since) for row in signal.receivers],
+    }
+
+
+def _loose_groups(part: SignalsMap) -> Iterator[dict[str, Any]]:
+    if part.unconnected:
+        rows = [_row(one, [_("no signal")], part.since) for one in part.unconnected]
+        yield {"anchor": "unconnected", "name": _("Connected to no signal"), "rows": rows}
+    if part.unexplained:
+        rows = [
+            _row(one, [_("of %(signal)s") % {"signal": one.signal or _("a signal without a name")}], part.since)
+            for one in part.unexplained
+        ]
+        yield {"anchor": "unexplained", "name": _("Not connected in this process"), "rows": rows}
+
+
+def _row(row: Row, how: Iterable[str], since: datetime) -> dict[str, Any]:
+    edge = {"signal": row.signal, "receiver": row.receiver}
+    now, day = numbers_of(row.counts)
+    ended = [_figure(state, number, finished_at__gte=since.isoformat(), **edge) for state, number in day]
+    if row.counts and (runs := row.counts.runs):
+        ended.append({"number": _grouped(runs), "word": ngettext("attempt", "attempts", runs), "kind": "runs"})
+    return {
+        "key": f"{row.signal} {row.receiver}",  # tells it from others of its group
+        "name": name(row.receiver) if row.receiver else _("a receiver that is gone"),
+        "place": row.place,
+        "marks": _badges(row.marks),
+        "kind": badge(row.kind.value, row.kind.label),
+        "how": how,
+        "given": row.texts(given=True),
+        "defaults": row.texts(given=False),
+        "now": [_figure(state, number, **edge) for state, number in now],
+        "day": ended,
+        "is_counted": row.counts is not None,
+    }
+
+
+def _figure(state: State, number: int, **filters: str) -> dict[str, str]:
+    """Return a number of deliveries and the query for the list of them."""
+    query = urlencode({"state": state.value, **filters})
+    return {"number": _grouped(number), "word": word(state), "kind": state.value.lower(), "query": query}
+
+
+def _grouped(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
+def _how(row: Row, connected: int) -> Iterator[str]:
+    if row.form not in (Form.FUNCTION, Form.GONE):
+        yield str(row.form.label)
+    if row.sender == "?":
+        yield _("one sender, which cannot be named")
+    elif row.sender:
+        yield _("sender %(name)s") % {"name": one_line(row.sender)}
+    if row.dispatch_uid:
+        yield _("dispatch_uid %(uid)s") % {"uid": one_line(row.dispatch_uid)}
+    if row.is_dead:
+        yield _("weak, and gone")
+    else:
+        yield _("weak") if row.is_weak else _("strong")
+    if connected > 1:
+        yield _("the numbers are of all its connections")
+
+
+def _badges(marks: Iterable[Mark]) -> list[str]:
+    return [badge(mark.value, mark.label) for mark in marks]

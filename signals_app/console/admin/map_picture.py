@@ -6,138 +6,114 @@ Everything is laid out here, in pixels; the template only draws, and the style s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from signals_app.console.admin.map_table import anchor, numbers_of, words
-from signals_app.console.signals_map.graph import Counts, Edge, Mark, Node
-from signals_app.console.signals_map.listeners import Form
+from signals_app.console.signals_map.callables import Form
+from signals_app.console.signals_map.graph import Counts, Mark, Row, SignalRows
 from signals_app.models import State
 
 SHOWN = 12  # receivers of one picture; the others are in the table
 
 WIDTH = 336  # fits a phone
-_SIGNAL_WIDTH, _RECEIVER_LEFT = 112, 168
-_ROW, _BOX = 48, 40  # heights: of a receiver with its gap, of its box
-_MARGIN = 2
+SIGNAL_WIDTH, RECEIVER_LEFT = 112, 168
+_ROW, BOX = 48, 40  # heights: of a receiver with its gap, of its box
 _LINE = 15  # height of a line of text
 _JOINT = " · "
 _SIGNAL_LETTERS, _NAME_LETTERS, _NOTE_LETTERS = 14, 18, 24  # that fit into a box in a wide font
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of text; ``y`` is where it stands."""
-
-    text: str
-    y: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A receiver: its box, its text, and the line that leads to it."""
-
-    kind: str
-    is_bad: bool
-    is_gone: bool
-    top: float
-    name: str
-    note: str
-    path: str
-    number: str
-    number_y: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One signal's picture."""
-
-    anchor: str
-    name: str
-    module: str
-    sentence: str  # all of it, for those who do not see it
-    height: int
-    signal_top: float
-    signal_height: float
-    signal_lines: Sequence[Line]
-    is_heard: bool
-    targets: Sequence[Target]
-    more: int
-    width: int = WIDTH
-    signal_width: int = _SIGNAL_WIDTH
-    receiver_left: int = _RECEIVER_LEFT
-    receiver_width: int = WIDTH - _RECEIVER_LEFT
-    receiver_height: int = _BOX
-    box_width: int = WIDTH - _RECEIVER_LEFT - 2
-    box_height: int = _BOX - 2
-    signal_middle: int = _SIGNAL_WIDTH // 2
-    number_right: int = _RECEIVER_LEFT - 5
-
-
-def picture_of(node: Node) -> Picture:
+def picture_of(signal: SignalRows) -> dict[str, Any]:
     """Lay out a signal and its receivers."""
-    module, _dot, name = node.name.rpartition(".")
-    shown = node.edges[:SHOWN]
+    module, _dot, name = signal.name.rpartition(".")
+    shown = signal.receivers[:SHOWN]
     parts = _folded(name)
     signal_height = len(parts) * _LINE + 16
-    height = max(len(shown) * _ROW, signal_height + 2 * _MARGIN + 4)
+    height = max(len(shown) * _ROW, signal_height + 8)
     middle = height / 2
     first = middle - (len(parts) - 1) * _LINE / 2 + 4
     lowest = middle - len(shown) * _ROW / 2
-    return Picture(
-        anchor=anchor(node.name),
-        name=name,
-        module=module,
-        sentence=_sentence(name, node.edges),
-        height=height,
-        signal_top=middle - signal_height / 2,
-        signal_height=signal_height,
-        signal_lines=[Line(text=part, y=first + number * _LINE) for number, part in enumerate(parts)],
-        is_heard=Mark.UNHEARD not in node.marks,
-        targets=[_target(edge, lowest + (number + 0.5) * _ROW, middle) for number, edge in enumerate(shown)],
-        more=len(node.edges) - len(shown),
-    )
+    return {
+        "anchor": anchor(signal.name),
+        "name": name,
+        "module": module,
+        "sentence": _sentence(name, signal.receivers),  # all of it, for those who do not see it
+        "is_heard": Mark.UNHEARD not in signal.marks,
+        "width": WIDTH,
+        "height": height,
+        "signal_top": middle - signal_height / 2,
+        "signal_width": SIGNAL_WIDTH,
+        "signal_height": signal_height,
+        "signal_middle": SIGNAL_WIDTH // 2,
+        "signal_lines": [{"text": part, "y": first + number * _LINE} for number, part in enumerate(parts)],
+        "receiver_left": RECEIVER_LEFT,
+        "receiver_width": WIDTH - RECEIVER_LEFT,
+        "receiver_height": BOX,
+        "box_width": WIDTH - RECEIVER_LEFT - 2,
+        "box_height": BOX - 2,
+        "number_right": RECEIVER_LEFT - 5,
+        "targets": [_target(row, lowest + (number + 0.5) * _ROW, middle) for number, row in enumerate(shown)],
+        "more": len(signal.receivers) - len(shown),
+    }
 
 
-def _target(edge: Edge, y: float, middle: float) -> Target:
-    bend = (_SIGNAL_WIDTH + _RECEIVER_LEFT) / 2
-    total = _total(edge.counts)
-    return Target(
-        kind=edge.connection.kind.value,
-        is_bad=Mark.FAILING in edge.marks,
-        is_gone=edge.connection.is_dead,
-        top=y - _BOX / 2,
-        name=_cut(_name(edge), _NAME_LETTERS),
-        note=_fitting(_note(edge)),
-        path=f"M{_SIGNAL_WIDTH} {middle:g}C{bend:g} {middle:g} {bend:g} {y:g} {_RECEIVER_LEFT} {y:g}",
-        number=_short(total) if total else "",
-        number_y=y - 5,
-    )
+def anchor(signal: str) -> str:
+    """Return the id of a signal's rows in the table."""
+    return f"signal-{signal}"
 
 
-def _name(edge: Edge) -> str:
-    return edge.connection.receiver.rpartition(".")[2] or _("gone")
+def numbers_of(counts: Counts | None) -> tuple[list[tuple[State, int]], list[tuple[State, int]]]:
+    """Return the numbers of now and of the day that are not 0, the worst first."""
+    found = counts or Counts()
+    now = [(State.RUNNING, found.running), (State.READY, found.waiting)]
+    day = [(State.FAILED, found.failed), (State.SUCCESSFUL, found.successful), (State.CANCELLED, found.cancelled)]
+    return [one for one in now if one[1]], [one for one in day if one[1]]
 
 
-def _note(edge: Edge) -> list[str]:
+def word(state: State) -> str:
+    """Return what a number of deliveries in a state is called."""
+    return _("waiting") if state == State.READY else str(state.label)
+
+
+def _target(row: Row, y: float, middle: float) -> dict[str, Any]:
+    """Lay out a receiver: its box, its text, and the line that leads to it."""
+    bend = (SIGNAL_WIDTH + RECEIVER_LEFT) / 2
+    now, day = numbers_of(row.counts)
+    total = sum(number for _state, number in (*now, *day))
+    return {
+        "kind": row.kind.value,
+        "is_bad": Mark.FAILING in row.marks,
+        "is_gone": row.is_dead,
+        "top": y - BOX / 2,
+        "name": _cut(_name(row), _NAME_LETTERS),
+        "note": _fitting(_note(row)),
+        "path": f"M{SIGNAL_WIDTH} {middle:g}C{bend:g} {middle:g} {bend:g} {y:g} {RECEIVER_LEFT} {y:g}",
+        "number": _short(total) if total else "",
+        "number_y": y - 5,
+    }
+
+
+def _name(row: Row) -> str:
+    return row.receiver.rpartition(".")[2] or _("gone")
+
+
+def _note(row: Row) -> list[str]:
     """Say how a receiver works, and what went wrong, runs or waits."""
-    connection = edge.connection
-    parts = [str(connection.kind.label)]
-    if connection.is_dead:
+    parts = [str(row.kind.label)]
+    if row.is_dead:
         parts.append(_("gone"))
-    if edge.counts is None:
-        is_one_of_many = connection.form == Form.PARTIAL and connection.dispatch_uid
-        return [*parts, connection.dispatch_uid] if is_one_of_many else parts
-    now, day = numbers_of(edge.counts)
-    parts += [f"{_short(number)} {words(state)}" for state, number in day if state == State.FAILED]
-    if Mark.PAUSED in edge.marks:
+    if row.form == Form.PARTIAL and row.dispatch_uid and row.counts is None:  # one of many
+        parts.append(row.dispatch_uid)
+    now, day = numbers_of(row.counts)
+    parts += [f"{_short(number)} {word(state)}" for state, number in day if state == State.FAILED]
+    if Mark.PAUSED in row.marks:
         parts.append(str(Mark.PAUSED.label))
-    if Mark.UNSENT in edge.marks:
+    if Mark.UNSENT in row.marks:
         parts.append(_("no delivery"))
-    return parts + [f"{_short(number)} {words(state)}" for state, number in now]
+    return parts + [f"{_short(number)} {word(state)}" for state, number in now]
 
 
 def _fitting(parts: list[str]) -> str:
@@ -149,18 +125,12 @@ def _fitting(parts: list[str]) -> str:
     return _cut(_JOINT.join(parts), _NOTE_LETTERS)
 
 
-def _sentence(name: str, edges: Sequence[Edge]) -> str:
-    if not edges:
+def _sentence(name: str, rows: Sequence[Row]) -> str:
+    if not rows:
         return _("%(signal)s: nobody listens.") % {"signal": name}
-    receivers = "; ".join(", ".join([_name(edge), *_note(edge)]) for edge in edges)
-    calls = ngettext("%(signal)s calls %(count)d receiver:", "%(signal)s calls %(count)d receivers:", len(edges))
-    return calls % {"signal": name, "count": len(edges)} + f" {receivers}."
-
-
-def _total(counts: Counts | None) -> int:
-    if counts is None:
-        return 0
-    return counts.waiting + counts.running + counts.successful + counts.failed + counts.cancelled
+    receivers = "; ".join(", ".join([_name(row), *_note(row)]) for row in rows)
+    calls = ngettext("%(signal)s calls %(count)d receiver:", "%(signal)s calls %(count)d receivers:", len(rows))
+    return calls % {"signal": name, "count": len(rows)} + f" {receivers}."
 
 
 def _short(number: int) -> str:

@@ -1,32 +1,48 @@
-"""Signals, receivers, what connects them, and the record's counts of it."""
+"""Signals, their receivers, how these are connected, and the record's counts of it: one table of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from types import MethodType
+from typing import Any
+from weakref import ReferenceType
 
-from django.db.models import Count, QuerySet, Sum, TextChoices
+from django.apps import apps
+from django.db.models import Count, Model, QuerySet, Sum, TextChoices
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from signals_app import ledger
-from signals_app.console.signals_map.listeners import (
-    Connection,
-    Kind,
-    Option,
-    Place,
-    callee,
-    connections,
-    options_of,
-    place_of_signal,
-)
-from signals_app.dispatcher import registry
+from signals_app import backoff, ledger
+from signals_app.console.signals_map.callables import Form, Place, callee, gone, is_a, place_of_signal
+from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.dispatcher.options import ReceiverOptions
 from signals_app.models import FINAL_STATES, Delivery, PauseKind, State
-from signals_app.payloads.names import named_signals
+from signals_app.payloads.names import label, members, named_signals
 
 DAY = timedelta(days=1)
 COUNTED = 50_000  # ended deliveries of each state that are counted, the newest; a million takes seconds on SQLite
+
+
+class Kind(TextChoices):
+    """When a receiver works."""
+
+    PLAIN = "plain", _("plain")  # within send()
+    ASYNC = "async", _("async")  # within send(), awaited
+    QUEUED = "queued", _("queued")  # in a worker
+
+
+class Mark(TextChoices):
+    """What deserves a look."""
+
+    FAILING = "failing", _("failures")  # a queued receiver, of whose deliveries some failed within the day
+    PAUSED = "paused", _("paused")  # a queued receiver that is paused itself, or whose queue is
+    UNHEARD = "unheard", _("nobody listens")  # a signal of the project without a living receiver
+    UNSENT = "unsent", _("nobody sends")  # a queued receiver without a delivery within the day, connected or not
+    DEAD = "dead", _("dead reference")  # a connection whose receiver or sender is gone
+    UNEXPLAINED = "unexplained", _("only in the record")  # deliveries of what is not connected in this process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,40 +61,161 @@ class Counts:
 
 
 _NONE = Counts()
-_FIELD_OF = {
-    State.READY: "waiting",
-    State.RUNNING: "running",
-    State.SUCCESSFUL: "successful",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
-}
+_FIELD_OF = {state: "waiting" if state == State.READY else state.value.lower() for state in State}
+
+Value = str | int | float | bool | None | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Counts by signal name and receiver key; ``since`` is a day ago, or later where that would be too many."""
+class Row:
+    """A receiver, how it is connected, if it is, and what the record knows of it.
 
+    ``signal`` is "" where there is none, or it has no name; ``receiver`` is the key of a queued receiver, else its
+    dotted name, and "" where it is gone without a trace. ``sender`` is "" for any and "?" for an object that Django no
+    longer knows, or that no loaded module holds. The value of an option is the name of a function where it is one, and
+    seconds where it is a time; ``given`` are those that are not the project's defaults.
+
+    ``counts`` is None for receivers that work within send(), which leave no record. Deliveries do not tell by which of
+    several connections of one receiver they came, so these have the same counts.
+    """
+
+    signal: str
+    receiver: str
+    kind: Kind
+    form: Form
+    place: Place | None
+    sender: str = ""
+    dispatch_uid: str = ""
+    is_weak: bool = False
+    is_dead: bool = False  # its weak reference, or that of its sender, points to nothing
+    options: Mapping[str, Value]
+    given: tuple[str, ...]
+    counts: Counts | None = None
+    marks: tuple[Mark, ...] = ()
+
+    def texts(self, *, given: bool) -> list[str]:
+        """Return the options that were given, or those that were not, as ``name=value``."""
+        return [_text(name, value) for name, value in self.options.items() if (name in self.given) == given]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRows:
+    """A signal and its receivers, in the order in which they are called.
+
+    ``is_foreign`` where signal and receivers are all of libraries, Django included, and none is queued.
+    """
+
+    name: str
+    place: Place | None
+    is_foreign: bool
+    marks: tuple[Mark, ...]
+    receivers: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalsMap:
+    """Everything at one moment. ``since`` says from when ended deliveries are counted."""
+
+    at: datetime
     since: datetime
     is_whole_day: bool
-    by_edge: Mapping[tuple[str, str], Counts]
+    signals: tuple[SignalRows, ...]
+    unconnected: tuple[Row, ...]  # queued receivers of this process that no signal calls, and no delivery names
+    unexplained: tuple[Row, ...]  # deliveries of a signal and a receiver that are not connected in this process
 
-    def of(self, signal: str, receiver: str) -> Counts:
-        """Return the counts of one edge."""
-        return self.by_edge.get((signal, receiver), _NONE)
+    def marked(self, mark: Mark) -> SignalsMap:
+        """Return the part of the map that bears a mark."""
+
+        def bearing(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+            return tuple(row for row in rows if mark in row.marks)
+
+        signals = (replace(signal, receivers=bearing(signal.receivers)) for signal in self.signals)
+        return replace(
+            self,
+            signals=tuple(signal for signal in signals if signal.receivers or mark in signal.marks),
+            unconnected=bearing(self.unconnected),
+            unexplained=bearing(self.unexplained),
+        )
+
+    def count(self, mark: Mark) -> int:
+        """Return how many signals, connections and receivers bear a mark."""
+        rows = [row for signal in self.signals for row in signal.receivers]
+        of_rows = sum(mark in row.marks for row in (*rows, *self.unconnected, *self.unexplained))
+        return of_rows + sum(mark in signal.marks for signal in self.signals)
 
 
-def tally(now: datetime | None = None) -> Tally:
-    """Count in four queries, whatever there is."""
+def signals_map() -> SignalsMap:
+    """Look at this process and at the record: five queries."""
+    now = timezone.now()
+    since, counted = tally(now - DAY)
+    paused = {(one.kind, one.name) for one in ledger.pauses()}
+
+    def recorded(row: Row, *more: Mark) -> Row:
+        marks = []
+        counts = counted.get((row.signal, row.receiver), _NONE) if row.kind == Kind.QUEUED else None
+        if counts is not None:
+            marks += [Mark.FAILING] if counts.failed else []
+            names = {(PauseKind.RECEIVER.value, row.receiver), (PauseKind.QUEUE.value, str(row.options.get("queue")))}
+            marks += [Mark.PAUSED] if paused & names else []
+            marks += [] if counts else [Mark.UNSENT]
+        # libraries, Django included, leave dead references behind, and nobody here can mend that
+        marks += [Mark.DEAD] if row.is_dead and not _is_library(row.place) else []
+        return replace(row, counts=counts, marks=(*marks, *more))
+
+    named = {name: signal for signal, name in named_signals()}
+    signals = [_signal(name, tuple(map(recorded, rows))) for name, rows in connections(named)]
+    queued = {(row.signal, row.receiver) for one in signals for row in one.receivers if row.counts is not None}
+    heard_of = {receiver for _signal_name, receiver in (*queued, *counted)}
+    return SignalsMap(
+        at=now,
+        since=since,
+        is_whole_day=since == now - DAY,
+        signals=tuple(signals),
+        unconnected=tuple(recorded(_loose("", one.key)) for one in registry.all() if one.key not in heard_of),
+        unexplained=tuple(recorded(_loose(*edge), Mark.UNEXPLAINED) for edge in sorted(counted) if edge not in queued),
+    )
+
+
+def _signal(name: str, rows: tuple[Row, ...]) -> SignalRows:
+    place = place_of_signal(name)
+    is_library = _is_library(place)
+    is_unheard = not is_library and all(row.is_dead for row in rows)
+    return SignalRows(
+        name=name,
+        place=place,
+        is_foreign=is_library and all(_is_library(row.place) and row.counts is None for row in rows),
+        marks=(Mark.UNHEARD,) if is_unheard else (),
+        receivers=rows,
+    )
+
+
+def _is_library(place: Place | None) -> bool:
+    return place is not None and place.is_library
+
+
+def _loose(signal: str, key: str) -> Row:
+    """Return a queued receiver without a connection: place and options are of this process, if it knows it."""
+    known = registry.get(key)
+    found = callee(known) if known else gone(None)
+    return Row(
+        signal=signal, receiver=key, kind=Kind.QUEUED, form=found.form, place=found.place, **_options_of(found.queued)
+    )
+
+
+Tally = dict[tuple[str, str], Counts]  # by signal name and receiver key
+
+
+def tally(day_ago: datetime) -> tuple[datetime, Tally]:
+    """Count in four queries, whatever there is; from a day ago, or from later where that would be too many."""
     rows = Delivery.objects.using(ledger.connection().alias)
-    day_ago = (now or timezone.now()) - DAY
     cuts = [_cut(rows.filter(state=state, finished_at__gte=day_ago)) for state in FINAL_STATES]
     since = max((cut for cut in cuts if cut), default=day_ago)
-    by_edge: dict[tuple[str, str], Counts] = {}
+    counted: Tally = {}
     for signal, receiver, state, count, runs in _grouped(rows, since):
-        counts = by_edge.get((signal, receiver), _NONE)
+        counts = counted.get((signal, receiver), _NONE)
         ended = runs if state in FINAL_STATES else 0
-        by_edge[signal, receiver] = replace(counts, runs=counts.runs + ended, **{_FIELD_OF[State(state)]: count})
-    return Tally(since=since, is_whole_day=since == day_ago, by_edge=by_edge)
+        counted[signal, receiver] = replace(counts, runs=counts.runs + ended, **{_FIELD_OF[State(state)]: count})
+    return since, counted
 
 
 def _cut(ended: QuerySet[Delivery]) -> datetime | None:
@@ -97,166 +234,93 @@ def _grouped(rows: QuerySet[Delivery], since: datetime) -> QuerySet[Delivery, tu
     return first.union(*others, all=True)
 
 
-class Mark(TextChoices):
-    """What deserves a look."""
-
-    FAILING = "failing", _("failures")  # a queued receiver, of whose deliveries some failed within the day
-    PAUSED = "paused", _("paused")  # a queued receiver that is paused itself, or whose queue is
-    UNHEARD = "unheard", _("nobody listens")  # a signal of the project without a living receiver
-    UNSENT = "unsent", _("nobody sends")  # a queued receiver without a delivery within the day, connected or not
-    DEAD = "dead", _("dead reference")  # a connection whose receiver or sender is gone
-    UNEXPLAINED = "unexplained", _("only in the record")  # deliveries of what is not connected in this process
+_ANY_SENDER = id(None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """A connection and its counts; None for receivers that work within send(), which leave no record.
-
-    Deliveries do not tell by which of several connections of one receiver they came, so these have the same counts.
-    """
-
-    connection: Connection
-    counts: Counts | None
-    marks: tuple[Mark, ...]
+def connections(signals: Mapping[str, Signal]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield the name of each signal and its connections, in the order in which they are called."""
+    # ((dispatch_uid or identity, id of the sender), receiver, is_async); before is_async, since 6.0, the sender
+    held: dict[str, list[Any]] = {name: list(signal.receivers) for name, signal in signals.items()}
+    ids = {entry[0][1] for entries in held.values() for entry in entries if _sender(entry) is None}
+    senders = _names_of(ids - {_ANY_SENDER})
+    for name, entries in held.items():
+        yield name, [_connection(name, entry, senders) for entry in entries]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A signal and its edges, in the order in which they are called."""
-
-    name: str
-    place: Place | None
-    edges: tuple[Edge, ...]
-    marks: tuple[Mark, ...]
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether signal and receivers are all of libraries, Django included, and none is queued."""
-        return _is_library(self.place) and all(
-            _is_library(edge.connection.place) and edge.counts is None for edge in self.edges
-        )
+def _sender(entry: Any) -> Any:
+    """Return the weak reference to a sender; None where any sender will do, and where Django 5.2 keeps the id only."""
+    return entry[2] if len(entry) > 3 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loose:
-    """A queued receiver without a connection. Place and options are those of this process, if it knows the receiver."""
-
-    signal: str  # that of its deliveries; "" where there are none, or the signal has no name
-    receiver: str
-    place: Place | None
-    options: tuple[Option, ...]
-    counts: Counts
-    marks: tuple[Mark, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalsMap:
-    """Everything at one moment. ``since`` says from when ended deliveries are counted."""
-
-    at: datetime
-    since: datetime
-    is_whole_day: bool
-    nodes: tuple[Node, ...]
-    unconnected: tuple[Loose, ...]  # queued receivers of this process that no signal calls, and no delivery names
-    unexplained: tuple[Loose, ...]  # deliveries of a signal and a receiver that are not connected in this process
-
-    def marked(self, mark: Mark) -> SignalsMap:
-        """Return the part of the map that bears a mark."""
-        nodes = (replace(node, edges=tuple(e for e in node.edges if mark in e.marks)) for node in self.nodes)
-        return replace(
-            self,
-            nodes=tuple(node for node in nodes if node.edges or mark in node.marks),
-            unconnected=tuple(one for one in self.unconnected if mark in one.marks),
-            unexplained=tuple(one for one in self.unexplained if mark in one.marks),
-        )
-
-    def count(self, mark: Mark) -> int:
-        """Return how many signals, connections and receivers bear a mark."""
-        of_nodes = [node.marks for node in self.nodes]
-        of_edges = [edge.marks for node in self.nodes for edge in node.edges]
-        of_the_rest = [one.marks for one in (*self.unconnected, *self.unexplained)]
-        return sum(mark in marks for marks in (*of_nodes, *of_edges, *of_the_rest))
-
-
-def signals_map() -> SignalsMap:
-    """Look at this process and at the record: five queries."""
-    now = timezone.now()
-    record = _Record(counted=tally(now), paused=frozenset((one.kind, one.name) for one in ledger.pauses()))
-    named = named_signals()
-    found = connections([signal for signal, _name in named])
-    nodes = tuple(_node(name, some, record) for (_signal, name), some in zip(named, found, strict=True))
-    queued = {(node.name, edge.connection.receiver) for node in nodes for edge in node.edges if edge.counts is not None}
-    return SignalsMap(
-        at=now,
-        since=record.counted.since,
-        is_whole_day=record.counted.is_whole_day,
-        nodes=nodes,
-        unconnected=tuple(_unconnected(queued, record)),
-        unexplained=tuple(_unexplained(queued, record)),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """What the database says of receivers."""
-
-    counted: Tally
-    paused: frozenset[tuple[str, str]]  # kind and name
-
-    def marks(self, receiver: str, options: Iterable[Option], counts: Counts) -> Iterator[Mark]:
-        """Yield what deserves a look about a queued receiver."""
-        if counts.failed:
-            yield Mark.FAILING
-        queues = {(PauseKind.QUEUE.value, str(option.value)) for option in options if option.name == "queue"}
-        if self.paused & {(PauseKind.RECEIVER.value, receiver), *queues}:
-            yield Mark.PAUSED
-        if not counts:
-            yield Mark.UNSENT
-
-
-def _node(name: str, found: Iterable[Connection], record: _Record) -> Node:
-    edges = tuple(_edge(name, connection, record) for connection in found)
-    place = place_of_signal(name)
-    is_unheard = not _is_library(place) and all(edge.connection.is_dead for edge in edges)
-    return Node(name=name, place=place, edges=edges, marks=(Mark.UNHEARD,) if is_unheard else ())
-
-
-def _edge(signal: str, connection: Connection, record: _Record) -> Edge:
-    # libraries, Django included, leave dead references behind, and nobody here can mend that
-    is_marked_dead = connection.is_dead and not _is_library(connection.place)
-    dead = (Mark.DEAD,) if is_marked_dead else ()
-    if connection.kind != Kind.QUEUED:
-        return Edge(connection=connection, counts=None, marks=dead)
-    counts = record.counted.of(signal, connection.receiver)
-    marks = record.marks(connection.receiver, connection.options, counts)
-    return Edge(connection=connection, counts=counts, marks=(*marks, *dead))
-
-
-def _unconnected(queued: set[tuple[str, str]], record: _Record) -> Iterator[Loose]:
-    heard_of = {receiver for _signal, receiver in (*queued, *record.counted.by_edge)}
-    for receiver in registry.all():
-        if receiver.key not in heard_of:
-            yield _loose("", receiver.key, Counts(), record)
-
-
-def _unexplained(queued: set[tuple[str, str]], record: _Record) -> Iterator[Loose]:
-    for (signal, key), counts in sorted(record.counted.by_edge.items()):
-        if (signal, key) not in queued:
-            yield _loose(signal, key, counts, record)
-
-
-def _loose(signal: str, key: str, counts: Counts, record: _Record) -> Loose:
-    known = registry.get(key)
-    options = options_of(known) if known else ()
-    return Loose(
+def _connection(signal: str, entry: Any, senders: Mapping[int, str]) -> Row:
+    uid, sender_id = entry[0]
+    reference, sent_by = entry[1], _sender(entry)
+    is_weak = is_a(reference, ReferenceType)
+    receiver = reference() if is_weak else reference
+    is_gone = is_weak and receiver is None
+    found = gone(reference) if is_gone else callee(receiver)
+    sender = sent_by() if sent_by is not None else None
+    named = senders.get(sender_id, "?") if sender is None else _name(sender)
+    return Row(
         signal=signal,
-        receiver=key,
-        place=callee(known).place if known else None,
-        options=options,
-        counts=counts,
-        marks=(*record.marks(key, options, counts), *((Mark.UNEXPLAINED,) if counts else ())),
+        receiver=found.name,
+        kind=Kind.QUEUED if found.queued else Kind.ASYNC if entry[-1] else Kind.PLAIN,
+        form=found.form,
+        place=found.place,
+        sender="" if sender_id == _ANY_SENDER else named,
+        dispatch_uid=_uid(uid, None if is_gone else receiver),
+        is_weak=is_weak,
+        is_dead=is_gone or (sent_by is not None and sender is None),
+        **_options_of(found.queued),
     )
 
 
-def _is_library(place: Place | None) -> bool:
-    return place is not None and place.is_library
+def _uid(uid: object, receiver: object) -> str:
+    """Return a ``dispatch_uid``; "" where the key in ``Signal.receivers`` is, or may have been, an identity."""
+    if receiver is None:
+        is_identity = all(isinstance(part, int) for part in (uid if isinstance(uid, tuple) else (uid,)))
+    elif is_a(receiver, MethodType):
+        is_identity = uid == (id(receiver.__self__), id(receiver.__func__))
+    else:
+        is_identity = uid == id(receiver)
+    if is_identity:
+        return ""
+    return str(uid) if isinstance(uid, str | int) else type(uid).__qualname__
+
+
+def _names_of(ids: set[int]) -> dict[int, str]:
+    """Return names of the objects with these ids that loaded modules hold; Django 5.2 keeps no more of a sender."""
+    if not ids:
+        return {}
+    found = {id(config): _name(config) for config in apps.get_app_configs() if id(config) in ids}
+    return found | {id(value): _name(value) for _module, _attribute, value in members() if id(value) in ids}
+
+
+def _name(sender: object) -> str:
+    return label(sender) if issubclass(type(sender), type | str | Model) else label(type(sender))
+
+
+def _options_of(receiver: QueuedReceiver | None) -> dict[str, Any]:
+    """Return the options of a row with the values that they have now, those that were given first."""
+    if receiver is None:
+        return {"options": {}, "given": ()}
+    resolved = receiver.options
+    names = [field.name for field in fields(ReceiverOptions)]
+    given = tuple(name for name in names if getattr(resolved.given, name) is not None)
+    ordered = (*given, *(name for name in names if name not in given))
+    return {"options": {name: _value(getattr(resolved, name)) for name in ordered}, "given": given}
+
+
+def _value(value: object) -> Value:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Collection):
+        return tuple(sorted(map(str, value)))
+    # a backoff of ours says what it is made of; whatever else is a function is known by its name
+    return repr(value) if type(value).__module__ == backoff.__name__ else callee(value).name
+
+
+def _text(name: str, value: Value) -> str:
+    if isinstance(value, tuple):
+        return f"{name}={', '.join(value) or '()'}"
+    return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from signals_app.console.signals_map.graph import Mark, signals_map
-from signals_app.console.signals_map.output import as_json, lines
+from signals_app.console.signals_map.callables import Form
+from signals_app.console.signals_map.graph import COUNTED, Mark, Row, SignalsMap, signals_map
 from signals_app.console.terminal import Terminal
+from signals_app.console.terminal.screen import stamp
 
 
 class Command(BaseCommand):
-    """Look at the signals of this process and at the record, and print both."""
-
     help = "Prints every signal of the project, its receivers, and the last day's deliveries of those that are queued."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,9 +31,71 @@ class Command(BaseCommand):
             if options["show"]:
                 found = found.marked(Mark(options["show"]))
             if options["json"]:
-                terminal.json(as_json(found))
+                terminal.json(asdict(found))
                 return
             if options["show"] and not found.count(Mark(options["show"])):
                 terminal.line(f"Nothing is marked as {options['show']}.")
-            for line in lines(found, with_foreign=options["all"]):
+            for line in _lines(found, with_foreign=options["all"]):
                 terminal.line(line)
+
+
+_DEEP = " " * 10  # beneath the name of a receiver
+
+
+def _lines(whole: SignalsMap, *, with_foreign: bool) -> Iterator[str]:
+    shown = [signal for signal in whole.signals if with_foreign or not signal.is_foreign]
+    for signal in shown:
+        yield _spaced(signal.name, signal.place, _brackets(signal.marks))
+        for row in signal.receivers:
+            name = row.receiver or "a receiver that is gone"
+            yield f"  {_spaced(f'{row.kind.value:<6}', name, row.place, _brackets(row.marks))}"
+            if how := ", ".join(_how(row)):
+                yield _DEEP + how
+            yield from _queued(row)
+        if not signal.receivers:
+            yield "  no receiver"
+        yield ""
+    yield from _loose("Connected to no signal:", whole.unconnected)
+    yield from _loose("Deliveries of what is not connected in this process:", whole.unexplained)
+    cut = "" if whole.is_whole_day else f", the newest {COUNTED} of the day"
+    yield f"Deliveries that ended are counted from {stamp(whole.since)}{cut}."
+    if left_out := len(whole.signals) - len(shown):
+        yield f"{left_out} signals of libraries are left out; --all shows them."
+
+
+def _how(row: Row) -> Iterator[str]:
+    if row.form != Form.FUNCTION:
+        yield row.form.value
+    if row.sender:
+        yield f"sender {row.sender}"
+    if row.dispatch_uid:
+        yield f"dispatch_uid {row.dispatch_uid}"
+    if not row.is_weak:
+        yield "strong"
+    if row.is_dead:
+        yield "dead"
+
+
+def _loose(title: str, rows: tuple[Row, ...]) -> Iterator[str]:
+    if rows:
+        yield title
+        for row in rows:
+            signal = f"{row.signal} →" if row.signal else ""
+            yield f"  {_spaced('queued', signal, row.receiver, row.place, _brackets(row.marks))}"
+            yield from _queued(row)
+        yield ""
+
+
+def _queued(row: Row) -> Iterator[str]:
+    if given := " ".join(row.texts(given=True)):
+        yield _DEEP + given
+    if row.counts:
+        yield _DEEP + ", ".join(f"{number} {name}" for name, number in asdict(row.counts).items() if number)
+
+
+def _brackets(marks: Iterable[Mark]) -> str:
+    return " ".join(f"[{mark.label}]" for mark in marks)
+
+
+def _spaced(*parts: object) -> str:
+    return "  ".join(str(part) for part in parts if part)

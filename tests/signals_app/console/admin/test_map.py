@@ -23,7 +23,7 @@ from tests.signals_app.console.signals_map import listeners
 from tests.signals_app.console.signals_map.listeners import Counter, by_queue, line_of
 from tests.testapp.signals import unheard
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 MAP = "admin:signals_app_map_changelist"
 UNHEARD = "tests.testapp.signals.unheard"
@@ -78,25 +78,19 @@ def test_a_row_says_everything_about_a_receiver(reader: Client) -> None:
     assert queued.endswith("Now 1 waiting Ended 1 failed 2 successful 3 attempts")
 
 
-def test_a_signal_that_nobody_hears_says_so(reader: Client) -> None:
+def test_what_deserves_a_look_says_so(reader: Client) -> None:
     heading, receivers = rows_of(page_of(reader), f"signal-{UNHEARD}")
     assert heading.endswith("tests/testapp/signals.py:7 nobody listens")
     assert receivers == "No receiver."
-
-
-def test_a_dead_reference_says_so(reader: Client) -> None:
+    unheard.connect(by_queue)
     unheard.connect(lambda sender, **kwargs: None)
     gc.collect()
-    (_heading, row) = rows_of(page_of(reader), f"signal-{UNHEARD}")
-    assert row == "a receiver that is gone dead reference Kind plain Connected weak, and gone Counts leaves no record"
-
-
-def test_what_is_paused_says_so(reader: Client) -> None:
-    unheard.connect(by_queue)
     ledger.pause(PauseKind.RECEIVER, by_queue.key)
     page = page_of(reader)
-    assert " paused " in rows_of(page, f"signal-{UNHEARD}")[1]
-    assert "queued, paused, no delivery." in page
+    _heading, paused, dead = rows_of(page, f"signal-{UNHEARD}")
+    assert " paused " in paused
+    assert "queued, paused, no delivery" in page
+    assert dead == "a receiver that is gone dead reference Kind plain Connected weak, and gone Counts leaves no record"
 
 
 def test_connections_of_one_receiver_share_their_numbers(reader: Client) -> None:
@@ -155,6 +149,7 @@ def test_the_choices_show_how_much_there_is_and_leave_only_that(reader: Client) 
     assert "Queued receivers of whose deliveries some failed." in page
     assert re.search(r'<a href="[^"]+\?show=failing" aria-current="true">', page)
     assert "Nothing here bears this mark." in page_of(reader, "?show=paused")
+    assert re.search(rf'<a href="{reverse(MAP)}" aria-current="true">', page_of(reader, "?show=whatever"))
 
 
 def test_it_refreshes_itself_at_long_intervals(reader: Client) -> None:
@@ -163,11 +158,6 @@ def test_it_refreshes_itself_at_long_intervals(reader: Client) -> None:
     assert re.findall(r'value="(\d+)"', bar) == ["15", "0"]
     assert '<div id="map" data-live>' in page
     assert re.search(r'<script src="[^"]*signals_app/live[^"]*\.js"[^>]* defer', page)
-
-
-def test_an_unknown_choice_shows_everything(reader: Client) -> None:
-    page = page_of(reader, "?show=whatever")
-    assert re.search(rf'<a href="{reverse(MAP)}" aria-current="true">', page)
 
 
 def test_it_says_from_when_it_counts_where_a_day_is_too_much(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,9 +172,6 @@ def test_only_who_may_view_deliveries_sees_it(reader: Client, outsider: Client) 
     assert outsider.get(reverse(MAP)).status_code == 403
     assert Client().get(reverse(MAP)).status_code == 302
     assert reader.post(reverse(MAP)).status_code == 405
-
-
-def test_the_index_leads_to_it(reader: Client, outsider: Client) -> None:
     link = f'<a href="{reverse(MAP)}"'
     assert link in reader.get(reverse("admin:index")).content.decode()
     assert link not in outsider.get(reverse("admin:index")).content.decode()

@@ -1,9 +1,9 @@
-"""What ``Signal.receivers`` holds, in Django's layouts of 5.2 and 6."""
+"""What ``Signal.receivers`` holds, in Django's layouts of 5.2 and 6, and the options of what is queued."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -13,24 +13,30 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.dispatch import Signal
+from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.console.signals_map.listeners import Connection, Form, Kind, connections
+from signals_app.console.signals_map.callables import Form
+from signals_app.console.signals_map.graph import Kind, Row, connections
+from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.dispatcher.options import ReceiverOptions
 from tests.signals_app.console.signals_map import listeners
 from tests.signals_app.console.signals_map.listeners import Counter, Touchy
 
 KEEPS_SENDERS = django.VERSION >= (6, 0)  # 5.2 keeps the id of a sender only
+HERE = "tests.signals_app.console.signals_map.listeners"
 
 
-@pytest.fixture
-def touchy() -> Iterator[Touchy]:
-    yield Touchy()
-    Touchy.armed = False
+def connected(receiver: Any, **how: Any) -> Row:
+    """Connect a receiver to a signal of its own and return the row."""
+    signal = Signal()
+    signal.connect(receiver, **how)
+    return only(signal)
 
 
-def only(signal: Signal) -> Connection:
+def only(signal: Signal) -> Row:
     """Return the one connection of a signal."""
-    ((found,),) = connections([signal])
+    (((_name, (found,))),) = connections({"": signal})
     return found
 
 
@@ -39,9 +45,12 @@ def test_connections_come_by_signal_in_the_order_of_calls() -> None:
     one.connect(listeners.plain)
     one.connect(listeners.asynchronous)
     other.connect(listeners.by_queue)
-    found = connections([one, silent, other])
-    names = [[entry.receiver.rpartition(".")[2] for entry in some] for some in found]
-    assert names == [["plain", "asynchronous"], [], ["by_queue"]]
+    found = connections({"one": one, "silent": silent, "other": other})
+    assert [(name, [row.receiver.rpartition(".")[2] for row in rows]) for name, rows in found] == [
+        ("one", ["plain", "asynchronous"]),
+        ("silent", []),
+        ("other", ["by_queue"]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -55,34 +64,22 @@ def test_connections_come_by_signal_in_the_order_of_calls() -> None:
     ],
 )
 def test_a_kind_says_when_a_receiver_works(receiver: Any, kind: Kind) -> None:
-    signal = Signal()
-    signal.connect(receiver, weak=False)
-    assert only(signal).kind == kind
-
-
-def test_options_of_a_queued_receiver_are_those_it_was_given_and_the_defaults() -> None:
-    signal = Signal()
-    signal.connect(listeners.by_queue)
-    options = only(signal).options
-    assert [str(option) for option in options if option.is_given] == ["priority=3", "delay=1.5", "drop=request"]
-    assert {"max_attempts=5", "timeout=60", "atomic=False", "missing=fail", "queue=sigdemo"} <= set(map(str, options))
-    signal.connect(listeners.plain)
-    assert [entry.options for entry in connections([signal])[0]] == [options, ()]
+    assert connected(receiver, weak=False).kind == kind
 
 
 @pytest.mark.parametrize("weak", [True, False])
 @pytest.mark.parametrize("receiver", [listeners.plain, Counter.of_class, listeners.by_queue])
 def test_it_says_whether_the_connection_is_weak(receiver: Any, weak: bool) -> None:
-    signal = Signal()
-    signal.connect(receiver, weak=weak)
-    assert (only(signal).is_weak, only(signal).is_dead, only(signal).dispatch_uid) == (weak, False, "")
+    found = connected(receiver, weak=weak)
+    assert (found.is_weak, found.is_dead, found.dispatch_uid) == (weak, False, "")
 
 
 @pytest.mark.parametrize(("uid", "shown"), [("once", "once"), (7, "7"), (("a", 1), "tuple")])
 def test_a_dispatch_uid_is_shown(uid: object, shown: str) -> None:
-    signal = Signal()
-    signal.connect(listeners.plain, dispatch_uid=uid)
-    assert only(signal).dispatch_uid == shown
+    assert connected(listeners.plain, dispatch_uid=uid).dispatch_uid == shown
+
+
+SENDER = "a text that this module holds, and that cannot be referred to weakly"
 
 
 @pytest.mark.parametrize(
@@ -92,32 +89,17 @@ def test_a_dispatch_uid_is_shown(uid: object, shown: str) -> None:
         (User, "django.contrib.auth.models.User"),
         (apps.get_app_config("auth"), "django.contrib.auth.apps.AuthConfig"),
         (Signal, "django.dispatch.dispatcher.Signal"),
+        (SENDER, SENDER),
     ],
 )
 def test_the_sender_is_named(sender: object, shown: str) -> None:
-    signal = Signal()
-    signal.connect(listeners.plain, sender=sender)
-    assert only(signal).sender == shown
+    assert connected(listeners.plain, sender=sender).sender == shown
 
 
-SENDER = "a text that this module holds"
-
-
-def test_a_sender_that_cannot_be_referred_to_weakly_is_found_in_the_module_that_holds_it() -> None:
-    signal = Signal()
-    signal.connect(listeners.plain, sender=SENDER)
-    assert only(signal).sender == SENDER
-
-
-def test_a_sender_that_no_module_holds_is_named_where_django_keeps_it() -> None:
+def test_a_sender_that_no_module_holds_is_named_where_django_keeps_it_and_dead_when_it_is_gone() -> None:
     signal, sender = Signal(), Counter()
     signal.connect(listeners.plain, sender=sender)
-    assert only(signal).sender == ("tests.signals_app.console.signals_map.listeners.Counter" if KEEPS_SENDERS else "?")
-
-
-def test_a_sender_that_is_gone_makes_the_connection_dead_where_django_keeps_it() -> None:
-    signal, sender = Signal(), Counter()
-    signal.connect(listeners.plain, sender=sender)
+    assert only(signal).sender == (f"{HERE}.Counter" if KEEPS_SENDERS else "?")
     del sender
     gc.collect()
     assert (only(signal).is_dead, only(signal).sender) == (KEEPS_SENDERS, "?")
@@ -129,29 +111,20 @@ def test_a_lazy_sender_is_not_evaluated() -> None:
     assert only(signal).sender == ("django.utils.functional.SimpleLazyObject" if KEEPS_SENDERS else "?")
 
 
-def test_a_receiver_that_nobody_held_is_dead() -> None:
+@pytest.mark.parametrize("uid", ["", "counted"])
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(lambda: lambda sender, **kwargs: None, ""), (lambda: Counter().method, f"{HERE}.Counter.method")],
+)
+def test_a_receiver_that_nobody_held_is_dead_and_a_method_known_by_its_function(
+    make: Callable[[], Any], name: str, uid: str
+) -> None:
     signal = Signal()
-    signal.connect(lambda sender, **kwargs: None)
+    signal.connect(make(), dispatch_uid=uid or None)
     gc.collect()
-    found = only(signal)
-    assert (found.is_dead, found.is_weak, found.form, found.receiver) == (True, True, Form.GONE, "")
-    assert (found.place, found.dispatch_uid, found.kind) == (None, "", Kind.PLAIN)
-
-
-def test_a_dead_method_is_known_by_its_function() -> None:
-    signal = Signal()
-    signal.connect(Counter().method, dispatch_uid="counted")
-    gc.collect()
-    found = only(signal)
-    assert (found.is_dead, found.form, found.dispatch_uid) == (True, Form.GONE, "counted")
-    assert found.receiver == "tests.signals_app.console.signals_map.listeners.Counter.method"
-
-
-def test_a_dead_method_without_a_uid_has_none() -> None:
-    signal = Signal()
-    signal.connect(Counter().method)
-    gc.collect()
-    assert (only(signal).is_dead, only(signal).dispatch_uid) == (True, "")
+    row = only(signal)
+    assert (row.is_dead, row.is_weak, row.form, row.kind) == (True, True, Form.GONE, Kind.PLAIN)
+    assert (row.receiver, row.dispatch_uid) == (name, uid)
 
 
 def test_looking_keeps_nothing_alive_and_cleans_nothing_up() -> None:
@@ -167,8 +140,51 @@ def test_looking_keeps_nothing_alive_and_cleans_nothing_up() -> None:
     assert len(signal.receivers) == 1
 
 
-def test_nothing_is_asked_of_a_receiver_or_a_sender(touchy: Touchy) -> None:
-    signal = Signal()
+def test_nothing_is_asked_of_a_receiver_or_a_sender() -> None:
+    signal, touchy = Signal(), Touchy()
     signal.connect(touchy, sender=touchy, weak=False)
     Touchy.armed = True
-    assert only(signal).receiver == "tests.signals_app.console.signals_map.listeners.Touchy"
+    try:
+        assert only(signal).receiver == f"{HERE}.Touchy"
+    finally:
+        Touchy.armed = False
+
+
+def silent(sender: object, **kwargs: Any) -> None:
+    """Does nothing."""
+
+
+def two_seconds(attempts: int) -> float:
+    return 2
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    yield
+    registry.forget("tests.options")
+
+
+def test_options_that_were_given_come_first() -> None:
+    found = connected(listeners.by_queue)
+    assert found.texts(given=True) == ["priority=3", "delay=1.5", "drop=request"]
+    assert tuple(found.options)[:3] == found.given
+    defaults = {"max_attempts=5", "timeout=60", "atomic=False", "missing=fail", "queue=sigdemo", "snapshot=()"}
+    assert defaults < set(found.texts(given=False))
+    assert "backoff=exponential(base=2, cap=600, jitter=0.25)" in found.texts(given=False)
+    with override_settings(SIGNALS_APP={"TIMEOUT": 7.5}):
+        assert "timeout=7.5" in connected(listeners.by_queue).texts(given=False)
+    assert not connected(listeners.plain).options
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"when": listeners.plain}, f"when={HERE}.plain"),
+        ({"backoff": two_seconds}, f"backoff={__name__}.two_seconds"),
+        ({"drop": ("request", "form")}, "drop=form, request"),
+    ],
+)
+def test_functions_are_named_and_names_are_a_list(given: dict[str, Any], text: str) -> None:
+    made = QueuedReceiver(silent, key="tests.options", options=ReceiverOptions(**given))
+    assert connected(made).texts(given=True) == [text]

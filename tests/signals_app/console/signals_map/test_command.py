@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
+import sys
 from io import StringIO
 
 import pytest
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from signals_app.console.signals_map import graph
 from signals_app.models import State
+from tests.cluster import ROOT
 from tests.signals_app.console.admin.rows import delivery
 from tests.signals_app.console.signals_map import listeners
 from tests.signals_app.console.signals_map.listeners import by_queue, line_of
@@ -25,15 +26,10 @@ HERE = "tests.signals_app.console.signals_map.listeners"
 FILE = "tests/signals_app/console/signals_map/listeners.py"
 
 
-@pytest.fixture(autouse=True)
-def left_as_it_was() -> Iterator[None]:
-    yield
-    unheard.receivers.clear()
-
-
 def printed(*arguments: str) -> str:
     out = StringIO()
     call_command("signals", *arguments, stdout=out)
+    assert "\x1b" not in out.getvalue()
     return out.getvalue()
 
 
@@ -45,6 +41,7 @@ def part(text: str, heading: str) -> list[str]:
 
 
 def test_a_signal_is_printed_with_its_receivers() -> None:
+    assert part(printed(), UNHEARD) == [f"{UNHEARD}  tests/testapp/signals.py:7  [nobody listens]", "no receiver"]
     unheard.connect(listeners.plain, sender=listeners.Counter, dispatch_uid="once")
     unheard.connect(listeners.asynchronous, weak=False)
     unheard.connect(by_queue)
@@ -66,10 +63,6 @@ def test_a_signal_is_printed_with_its_receivers() -> None:
         "plain   a receiver that is gone  [dead reference]",
         "gone, dead",
     ]
-
-
-def test_a_signal_without_receivers_says_so() -> None:
-    assert part(printed(), UNHEARD) == [f"{UNHEARD}  tests/testapp/signals.py:7  [nobody listens]", "no receiver"]
 
 
 def test_signals_of_libraries_are_left_out_until_they_are_asked_for() -> None:
@@ -102,9 +95,6 @@ def test_a_mark_leaves_only_its_bearers() -> None:
         f"{UNHEARD}  tests/testapp/signals.py:7"
     ]
     assert printed("--show", "paused").startswith("Nothing is marked as paused.\n")
-
-
-def test_a_mark_that_does_not_exist_is_refused() -> None:
     with pytest.raises(CommandError, match="invalid choice: 'bad'"):
         printed("--show", "bad")
 
@@ -118,11 +108,39 @@ def test_it_says_from_when_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"Deliveries that ended are counted from {now:%Y-%m-%d %H:%M:%S}, the newest" in printed()
 
 
-def test_as_json_it_is_one_object_with_the_libraries() -> None:
-    told = json.loads(printed("--json"))
-    assert "django.core.signals.request_started" in [one["name"] for one in told["signals"]]
+def test_as_json_it_says_the_same_with_the_libraries() -> None:
+    unheard.connect(by_queue, dispatch_uid="once")
+    delivery(State.FAILED, signal=UNHEARD, receiver=by_queue.key, finished_at=timezone.now())
+    delivery(State.SUCCESSFUL, signal=UNHEARD, receiver="shop.receivers.renamed", finished_at=timezone.now())
+    text = printed("--json")
+    told = json.loads(text)
+    signals = {one["name"]: one for one in told["signals"]}
+    assert "django.core.signals.request_started" in signals
+    (row,) = signals[UNHEARD].pop("receivers")
+    place = {"path": "tests/testapp/signals.py", "line": 7, "is_library": False}
+    assert signals[UNHEARD] == {"name": UNHEARD, "place": place, "is_foreign": False, "marks": []}
+    options = row.pop("options")
+    assert (options["priority"], options["drop"], options["delay"]) == (3, ["request"], 1.5)
+    assert row == {
+        "signal": UNHEARD,
+        "receiver": by_queue.key,
+        "kind": "queued",
+        "form": "function",
+        "place": {"path": FILE, "line": line_of("@queued"), "is_library": False},
+        "sender": "",
+        "dispatch_uid": "once",
+        "is_weak": True,
+        "is_dead": False,
+        "given": ["priority", "delay", "drop"],
+        "counts": {"waiting": 0, "running": 0, "successful": 0, "failed": 1, "cancelled": 0, "runs": 1},
+        "marks": ["failing"],
+    }
+    assert told["is_whole_day"] is True
+    assert "T" in told["at"]
+    assert [one["receiver"] for one in told["unexplained"]] == ["shop.receivers.renamed"]
+    assert "tests.testapp.receivers.fails" in [one["receiver"] for one in told["unconnected"]]
     assert json.loads(printed("--json", "--show", "paused"))["signals"] == []
-
-
-def test_it_prints_no_escape_codes() -> None:
-    assert "\x1b" not in printed("--all")
+    # no path of this machine is told
+    assert str(ROOT) not in text
+    assert sys.prefix not in text
+    assert '"path": "/' not in text
