@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from argparse import ArgumentParser
 from collections.abc import Callable
 
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.management.base import CommandError
 
 from signals_app import ledger
@@ -15,7 +19,6 @@ from signals_app.console.operations import (
     RUN_NOW,
     Operation,
     Operator,
-    Result,
     matching,
     move_to,
     pause,
@@ -27,56 +30,41 @@ from signals_app.console.operations import (
 )
 from signals_app.console.queries import Selection
 from signals_app.console.terminal.choosing import add_filters, number, selection_of
-from signals_app.console.terminal.screen import (
-    Options,
-    Subcommand,
-    Terminal,
-    add_assent,
-    add_operator,
-    assented,
-    operator_of,
-)
+from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent
 from signals_app.models import PauseKind
 
 
-def _arguments(*targets: tuple[str, str]) -> Callable[[ArgumentParser], None]:
-    """Return the arguments that every change takes, and an option for what it needs beside."""
+def _change(name: str, text: str, operation_of: Callable[[str], Operation], to: str = "") -> Subcommand:
+    """Return the subcommand that does an operation; ``to`` says what it does it with, where that has to be named."""
 
-    def add(parser: ArgumentParser) -> None:
-        for option, text in targets:
-            parser.add_argument(option, required=True, help=text)
+    def add_arguments(parser: ArgumentParser) -> None:
+        if to:
+            parser.add_argument("--to", required=True, help=to)
         add_filters(parser)
         parser.add_argument("--all", action="store_true", help="of all deliveries, where no filter is given")
         parser.add_argument("--limit", type=number, metavar="N", help="at most so many, the oldest")
-        add_operator(parser)
-        add_assent(parser)
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-    return add
-
-
-def _change(operation_of: Callable[[Options], Operation]) -> Callable[[Options, Terminal], None]:
-    """Return what runs one of the subcommands."""
+        _add_operator(parser)
 
     def run(options: Options, terminal: Terminal) -> None:
-        operation, selection = operation_of(options), selection_of(options)
+        operation, selection, limit = operation_of(options.get("to", "")), selection_of(options), options["limit"]
         _require_choice(selection, options)
-        number = matching(operation, selection).count()
-        if options["limit"] is not None:
-            number = min(number, options["limit"])
+        there_are = matching(operation, selection).count()
+        chosen = there_are if limit is None else min(there_are, limit)
+        plan = f"{operation.label()}: {chosen} {'delivery' if chosen == 1 else 'deliveries'}."
+        told = {"operation": operation.name, "dry_run": options["dry_run"]}
         if options["dry_run"]:
-            _tell_plan(operation, number, options, terminal)
+            terminal.tell(lambda: told | {"matching": chosen}, lambda: [f"{plan} Nothing was changed."])
             return
-        by = operator_of(options, operation.permission)
-        if number and not assented(options, terminal, f"{operation.label()}: {_deliveries(number)}. Go on?"):
+        by = _operator(options, operation.permission)
+        if chosen and not terminal.agrees(options, f"{plan} Go on?"):
             return
-        if selection == Selection(ids=selection.ids) and options["limit"] is None and selection.ids:
+        if selection == Selection(ids=selection.ids) and limit is None and selection.ids:
             result = perform(operation, selection.ids, by=by)
         else:
-            result = perform_on(operation, selection, by=by, limit=options["limit"])
-        _tell_result(result, options, terminal)
+            result = perform_on(operation, selection, by=by, limit=limit)
+        terminal.tell(lambda: told | {"changed": result.changed, "refused": result.refused}, result.sentences)
 
-    return run
+    return Subcommand(name=name, help=text, add_arguments=add_arguments, run=run)
 
 
 def _require_choice(selection: Selection, options: Options) -> None:
@@ -88,104 +76,79 @@ def _require_choice(selection: Selection, options: Options) -> None:
         raise CommandError(f"There is no delivery {', '.join(missing)}. Nothing was changed.")
 
 
-def _tell_plan(operation: Operation, number: int, options: Options, terminal: Terminal) -> None:
-    if options["json"]:
-        terminal.json({"operation": operation.name, "dry_run": True, "matching": number})
-    else:
-        terminal.line(f"{operation.label()}: {_deliveries(number)}. Nothing was changed.")
+def _set(
+    name: str, text: str, done: str, require: Callable[[PauseKind, str], None], act: Callable[..., bool]
+) -> Subcommand:
+    """Return the subcommand that begins a pause or ends one."""
+
+    def add_arguments(parser: ArgumentParser) -> None:
+        kinds = [kind.value for kind in PauseKind]
+        parser.add_argument("kind", type=str.upper, choices=kinds, help="QUEUE or RECEIVER")
+        parser.add_argument("name", help="the queue's name, or the receiver's key")
+        _add_operator(parser)
+
+    def run(options: Options, terminal: Terminal) -> None:
+        kind, of, is_dry = PauseKind(options["kind"]), options["name"], options["dry_run"]
+        require(kind, of)
+        changes = ledger.is_paused(kind, of) == (done == "resumed")
+        if not is_dry:
+            by = _operator(options, PAUSE_PERMISSION)
+            if changes and not terminal.agrees(options, f"{name.capitalize()} the {kind.label} {of}?"):
+                return
+            changes = act(kind, of, by=by)
+        if not changes:
+            became = "was not paused" if done == "resumed" else "was paused already"
+        else:
+            became = f"would be {done}. Nothing was changed" if is_dry else f"is {done}"
+        terminal.tell(
+            lambda: {"kind": kind, "name": of, done: changes, "dry_run": is_dry},
+            lambda: [f"The {kind.label} {of} {became}."],
+        )
+
+    return Subcommand(name=name, help=text, add_arguments=add_arguments, run=run)
 
 
-def _tell_result(result: Result, options: Options, terminal: Terminal) -> None:
-    if options["json"]:
-        changed = {"changed": list(result.changed), "refused": result.refused}
-        terminal.json({"operation": result.operation.name, "dry_run": False, **changed})
-    else:
-        for sentence in result.sentences():
-            terminal.line(sentence)
+def _add_operator(parser: ArgumentParser) -> None:
+    parser.add_argument("--as", dest="user", default="", metavar="USER", help="who does it, for the admin's history")
+    add_assent(parser)
 
 
-def _deliveries(number: int) -> str:
-    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
+def _operator(options: Options, permission: str) -> Operator:
+    """Return the user that ``--as`` names.
+
+    Raises CommandError where there is none, or the user may not do it in the admin either. A project without the admin
+    has no history that a user would be entered in; there ``--as`` may be left out.
+    """
+    name = options["user"]
+    if not name:
+        if apps.is_installed("django.contrib.admin"):
+            raise CommandError("Say who does it with --as USER: every change is entered in the admin's history.")
+        try:
+            return Operator(name=f"{getpass.getuser()} at a terminal")
+        except (KeyError, OSError):  # a container may run under a user that has no name
+            return Operator(name="somebody at a terminal")
+    try:
+        user = get_user_model()._default_manager.get_by_natural_key(name)
+    except ImproperlyConfigured:
+        raise CommandError("This project has no users: leave out --as.") from None
+    except ObjectDoesNotExist:
+        raise CommandError(f"There is no user {name!r}.") from None
+    if not user.is_active or not user.has_perm(permission):
+        raise CommandError(f"{name} may not do that: it takes the permission {permission}.")
+    return Operator.of(user)
 
 
 CHANGES = (
-    Subcommand(
-        name="retry",
-        help="make failed and cancelled deliveries ready again",
-        add_arguments=_arguments(),
-        run=_change(lambda options: RETRY),
+    _change("retry", "make failed and cancelled deliveries ready again", lambda to: RETRY),
+    _change("cancel", "cancel deliveries that wait", lambda to: CANCEL),
+    _change("move", "put deliveries that wait into another queue", move_to, to="the queue that they are to be in"),
+    _change("run-now", "make deliveries that wait for later due now", lambda to: RUN_NOW),
+    _change(
+        "reassign",
+        "give unroutable deliveries another receiver",
+        reassign_to,
+        to="the key of the receiver that is to have them",
     ),
-    Subcommand(
-        name="cancel",
-        help="cancel deliveries that wait",
-        add_arguments=_arguments(),
-        run=_change(lambda options: CANCEL),
-    ),
-    Subcommand(
-        name="move",
-        help="put deliveries that wait into another queue",
-        add_arguments=_arguments(("--to", "the queue that they are to be in")),
-        run=_change(lambda options: move_to(options["to"])),
-    ),
-    Subcommand(
-        name="run-now",
-        help="make deliveries that wait for later due now",
-        add_arguments=_arguments(),
-        run=_change(lambda options: RUN_NOW),
-    ),
-    Subcommand(
-        name="reassign",
-        help="give unroutable deliveries another receiver",
-        add_arguments=_arguments(("--to", "the key of the receiver that is to have them")),
-        run=_change(lambda options: reassign_to(options["to"])),
-    ),
-)
-
-
-def _add_pause_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("kind", type=str.upper, choices=[kind.value for kind in PauseKind], help="QUEUE or RECEIVER")
-    parser.add_argument("name", help="the queue's name, or the receiver's key")
-    add_operator(parser)
-    add_assent(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _pause(options: Options, terminal: Terminal) -> None:
-    require_pausable(PauseKind(options["kind"]), options["name"])
-    _set(options, terminal, verb="Pause", done="paused", act=lambda kind, name, by: pause(kind, name, by=by))
-
-
-def _resume(options: Options, terminal: Terminal) -> None:
-    _set(options, terminal, verb="Resume", done="resumed", act=lambda kind, name, by: resume(kind, name, by=by))
-
-
-def _set(
-    options: Options, terminal: Terminal, *, verb: str, done: str, act: Callable[[PauseKind, str, Operator], bool]
-) -> None:
-    kind, name, is_asked = PauseKind(options["kind"]), options["name"], not options["dry_run"]
-    what = f"the {kind.label} {name}"
-    changes = ledger.is_paused(kind, name) == (done == "resumed")
-    if is_asked:
-        by = operator_of(options, PAUSE_PERMISSION)
-        if changes and not assented(options, terminal, f"{verb} {what}?"):
-            return
-        changes = act(kind, name, by)
-    if options["json"]:
-        terminal.json({"kind": kind.value, "name": name, done: changes, "dry_run": options["dry_run"]})
-    elif not changes:
-        terminal.line(f"{what[0].upper()}{what[1:]} was {'not paused' if done == 'resumed' else 'paused already'}.")
-    elif is_asked:
-        terminal.line(f"{what[0].upper()}{what[1:]} is {done}.")
-    else:
-        terminal.line(f"{what[0].upper()}{what[1:]} would be {done}. Nothing was changed.")
-
-
-PAUSES = (
-    Subcommand(
-        name="pause",
-        help="let nobody claim from a queue, or for a receiver",
-        add_arguments=_add_pause_arguments,
-        run=_pause,
-    ),
-    Subcommand(name="resume", help="end a pause", add_arguments=_add_pause_arguments, run=_resume),
+    _set("pause", "let nobody claim from a queue, or for a receiver", "paused", require_pausable, pause),
+    _set("resume", "end a pause", "resumed", lambda kind, name: None, resume),
 )

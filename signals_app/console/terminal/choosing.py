@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -19,42 +21,28 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_filters(parser: ArgumentParser) -> None:
-    """Take what ``selection_of`` reads."""
-    parser.add_argument("ids", nargs="*", type=delivery_id, metavar="ID", help="a delivery: 42 or #42")
+    """Take what ``selection_of`` reads, under the names of Selection's fields."""
+    take = parser.add_argument
     states = [state.value for state in State]
-    parser.add_argument("--state", action="append", type=str.upper, choices=states, help="repeatable")
-    parser.add_argument("--receiver", default="", help="by its key")
-    parser.add_argument("--signal", default="", help="by its name")
-    parser.add_argument("--queue", default="", help="by its name")
-    parser.add_argument("--error", default="", metavar="CLASS", help="of its last attempt: builtins.ValueError")
-    parser.add_argument("--attempts", type=count, default=0, metavar="N", help="made at least so many")
-    parser.add_argument(
-        "--since", type=moment, metavar="WHEN", help="handed off then or later: 2h, 3d, 2026-11-23T12:00"
-    )
-    parser.add_argument("--until", type=moment, metavar="WHEN", help="handed off before")
-    parser.add_argument("--ended", type=moment, metavar="WHEN", help="ended then or later")
-    parser.add_argument("--search", default="", metavar="TEXT", help="what the admin's search finds")
-    parser.add_argument("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
-    parser.add_argument("--long", action="store_true", help="has been running for over a minute")
+    take("ids", nargs="*", type=delivery_id, metavar="ID", help="a delivery: 42 or #42")
+    take("--state", dest="states", action="append", default=[], type=str.upper, choices=states, help="repeatable")
+    take("--receiver", default="", help="by its key")
+    take("--signal", default="", help="by its name")
+    take("--queue", default="", help="by its name")
+    take("--error", dest="error_class", default="", metavar="CLASS", help="of its last attempt: builtins.ValueError")
+    take("--attempts", type=count, default=0, metavar="N", help="made at least so many")
+    take("--since", type=moment, metavar="WHEN", help="handed off then or later: 2h, 3d, 2026-11-23T12:00")
+    take("--until", type=moment, metavar="WHEN", help="handed off before")
+    take("--ended", type=moment, metavar="WHEN", help="ended then or later")
+    take("--search", default="", metavar="TEXT", help="what the admin's search finds")
+    take("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
+    take("--long", action="store_true", help="has been running for over a minute")
 
 
 def selection_of(options: Options) -> Selection:
     """Return the deliveries that are meant."""
-    return Selection(
-        ids=tuple(options["ids"]),
-        states=tuple(State(one) for one in options["state"] or ()),
-        receiver=options["receiver"],
-        signal=options["signal"],
-        queue=options["queue"],
-        error_class=options["error"],
-        attempts=options["attempts"],
-        since=options["since"],
-        until=options["until"],
-        ended=options["ended"],
-        search=options["search"],
-        unroutable=options["unroutable"],
-        long=options["long"],
-    )
+    given: dict[str, Any] = {field.name: options[field.name] for field in fields(Selection)}
+    return Selection(**given | {name: tuple(value) for name, value in given.items() if isinstance(value, list)})
 
 
 def delivery_id(text: str) -> int:

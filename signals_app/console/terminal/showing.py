@@ -1,9 +1,12 @@
-"""The subcommands that list deliveries and show one."""
+"""The subcommands that show: ``status``, ``list`` and ``show``."""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,17 +26,55 @@ from signals_app.console.formatting import (
 )
 from signals_app.console.queries import Selection
 from signals_app.console.terminal.choosing import add_filters, delivery_id, number, selection_of
-from signals_app.console.terminal.screen import Options, Subcommand, Terminal, stamp
+from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain, stamp
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.records import one_record
+
+_ENDS = ("succeeded", "failed", "cancelled", "lost")
+
+
+def _status(options: Options, terminal: Terminal) -> None:
+    found, alive = ledger.figures(), Counter(one.queue for one in ledger.clusters() if one.is_alive)
+    known = {queue.name: queue for queue in found.queues}
+    queues = [known.get(name) or ledger.QueueFigures(name=name) for name in sorted(known.keys() | alive.keys())]
+
+    def as_json() -> dict[str, Any]:
+        return {
+            "queues": [asdict(queue) | {"clusters": alive[queue.name]} for queue in queues],
+            "oldest_wait": found.oldest_wait,
+            "last_hour": {name: getattr(found, name) for name in _ENDS},
+            "pauses": [
+                {name: getattr(pause, name) for name in ("kind", "name", "since", "by")} for pause in found.pauses
+            ],
+        }
+
+    def lines() -> Iterator[str]:
+        rows = []
+        for one in queues:
+            oldest = written(timedelta(seconds=one.oldest_wait)) if one.due else "-"
+            counts = (one.waiting, one.due, one.retrying, one.unroutable, one.paused)
+            rows.append((one.name, alive[one.name], *counts, oldest, one.running, one.long_running))
+        heads = ("queue", "clusters", "waiting", "due", "retrying", "unroutable", "paused", "oldest", "running", "long")
+        yield from terminal.table(heads, rows) if rows else ["No queue has work, and no cluster was heard of."]
+        yield ""
+        ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled"
+        yield f"In the last hour: {ended}, {found.lost} lost {'attempt' if found.lost == 1 else 'attempts'}."
+        for pause in found.pauses:
+            yield f"Paused since {stamp(pause.since)} by {pause.by or 'somebody'}: {pause}."
+
+    terminal.tell(as_json, lines)
+
+
+STATUS = Subcommand(name="status", help="print what waits, runs and has ended", run=_status)
+
 
 _TEXTS = ("state", "receiver", "signal", "queue", "priority", "attempts", "max_attempts", "losses")
 _MOMENTS = ("enqueued_at", "due_at", "started_at", "finished_at", "lease_until")
 
 
-def facts_of(delivery: Delivery, pauses: list[Pause], *, now: datetime) -> dict[str, Any]:
-    """Return what there is to know of a delivery, but its payload and attempts; durations are in seconds."""
+def _as_json(delivery: Delivery, pauses: list[Pause], now: datetime) -> dict[str, Any]:
+    """Return what there is to know of a delivery, but its payload and attempts, with secrets masked."""
     return {
         "id": delivery.pk,
         "emission": str(delivery.emission),
@@ -44,17 +85,30 @@ def facts_of(delivery: Delivery, pauses: list[Pause], *, now: datetime) -> dict[
         "sent_from": readable_name(delivery.sent_from),
         "depth": delivery.depth,
         "context": readable_payload(delivery.context, indent=None),
-        **{name: _iso(getattr(delivery, name)) for name in _MOMENTS},
-        "waited": _seconds(waited(delivery, now)),
-        "ran": _seconds(ran(delivery, now)),
+        **{name: getattr(delivery, name) for name in _MOMENTS},
+        "waited": waited(delivery, now),
+        "ran": ran(delivery, now),
         "progress": [delivery.progress_done, delivery.progress_total],
         "process": process_name(delivery.owner),
         "unroutable": delivery.unroutable,
-        "paused": is_paused(delivery, pauses),
+        "paused": _is_paused(delivery, pauses),
     }
 
 
-def payload_of(delivery: Delivery) -> Any:
+def _attempt_as_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "outcome": attempt.outcome,
+        "process": process_name(attempt.owner),
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "error_class": attempt.error_class,
+        "message": masked_text(attempt.message),
+        "traceback": masked_text(attempt.traceback),
+    }
+
+
+def _payload_as_json(delivery: Delivery) -> Any:
     """Return the payload with its secrets masked; as text, where it is no JSON."""
     try:
         return masked(json.loads(delivery.payload))
@@ -62,60 +116,34 @@ def payload_of(delivery: Delivery) -> Any:
         return masked_text(delivery.payload)
 
 
-def attempt_facts(attempt: Attempt) -> dict[str, Any]:
-    """Return what there is to know of an attempt that ended badly, with secrets masked."""
-    return {
-        "number": attempt.number,
-        "outcome": attempt.outcome,
-        "process": process_name(attempt.owner),
-        "started_at": _iso(attempt.started_at),
-        "finished_at": _iso(attempt.finished_at),
-        "error_class": attempt.error_class,
-        "message": masked_text(attempt.message),
-        "traceback": masked_text(attempt.traceback),
-    }
-
-
-def is_paused(delivery: Delivery, pauses: list[Pause]) -> bool:
+def _is_paused(delivery: Delivery, pauses: list[Pause]) -> bool:
     """Tell whether a delivery waits for the end of a pause."""
     names = {(PauseKind.QUEUE.value, delivery.queue), (PauseKind.RECEIVER.value, delivery.receiver)}
     return delivery.state == State.READY and any((pause.kind, pause.name) in names for pause in pauses)
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
-
-
-def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()
-
-
-HEADS = ("delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "handed off")
-
-
 def _add_list_arguments(parser: ArgumentParser) -> None:
     add_filters(parser)
     parser.add_argument("--limit", type=number, default=20, metavar="N", help="how many, the newest; 20 by default")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _list(options: Options, terminal: Terminal) -> None:
     limit, now, pauses = options["limit"], timezone.now(), ledger.pauses()
     found = list(selection_of(options).newest().defer("payload")[: limit + 1])
     shown, more = found[:limit], len(found) > limit
-    if options["json"]:
-        terminal.json({"deliveries": [facts_of(one, pauses, now=now) for one in shown], "more": more})
-        return
-    if not found:
-        terminal.line("No delivery matches.")
-        return
-    terminal.table(HEADS, [_row(one, pauses, now) for one in shown])
-    if more:
-        terminal.line(f"There are more than these {limit}; --limit shows more.")
+
+    def lines() -> Iterator[str]:
+        heads = ("delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "handed off")
+        rows = [_cells(one, pauses, now) for one in shown]
+        yield from terminal.table(heads, rows) if shown else ["No delivery matches."]
+        if more:
+            yield f"There are more than these {limit}; --limit shows more."
+
+    terminal.tell(lambda: {"deliveries": [_as_json(one, pauses, now) for one in shown], "more": more}, lines)
 
 
-def _row(one: Delivery, pauses: list[Pause], now: datetime) -> tuple[str, ...]:
-    marks = [" paused"] if is_paused(one, pauses) else []
+def _cells(one: Delivery, pauses: list[Pause], now: datetime) -> tuple[str, ...]:
+    marks = [" paused"] if _is_paused(one, pauses) else []
     marks += [" unroutable"] if one.unroutable else []
     is_later = one.state == State.READY and one.due_at > now
     return (
@@ -136,9 +164,8 @@ LIST = Subcommand(name="list", help="print deliveries, newest first", add_argume
 SHOWN = 25  # attempts, and other deliveries of the emission
 
 
-def _add_show_arguments(parser: ArgumentParser) -> None:
+def _add_id(parser: ArgumentParser) -> None:
     parser.add_argument("id", type=delivery_id, metavar="ID", help="a delivery: 42 or #42")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _show(options: Options, terminal: Terminal) -> None:
@@ -149,22 +176,31 @@ def _show(options: Options, terminal: Terminal) -> None:
     attempts = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[:SHOWN])[::-1]
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
     siblings = list(others.defer("payload").order_by("pk")[:SHOWN])
-    facts = facts_of(delivery, ledger.pauses(), now=timezone.now())
-    if options["json"]:
-        facts |= {"payload": payload_of(delivery), "failed_attempts": [attempt_facts(one) for one in attempts]}
-        facts["same_emission"] = [{"id": one.pk, "receiver": one.receiver, "state": one.state} for one in siblings]
-        terminal.json(facts)
-        return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        terminal.line(f"{name.replace('_', ' '):<{width}}  {_said(value)}")
-    terminal.line()
-    terminal.text(readable_payload(delivery.payload))
-    for attempt in attempts:
-        _tell(attempt, terminal)
-    for one in siblings:
-        terminal.line()
-        terminal.line(f"Of the same emission: #{one.pk} {one.receiver} {one.state}")
+    facts = _as_json(delivery, ledger.pauses(), timezone.now())
+
+    def as_json() -> dict[str, Any]:
+        return facts | {
+            "payload": _payload_as_json(delivery),
+            "failed_attempts": [_attempt_as_json(one) for one in attempts],
+            "same_emission": [{"id": one.pk, "receiver": one.receiver, "state": one.state} for one in siblings],
+        }
+
+    def lines() -> Iterator[str]:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            yield f"{name.replace('_', ' '):<{width}}  {_said(value)}"
+        yield ""
+        yield Text(readable_payload(delivery.payload))
+        for attempt in attempts:
+            yield ""
+            yield f"Attempt {attempt.number}: {attempt.outcome} {attempt.error_class} ({process_name(attempt.owner)})"
+            for text in filter(None, (attempt.message, attempt.traceback)):
+                yield Text(one_record(f"\n{masked_text(text.rstrip())}").lstrip("\n"))
+        for one in siblings:
+            yield ""
+            yield f"Of the same emission: #{one.pk} {one.receiver} {one.state}"
+
+    terminal.tell(as_json, lines)
 
 
 def _said(value: object) -> str:
@@ -172,15 +208,12 @@ def _said(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return "/".join(map(str, value))
-    return "-" if value in (None, "") else str(value)
+    return "-" if value in (None, "") else str(plain(value))
 
 
-def _tell(attempt: Attempt, terminal: Terminal) -> None:
-    process = process_name(attempt.owner)
-    terminal.line()
-    terminal.line(f"Attempt {attempt.number}: {attempt.outcome} {attempt.error_class} ({process})")
-    for text in filter(None, (attempt.message, attempt.traceback)):
-        terminal.text(one_record(f"\n{masked_text(text.rstrip())}").lstrip("\n"))
-
-
-SHOW = Subcommand(name="show", help="print all of one delivery", add_arguments=_add_show_arguments, run=_show)
+SHOW = Subcommand(
+    name="show",
+    help="print all of one delivery",
+    add_arguments=_add_id,
+    run=_show,
+)

@@ -10,7 +10,7 @@ from django.db import Error
 
 from signals_app import ledger
 from signals_app.console.terminal.choosing import count
-from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent, assented
+from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent
 from signals_app.models import State
 from signals_app.monitoring.health import look
 from signals_app.worker import pruning
@@ -24,27 +24,19 @@ def _add_check_arguments(parser: ArgumentParser) -> None:
         help='a due delivery may wait so long; SIGNALS_APP["HEALTH_MAX_WAIT"] by default',
     )
     parser.add_argument("--max-failed", type=count, metavar="N", help="so many may have failed in the last hour")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _check(options: Options, terminal: Terminal) -> None:
-    problems = look().problems(max_wait=options["max_wait"]) + _failures(options["max_failed"])
-    if options["json"]:
-        terminal.json({"ok": not problems, "problems": problems})
-    for problem in [] if options["json"] else problems or ["All is well."]:
-        terminal.line(problem)
+    problems, most = look().problems(max_wait=options["max_wait"]), options["max_failed"]
+    if most is not None:
+        try:
+            if (failed := ledger.recently_failed()) > most:
+                problems.append(f"In the last hour {failed} deliveries failed, more than {most}.")
+        except Error:
+            pass  # that the database does not answer has been said
+    terminal.tell(lambda: {"ok": not problems, "problems": problems}, lambda: problems or ["All is well."])
     if problems:
         sys.exit(1)
-
-
-def _failures(most: int | None) -> list[str]:
-    if most is None:
-        return []
-    try:
-        failed = ledger.recently_failed()
-    except Error:
-        return []  # that the database does not answer has been said
-    return [f"In the last hour {failed} deliveries failed, more than {most}."] if failed > most else []
 
 
 CHECK = Subcommand(
@@ -55,44 +47,27 @@ CHECK = Subcommand(
 )
 
 
-def _add_prune_arguments(parser: ArgumentParser) -> None:
-    add_assent(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
 def _prune(options: Options, terminal: Terminal) -> None:
-    expired = pruning.to_be_pruned()
-    if options["dry_run"]:
-        _tell(expired, options, terminal, "would go")
-        return
-    total = expired.total()
-    if total and not assented(options, terminal, f"Delete {_counted(expired)}?"):
-        return
-    pruned = pruning.prune_all()
-    if pruned is None:
-        raise CommandError("Another process is pruning right now; look again in a moment.")
-    _tell(pruned, options, terminal, "went")
-
-
-def _tell(found: pruning.Pruned, options: Options, terminal: Terminal, verb: str) -> None:
-    if options["json"]:
-        numbers = {state.value: count for state, count in found.items()}
-        terminal.json({"dry_run": options["dry_run"], "total": found.total(), "states": numbers})
-    elif found.total():
-        terminal.line(f"{_counted(found)} {verb}.")
-    else:
-        terminal.line("Nothing is to be pruned.")
+    expired, verb = pruning.to_be_pruned(), "would go"
+    if not options["dry_run"]:
+        if expired.total() and not terminal.agrees(options, f"Delete {_counted(expired)}?"):
+            return
+        pruned, verb = pruning.prune_all(), "went"
+        if pruned is None:
+            raise CommandError("Another process is pruning right now; look again in a moment.")
+        expired = pruned
+    terminal.tell(
+        lambda: {"dry_run": options["dry_run"], "total": expired.total(), "states": expired},
+        lambda: [f"{_counted(expired)} {verb}." if expired.total() else "Nothing is to be pruned."],
+    )
 
 
 def _counted(found: pruning.Pruned) -> str:
-    parts = [f"{found[state]} {state.label}" for state in State if found[state]]
+    *parts, last = [f"{found[state]} {state.label}" for state in State if found[state]]
     noun = "delivery" if found.total() == 1 else "deliveries"
-    return f"{' and '.join([', '.join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)} {noun}"
+    return f"{', '.join(parts)} and {last} {noun}" if parts else f"{last} {noun}"
 
 
 PRUNE = Subcommand(
-    name="prune",
-    help='delete now what SIGNALS_APP["KEEP"] does not keep',
-    add_arguments=_add_prune_arguments,
-    run=_prune,
+    name="prune", help='delete now what SIGNALS_APP["KEEP"] does not keep', add_arguments=add_assent, run=_prune
 )

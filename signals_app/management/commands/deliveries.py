@@ -10,17 +10,16 @@ from signals_app.console.terminal import SUBCOMMANDS, Terminal
 
 
 class Command(BaseCommand):
-    """Hands over to a subcommand."""
-
     help = "Shows deliveries, changes them, pauses queues and receivers, and checks that work flows."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the subcommands, each with arguments of its own."""
         subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
         for one in SUBCOMMANDS.values():
-            one.add_arguments(subparsers.add_parser(one.name, help=one.help, description=one.help))
+            added = subparsers.add_parser(one.name, help=one.help, description=one.help)
+            one.add_arguments(added)
+            added.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run a subcommand."""
-        with Terminal.of(self) as terminal:
+        with Terminal.of(self, as_json=options["json"]) as terminal:
             SUBCOMMANDS[options["subcommand"]].run(options, terminal)

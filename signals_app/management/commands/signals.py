@@ -25,24 +25,19 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object instead, with everything")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the map, or the part of it that bears a mark."""
-        with Terminal.of(self) as terminal:
-            found = signals_map()
-            if options["show"]:
-                found = found.marked(Mark(options["show"]))
-            if options["json"]:
-                terminal.json(asdict(found))
-                return
-            if options["show"] and not found.count(Mark(options["show"])):
-                terminal.line(f"Nothing is marked as {options['show']}.")
-            for line in _lines(found, with_foreign=options["all"]):
-                terminal.line(line)
+        with Terminal.of(self, as_json=options["json"]) as terminal:
+            found, show = signals_map(), options["show"]
+            if show:
+                found = found.marked(Mark(show))
+            terminal.tell(lambda: asdict(found), lambda: _lines(found, show, with_foreign=options["all"]))
 
 
 _DEEP = " " * 10  # beneath the name of a receiver
 
 
-def _lines(whole: SignalsMap, *, with_foreign: bool) -> Iterator[str]:
+def _lines(whole: SignalsMap, show: str | None, *, with_foreign: bool) -> Iterator[str]:
+    if show and not whole.count(Mark(show)):
+        yield f"Nothing is marked as {show}."
     shown = [signal for signal in whole.signals if with_foreign or not signal.is_foreign]
     for signal in shown:
         yield _spaced(signal.name, signal.place, _brackets(signal.marks))

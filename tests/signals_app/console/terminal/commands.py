@@ -14,6 +14,7 @@ from typing import IO, Any
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 
+from signals_app import ledger
 from tests.cluster import ROOT
 
 MANAGE = [sys.executable, "manage.py", "deliveries"]
@@ -29,6 +30,12 @@ def told(*args: object) -> str:
 def read(*args: object) -> Any:
     """Run a subcommand with ``--json`` and return what it says."""
     return json.loads(told(*args, "--json"))
+
+
+def alive(*queues: str) -> None:
+    """Let a cluster of each queue live."""
+    for queue in queues:
+        ledger.keep_stat(f"q:{queue}", "package", queue=queue, host="vm", seconds=60)
 
 
 def user(name: str, *permissions: str) -> str:

@@ -1,4 +1,4 @@
-"""``deliveries retry | cancel | move | run-now | reassign``."""
+"""``deliveries retry | cancel | move | run-now | reassign | pause | resume``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from django.core.management import CommandError
 from django.test import modify_settings
 from django.utils import timezone
 
-from signals_app.console.terminal import SUBCOMMANDS
-from signals_app.models import Delivery, State
+from signals_app import ledger
+from signals_app.models import Delivery, PauseKind, State
 from tests.signals_app.console.admin.rows import delivery
-from tests.signals_app.console.terminal.commands import at_a_terminal, piped, read, told, user
+from tests.signals_app.console.terminal.commands import at_a_terminal, read, told, user
 from tests.testapp.receivers import nothing
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
-EVERYTHING = ("retry", "cancel", "move", "run_now", "reassign")
+EVERYTHING = ("retry", "cancel", "move", "run_now", "reassign", "pause")
 
 
 def ada() -> str:
@@ -37,6 +37,14 @@ def test_named_deliveries_are_changed_and_who_did_it_is_remembered() -> None:
     assert state_of(failed) == State.READY
     entry = LogEntry.objects.get()
     assert (entry.user.get_username(), entry.object_id) == ("ada", str(failed.pk))
+
+    done = delivery(State.SUCCESSFUL)
+    assert read("cancel", ready.pk, done.pk, "--yes", "--as", "ada") == {
+        "operation": "cancel",
+        "dry_run": False,
+        "changed": [ready.pk],
+        "refused": 1,
+    }
 
 
 def test_a_filter_changes_what_matches_and_a_limit_the_oldest_of_it() -> None:
@@ -65,45 +73,37 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
     assert told("retry", "--all", "--dry-run") == "Retry: 1 delivery. Nothing was changed.\n"
     assert read("retry", "--all", "--dry-run") == {"operation": "retry", "dry_run": True, "matching": 1}
     assert state_of(row) == State.FAILED
+    assert told("pause", "queue", "elsewhere", "--dry-run") == (
+        "The queue elsewhere would be paused. Nothing was changed.\n"
+    )
+    assert ledger.pauses() == []
 
 
-def test_json_has_the_ids_that_changed() -> None:
-    row, done = delivery(), delivery(State.SUCCESSFUL)
-    assert read("cancel", row.pk, done.pk, "--yes", "--as", ada()) == {
-        "operation": "cancel",
-        "dry_run": False,
-        "changed": [row.pk],
-        "refused": 1,
-    }
-
-
-def test_nothing_chosen_is_not_everything() -> None:
+@pytest.mark.parametrize(
+    ("args", "refusal"),
+    [
+        ("cancel --yes --as ada", r"^Name deliveries, give a filter, or say --all\.$"),
+        ("cancel 999 998 --yes --as ada", r"^There is no delivery #998, #999\. Nothing was changed\.$"),
+        ("move --all --to elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
+        ("pause queue elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
+        ("cancel --all --as ada", r"^Nobody can be asked here. Say --yes to do it, or --dry-run to see"),
+        ("pause queue elsewhere --as ada", r"^Nobody can be asked here"),
+        ("cancel --all --yes", r"^Say who does it with --as USER"),
+        ("cancel --all --yes --as nobody", r"^There is no user 'nobody'\.$"),
+        ("cancel --all --yes --as reader", r"^reader may not do that: it takes .* signals_app.cancel_delivery\.$"),
+        ("pause queue elsewhere --yes --as reader", r"^reader may not do that: .* signals_app.pause_delivery\.$"),
+        ("cancel --all --yes --as gone", r"^gone may not do that"),
+    ],
+)
+def test_what_may_be_a_slip_or_is_not_allowed_is_refused(args: str, refusal: str) -> None:
     row = delivery()
-    with pytest.raises(CommandError, match=r"^Name deliveries, give a filter, or say --all\.$"):
-        told("cancel", "--yes", "--as", ada())
+    ada()
+    user("reader", "view_delivery")
+    User.objects.filter(username=user("gone", "cancel_delivery")).update(is_active=False)
+    with pytest.raises(CommandError, match=refusal):
+        told(*args.split())
     assert state_of(row) == State.READY
-
-
-def test_a_delivery_that_does_not_exist_stops_it_all() -> None:
-    row = delivery()
-    with pytest.raises(CommandError, match=r"^There is no delivery #998, #999\. Nothing was changed\.$"):
-        told("cancel", row.pk, 999, 998, "--yes", "--as", ada())
-    assert state_of(row) == State.READY
-
-
-def test_every_change_has_an_author_who_may_do_it() -> None:
-    row = delivery()
-    with pytest.raises(CommandError, match=r"^Say who does it with --as USER"):
-        told("cancel", row.pk, "--yes")
-    with pytest.raises(CommandError, match=r"^There is no user 'nobody'\.$"):
-        told("cancel", row.pk, "--yes", "--as", "nobody")
-    reader = user("reader", "view_delivery")
-    with pytest.raises(CommandError, match=r"^reader may not do that: it takes the permission signals_app.cancel_"):
-        told("cancel", row.pk, "--yes", "--as", reader)
-    User.objects.filter(username=ada()).update(is_active=False)
-    with pytest.raises(CommandError, match=r"^ada may not do that"):
-        told("cancel", row.pk, "--yes", "--as", "ada")
-    assert state_of(row) == State.READY
+    assert ledger.pauses() == []
 
 
 def test_without_the_admin_nobody_need_be_named() -> None:
@@ -112,19 +112,26 @@ def test_without_the_admin_nobody_need_be_named() -> None:
         assert told("cancel", row.pk, "--yes") == "1 delivery was cancelled.\n"
 
 
-def test_a_name_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(CommandError, match=r"^There is no queue 'elsewere'"):
-        told("move", "--all", "--to", "elsewere", "--yes", "--as", ada())
+def test_a_queue_is_paused_and_resumed() -> None:
+    by = ("--yes", "--as", ada())
+    assert told("pause", "queue", "elsewhere", *by) == "The queue elsewhere is paused.\n"
+    assert ledger.is_paused(PauseKind.QUEUE, "elsewhere")
+    assert told("pause", "queue", "elsewhere", *by) == "The queue elsewhere was paused already.\n"
+    assert told("resume", "queue", "elsewhere", *by) == "The queue elsewhere is resumed.\n"
+    assert told("resume", "queue", "elsewhere", *by) == "The queue elsewhere was not paused.\n"
+    assert ledger.pauses() == []
+    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")] == ["Paused.", "Resumed."]
 
 
-@pytest.mark.parametrize("name", [name for name in SUBCOMMANDS if name in {"retry", "cancel", "run-now"}])
-def test_where_nobody_can_be_asked_yes_has_to_be_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = delivery(State.FAILED if name == "retry" else State.READY, due_at=timezone.now().replace(year=2999))
-    before = row.state, row.due_at
-    with pytest.raises(CommandError, match=r"^Nobody can be asked here. Say --yes to do it, or --dry-run to see"):
-        told(name, row.pk, "--as", ada())
-    row.refresh_from_db()
-    assert (row.state, row.due_at) == before
+def test_a_receiver_is_paused_by_its_key() -> None:
+    by = ("--yes", "--as", ada())
+    assert read("pause", "receiver", nothing.key, *by) == {
+        "kind": "RECEIVER",
+        "name": nothing.key,
+        "paused": True,
+        "dry_run": False,
+    }
+    assert [(pause.kind, pause.by) for pause in ledger.pauses()] == [("RECEIVER", "ada")]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -136,11 +143,3 @@ def test_at_a_terminal_the_operator_is_asked() -> None:
     assert state_of(row) == State.READY
     assert at_a_terminal("cancel", str(row.pk), "--as", by, answer="y\n").endswith("1 delivery was cancelled.\n")
     assert state_of(row) == State.CANCELLED
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_refusal_is_one_sentence_and_an_exit_status() -> None:
-    ended = piped("cancel", "--all")
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("CommandError: Say who does it with --as USER")
-    assert "Traceback" not in ended.stderr

@@ -1,4 +1,4 @@
-"""``deliveries status`` and ``check``."""
+"""``deliveries check`` and ``prune``."""
 
 from __future__ import annotations
 
@@ -6,52 +6,17 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError
 from django.utils import timezone
 from pytest_django import Settings
 
 from signals_app import ledger
-from signals_app.models import PauseKind, State
-from tests.signals_app.console.admin.rows import attempt, delivery
-from tests.signals_app.console.terminal.commands import piped, read, told
+from signals_app.models import Delivery, State
+from signals_app.worker import pruning
+from tests.signals_app.console.admin.rows import delivery
+from tests.signals_app.console.terminal.commands import alive, piped, read, told
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
-
-
-def alive(*queues: str) -> None:
-    for queue in queues:
-        ledger.keep_stat(f"q:{queue}", "package", queue=queue, host="vm", seconds=60)
-
-
-def test_status_has_a_line_for_each_queue() -> None:
-    now = timezone.now()
-    delivery(queue="mail", due_at=now - timedelta(seconds=125), attempts=1)
-    delivery(queue="mail", due_at=now + timedelta(hours=1))
-    delivery(State.RUNNING, queue="mail", started_at=now - timedelta(minutes=3))
-    delivery(State.FAILED, finished_at=now)
-    attempt(delivery(queue="paused"), outcome="LOST", finished_at=now)
-    ledger.pause(PauseKind.QUEUE, "paused", by="ada")
-    alive("mail", "idle")
-    lines = told("status").splitlines()
-    heads = "queue clusters waiting due retrying unroutable paused oldest running long"
-    assert [" ".join(line.split()) for line in lines[:4]] == [
-        heads,
-        "idle 1 0 0 0 0 0 - 0 0",
-        "mail 1 2 1 1 0 0 2 min 5 s 1 1",
-        "paused 0 1 0 0 0 1 - 0 0",
-    ]
-    assert "In the last hour: 0 successful, 1 failed, 0 cancelled, 1 lost attempt." in lines
-    assert lines[-1].startswith("Paused since 20")
-    assert lines[-1].endswith(" by ada: queue paused.")
-
-
-def test_status_for_a_program() -> None:
-    delivery(queue="mail")
-    ledger.pause(PauseKind.RECEIVER, "shop.receivers.send_mail", by="ada")
-    found = read("status")
-    (mail,) = found["queues"]
-    assert (mail["name"], mail["waiting"], mail["due"], mail["paused"], mail["clusters"]) == ("mail", 1, 0, 1, 0)
-    assert found["last_hour"] == {"succeeded": 0, "failed": 0, "cancelled": 0, "lost": 0}
-    assert [(one["kind"], one["by"]) for one in found["pauses"]] == [("RECEIVER", "ada")]
+pytestmark = pytest.mark.django_db
 
 
 def check(*args: object) -> tuple[int, str]:
@@ -99,3 +64,38 @@ def test_check_says_what_is_wrong() -> None:
     assert not found["ok"]
     assert "The queue sigdemo has no living cluster." in found["problems"]
     assert "In the last hour 1 deliveries failed, more than 0." in found["problems"]
+
+
+def old(*states: State) -> None:
+    for state in states:
+        delivery(state, finished_at=timezone.now() - timedelta(days=400))
+
+
+def test_a_dry_run_says_what_would_go() -> None:
+    old(State.SUCCESSFUL, State.SUCCESSFUL, State.FAILED, State.CANCELLED)
+    delivery()
+    assert told("prune", "--dry-run") == "2 successful, 1 failed and 1 cancelled deliveries would go.\n"
+    assert read("prune", "--dry-run") == {
+        "dry_run": True,
+        "total": 4,
+        "states": {"SUCCESSFUL": 2, "FAILED": 1, "CANCELLED": 1},
+    }
+    assert Delivery.objects.count() == 5
+
+
+def test_it_deletes_when_yes_is_said() -> None:
+    old(State.FAILED)
+    kept = delivery(State.FAILED, finished_at=timezone.now())
+    with pytest.raises(CommandError, match=r"^Nobody can be asked here"):
+        told("prune")
+    assert told("prune", "--yes") == "1 failed delivery went.\n"
+    assert list(Delivery.objects.all()) == [kept]
+    assert told("prune", "--yes") == "Nothing is to be pruned.\n"
+
+
+def test_one_pruner_at_a_time() -> None:
+    old(State.FAILED)
+    ledger.begin_chore(pruning.CHORE, owner="elsewhere", lease=60)
+    with pytest.raises(CommandError, match=r"^Another process is pruning right now; look again in a moment"):
+        told("prune", "--yes")
+    assert Delivery.objects.exists()
