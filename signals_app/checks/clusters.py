@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from django.apps import AppConfig
 from django.core import mail
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django.utils.module_loading import import_string
 
+from signals_app.checks.registered import check
 from signals_app.conf import VARIABLE, clusters, named_here, q_cluster
+from signals_app.dispatcher import registry
 
 BROKER = "signals_app.cluster.broker.DeliveryBroker"
 
 
-@register("signals_app")
-def check_broker(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+@check()
+def check_broker() -> Iterator[CheckMessage]:
     """Check that every cluster wakes its workers for deliveries."""
-    return [
-        Error(
-            f"{cluster.place}['broker_class'] is {cluster.values.get('broker_class')!r}, so no worker is woken for "
-            "deliveries.",
-            hint=f'Set Q_CLUSTER["broker_class"] = "{BROKER}".',
-            id="signals_app.E004",
-        )
-        for cluster in clusters()
-        if cluster.decides("broker_class") and not _wakes_workers(cluster.values.get("broker_class"))
-    ]
+    for cluster in clusters():
+        path = cluster.values.get("broker_class")
+        if cluster.decides("broker_class") and not _wakes_workers(path):
+            yield Error(
+                f"{cluster.place}['broker_class'] is {path!r}, so no worker is woken for deliveries.",
+                hint=f'Set Q_CLUSTER["broker_class"] = "{BROKER}".',
+                id="signals_app.E004",
+            )
 
 
 def _wakes_workers(path: object) -> bool:
@@ -42,47 +40,37 @@ def _wakes_workers(path: object) -> bool:
         return False
 
 
-@register("signals_app")
-def check_sync(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+@check()
+def check_sync() -> Iterator[CheckMessage]:
     """Check that plain tasks leave the sender's process; Django's test environment, which has an outbox, is exempt."""
-    if hasattr(mail, "outbox"):
-        return []
-    return [
-        Error(
-            f"{cluster.place}['sync'] is {cluster.values['sync']!r}: plain tasks run in the process that asks for "
-            "them, and a cluster's processes share one database connection.",
-            hint="Remove it; it is for tests.",
-            id="signals_app.E012",
-        )
-        for cluster in clusters()
-        if cluster.decides("sync") and cluster.values.get("sync")
-    ]
+    for cluster in clusters():
+        if cluster.decides("sync") and cluster.values.get("sync") and not hasattr(mail, "outbox"):
+            yield Error(
+                f"{cluster.place}['sync'] is {cluster.values['sync']!r}: plain tasks run in the process that asks for "
+                "them, and a cluster's processes share one database connection.",
+                hint="Remove it; it is for tests.",
+                id="signals_app.E012",
+            )
 
 
-@register("signals_app")
-def check_task_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+@check()
+def check_task_database() -> Iterator[CheckMessage]:
     """Check that the database of Django-Q's plain tasks exists; every look of a pusher asks it."""
-    return [
-        Error(
-            f"{cluster.place}['orm'] names the database {cluster.values['orm']!r}, which DATABASES does not configure.",
-            hint=f"Name one of {', '.join(sorted(connections))}.",
-            id="signals_app.E013",
-        )
-        for cluster in clusters()
-        if cluster.decides("orm") and cluster.values.get("orm") not in (None, *connections)
-    ]
+    for cluster in clusters():
+        alias = cluster.values.get("orm")
+        if cluster.decides("orm") and alias not in (None, *connections):
+            yield Error(
+                f"{cluster.place}['orm'] names the database {alias!r}, which DATABASES does not configure.",
+                hint=f"Name one of {', '.join(sorted(connections))}.",
+                id="signals_app.E013",
+            )
 
 
-@register("signals_app")
-def check_alternatives(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+@check()
+def check_alternatives() -> Iterator[CheckMessage]:
     """Check that what is said of further clusters reaches Django-Q, which passes over what it cannot read."""
-    return [*_unreadable(), *_unnamed()]
-
-
-def _unreadable() -> Iterator[CheckMessage]:
     others = q_cluster().get("ALT_CLUSTERS", {})
-    parts = others.items() if isinstance(others, dict) else [("", others)]
-    for name, given in parts:
+    for name, given in others.items() if isinstance(others, dict) else [("", others)]:
         if not isinstance(given, dict):
             place = f"Q_CLUSTER['ALT_CLUSTERS']{f'[{name!r}]' if name else ''}"
             yield Error(
@@ -90,9 +78,6 @@ def _unreadable() -> Iterator[CheckMessage]:
                 hint='Write Q_CLUSTER["ALT_CLUSTERS"] = {"mail": {"workers": 1}}.',
                 id="signals_app.E014",
             )
-
-
-def _unnamed() -> Iterator[CheckMessage]:
     here = named_here()
     if here and here not in [cluster.name for cluster in clusters()]:
         yield CheckWarning(
@@ -101,3 +86,66 @@ def _unnamed() -> Iterator[CheckMessage]:
             hint=f'Correct the variable, or write Q_CLUSTER["ALT_CLUSTERS"]["{here}"] = {{}}.',
             id="signals_app.W002",
         )
+
+
+@check()
+def check_queues() -> Iterator[CheckMessage]:
+    """Check that the queue of each receiver is the name of a cluster.
+
+    A warning, for another project may run a cluster of that name on the same database.
+    """
+    served = {cluster.name for cluster in clusters()} | {named_here()}
+    waiting: dict[str, list[str]] = {}
+    for receiver in registry.all():
+        waiting.setdefault(receiver.options.queue, []).append(receiver.key)
+    for queue, (first, *others) in sorted(waiting.items()):
+        if queue not in served:
+            who = f"{first} and {len(others)} more wait" if others else f"{first} waits"
+            yield CheckWarning(
+                f"{who} in the queue {queue!r}, which is no cluster of Q_CLUSTER.",
+                hint=f'Correct the name, or write Q_CLUSTER["ALT_CLUSTERS"]["{queue}"] = {{}} and start that cluster '
+                f"with Q_CLUSTER_NAME={queue} manage.py qcluster.",
+                id="signals_app.W003",
+            )
+
+
+# A worker's timer is a 32-bit float. It starts at a whole number of seconds, loses guard_cycle at each look, and the
+# worker is killed when it is zero, exactly: below zero it stays for ever. One over a power of two divides every whole
+# number and is subtracted without rounding while there are fewer than 2**24 of it to go: 97 days at 0.5, 3 at 1/64.
+EXACT_CYCLES = tuple(2.0**-n for n in range(7))
+
+
+@check()
+def check_timers() -> Iterator[CheckMessage]:
+    """Check that no plain task is given out while it runs, and that a worker that hangs is ended."""
+    for cluster in clusters():
+        retry, timeout = cluster.values.get("retry", 60), cluster.values.get("timeout")
+        if not cluster.decides("retry", "timeout"):
+            pass
+        elif not _is_number(retry) or (timeout and (not _is_number(timeout) or retry <= timeout)):
+            yield Error(
+                f"{cluster.place}['retry'] is {retry!r} and its timeout {timeout!r}: a plain task that still runs is "
+                "given to a second worker.",
+                hint="Make both seconds, and retry the larger: it counts from when a task is given out, "
+                "timeout from when it starts.",
+                id="signals_app.E010",
+            )
+        elif not timeout:
+            yield CheckWarning(
+                f"{cluster.place} has no timeout: a plain task that runs for longer than {retry:g} s, its retry, is "
+                "given to a second worker.",
+                hint='Set Q_CLUSTER["timeout"] to seconds, fewer than retry.',
+                id="signals_app.W001",
+            )
+        cycle = cluster.values.get("guard_cycle", 0.5)
+        if cluster.decides("guard_cycle") and not (_is_number(cycle) and cycle in EXACT_CYCLES):
+            yield Error(
+                f"{cluster.place}['guard_cycle'] is {cycle!r}: Django-Q's timer steps past zero, and a worker that "
+                "hangs is never killed.",
+                hint=f"It takes {', '.join(f'{one:g}' for one in EXACT_CYCLES)}.",
+                id="signals_app.E011",
+            )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals_app import ledger
+from signals_app.checks.registered import check
 from signals_app.models import Delivery
 
 # what a new connection costs (docs/benchmark.md), and what to set instead
@@ -27,28 +28,41 @@ REOPENED = {
 READ_COMMITTED = 2  # psycopg.IsolationLevel, which is not installed where nobody uses PostgreSQL
 
 
-@register("signals_app")
-def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+@check()
+def check_database() -> Iterator[CheckMessage]:
     """Check that the database of the deliveries can be claimed from, without opening it."""
     alias = router.db_for_write(Delivery)
     if alias not in connections:
-        return [
-            Error(
-                f"Deliveries are routed to the database {alias!r}, which DATABASES does not configure.",
-                hint="Correct the router in DATABASE_ROUTERS.",
-                id="signals_app.E015",
-            )
-        ]
-    db = connections[alias]
-    if db.vendor not in ("sqlite", "postgresql"):
-        return [
-            Error(
-                f"The database {alias!r} is {db.vendor}; deliveries are kept in SQLite or PostgreSQL.",
-                hint="Route signals_app to one of those with DATABASE_ROUTERS.",
-                id="signals_app.E007",
-            )
-        ]
-    return [*(_sqlite(db) if db.vendor == "sqlite" else _postgresql(db)), *_uncommitted(db), *_reopened(db)]
+        yield Error(
+            f"Deliveries are routed to the database {alias!r}, which DATABASES does not configure.",
+            hint="Correct the router in DATABASE_ROUTERS.",
+            id="signals_app.E015",
+        )
+        return
+    db: Any = connections[alias]
+    if db.vendor not in REOPENED:
+        yield Error(
+            f"The database {alias!r} is {db.vendor}; deliveries are kept in SQLite or PostgreSQL.",
+            hint="Route signals_app to one of those with DATABASE_ROUTERS.",
+            id="signals_app.E007",
+        )
+        return
+    given = db.settings_dict
+    yield from _sqlite(db) if db.vendor == "sqlite" else _postgresql(db)
+    if not given["AUTOCOMMIT"]:
+        yield Error(
+            f"The database {alias!r} has AUTOCOMMIT off, so nothing that a worker writes is ever committed.",
+            hint='Remove "AUTOCOMMIT": False from DATABASES[...].',
+            id="signals_app.E019",
+        )
+    if given["CONN_MAX_AGE"] == 0 and not given["OPTIONS"].get("pool"):
+        cost, cure = REOPENED[db.vendor]
+        yield CheckWarning(
+            f"The database {alias!r} has CONN_MAX_AGE 0, so a worker connects anew each time it is woken, which "
+            f"takes about {cost}.",
+            hint=f"Write {cure} in DATABASES[...].",
+            id="signals_app.W004",
+        )
 
 
 def _sqlite(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
@@ -59,7 +73,6 @@ def _sqlite(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
             hint='Set DATABASES[...]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
             id="signals_app.E008",
         )
-
     zone = db.timezone_name
     if not _is_steady(zone):
         yield Error(
@@ -93,27 +106,6 @@ def _postgresql(db: Any) -> Iterator[CheckMessage]:
             "more than a second fails, for its lease was renewed meanwhile, and claims fail beside others.",
             hint='Remove "isolation_level" from DATABASES[...]["OPTIONS"].',
             id="signals_app.E018",
-        )
-
-
-def _uncommitted(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
-    if not db.settings_dict["AUTOCOMMIT"]:
-        yield Error(
-            f"The database {db.alias!r} has AUTOCOMMIT off, so nothing that a worker writes is ever committed.",
-            hint='Remove "AUTOCOMMIT": False from DATABASES[...].',
-            id="signals_app.E019",
-        )
-
-
-def _reopened(db: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
-    given = db.settings_dict
-    if given["CONN_MAX_AGE"] == 0 and not given["OPTIONS"].get("pool"):
-        cost, cure = REOPENED[db.vendor]
-        yield CheckWarning(
-            f"The database {db.alias!r} has CONN_MAX_AGE 0, so a worker connects anew each time it is woken, which "
-            f"takes about {cost}.",
-            hint=f"Write {cure} in DATABASES[...].",
-            id="signals_app.W004",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a check said, in a form that tests can compare."""
+"""What a check said."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.core import checks
 from django.core.checks import CheckMessage
 
 
-def said(messages: Iterable[CheckMessage]) -> list[tuple[str, str, str | None]]:
-    """Return id, message and hint of each; its id tells whether it is an error or a warning."""
-    found = list(messages)
-    for message in found:
-        assert (
-            type(message) is {"E": checks.Error, "W": checks.Warning}[str(message.id).removeprefix("signals_app.")[0]]
-        )
-    return [(str(message.id), message.msg, message.hint) for message in found]
+def assert_said(found: Iterable[CheckMessage], identity: str, *parts: str) -> None:
+    """Assert that it is one message, an error or a warning by its id, with a hint, and that these parts are in it."""
+    (message,) = found
+    assert message.id == f"signals_app.{identity}"
+    assert type(message) is {"E": checks.Error, "W": checks.Warning}[identity[0]]
+    assert message.hint
+    for part in parts:
+        assert part in f"{message.msg} {message.hint}"

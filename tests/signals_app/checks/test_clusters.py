@@ -1,17 +1,23 @@
-"""What is said of a ``Q_CLUSTER`` that would not run deliveries."""
+"""What is said of a ``Q_CLUSTER`` that would not run deliveries, and of queues that no cluster serves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.checks import CheckMessage
 from django.test import override_settings
 
-from signals_app.checks import check_alternatives, check_broker, check_sync, check_task_database
+from signals_app.checks import check_alternatives, check_broker, check_queues, check_sync, check_task_database
 from signals_app.checks.clusters import BROKER
 from signals_app.cluster import broker
-from tests.signals_app.checks.said import said
+from signals_app.dispatcher import QueuedReceiver
+from tests.signals_app.checks.said import assert_said
+
+Make = Callable[..., QueuedReceiver]
+OF_MAIL = "Q_CLUSTER['ALT_CLUSTERS']['mail']"
 
 
 def only_mail(**values: Any) -> Any:
@@ -19,36 +25,19 @@ def only_mail(**values: Any) -> Any:
     return override_settings(Q_CLUSTER={"name": "main", "broker_class": BROKER, "ALT_CLUSTERS": {"mail": values}})
 
 
-@pytest.mark.parametrize("cluster", [{}, {"broker_class": None}, None])
-def test_another_broker_would_wake_nobody(cluster: dict[str, Any] | None) -> None:
+@pytest.mark.parametrize("cluster", [{}, {"broker_class": None}, None, {"ALT_CLUSTERS": {"mail": {}, "bulk": {}}}])
+def test_another_broker_would_wake_nobody_and_is_told_once(cluster: dict[str, Any] | None) -> None:
     with override_settings(Q_CLUSTER=cluster):
-        assert said(check_broker(None)) == [
-            (
-                "signals_app.E004",
-                "Q_CLUSTER['broker_class'] is None, so no worker is woken for deliveries.",
-                'Set Q_CLUSTER["broker_class"] = "signals_app.cluster.broker.DeliveryBroker".',
-            )
-        ]
+        assert_said(check_broker(None), "E004", "Q_CLUSTER['broker_class'] is None, so no worker is woken", BROKER)
 
 
-def test_another_broker_of_one_cluster_is_told_of_that_cluster() -> None:
-    with only_mail(broker_class="django_q.brokers.orm.ORM"):
-        assert said(check_broker(None)) == [
-            (
-                "signals_app.E004",
-                (
-                    "Q_CLUSTER['ALT_CLUSTERS']['mail']['broker_class'] is 'django_q.brokers.orm.ORM', so no worker is "
-                    "woken for deliveries."
-                ),
-                'Set Q_CLUSTER["broker_class"] = "signals_app.cluster.broker.DeliveryBroker".',
-            )
-        ]
-
-
-@pytest.mark.parametrize("path", ["nowhere.Broker", f"{broker.__name__}.hint", f"{broker.__name__}.LOOK"])
-def test_a_path_that_is_no_broker_wakes_nobody(path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    ["django_q.brokers.orm.ORM", "nowhere.Broker", f"{broker.__name__}.hint", f"{broker.__name__}.LOOK"],
+)
+def test_another_broker_of_one_cluster_is_told_of_that_cluster(path: str) -> None:
     with only_mail(broker_class=path):
-        assert [one[0] for one in said(check_broker(None))] == ["signals_app.E004"]
+        assert_said(check_broker(None), "E004", f"{OF_MAIL}['broker_class'] is {path!r}")
 
 
 def test_a_broker_made_from_ours_wakes_workers() -> None:
@@ -56,17 +45,9 @@ def test_a_broker_made_from_ours_wakes_workers() -> None:
         assert not check_broker(None)
 
 
-def test_what_all_clusters_have_wrong_is_said_once() -> None:
-    with override_settings(Q_CLUSTER={"ALT_CLUSTERS": {"mail": {}, "bulk": {"workers": 1}}}):
-        assert len(check_broker(None)) == 1
-
-
 @pytest.mark.parametrize(
     ("cluster", "place"),
-    [
-        ({"sync": True}, "Q_CLUSTER"),
-        ({"sync": False, "ALT_CLUSTERS": {"mail": {"sync": True}}}, "Q_CLUSTER['ALT_CLUSTERS']['mail']"),
-    ],
+    [({"sync": True}, "Q_CLUSTER"), ({"sync": False, "ALT_CLUSTERS": {"mail": {"sync": True}}}, OF_MAIL)],
 )
 def test_a_cluster_that_runs_tasks_where_they_are_asked_for_is_for_tests_alone(
     cluster: dict[str, Any], place: str, monkeypatch: pytest.MonkeyPatch
@@ -74,37 +55,18 @@ def test_a_cluster_that_runs_tasks_where_they_are_asked_for_is_for_tests_alone(
     with override_settings(Q_CLUSTER=cluster):
         assert check_sync(None) == []
         monkeypatch.delattr(mail, "outbox")  # what Django's test environment has, and nothing else
-        assert said(check_sync(None)) == [
-            (
-                "signals_app.E012",
-                (
-                    f"{place}['sync'] is True: plain tasks run in the process that asks for them, and a cluster's "
-                    "processes share one database connection."
-                ),
-                "Remove it; it is for tests.",
-            )
-        ]
+        assert_said(check_sync(None), "E012", f"{place}['sync'] is True: plain tasks run in the process that asks")
 
 
 @pytest.mark.parametrize("orm", ["defualt", ""])
 def test_a_database_of_plain_tasks_that_is_not_there_is_named(orm: str) -> None:
     with only_mail(orm=orm):
-        assert said(check_task_database(None)) == [
-            (
-                "signals_app.E013",
-                (
-                    f"Q_CLUSTER['ALT_CLUSTERS']['mail']['orm'] names the database {orm!r}, which DATABASES does not "
-                    "configure."
-                ),
-                "Name one of default, other.",
-            )
-        ]
-
-
-@pytest.mark.parametrize("orm", ["default", "other", None])
-def test_a_database_that_is_there_is_right(orm: str | None) -> None:
-    with override_settings(Q_CLUSTER={"orm": orm}):
-        assert check_task_database(None) == []
+        assert_said(
+            check_task_database(None), "E013", f"{OF_MAIL}['orm'] names the database {orm!r}", "one of default, other."
+        )
+    for right in ("default", "other", None):
+        with override_settings(Q_CLUSTER={"orm": right}):
+            assert check_task_database(None) == []
 
 
 @pytest.mark.parametrize(
@@ -112,39 +74,48 @@ def test_a_database_that_is_there_is_right(orm: str | None) -> None:
     [
         (["mail"], "Q_CLUSTER['ALT_CLUSTERS']", "list"),
         (None, "Q_CLUSTER['ALT_CLUSTERS']", "NoneType"),
-        ({"bulk": {}, "mail": 4}, "Q_CLUSTER['ALT_CLUSTERS']['mail']", "int"),
+        ({"bulk": {}, "mail": 4}, OF_MAIL, "int"),
     ],
 )
 def test_further_clusters_that_django_q_would_pass_over_are_told(others: Any, place: str, kind: str) -> None:
     with override_settings(Q_CLUSTER={"ALT_CLUSTERS": others}):
-        assert said(check_alternatives(None)) == [
-            (
-                "signals_app.E014",
-                f"{place} is a {kind}, not a dict, and Django-Q passes over it.",
-                'Write Q_CLUSTER["ALT_CLUSTERS"] = {"mail": {"workers": 1}}.',
-            )
-        ]
+        assert_said(check_alternatives(None), "E014", f"{place} is a {kind}, not a dict")
 
 
 def test_a_cluster_named_by_the_environment_alone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("Q_CLUSTER_NAME", "mial")
     with only_mail():
-        assert said(check_alternatives(None)) == [
-            (
-                "signals_app.W002",
-                (
-                    "The environment variable Q_CLUSTER_NAME is 'mial', which Q_CLUSTER['ALT_CLUSTERS'] does not name: "
-                    "a cluster that is started here takes the main one's settings and serves that queue alone."
-                ),
-                'Correct the variable, or write Q_CLUSTER["ALT_CLUSTERS"]["mial"] = {}.',
-            )
-        ]
+        assert_said(check_alternatives(None), "W002", "Q_CLUSTER_NAME is 'mial'", '["ALT_CLUSTERS"]["mial"] = {}.')
+        for name in ("mail", "main", ""):
+            monkeypatch.setenv("Q_CLUSTER_NAME", name)
+            assert check_alternatives(None) == []
 
 
-@pytest.mark.parametrize("name", ["mail", "main", ""])
-def test_a_cluster_that_the_settings_name_may_be_named_by_the_environment(
-    name: str, monkeypatch: pytest.MonkeyPatch
+def work(sender: object, **kwargs: Any) -> None: ...
+
+
+def told_of(queue: str) -> list[CheckMessage]:
+    return [one for one in check_queues(None) if f"in the queue {queue!r}" in one.msg]
+
+
+def test_a_queue_that_no_cluster_serves_is_a_warning(made: Make) -> None:
+    made(work, key="a", queue="mial")
+    assert_said(
+        told_of("mial"), "W003", "a waits in the queue 'mial', which is no cluster", '["ALT_CLUSTERS"]["mial"] = {}'
+    )
+    made(work, key="b", queue="mial")
+    made(work, key="c", queue="mial")
+    assert_said(told_of("mial"), "W003", "a and 2 more wait in the queue 'mial'")
+    made(work)
+    with override_settings(SIGNALS_APP={"QUEUE": "mian"}):
+        assert_said(told_of("mian"), "W003")
+
+
+@pytest.mark.parametrize("queue", ["mail", "main", "shop"])
+def test_the_main_cluster_the_others_and_the_one_of_this_process_serve_a_queue(
+    queue: str, made: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("Q_CLUSTER_NAME", name)
-    with only_mail():
-        assert check_alternatives(None) == []
+    monkeypatch.setenv("Q_CLUSTER_NAME", "shop")
+    made(work, queue=queue)
+    with override_settings(Q_CLUSTER={"name": "main", "ALT_CLUSTERS": {"mail": {}}}):
+        assert told_of(queue) == []
