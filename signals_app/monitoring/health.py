@@ -29,26 +29,17 @@ class QueueHealth:
 
     def lacks_cluster(self, *, max_wait: float | None = None) -> bool:
         """Tell whether none lives that should; one of ``ON_DEMAND_QUEUES`` needs none until work waits for too long."""
-        return not self.clusters and (self.name not in conf.on_demand_queues or self._is_late(max_wait))
+        limit = conf.health_max_wait if max_wait is None else max_wait
+        return not self.clusters and (self.name not in conf.on_demand_queues or self.oldest_wait > limit)
 
     def problems(self, *, max_wait: float | None = None) -> list[str]:
         """Return what is wrong with it, a sentence each; ``HEALTH_MAX_WAIT`` seconds may be waited by default."""
-        found = []
-        if self.lacks_cluster(max_wait=max_wait):
-            found.append(f"The queue {self.name} has no living cluster.")
-        if self._is_late(max_wait):
-            found.append(
-                f"A delivery in the queue {self.name} has waited for {self.oldest_wait:.0f} s, "
-                f"more than {_limit(max_wait):g} s."
-            )
+        limit = conf.health_max_wait if max_wait is None else max_wait
+        found = [f"The queue {self.name} has no living cluster."] if self.lacks_cluster(max_wait=limit) else []
+        if self.oldest_wait > limit:
+            waited = f"has waited for {self.oldest_wait:.0f} s, more than {limit:g} s"
+            found.append(f"A delivery in the queue {self.name} {waited}.")
         return found
-
-    def _is_late(self, max_wait: float | None) -> bool:
-        return self.oldest_wait > _limit(max_wait)
-
-
-def _limit(max_wait: float | None) -> float:
-    return conf.health_max_wait if max_wait is None else max_wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +68,18 @@ def queues(alive: Iterable[str], waits: Mapping[str, float]) -> list[QueueHealth
     ]
 
 
-def look() -> Health:
-    """Return the health of the database and of every queue that a receiver or a waiting delivery names."""
+def look(*, at_queues: bool = True) -> Health:
+    """Return the health of the database, and of every queue that a receiver or a waiting delivery names.
+
+    Without ``at_queues``, whether deliveries can be read; that is all a sender needs.
+    """
     try:
         with query_deadline(PATIENCE):
+            if not at_queues:
+                ledger.queues_with_work()
+                return Health(database=True)
             alive = [one.queue for one in ledger.clusters() if one.is_alive]
-            waits = ledger.oldest_waits()
+            return Health(database=True, queues=tuple(queues(alive, ledger.oldest_waits())))
     except Error as error:
-        return _away(error)
-    return Health(database=True, queues=tuple(queues(alive, waits)))
-
-
-def look_at_database() -> Health:
-    """Return whether deliveries can be read; that is all a sender needs."""
-    try:
-        with query_deadline(PATIENCE):
-            ledger.queues_with_work()
-    except Error as error:
-        return _away(error)
-    return Health(database=True)
-
-
-def _away(error: Error) -> Health:
-    logger.warning("The health check cannot read the database: %s", error)
-    return Health(database=False)
+        logger.warning("The health check cannot read the database: %s", error)
+        return Health(database=False)

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from signals_app.monitoring.health import Health, look, look_at_database
+from signals_app.monitoring.health import Health, look
 
 MOST_QUEUES = MOST_PROBLEMS = 50  # that strangers are told of
 
 
-@require_safe
-@never_cache
-@login_not_required
-@transaction.non_atomic_requests
-def health(request: HttpRequest) -> JsonResponse:
+def for_machines(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Let a view be read only, by whoever can reach it, and neither cached nor run in a transaction."""
+    return require_safe(never_cache(login_not_required(transaction.non_atomic_requests(view))))
+
+
+@for_machines
+def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 when work flows and 503 when not, with what was found; to anybody, so without names of hosts."""
     return _answer(look())
 
 
-@require_safe
-@never_cache
-@login_not_required
-@transaction.non_atomic_requests
-def ready(request: HttpRequest) -> JsonResponse:
+@for_machines
+def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 when the database does, so that signals can be sent, and 503 when not."""
-    return _answer(look_at_database())
+    return _answer(look(at_queues=False))
 
 
-@require_safe
-@never_cache
-@login_not_required
-@transaction.non_atomic_requests
-def live(request: HttpRequest) -> JsonResponse:
+@for_machines
+def live(request: HttpRequest) -> HttpResponse:
     """Answer 200: this process runs and serves requests."""
     return JsonResponse({"status": "ok"})
 

@@ -19,7 +19,7 @@ from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 MONITORING = ROOT / "docs" / "monitoring"
 DASHBOARD = json.loads((MONITORING / "grafana.json").read_text())
