@@ -34,17 +34,6 @@ def manage(directory: Path, faulty: str, *command: str, **environment: str) -> s
     )
 
 
-def test_an_unknown_key_is_an_error_of_manage_py_check(tmp_path: Path) -> None:
-    result = manage(tmp_path, 'SIGNALS_APP = {"MAX_ATTEMPT": 3, "TIMEOUT": "long"}', "check")
-
-    assert result.returncode == 1
-    assert "(signals_app.E002) SIGNALS_APP has an unknown key 'MAX_ATTEMPT'." in result.stderr
-    assert "HINT: It takes ATOMIC, BACKOFF, BATCH, CONTEXT, DELAY, DROP," in result.stderr
-    assert "(signals_app.E003) SIGNALS_APP['TIMEOUT'] is 'long'." in result.stderr
-    assert "HINT: It takes seconds, more than 0 and at most ten years." in result.stderr
-    assert "System check identified 2 issues" in result.stderr
-
-
 @pytest.mark.django_db(databases=["default", "other"])
 def test_the_tests_own_settings_are_right() -> None:
     assert run_checks(tags=["signals_app", Tags.database], include_deployment_checks=True, databases=["default"]) == []

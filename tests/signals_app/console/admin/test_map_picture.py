@@ -48,15 +48,7 @@ def drawn(*rows: Row, name: str = "order_placed") -> dict[str, Any]:
         (row(counts=Counts(waiting=5, failed=1)), "1 failed · 5 waiting"),
         (row(counts=Counts(running=2)), "queued · 2 running"),
         (row(marks=(Mark.UNSENT,)), "queued · no delivery"),
-        (
-            row(
-                marks=(
-                    Mark.PAUSED,
-                    Mark.UNSENT,
-                )
-            ),
-            "paused · no delivery",
-        ),
+        (row(marks=(Mark.PAUSED, Mark.UNSENT)), "paused · no delivery"),
         (row(counts=Counts(waiting=1, running=1), dispatch_uid="lab-3", form=Form.PARTIAL), "1 running · 1 waiting"),
         (
             row(kind=Kind.PLAIN, form=Form.PARTIAL, dispatch_uid="a_long_dispatch_uid_of_the_shop"),
@@ -96,9 +88,8 @@ def test_a_long_name_is_broken_at_underscores_and_cut_in_the_middle() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2, SHOWN])
 def test_everything_lies_within_the_picture_and_apart(number: int) -> None:
-    picture = drawn(
-        *[row(f"receiver_{one}") for one in range(number)], name="a_very_long_name_of_a_signal_that_is_sent"
-    )
+    rows = [row(f"receiver_{one}") for one in range(number)]
+    picture = drawn(*rows, name="a_very_long_name_of_a_signal_that_is_sent")
     tops = [target["top"] for target in picture["targets"]]
     assert all(later - earlier > BOX for earlier, later in pairwise(tops))
     assert all(0 <= top <= picture["height"] - BOX for top in tops)
@@ -106,15 +97,10 @@ def test_everything_lies_within_the_picture_and_apart(number: int) -> None:
     assert all(0 < line["y"] < picture["height"] for line in picture["signal_lines"])
     assert picture["receiver_left"] + picture["receiver_width"] == WIDTH
     assert picture["is_heard"] is bool(number)
-
-
-def test_a_line_leads_from_the_signal_to_its_receiver() -> None:
-    picture = drawn(row("one"), row("other"))
-    for target in picture["targets"]:
-        x, y = map(float, re.findall(r"[\d.]+", target["path"])[-2:])
-        assert (x, y) == (RECEIVER_LEFT, target["top"] + BOX / 2)
-        x, y = map(float, re.findall(r"[\d.]+", target["path"])[:2])
+    for target in picture["targets"]:  # a line leads to each, from the signal
+        x, y, *_bends, end_x, end_y = map(float, re.findall(r"[\d.]+", target["path"]))
         assert (x, y) == (SIGNAL_WIDTH, picture["height"] / 2)
+        assert (end_x, end_y) == (RECEIVER_LEFT, target["top"] + BOX / 2)
 
 
 def test_of_very_many_receivers_the_first_are_drawn() -> None:
