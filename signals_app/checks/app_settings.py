@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
-from signals_app.checks.registered import check
 from signals_app.conf import Conf, conf, given
 from signals_app.dispatcher.context import context_of
 
 
-@check()
-def check_apps() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_apps(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that Django-Q is there, and that its command is ours."""
     names = [config.name for config in apps.get_app_configs()]
     if "django_q" not in names:
@@ -39,8 +39,8 @@ def check_apps() -> Iterator[CheckMessage]:
         )
 
 
-@check()
-def check_settings() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_settings(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check every key of ``SIGNALS_APP`` and its value."""
     mapping = given()
     if not isinstance(mapping, Mapping):
@@ -74,8 +74,8 @@ def check_settings() -> Iterator[CheckMessage]:
         )
 
 
-@check()
-def check_context() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_context(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that what captures the context of a send can be found, and is there where tenants are."""
     path = conf.context
     if not path:
@@ -102,8 +102,8 @@ def check_context() -> Iterator[CheckMessage]:
         )
 
 
-@check(deploy=True)
-def check_immediate() -> Iterator[CheckMessage]:
+@register("signals_app", deploy=True)
+def check_immediate(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check, before a deployment, that receivers leave the sender's process."""
     if conf.immediate:
         yield CheckWarning(
@@ -113,8 +113,8 @@ def check_immediate() -> Iterator[CheckMessage]:
         )
 
 
-@check()
-def check_metrics() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_metrics(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that there can be metrics where somebody may read them."""
     if conf.metrics_token and not find_spec("prometheus_client"):
         yield CheckWarning(

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.core import mail
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from signals_app.checks.registered import check
 from signals_app.conf import VARIABLE, clusters, named_here, q_cluster
 from signals_app.dispatcher import registry
 
 BROKER = "signals_app.cluster.broker.DeliveryBroker"
 
 
-@check()
-def check_broker() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_broker(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that every cluster wakes its workers for deliveries."""
     for cluster in clusters():
         path = cluster.values.get("broker_class")
@@ -40,8 +40,8 @@ def _wakes_workers(path: object) -> bool:
         return False
 
 
-@check()
-def check_sync() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_sync(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that plain tasks leave the sender's process; Django's test environment, which has an outbox, is exempt."""
     for cluster in clusters():
         if cluster.decides("sync") and cluster.values.get("sync") and not hasattr(mail, "outbox"):
@@ -53,8 +53,8 @@ def check_sync() -> Iterator[CheckMessage]:
             )
 
 
-@check()
-def check_task_database() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_task_database(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that the database of Django-Q's plain tasks exists; every look of a pusher asks it."""
     for cluster in clusters():
         alias = cluster.values.get("orm")
@@ -66,8 +66,8 @@ def check_task_database() -> Iterator[CheckMessage]:
             )
 
 
-@check()
-def check_alternatives() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_alternatives(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that what is said of further clusters reaches Django-Q, which passes over what it cannot read."""
     others = q_cluster().get("ALT_CLUSTERS", {})
     for name, given in others.items() if isinstance(others, dict) else [("", others)]:
@@ -88,8 +88,8 @@ def check_alternatives() -> Iterator[CheckMessage]:
         )
 
 
-@check()
-def check_queues() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_queues(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that the queue of each receiver is the name of a cluster.
 
     A warning, for another project may run a cluster of that name on the same database.
@@ -115,8 +115,8 @@ def check_queues() -> Iterator[CheckMessage]:
 EXACT_CYCLES = tuple(2.0**-n for n in range(7))
 
 
-@check()
-def check_timers() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_timers(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that no plain task is given out while it runs, and that a worker that hangs is ended."""
     for cluster in clusters():
         retry, timeout = cluster.values.get("retry", 60), cluster.values.get("timeout")

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from django.db import Error as DatabaseError
@@ -16,7 +15,6 @@ from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from signals_app import ledger
-from signals_app.checks.registered import check
 from signals_app.models import Delivery
 
 # what a new connection costs (docs/benchmark.md), and what to set instead
@@ -28,8 +26,8 @@ REOPENED = {
 READ_COMMITTED = 2  # psycopg.IsolationLevel, which is not installed where nobody uses PostgreSQL
 
 
-@check()
-def check_database() -> Iterator[CheckMessage]:
+@register("signals_app")
+def check_database(**kwargs: Any) -> Iterator[CheckMessage]:
     """Check that the database of the deliveries can be claimed from, without opening it."""
     alias = router.db_for_write(Delivery)
     if alias not in connections:
@@ -110,28 +108,23 @@ def _postgresql(db: Any) -> Iterator[CheckMessage]:
 
 
 @register(Tags.database)
-def check_journal(
-    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
-) -> list[CheckMessage]:
+def check_journal(*, databases: Sequence[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Check that a SQLite database is in WAL mode, which only the database itself can tell.
 
     It is opened only where ``databases`` asks for that: ``migrate``, ``qcluster`` and ``check --database`` do.
     """
     alias = router.db_for_write(Delivery)
     if alias not in (databases or ()) or alias not in connections:
-        return []
+        return
     try:
         mode = ledger.journal_mode(connections[alias])
     except DatabaseError:
-        return []  # whoever needs the database will say so
-    if mode in (None, "wal"):
-        return []
-    return [
-        Error(
+        return  # whoever needs the database will say so
+    if mode not in (None, "wal"):
+        yield Error(
             f"The SQLite database {alias!r} is in journal mode {mode!r}, in which readers and writers lock each "
             "other out: clusters and senders fail with 'database is locked'.",
             hint='Set DATABASES[...]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;". If it is, the file '
             "stands on a file system that cannot do WAL; move it to a local disk.",
             id="signals_app.E016",
         )
-    ]

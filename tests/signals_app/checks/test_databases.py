@@ -39,7 +39,7 @@ def odd_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 def test_a_database_that_we_do_not_speak_is_an_error(odd_database: dict[str, Any]) -> None:
     odd_database["ENGINE"] = "django.db.backends.dummy"
-    assert_said(check_database(None), "E007", "The database 'odd' is unknown")
+    assert_said(check_database(), "E007", "The database 'odd' is unknown")
 
 
 @pytest.mark.parametrize("options", [{}, {"transaction_mode": None}, {"transaction_mode": "DEFERRED"}])
@@ -47,9 +47,9 @@ def test_sqlite_whose_transactions_do_not_begin_immediate_is_an_error(
     odd_database: dict[str, Any], options: dict[str, Any]
 ) -> None:
     odd_database["OPTIONS"] = options
-    assert_said(check_database(None), "E008", "'odd' does not begin its transactions IMMEDIATE")
+    assert_said(check_database(), "E008", "'odd' does not begin its transactions IMMEDIATE")
     odd_database["OPTIONS"] = {"transaction_mode": "immediate"}
-    assert check_database(None) == []
+    assert [*check_database()] == []
 
 
 @pytest.mark.parametrize(("zone", "steady"), [("Europe/Berlin", False), ("Africa/Casablanca", False), ("UTC", True)])
@@ -59,7 +59,7 @@ def test_sqlite_that_keeps_the_times_of_clocks_that_are_changed_is_an_error(
 ) -> None:
     odd_database |= {"TIME_ZONE": zone} if use_tz else {}
     with override_settings(USE_TZ=use_tz, TIME_ZONE="Asia/Kolkata" if use_tz else zone):
-        found = check_database(None)
+        found = [*check_database()]
     if steady:
         assert found == []
     else:
@@ -70,7 +70,7 @@ def test_a_database_that_is_not_there_is_an_error(
     odd_database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(connections.settings, "odd")
-    assert_said([*check_database(None), *check_journal(None, databases=["odd"])], "E015", "the database 'odd'")
+    assert_said([*check_database(), *check_journal(databases=["odd"])], "E015", "the database 'odd'")
 
 
 @pytest.fixture
@@ -82,15 +82,15 @@ def odd_postgresql(odd_database: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_database_that_connects_anew_each_time_is_a_warning(odd_database: dict[str, Any]) -> None:
     odd_database["CONN_MAX_AGE"] = 0
-    assert_said(check_database(None), "W004", "takes about 1 ms", 'Write "CONN_MAX_AGE": None')
+    assert_said(check_database(), "W004", "takes about 1 ms", 'Write "CONN_MAX_AGE": None')
 
 
 def test_postgresql_that_connects_anew_each_time_is_a_warning_but_for_a_pool(odd_postgresql: dict[str, Any]) -> None:
-    assert check_database(None) == []
+    assert [*check_database()] == []
     odd_postgresql["CONN_MAX_AGE"] = 0
-    assert_said(check_database(None), "W004", "takes about 10 ms", 'Write "CONN_MAX_AGE": 600')
+    assert_said(check_database(), "W004", "takes about 10 ms", 'Write "CONN_MAX_AGE": 600')
     odd_postgresql["OPTIONS"] = {"pool": True}
-    assert check_database(None) == []
+    assert [*check_database()] == []
 
 
 @pytest.mark.parametrize("level", [IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE])
@@ -98,14 +98,14 @@ def test_transactions_that_fail_beside_a_heartbeat_are_an_error(
     odd_postgresql: dict[str, Any], level: IsolationLevel
 ) -> None:
     odd_postgresql["OPTIONS"] = {"isolation_level": IsolationLevel.READ_COMMITTED}
-    assert check_database(None) == []
+    assert [*check_database()] == []
     odd_postgresql["OPTIONS"]["isolation_level"] = level
-    assert_said(check_database(None), "E018", "'odd' are stricter than READ COMMITTED")
+    assert_said(check_database(), "E018", "'odd' are stricter than READ COMMITTED")
 
 
 def test_a_database_that_commits_nothing_by_itself_is_an_error(odd_postgresql: dict[str, Any]) -> None:
     odd_postgresql["AUTOCOMMIT"] = False
-    assert_said(check_database(None), "E019", "'odd' has AUTOCOMMIT off")
+    assert_said(check_database(), "E019", "'odd' has AUTOCOMMIT off")
 
 
 @pytest.mark.parametrize(("name", "version"), [("psycopg2", "2.9.10 (dt dec pq3 ext lo64)"), ("psycopg", "3.1.20")])
@@ -114,7 +114,7 @@ def test_a_driver_that_cannot_wait_for_notifications_is_an_error(
 ) -> None:
     # the driver is not installed here; Django puts its module in this place
     monkeypatch.setattr(connections["odd"], "Database", SimpleNamespace(__name__=name, __version__=version))
-    assert_said(check_database(None), "E017", f"'odd' is reached by {name} {version.split()[0]},")
+    assert_said(check_database(), "E017", f"'odd' is reached by {name} {version.split()[0]},")
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def odd_file(
 @pytest.mark.parametrize("mode", ["delete", "memory", "off"])
 def test_sqlite_without_wal_is_an_error(mode: str, odd_file: dict[str, Any]) -> None:
     odd_file["OPTIONS"]["init_command"] = f"PRAGMA journal_mode={mode}"
-    assert check_database(None) == []
-    found = check_journal(None, databases=["default", "odd"])
+    assert [*check_database()] == []
+    found = [*check_journal(databases=["default", "odd"])]
     assert_said(found, "E016", f"The SQLite database 'odd' is in journal mode {mode!r}")
 
 
@@ -139,14 +139,14 @@ def test_sqlite_is_right_in_wal_whoever_put_it_there(odd_file: dict[str, Any]) -
     made = sqlite3.connect(odd_file["NAME"])
     made.execute("PRAGMA journal_mode=WAL")
     made.close()
-    assert check_journal(None, databases=["odd"]) == []
+    assert [*check_journal(databases=["odd"])] == []
 
 
 @pytest.mark.parametrize("databases", [None, [], ["default"]])
 def test_the_database_is_opened_only_where_that_is_asked_for(
     databases: list[str] | None, odd_file: dict[str, Any]
 ) -> None:
-    assert check_journal(None, databases=databases) == []
+    assert [*check_journal(databases=databases)] == []
     assert not Path(odd_file["NAME"]).exists()
 
 
@@ -155,10 +155,10 @@ def test_a_database_in_memory_or_one_that_cannot_be_opened_has_no_journal_to_che
     name: str, odd_file: dict[str, Any]
 ) -> None:
     odd_file["NAME"] = name
-    assert check_journal(None, databases=["odd"]) == []
+    assert [*check_journal(databases=["odd"])] == []
 
 
 @pytest.mark.database
 @pytest.mark.django_db
 def test_the_database_of_the_tests_is_right() -> None:
-    assert [*check_database(None), *check_journal(None, databases=[connection.alias])] == []
+    assert [*check_database(), *check_journal(databases=[connection.alias])] == []
