@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject, empty
@@ -31,29 +29,27 @@ from signals_app.models import Delivery
 from signals_app.redaction import beginning
 from signals_app.redaction.records import get_logger, one_line
 
+logger = get_logger("signals_app.origin")
 
+T = TypeVar("T")
+
+DEEPEST = 16  # sends within sends that are told apart
+LONGEST_WAY = 25  # receivers that are shown of a chain
+
+_DELIVERY = "delivery #{}"
+_IN_TEXT = re.compile(_DELIVERY.format("([0-9]+)"))  # no request's: those begin with a method in capitals
+
+
+@dataclass(kw_only=True, eq=False)
 class CurrentDelivery:
     """What a receiver may know of, and say about, the delivery it runs for."""
 
-    def __init__(
-        self,
-        *,
-        delivery_id: int,
-        emission: UUID,
-        attempt: int,
-        max_attempts: int,
-        depth: int = 0,
-    ) -> None:
-        """Take the delivery's id, its emission, the number of this attempt (from 1) and the most there may be.
-
-        ``depth`` is how many deliveries led to it, each sent by the receiver of the one before.
-        """
-        self.id = delivery_id
-        self.emission = emission
-        self.attempt = attempt
-        self.max_attempts = max_attempts
-        self.depth = depth
-        self.steps = (0, 0)
+    id: int
+    emission: UUID
+    attempt: int  # from 1
+    max_attempts: int
+    depth: int = 0  # how many deliveries led to it, each sent by the receiver of the one before
+    steps: tuple[int, int] = (0, 0)  # done, of so many
 
     @property
     def idempotency_key(self) -> str:
@@ -90,31 +86,25 @@ def current_or_none() -> CurrentDelivery | None:
     return _current.get()
 
 
-def awaited(value: Any) -> Any:
-    """Return what a receiver returned, awaited where it has to be."""
-    return async_to_sync(_await)(value) if inspect.isawaitable(value) else value
-
-
-async def _await(value: Awaitable[Any]) -> Any:
-    return await value
-
-
 def running(delivery: CurrentDelivery) -> AbstractContextManager[None]:
     """Make a delivery the current one while the block runs."""
-    return _Running(delivery)
+    return _Having(_current, delivery)
 
 
-class _Running:
-    __slots__ = ("_delivery", "_mark")
+class _Having:
+    """By hand, for each delivery enters one: a generator's context would take three times as long."""
 
-    def __init__(self, delivery: CurrentDelivery) -> None:
-        self._delivery = delivery
+    __slots__ = ("_mark", "_value", "_variable")
+
+    def __init__(self, variable: ContextVar[Any], value: object) -> None:
+        self._variable = variable
+        self._value = value
 
     def __enter__(self) -> None:
-        self._mark = _current.set(self._delivery)
+        self._mark = self._variable.set(self._value)
 
     def __exit__(self, *error: object) -> None:
-        _current.reset(self._mark)
+        self._variable.reset(self._mark)
 
 
 class Context(Protocol):
@@ -173,9 +163,6 @@ def context_of(path: str) -> Context:
     return made
 
 
-DEEPEST = 16  # sends within sends that are told apart
-
-
 def new_emission() -> UUID:
     """Return a UUID that begins with the time in milliseconds (version 7 of RFC 9562).
 
@@ -199,10 +186,8 @@ class _Send:
 
 
 class _Sends(threading.local):
-    """The sends that may still be under way in this thread, the innermost last."""
-
     def __init__(self) -> None:
-        self.open: list[_Send] = []
+        self.open: list[_Send] = []  # those that may still be under way in this thread, the innermost last
 
 
 _sends = _Sends()
@@ -224,14 +209,6 @@ def emission_of(*, frame: int, signal: object, sender: object, receiver: object)
         sends[:] = [*[one for one in sends if one.place[0] != frame][1 - DEEPEST :], _Send(place=place)]
     sends[-1].called.add(id(receiver))
     return sends[-1].emission
-
-
-logger = get_logger("signals_app.origin")
-
-LONGEST_WAY = 25  # receivers that are shown of a chain
-
-_DELIVERY = "delivery #{}"
-_IN_TEXT = re.compile(_DELIVERY.format("([0-9]+)"))  # no request's: those begin with a method in capitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,14 +239,9 @@ def current_origin() -> Origin:
     return _origin.get() if delivery is None else Origin(place=_DELIVERY.format(delivery.id))
 
 
-@contextmanager
-def sending(origin: Origin) -> Iterator[None]:
+def sending(origin: Origin) -> AbstractContextManager[None]:
     """Let what is sent within the block come from there."""
-    mark = _origin.set(origin)
-    try:
-        yield
-    finally:
-        _origin.reset(mark)
+    return _Having(_origin, origin)
 
 
 def delivery_in(place: str) -> int | None:
@@ -308,12 +280,10 @@ def _name_of(user: Any) -> object:
 
 def _line(text: str, column: str) -> str:
     """Return text of any origin as one line of printable characters that fits a column."""
-    most = _MOST[column]
+    field: Any = Delivery._meta.get_field(column)
+    most: int = field.max_length
     text = one_line(text if len(text) <= most else beginning(text, most + 1))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-_meta: Any = Delivery._meta
-_MOST: dict[str, int] = {name: _meta.get_field(name).max_length for name in ("sent_by", "sent_from")}
-_of_command = Origin(place=command_in(sys.argv))
-_origin: ContextVar[Origin] = ContextVar("signals_app_origin", default=_of_command)
+_origin: ContextVar[Origin] = ContextVar("signals_app_origin", default=Origin(place=command_in(sys.argv)))  # noqa: B039

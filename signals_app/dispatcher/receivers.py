@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from types import CodeType
 from typing import Any, TypeVar, Unpack, overload
 from uuid import UUID
 
+from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.dispatch import Signal
 
@@ -17,7 +20,6 @@ from signals_app import events, ledger, payloads
 from signals_app.conf import conf
 from signals_app.dispatcher.context import (
     CurrentDelivery,
-    awaited,
     captured,
     current_delivery,
     current_or_none,
@@ -27,8 +29,7 @@ from signals_app.dispatcher.context import (
     running,
     way_to,
 )
-from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, Resolved
-from signals_app.dispatcher.registration import Registry, require_unconnected
+from signals_app.dispatcher.options import OptionArguments, ReceiverOptions
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.payloads import names
 from signals_app.payloads.names import require_importable, required_arguments
@@ -60,16 +61,15 @@ class QueuedReceiver:
                 "@queued_receiver([one, another]), or to one more with connect()."
             )
         require_importable(func)
-        require_unconnected(func)
         functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours
         self.func = func
         self.key = key or f"{func.__module__}.{func.__qualname__}"
         text = str(self.key)
         if text != self.key or len(text) > 255 or not text.isprintable():
             raise ReceiverError(f"key={self.key!r} is not a printable text of 1 to 255 characters.")
-        self.options = Resolved(options)
+        self.options = options
         self._required = required_arguments(func)
-        registry.add(self.key, self, func)
+        registry.add(self)
 
     def __repr__(self) -> str:
         return f"<QueuedReceiver {self.key}>"
@@ -154,7 +154,7 @@ class QueuedReceiver:
     def _run_here(self, signal: Signal, emission: UUID, payload: str, depth: int, context: str) -> object:
         """Run in the sender's process what a worker would have run, from the same payload."""
         current = CurrentDelivery(
-            delivery_id=next(_made_up_ids),
+            id=next(_made_up_ids),
             emission=emission,
             attempt=1,
             max_attempts=self.options.max_attempts,
@@ -169,7 +169,12 @@ class QueuedReceiver:
                     return None
                 raise
             with transaction.atomic(using=alias) if self.options.atomic else nullcontext():
-                return awaited(self.func(signal=signal, sender=decoded.sender, **decoded.arguments))
+                returned = self.func(signal=signal, sender=decoded.sender, **decoded.arguments)
+                return async_to_sync(_awaited)(returned) if inspect.isawaitable(returned) else returned
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
 
 
 @functools.cache  # once, not for each row that a migration saves
@@ -179,7 +184,70 @@ def _tell_of_migration(key: str, model: str) -> None:
     )
 
 
-registry: Registry[QueuedReceiver] = Registry()
+class Registry:
+    """Keys and the receivers they stand for."""
+
+    def __init__(self) -> None:
+        # with each the run of its module's body that entered it, None where it was another's
+        self._entries: dict[str, tuple[QueuedReceiver, CodeType | None]] = {}
+
+    def add(self, receiver: QueuedReceiver) -> None:
+        """Enter a receiver. Raises ReceiverError where another function has the key.
+
+        The same function, defined anew by a module that is loaded once more, replaces the old one.
+        """
+        func, body = receiver.func, _body(receiver.func.__module__)
+        if receiver.key in self._entries:
+            known, known_body = self._entries[receiver.key]
+            has_name, has_place = _name(known.func) == _name(func), _place(known.func) == _place(func)
+            taken = f"The key {receiver.key!r} already belongs to {_name(known.func)}"
+            if not has_name and has_place:
+                raise ReceiverError(
+                    f"{taken}, which is the same as {_name(func)}: the file was imported under two names. "
+                    "Import it as one."
+                )
+            if not has_name:
+                raise ReceiverError(f"{taken}. Give {_name(func)} a key=... of its own.")
+            if not has_place and (body is None or body is known_body):
+                raise ReceiverError(
+                    f"{taken}, which is defined twice in its module. Rename one of the two, or give it a key=... of "
+                    "its own."
+                )
+        self._entries[receiver.key] = receiver, body
+
+    def get(self, key: str) -> QueuedReceiver | None:
+        """Return the receiver of a key, or None when this process does not know it."""
+        return self._entries.get(key, (None,))[0]
+
+    def all(self) -> list[QueuedReceiver]:
+        """Return every receiver, by key."""
+        return [self._entries[key][0] for key in sorted(self._entries)]
+
+    def forget(self, key: str) -> None:
+        """Remove a receiver; its waiting deliveries are unroutable in this process from now on."""
+        self._entries.pop(key, None)
+
+
+def _body(module: str) -> CodeType | None:
+    """Return the code of the module's body that is being run. Each time a file is loaded, that is another object."""
+    frame = sys._getframe()
+    while frame := frame.f_back:  # type: ignore[assignment]  # None ends it
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == module:
+            return frame.f_code
+    return None
+
+
+def _name(func: Receiver) -> str:
+    return f"{func.__module__}.{func.__qualname__}"
+
+
+def _place(func: Receiver) -> tuple[str, int]:
+    """Return the file and the line where a function is written, whatever decorators made of it."""
+    code = getattr(inspect.unwrap(getattr(func, "__func__", func)), "__code__", None)
+    return (code.co_filename, code.co_firstlineno) if code else ("", 0)
+
+
+registry = Registry()
 _made_up_ids = itertools.count(-1, -1)  # for what runs in the sender's process and has no row
 
 
@@ -195,7 +263,7 @@ def queued(
     It is not connected to any signal yet. Raises ReceiverError for an option that does not exist, a value that an
     option does not take, and a function that a worker could not find again.
     """
-    given = ReceiverOptions.given(options)
+    given = ReceiverOptions(**options)
 
     def make(function: Receiver) -> QueuedReceiver:
         return QueuedReceiver(function, key=options.get("key", ""), options=given)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from signals_app.conf import Keep, conf, limits
+from signals_app.conf import conf, limits
 from signals_app.ledger.damage import CENTURY
 from signals_app.ledger.sql import connection, execute, to_datetime
 from signals_app.models import Delivery, State
@@ -70,17 +70,15 @@ class Expired:
 
     def rows(self) -> QuerySet[Delivery]:
         """Return them, oldest first."""
-        return _finished(self.state).filter(finished_at__lt=self.before).order_by("finished_at")
+        # the index holds what has an end; a query that does not say so cannot use it
+        ended = Delivery.objects.using(connection().alias).filter(state=self.state, finished_at__isnull=False)
+        return ended.filter(finished_at__lt=self.before).order_by("finished_at")
 
 
 def expired() -> list[Expired]:
-    """Return what ``SIGNALS_APP["KEEP"]`` no longer keeps, a part for each state.
-
-    Deliveries that finished at the very moment of the last one to be kept stay with it.
-    """
+    """Return what ``SIGNALS_APP["KEEP"]`` no longer keeps, a part for each state."""
     now = _now()
-    found = [(State(state), _before(State(state), keep, now)) for state, keep in limits(conf.keep).items()]
-    return [Expired(state=state, before=before) for state, before in found if before]
+    return [Expired(state=State(state), before=now - timedelta(days=days)) for state, days in limits(conf.keep).items()]
 
 
 def prune(part: Expired, *, limit: int) -> int:
@@ -95,21 +93,6 @@ def prune(part: Expired, *, limit: int) -> int:
         if ids:
             Delivery.objects.using(alias).filter(pk__in=ids).only("pk").delete()
     return len(ids)
-
-
-def _before(state: State, keep: Keep, now: datetime) -> datetime | None:
-    moments = [] if keep.days is None else [now - timedelta(days=keep.days)]
-    if keep.number == 0:
-        moments.append(now)
-    elif keep.number is not None:
-        newest = _finished(state).order_by("-finished_at").values_list("finished_at", flat=True)
-        moments += [moment for moment in newest[keep.number - 1 : keep.number] if moment]
-    return max(moments, default=None)
-
-
-def _finished(state: State) -> QuerySet[Delivery]:
-    # the index holds what has an end; a query that does not say so cannot use it
-    return Delivery.objects.using(connection().alias).filter(state=state, finished_at__isnull=False)
 
 
 def _now() -> datetime:

@@ -79,7 +79,7 @@ def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBa
 
 def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
     current = CurrentDelivery(
-        delivery_id=claimed.id,
+        id=claimed.id,
         emission=claimed.emission,
         attempt=claimed.attempt,
         max_attempts=claimed.max_attempts,

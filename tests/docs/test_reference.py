@@ -3,7 +3,6 @@
 import re
 import tomllib
 from argparse import ArgumentParser, _SubParsersAction
-from dataclasses import fields
 from inspect import getmembers, isclass
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from django.dispatch import Signal
 from django.test import RequestFactory
 
 from signals_app import backoff, events, exceptions, models, payloads, signals
-from signals_app.conf import Conf
+from signals_app.conf import Conf, Defaults
 from signals_app.dispatcher import receivers
 from signals_app.dispatcher.context import CurrentDelivery
-from signals_app.dispatcher.options import ReceiverOptions
 from tests.docs.markdown import ROOT, blocks, prose, table_cells, table_keys
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -24,7 +22,7 @@ API, SETTINGS, CHECKS, COMMANDS, ENVIRONMENT = (
     REFERENCE / f"{name}.md" for name in ("api", "settings", "checks", "commands", "environment")
 )
 MONITOR = ROOT / "docs" / "how-to" / "monitor.md"
-OPTIONS = {field.name for field in fields(ReceiverOptions)}
+OPTIONS = {setting.name for setting in Defaults.known().values()}
 
 
 def words_of(parser: ArgumentParser) -> set[str]:
@@ -70,7 +68,7 @@ def test_every_public_name_of_the_dispatcher_is_described() -> None:
 
 def test_what_a_receiver_sees_of_its_delivery_is_described() -> None:
     public = {name for name in dir(CurrentDelivery) if not name.startswith("_")}
-    made = CurrentDelivery(delivery_id=1, emission=models.Delivery().emission, attempt=1, max_attempts=1)
+    made = CurrentDelivery(id=1, emission=models.Delivery().emission, attempt=1, max_attempts=1)
     public |= {name for name in vars(made) if not name.startswith("_")}
     assert names(table_keys(API, heading="current_delivery")) == public
 

@@ -32,7 +32,7 @@ def long_order(placed: Order) -> Order:
 def in_a_delivery(placed: Order) -> Iterator[Delivery]:
     """Run the test as a worker would run a receiver: with a current delivery."""
     delivery = deliveries_of(placed).earliest("id")
-    current = CurrentDelivery(delivery_id=delivery.pk, emission=delivery.emission, attempt=1, max_attempts=8)
+    current = CurrentDelivery(id=delivery.pk, emission=delivery.emission, attempt=1, max_attempts=8)
     with running(current):
         yield delivery
 

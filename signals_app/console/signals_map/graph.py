@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MethodType
 from typing import Any
@@ -18,7 +18,6 @@ from django.utils.translation import gettext_lazy as _
 from signals_app import backoff, ledger
 from signals_app.console.signals_map.callables import Form, Place, callee, gone, is_a, place_of_signal
 from signals_app.dispatcher import QueuedReceiver, registry
-from signals_app.dispatcher.options import ReceiverOptions
 from signals_app.models import FINAL_STATES, Delivery, PauseKind, State
 from signals_app.payloads.names import label, members, named_signals
 
@@ -304,11 +303,11 @@ def _options_of(receiver: QueuedReceiver | None) -> dict[str, Any]:
     """Return the options of a row with the values that they have now, those that were given first."""
     if receiver is None:
         return {"options": {}, "given": ()}
-    resolved = receiver.options
-    names = [field.name for field in fields(ReceiverOptions)]
-    given = tuple(name for name in names if getattr(resolved.given, name) is not None)
+    options = receiver.options
+    names = [setting.name for setting in options.known().values()]
+    given = tuple(name for name in names if name in options.own)
     ordered = (*given, *(name for name in names if name not in given))
-    return {"options": {name: _value(getattr(resolved, name)) for name in ordered}, "given": given}
+    return {"options": {name: _value(getattr(options, name)) for name in ordered}, "given": given}
 
 
 def _value(value: object) -> Value:

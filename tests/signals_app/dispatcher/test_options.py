@@ -1,25 +1,36 @@
-"""The options of a queued receiver: as given, and the project's defaults beneath."""
+"""The options of a queued receiver: as given, the project's defaults beneath, and what each does."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
+from django.dispatch import Signal
+from django.http import HttpRequest
 from django.test import override_settings
 
-from signals_app.backoff import exponential, fixed, linear
-from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, Resolved
+from signals_app.backoff import fixed, linear
+from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.dispatcher.options import OptionArguments, ReceiverOptions
 from signals_app.exceptions import ReceiverError
+from signals_app.models import Attempt, Delivery, State
+from tests.signals_app.listeners import first, listening, run_waiting, written
+from tests.testapp.models import Effect, Thing
+
+announced = Signal()
+asked: list[dict[str, Any]] = []
+
+Make = Callable[..., QueuedReceiver]
+
+
+def plain(sender: object, **kwargs: Any) -> None: ...
 
 
 def always(**arguments: Any) -> bool:
     return True
-
-
-def never(**arguments: Any) -> bool:
-    return False
 
 
 async def later(**arguments: Any) -> bool:
@@ -46,100 +57,52 @@ PROJECT: dict[str, Any] = {
     "BACKOFF": linear(step=5),
     "TIMEOUT": 99.0,
     "DELAY": 4.0,
-    "WHEN": never,
+    "WHEN": bool,
     "DROP": ("environ",),
     "SNAPSHOT": ("order",),
     "MISSING": "skip",
     "ATOMIC": True,
 }
-NAMES = [field.name for field in fields(ReceiverOptions)]
 
 
-def resolved(**options: Any) -> Resolved:
-    return Resolved(ReceiverOptions.given(OptionArguments(**options)))  # type: ignore[typeddict-item]
+def values(options: ReceiverOptions) -> dict[str, Any]:
+    return {setting.name: getattr(options, setting.name) for setting in options.known().values()}
 
 
-def values(options: Resolved) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in NAMES}
+def test_an_option_is_as_given_else_the_projects_at_each_use() -> None:
+    given, not_given = ReceiverOptions(**GIVEN), ReceiverOptions()
+    assert OptionArguments.__annotations__.keys() == {"key", *values(given)}
+    with override_settings(SIGNALS_APP=PROJECT):
+        assert values(given) == GIVEN
+        assert values(not_given) == {key.lower(): value for key, value in PROJECT.items()}
+    assert not_given.max_attempts == 5
 
 
 @override_settings(SIGNALS_APP=PROJECT)
-def test_every_option_is_as_given_whatever_the_project_says() -> None:
-    assert sorted(GIVEN) == sorted(NAMES)
-    assert values(resolved(**GIVEN)) == GIVEN
+def test_nothing_zero_and_no_are_values_too() -> None:
+    given: OptionArguments = {"priority": 0, "delay": 0, "drop": (), "snapshot": (), "atomic": False, "missing": "fail"}
+
+    assert values(ReceiverOptions(**given)).items() >= given.items()
 
 
-@override_settings(SIGNALS_APP=PROJECT)
-def test_every_option_not_given_is_the_projects() -> None:
-    assert values(resolved()) == {key.lower(): value for key, value in PROJECT.items()}
-
-
-@override_settings(SIGNALS_APP={}, Q_CLUSTER={"name": "site"})
-def test_an_option_that_nobody_gives_has_a_default() -> None:
-    assert values(resolved()) == {
-        "queue": "site",
-        "priority": 0,
-        "max_attempts": 5,
-        "backoff": exponential(),
-        "timeout": 60.0,
-        "delay": 0.0,
-        "when": None,
-        "drop": (),
-        "snapshot": (),
-        "missing": "fail",
-        "atomic": False,
-    }
-
-
-def test_the_projects_default_is_read_at_each_use() -> None:
-    options = resolved(priority=3)
-    for attempts in (4, 6):
-        with override_settings(SIGNALS_APP={"MAX_ATTEMPTS": attempts, "PRIORITY": 9}):
-            assert (options.max_attempts, options.priority) == (attempts, 3)
-
-
-@override_settings(SIGNALS_APP={"PRIORITY": 5, "DELAY": 60, "DROP": ("a",), "SNAPSHOT": ("b",), "ATOMIC": True})
-def test_nothing_and_zero_are_values_too() -> None:
-    options = resolved(priority=0, delay=0, drop=(), snapshot=(), atomic=False, missing="fail")
-
-    assert (options.priority, options.delay, options.drop, options.snapshot) == (0, 0, (), ())
-    assert options.atomic is False
-
-
-@override_settings(SIGNALS_APP={"MISSING": "skip"})
-def test_missing_fail_overrides_a_project_that_skips() -> None:
-    assert resolved(missing="fail").missing == "fail"
-
-
-def test_delay_may_be_a_timedelta() -> None:
-    assert resolved(delay=timedelta(minutes=1, milliseconds=500)).delay == 60.5
-
-
-@pytest.mark.parametrize("names", [["a", "b"], {"a", "b"}, frozenset(("a", "b")), {"a": 1, "b": 2}.keys()])
-@pytest.mark.parametrize("option", ["drop", "snapshot"])
-def test_names_may_come_in_any_collection(option: str, names: Any) -> None:
-    assert sorted(getattr(resolved(**{option: names}), option)) == ["a", "b"]
-
-
-def test_an_unknown_option_names_those_there_are() -> None:
-    with pytest.raises(ReceiverError) as caught:
-        resolved(retries=3)
-
-    assert str(caught.value) == (
-        "Unknown option 'retries'; a queued receiver takes key, queue, priority, max_attempts, backoff, timeout, "
-        "delay, when, drop, snapshot, missing, atomic."
-    )
+@pytest.mark.parametrize(
+    ("option", "given", "read"),
+    [
+        ("delay", timedelta(minutes=1, milliseconds=500), 60.5),
+        ("drop", ["a"], ("a",)),
+        ("snapshot", {"a": 1}.keys(), ("a",)),
+    ],
+)
+def test_what_means_the_same_is_taken_too(option: str, given: Any, read: object) -> None:
+    assert getattr(ReceiverOptions(**{option: given}), option) == read
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("queue", "", "queue='' is not a cluster name, 1 to 100 printable characters."),
-        ("queue", "a\nb", "queue='a\\nb' is not a cluster name, 1 to 100 printable characters."),
-        ("queue", "x" * 101, f"queue='{'x' * 101}' is not a cluster name, 1 to 100 printable characters."),
-        ("priority", 1.5, "priority=1.5 is not a whole number from -32768 to 32767; higher runs first."),
-        ("priority", "high", "priority='high' is not a whole number from -32768 to 32767; higher runs first."),
-        ("max_attempts", 0, "max_attempts=0 is not a whole number, 1 or more"),
+        ("priority", 32_768, "priority=32768 is not a whole number from -32768 to 32767; higher runs first."),
+        ("max_attempts", 0, "max_attempts=0 is not a whole number, 1 or more."),
         ("backoff", 30, "backoff=30 is not a callable: attempts so far -> seconds."),
         ("timeout", 0, "timeout=0 is not seconds, more than 0 and at most ten years."),
         (
@@ -147,42 +110,125 @@ def test_an_unknown_option_names_those_there_are() -> None:
             timedelta(1),
             "timeout=datetime.timedelta(days=1) is not seconds, more than 0 and at most ten years.",
         ),
-        ("delay", -1, "delay=-1 is not seconds, 0 to ten years."),
         ("delay", timedelta(-1), "delay=-86400.0 is not seconds, 0 to ten years."),
         ("when", "always", "when='always' is not a callable or None."),
+        ("when", later, "when is asked at send(), where nothing can be awaited; give it a plain function."),
         ("drop", "request", "drop='request' is a string; write drop=('request',)."),
         ("drop", 5, "drop=5 is not a tuple of argument names."),
-        ("snapshot", "instance", "snapshot='instance' is a string; write snapshot=('instance',)."),
         ("snapshot", (1,), "snapshot=(1,) is not a tuple of argument names."),
         ("missing", "ignore", """missing='ignore' is not "fail" or "skip"."""),
         ("atomic", 1, "atomic=1 is not True or False."),
+        (
+            "retries",
+            3,
+            (
+                "Unknown option 'retries'; a queued receiver takes key, queue, priority, max_attempts, backoff, "
+                "timeout, delay, when, drop, snapshot, missing, atomic."
+            ),
+        ),
     ],
 )
-def test_a_wrong_value_says_what_the_option_takes(option: str, value: Any, message: str) -> None:
+def test_a_wrong_option_says_what_there_is_and_leaves_no_receiver_behind(
+    option: str, value: Any, message: str, made: Make
+) -> None:
     with pytest.raises(ReceiverError) as caught:
-        resolved(**{option: value})
+        made(plain, key="wrong", **{option: value})
 
-    assert str(caught.value).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("priority", 32_768),
-        ("priority", -32_769),
-        ("max_attempts", 2**31),
-        ("delay", 1e12),
-        ("delay", timedelta.max),
-        ("timeout", 1e300),
-    ],
-)
-def test_a_value_that_would_only_fail_at_the_send_is_refused_at_once(option: str, value: Any) -> None:
-    with pytest.raises(ReceiverError, match=f"^{option}="):
-        resolved(**{option: value})
+    assert str(caught.value) == message
+    assert registry.get("wrong") is None
 
 
-def test_an_async_predicate_is_refused_for_it_would_always_be_true() -> None:
-    with pytest.raises(ReceiverError) as caught:
-        resolved(when=later)
+@pytest.fixture(params=["given", "set"])
+def with_options(request: pytest.FixtureRequest, made: Make, settings: LazySettings) -> Make:
+    """Make a receiver whose options are given to it, and another time the project's defaults."""
 
-    assert str(caught.value) == "when is asked at send(), where nothing can be awaited; give it a plain function."
+    def make(func: Callable[..., Any], **options: Any) -> QueuedReceiver:
+        if request.param == "given":
+            return made(func, key="with options", **options)
+        settings.SIGNALS_APP = {name.upper(): value for name, value in options.items()}
+        return made(func, key="with options")
+
+    return make
+
+
+def enqueue(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
+    with listening(announced, receiver):
+        announced.send(sender=None, **arguments)
+    return written()[-1]
+
+
+@pytest.mark.django_db
+def test_what_a_worker_and_the_queue_go_by_is_on_the_record(with_options: Make) -> None:
+    delivery = enqueue(with_options(plain, queue="mail", priority=5, max_attempts=3, delay=90.5))
+
+    assert (delivery.receiver, delivery.queue, delivery.priority, delivery.max_attempts) == (
+        "with options",
+        "mail",
+        5,
+        3,
+    )
+    assert delivery.due_at - delivery.enqueued_at == timedelta(seconds=90.5)
+
+
+def if_large(size: int = 0, **arguments: Any) -> bool:
+    asked.append(arguments)
+    return size > 10
+
+
+@pytest.mark.django_db
+def test_when_decides_having_seen_what_the_receiver_would_get(with_options: Make) -> None:
+    receiver, request = with_options(plain, when=if_large, drop=("request",)), HttpRequest()
+    asked.clear()
+    with listening(announced, receiver):
+        answers: list[Any] = [announced.send(sender=None, size=size, request=request)[0][1] for size in (3, 30)]
+
+    assert answers == [None, *written()]
+    assert asked == [{"signal": announced, "sender": None, "request": request}] * 2
+
+
+@pytest.mark.django_db
+def test_what_when_raises_comes_out_of_the_send(made: Make) -> None:
+    with pytest.raises(ZeroDivisionError):
+        enqueue(made(plain, when=lambda **arguments: 1 / 0))
+    assert written() == []
+
+
+@pytest.mark.django_db
+def test_drop_leaves_arguments_behind_and_snapshot_brings_an_instance_as_it_was(with_options: Make) -> None:
+    thing = Thing.objects.create(name="lamp")
+    receiver = with_options(first.func, drop=("request", "never sent"), snapshot=("thing",))
+    enqueue(receiver, request=HttpRequest(), thing=thing, fresh=Thing.objects.get())
+    Thing.objects.update(name="chair")
+
+    (call,) = run_waiting()
+    assert {name: got.name for name, got in call.arguments.items()} == {"thing": "lamp", "fresh": "chair"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("missing", "state"), [("skip", State.CANCELLED), ("fail", State.READY)])
+def test_missing_decides_what_becomes_of_work_on_a_deleted_object(
+    missing: str, state: State, with_options: Make
+) -> None:
+    thing = Thing.objects.create(name="lamp")
+    enqueue(with_options(plain, missing=missing), thing=thing)
+    thing.delete()
+    run_waiting()
+
+    assert written()[0].state == state
+    assert Attempt.objects.get().error_class == "signals_app.exceptions.MissingObject"
+
+
+def writes_and_fails(sender: object, **kwargs: Any) -> None:
+    Effect.objects.create(label="written")
+    raise ValueError("after all")
+
+
+@pytest.mark.database
+@pytest.mark.django_db
+@pytest.mark.parametrize(("atomic", "effects"), [(True, 0), (False, 1)])
+def test_atomic_takes_the_writes_of_a_failed_attempt_back(atomic: bool, effects: int, with_options: Make) -> None:
+    enqueue(with_options(writes_and_fails, atomic=atomic, max_attempts=1))
+    run_waiting()
+
+    assert written()[0].state == State.FAILED
+    assert Effect.objects.count() == effects

@@ -37,7 +37,7 @@ def advances(sender: object, steps: int, **kwargs: Any) -> None:
 
 
 def some_delivery() -> CurrentDelivery:
-    return CurrentDelivery(delivery_id=7, emission=UUID(int=1), attempt=1, max_attempts=5)
+    return CurrentDelivery(id=7, emission=UUID(int=1), attempt=1, max_attempts=5)
 
 
 def test_outside_of_a_receiver_there_is_no_delivery() -> None:
@@ -76,7 +76,7 @@ def test_deliveries_in_concurrent_tasks_do_not_see_each_other() -> None:
 def test_the_idempotency_key_belongs_to_one_delivery() -> None:
     emission = uuid4()
     keys = [
-        CurrentDelivery(delivery_id=number, emission=emission, attempt=attempt, max_attempts=5).idempotency_key
+        CurrentDelivery(id=number, emission=emission, attempt=attempt, max_attempts=5).idempotency_key
         for number, attempt in ((1, 1), (1, 2), (2, 1))
     ]
 
@@ -138,6 +138,6 @@ def test_progress_beyond_its_total_is_an_error(done: int, total: int) -> None:
 
 
 def test_numbers_that_no_database_takes_are_progress_too() -> None:
-    delivery = CurrentDelivery(delivery_id=1, emission=uuid4(), attempt=1, max_attempts=1)
+    delivery = CurrentDelivery(id=1, emission=uuid4(), attempt=1, max_attempts=1)
     delivery.progress(Fraction(1), Fraction(2))  # type: ignore[arg-type]
     assert (delivery.steps, {*map(type, delivery.steps)}) == ((1, 2), {int})

@@ -12,7 +12,6 @@ from django.test import override_settings
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.conf import Keep
 from signals_app.models import Attempt, Delivery, State
 from tests.signals_app.console.admin.rows import attempt, delivery
 from tests.signals_app.steps import steps_of
@@ -22,9 +21,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 ENDS = (State.SUCCESSFUL, State.FAILED, State.CANCELLED)
 
 
-def keeping(keep: Keep | None, *states: State) -> Any:
-    """Return settings that keep everything but what is beyond ``keep`` in some states."""
-    return override_settings(SIGNALS_APP={"KEEP": {str(one): keep if one in states else None for one in ENDS}})
+def keeping(days: float, *states: State) -> Any:
+    """Return settings that keep everything but what is older than ``days`` in some states."""
+    return override_settings(SIGNALS_APP={"KEEP": {str(one): days if one in states else None for one in ENDS}})
 
 
 def ended(days: float, state: State = State.SUCCESSFUL) -> Delivery:
@@ -42,38 +41,14 @@ def left() -> list[int]:
 def test_what_is_older_than_its_days_goes_and_what_is_not_finished_stays() -> None:
     rows = {days: ended(days) for days in (1.9, 2.1, 100)}
     waiting, failed = delivery(), ended(100, State.FAILED)
-    with keeping(Keep(days=2), State.SUCCESSFUL):
+    with keeping(2, State.SUCCESSFUL):
         assert prune_everything() == 2
     assert left() == [rows[1.9].pk, waiting.pk, failed.pk]
 
 
-def test_what_comes_after_the_newest_ones_goes() -> None:
-    rows = [ended(days) for days in (3, 1, 4, 2)]
-    with keeping(Keep(number=2), State.SUCCESSFUL):
-        assert prune_everything() == 2
-    assert left() == [rows[1].pk, rows[3].pk]
-
-
-@pytest.mark.parametrize(("days", "number", "stay"), [(2.5, 1, 1), (1.5, 3, 1), (2.5, 3, 2), (9, 9, 3), (9, 0, 0)])
-def test_of_a_time_and_a_number_the_narrower_counts(days: float, number: int, stay: int) -> None:
-    for age in (1, 2, 3):
-        ended(age)
-    with keeping(Keep(days=days, number=number), State.SUCCESSFUL):
-        prune_everything()
-    assert len(left()) == stay
-
-
-def test_what_finished_at_one_moment_is_kept_together() -> None:
-    moment = timezone.now()
-    for _ in range(3):
-        delivery(State.CANCELLED, finished_at=moment)
-    with keeping(Keep(number=1), State.CANCELLED):
-        assert prune_everything() == 0
-
-
 def test_each_state_has_its_own_limits_and_none_is_for_ever() -> None:
     rows = {state: ended(40, state) for state in ENDS}
-    with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": None, "FAILED": Keep(days=30)}}):
+    with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": None, "FAILED": 30}}):
         assert {part.state for part in ledger.expired()} == {State.FAILED, State.CANCELLED}
         assert prune_everything() == 2  # cancelled ones are kept for 30 days by default
     assert left() == [rows[State.SUCCESSFUL].pk]
@@ -84,14 +59,14 @@ def test_each_state_has_its_own_limits_and_none_is_for_ever() -> None:
 def test_attempts_go_with_their_delivery() -> None:
     attempt(ended(10))
     kept = attempt(ended(1))
-    with keeping(Keep(days=5), State.SUCCESSFUL):
+    with keeping(5, State.SUCCESSFUL):
         prune_everything()
     assert list(Attempt.objects.all()) == [kept]
 
 
 def test_the_oldest_go_first_a_batch_at_a_time() -> None:
     rows = [ended(days) for days in (11, 13, 12)]
-    with keeping(Keep(days=5), State.SUCCESSFUL):
+    with keeping(5, State.SUCCESSFUL):
         assert prune_everything(limit=2) == 2
         assert left() == [rows[0].pk]
         assert prune_everything(limit=2) == 1
@@ -99,7 +74,7 @@ def test_the_oldest_go_first_a_batch_at_a_time() -> None:
 
 def test_pruning_reads_what_it_deletes_and_not_what_it_keeps() -> None:
     ended(10)
-    with keeping(Keep(days=5), State.SUCCESSFUL):
+    with keeping(5, State.SUCCESSFUL):
         alone = steps_of(prune_everything)
         now = timezone.now()
         pattern = ended(1)
@@ -120,7 +95,7 @@ def test_pruning_reads_what_it_deletes_and_not_what_it_keeps() -> None:
 def test_what_somebody_holds_is_passed_over() -> None:
     held, free = ended(12), ended(11)
     if connection.vendor == "sqlite":  # one writer at a time: nobody holds a row while another prunes
-        with keeping(Keep(days=5), State.SUCCESSFUL):
+        with keeping(5, State.SUCCESSFUL):
             assert prune_everything() == 2
         return
     locked, done = threading.Event(), threading.Event()
@@ -136,7 +111,7 @@ def test_what_somebody_holds_is_passed_over() -> None:
     thread.start()
     locked.wait(30)
     try:
-        with keeping(Keep(days=5), State.SUCCESSFUL):
+        with keeping(5, State.SUCCESSFUL):
             assert prune_everything() == 1
     finally:
         done.set()
@@ -147,7 +122,7 @@ def test_what_somebody_holds_is_passed_over() -> None:
 
 def test_a_delivery_that_was_retried_meanwhile_stays() -> None:
     row = ended(100, State.FAILED)
-    with keeping(Keep(days=5), State.FAILED):
+    with keeping(5, State.FAILED):
         (part,) = ledger.expired()
         ledger.retry([row.pk], attempts=1)
         assert ledger.prune(part, limit=10) == 0

@@ -40,7 +40,7 @@ def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[ClaimedBatch, Run]]:
     hold = ClaimedBatch(claimed)
     one = hold.take()
     assert one is not None
-    current = CurrentDelivery(delivery_id=one.id, emission=one.emission, attempt=1, max_attempts=5)
+    current = CurrentDelivery(id=one.id, emission=one.emission, attempt=1, max_attempts=5)
     run = Run(claimed=one, receiver=receivers.long_work, current=current, since=time.monotonic(), timeout=30)
     with Heartbeat().over(hold), hold.watched():
         hold.begin(run)

@@ -164,7 +164,7 @@ def test_an_unroutable_delivery_runs_once_its_receiver_is_back() -> None:
         run(delivery)
         assert delivery.unroutable
     finally:
-        registry.add(receivers.work.key, receivers.work, receivers.work.func)
+        registry.add(receivers.work)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=delivery.enqueued_at)
     run(delivery)
     assert (delivery.state, delivery.attempts, delivery.unroutable) == (State.SUCCESSFUL, 1, False)

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
-from signals_app.conf import Keep
 from signals_app.models import Chore, Delivery, State
 from signals_app.worker import pruning
 from tests.cluster import Cluster, wait_until
@@ -25,7 +24,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 @pytest.fixture(autouse=True)
 def keep_five_days() -> Iterator[None]:
     """Keep what ended well for five days, and the rest as by default."""
-    with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": Keep(days=5)}}):
+    with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": 5}}):
         yield
 
 
@@ -56,7 +55,7 @@ def test_a_turn_prunes_in_batches_and_says_how_many(
 def test_a_turn_ends_with_its_time_slice_and_the_next_one_follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "BATCH", 1)
     old(3)
-    with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": Keep(days=5)}, "TIME_SLICE": 1e-9}):
+    with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": 5}, "TIME_SLICE": 1e-9}):
         assert [pruning.prune_for_a_while() for _ in range(2)] == [1, 1]
     assert due_in() < 1
     assert Delivery.objects.count() == 1

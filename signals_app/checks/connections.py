@@ -1,0 +1,38 @@
+"""Whether what is queued runs in the sender's process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import ReferenceType
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+
+from signals_app.dispatcher import registry
+from signals_app.payloads.names import named_signals
+
+
+@register("signals_app")
+def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that no signal of a module calls the plain function of a queued receiver instead of the receiver."""
+    found: list[CheckMessage] = []
+    for signal, name in named_signals():
+        targets = [
+            target() if isinstance(target, ReferenceType) else target for _, target, *_ in list(signal.receivers)
+        ]
+        for receiver in registry.all() if targets else ():
+            func = receiver.func
+            # types are compared first: whatever else is connected may have an __eq__ of its own
+            is_called = any(type(one) is type(func) and one == func for one in targets)
+            if is_called and not any(one is receiver for one in targets):
+                found.append(
+                    Error(
+                        f"{func.__module__}.{func.__qualname__} is itself connected to {name}, which runs it in the "
+                        "sender's process.",
+                        hint=f"Put @receiver(...) above @queued; to have both, connect {func.__name__} as well as "
+                        f"{func.__name__}.func; where another app connected it, disconnect it first.",
+                        id="signals_app.E023",
+                    )
+                )
+    return found

@@ -1,0 +1,62 @@
+"""What is said of a function that its signal calls although it is queued: decorators in the wrong order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models.signals import post_save
+from django.dispatch import Signal
+
+from signals_app.checks import check_connections
+from signals_app.dispatcher import QueuedReceiver
+from tests.signals_app.checks.said import assert_said
+from tests.signals_app.listeners import listening
+from tests.testapp.models import Effect
+from tests.testapp.signals import plain
+
+Make = Callable[..., QueuedReceiver]
+
+placed = Signal()
+HINT = (
+    "Put @receiver(...) above @queued; to have both, connect work as well as work.func; where another app "
+    "connected it, disconnect it first."
+)
+
+
+class Shop:
+    @classmethod
+    def work(cls, sender: object, **kwargs: Any) -> None: ...
+
+
+def work(sender: object, **kwargs: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("func", "signal", "options", "name"),
+    [
+        (work, placed, {}, f"{__name__}.placed"),
+        (work, placed, {"weak": False}, f"{__name__}.placed"),
+        (work, plain, {"dispatch_uid": "once"}, "tests.testapp.signals.plain"),
+        (work, post_save, {"sender": Effect}, "django.db.models.signals.post_save"),
+        (Shop.work, placed, {}, f"{__name__}.placed"),
+    ],
+    ids=["weak", "strong", "by uid", "of a model", "classmethod"],
+)
+def test_a_queued_function_that_its_signal_calls_is_an_error(
+    func: Callable[..., Any], signal: Signal, options: dict[str, Any], name: str, made: Make
+) -> None:
+    made(func, key="reversed")
+    with listening(signal, func, **options):
+        sentence = f"{func.__qualname__} is itself connected to {name}, which runs it in the sender's process."
+        assert_said(check_connections(None), "E023", sentence, HINT)
+    assert check_connections(None) == []
+
+
+def test_a_receiver_may_be_connected_alone_or_with_its_function(made: Make) -> None:
+    right = made(work, key="right")
+    with listening(placed, right):
+        assert check_connections(None) == []
+        with listening(placed, work):
+            assert check_connections(None) == []
