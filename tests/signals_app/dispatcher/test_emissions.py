@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import RFC_4122, UUID
 
@@ -16,13 +16,7 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.dispatcher.context import DEEPEST, emission_of, new_emission
 from tests.signals_app.listeners import asynchronous, first, listening, second, written
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
-
-outer = Signal()
-other = Signal()
-nesting = Signal()
-inner = Signal()
-recursive = Signal()
+outer, other, nesting, inner, recursive = Signal(), Signal(), Signal(), Signal(), Signal()
 
 Make = Callable[..., QueuedReceiver]
 
@@ -43,66 +37,44 @@ def sends_the_same(sender: object, depth: int, **kwargs: Any) -> None:
         recursive.send(sender=sender, depth=depth - 1)
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """Connect a queued receiver to the inner signal."""
-    with listening(inner, asynchronous):
-        yield
-
-
-def test_the_deliveries_of_one_send_share_an_emission() -> None:
-    with listening(outer, first, second, asynchronous):
-        outer.send(sender=None)
-
-    assert len(emissions()) == 3
-    assert len(set(emissions())) == 1
-
-
-def test_sends_from_one_line_are_told_apart() -> None:
-    with listening(outer, first, second):
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_deliveries_of_one_send_share_an_emission_and_sends_from_one_line_are_told_apart(is_async: bool) -> None:
+    with listening(outer, first, asynchronous, second):
         for _ in range(20):
-            outer.send(sender=None)
+            if is_async:
+                async_to_sync(outer.asend)(sender=None)
+            else:
+                outer.send(sender=None)
 
-    assert len(emissions()) == 40
-    assert emissions(first) == emissions(second)
+    assert emissions(first) == emissions(second) == emissions(asynchronous)
     assert len(set(emissions())) == 20
 
 
-def test_sends_by_different_senders_are_told_apart() -> None:
-    with listening(outer, first):
+@pytest.mark.django_db
+def test_senders_and_signals_are_told_apart() -> None:
+    with listening(outer, first), listening(outer, second, sender="b"), listening(other, first):
         for sender in ("a", "b", None):
             outer.send(sender=sender)
-
-    assert len(set(emissions())) == 3
-
-
-def test_receivers_of_different_senders_belong_to_different_sends() -> None:
-    with listening(outer, first, sender="a"), listening(outer, second, sender="b"):
-        for sender in ("a", "b"):
-            outer.send(sender=sender)
-
-    assert len(set(emissions())) == 2
-
-
-def test_signals_are_told_apart() -> None:
-    with listening(outer, first), listening(other, second):
         for signal in (outer, other):
-            signal.send(sender=None)
+            signal.send(sender="a")
 
-    assert len(set(emissions())) == 2
+    assert len(emissions()) == 6
+    assert len(set(emissions())) == 5
 
 
-@pytest.mark.usefixtures("quiet")
-def test_a_send_within_a_send_has_its_own_and_does_not_split_the_outer_one() -> None:
-    with listening(nesting, first, sends_more, second):
+@pytest.mark.django_db
+@pytest.mark.parametrize("send", [nesting.send, async_to_sync(nesting.asend)], ids=["send", "asend"])
+def test_a_send_within_a_send_has_its_own_and_does_not_split_the_outer_one(send: Callable[..., object]) -> None:
+    with listening(inner, asynchronous), listening(nesting, first, sends_more, second):
         for _ in range(3):
-            nesting.send(sender=None)
+            send(sender=None)
 
     assert emissions(first) == emissions(second)
     assert len(set(emissions())) == 6
-    assert set(emissions(asynchronous)).isdisjoint(emissions(first))
 
 
+@pytest.mark.django_db
 def test_a_send_of_the_same_signal_within_its_own_send_is_told_apart() -> None:
     with listening(recursive, first, sends_the_same, second):
         recursive.send(sender=None, depth=3)
@@ -111,9 +83,10 @@ def test_a_send_of_the_same_signal_within_its_own_send_is_told_apart() -> None:
     assert len(set(emissions())) == 4
 
 
+@pytest.mark.django_db
 def test_a_send_whose_first_receiver_says_no_is_not_taken_for_the_one_before(made: Make) -> None:
-    odd = made(first.func, key="odd", when=is_odd)
-    even = made(first.func, key="even", when=is_even)
+    odd = made(first.func, key="odd", when=lambda number, **kwargs: number % 2 == 1)
+    even = made(first.func, key="even", when=lambda number, **kwargs: number % 2 == 0)
     with listening(outer, odd, even):
         for number in range(6):
             outer.send(sender=None, number=number)
@@ -121,14 +94,7 @@ def test_a_send_whose_first_receiver_says_no_is_not_taken_for_the_one_before(mad
     assert len(set(emissions())) == len(emissions()) == 6
 
 
-def is_odd(number: int, **kwargs: Any) -> bool:
-    return number % 2 == 1
-
-
-def is_even(number: int, **kwargs: Any) -> bool:
-    return number % 2 == 0
-
-
+@pytest.mark.django_db
 def test_a_refused_argument_does_not_split_the_next_robust_send(made: Make) -> None:
     tolerant = made(second.func, key="tolerant", drop=("payload",))
     with listening(outer, first, tolerant):
@@ -138,16 +104,6 @@ def test_a_refused_argument_does_not_split_the_next_robust_send(made: Make) -> N
     refused, *passed = emissions()
     assert len(passed) == 2
     assert set(passed) == {passed[0]} != {refused}
-
-
-@pytest.mark.usefixtures("quiet")
-def test_an_async_send_is_one_emission_too() -> None:
-    with listening(nesting, first, sends_more, second):
-        for _ in range(3):
-            async_to_sync(nesting.asend)(sender=None)
-
-    assert emissions(first) == emissions(second)
-    assert len(set(emissions(first))) == 3
 
 
 def test_threads_do_not_mix() -> None:
@@ -181,5 +137,7 @@ def test_emissions_are_uuids_that_grow_with_time() -> None:
     after = time.time_ns() // 1_000_000
     assert len(set(made)) == 100
     assert {(one.version, one.variant) for one in made} == {(7, RFC_4122)}
-    assert all(before <= one.int >> 80 <= after for one in made)
-    assert [one.int >> 80 for one in made] == sorted(one.int >> 80 for one in made)
+    times = [one.int >> 80 for one in made]
+    assert before <= times[0]
+    assert times[-1] <= after
+    assert times == sorted(times)

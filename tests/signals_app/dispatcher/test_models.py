@@ -1,4 +1,4 @@
-"""Model signals of models of every make, and of a model that is named before it is loaded."""
+"""Model signals: of inherited models, of models of a migration, and of a model that is named before it is loaded."""
 
 from __future__ import annotations
 
@@ -10,43 +10,17 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
-from django.db.models import Model
-from django.db.models.signals import ModelSignal, post_save
+from django.db.models.signals import post_save
 
 from signals_app.dispatcher import QueuedReceiver, queued_receiver, registry
-from tests.payload_app.models import ByCode, ByPair, ByUuid, Child, Everything, Parent, Plain, PlainProxy
+from tests.payload_app.models import Child, Parent, Plain
 from tests.signals_app.listeners import first, listening, run_waiting, second, written
 from tests.testapp.models import Thing
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
-
-archived = ModelSignal()  # as other apps make their own
+pytestmark = pytest.mark.django_db
 
 
 def plain(sender: object, **kwargs: Any) -> None: ...
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: ByUuid.objects.create(),
-        lambda: ByCode.objects.create(code="x/1"),
-        lambda: ByPair.objects.create(shelf="a", number=3),
-        lambda: Child.objects.create(title="t", age=4),
-        lambda: PlainProxy.objects.create(name="p"),
-        lambda: Plain.objects.using("other").create(name="o"),
-    ],
-    ids=["uuid", "custom", "composite", "inherited", "proxy", "other database"],
-)
-@pytest.mark.django_db(databases=["default", "other"])
-def test_models_of_every_make(make: Callable[[], Model]) -> None:
-    with listening(post_save, first, sender=None):
-        instance = make()
-
-    call = run_waiting()[-1]
-    got = call.arguments["instance"]
-    assert (got, type(got), got._state.db) == (instance, type(instance), instance._state.db)
-    assert call.sender is type(instance)
 
 
 def test_a_child_of_another_table_is_saved_with_its_parent() -> None:
@@ -54,20 +28,6 @@ def test_a_child_of_another_table_is_saved_with_its_parent() -> None:
         child = Child.objects.create(title="t", age=4)
 
     assert [(call.sender, call.arguments["instance"]) for call in run_waiting()] == [(Child, child)]
-
-
-def test_deferred_fields_stay_deferred_in_a_snapshot_and_are_loaded_by_reference(
-    made: Callable[..., QueuedReceiver],
-) -> None:
-    Everything.objects.create(raw=b"x")
-    part = Everything.objects.only("price").get()
-    by_value = made(first.func, key="by value", snapshot=("instance",))
-    with listening(archived, by_value, second):
-        archived.send(sender=Everything, instance=part)
-
-    snapshot, fresh = (call.arguments["instance"] for call in run_waiting())
-    assert "raw" in snapshot.get_deferred_fields()
-    assert fresh.get_deferred_fields() == set()
 
 
 def test_what_a_migration_saves_goes_to_no_worker_and_is_told_once(
@@ -81,9 +41,8 @@ def test_what_a_migration_saves_goes_to_no_worker_and_is_told_once(
         Thing.objects.create(name="table")
 
     assert [delivery.sender for delivery in written()] == ["tests.testapp.models.Thing"]
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2
-    assert told[-1] == (
+    assert len(caplog.messages) == 2
+    assert caplog.messages[-1] == (
         "of every model gets nothing from __fake__.Thing, a model of a migration, which no worker has. "
         "Connect it with sender=... ."
     )

@@ -11,8 +11,8 @@ from django.test import RequestFactory, override_settings
 from signals_app.conf import conf
 from signals_app.console.operations import CANCEL, RETRY, Operator, perform
 from signals_app.dispatcher.context import Origin, command_in, current_origin, delivery_in, sending
-from signals_app.models import Delivery, State
 from signals_app.worker.loop import drain
+from tests.signals_app.listeners import written
 from tests.testapp.receivers import enqueue, nothing, sends_on
 
 
@@ -30,7 +30,8 @@ class Guest:
 
 
 def request_of(user: object = None, method: str = "POST", path: str = "/checkout/") -> Origin:
-    request: Any = RequestFactory().generic(method, path)
+    request: Any = RequestFactory().generic(method, "/")
+    request.path = path
     if user is not None:
         request.user = user
     return Origin.of(request)
@@ -60,20 +61,17 @@ def test_a_user_that_cannot_tell_its_name_is_nobody_and_a_warning(
     assert "abc" not in caplog.text
 
 
-def test_a_method_is_cut_like_a_path() -> None:
-    place = request_of(method="X" * 300).place
-    assert (len(place), place[-2:]) == (200, "X…")
-
-
-def test_escapes_are_cut_as_well() -> None:
-    place = request_of(path="/" + "\x1b" * 190).place
-    assert (len(place), place[:14]) == (200, "POST /\\x1b\\x1b")
-
-
-def test_half_of_a_surrogate_pair_can_be_recorded() -> None:
-    request: Any = RequestFactory().get("/")
-    request.path = "/\ud800/"
-    assert Origin.of(request).place == "GET /\\ud800/"
+@pytest.mark.parametrize(
+    ("method", "path", "place"),
+    [
+        ("GET", "/\ud800/", "GET /\\ud800/"),
+        ("X" * 300, "/", "X" * 199 + "…"),
+        ("GET", "/" + "\x1b" * 190, ("GET /" + "\\x1b" * 60)[:199] + "…"),
+    ],
+    ids=["half of a surrogate pair", "long method", "escapes"],
+)
+def test_a_request_is_one_line_that_fits_its_column(method: str, path: str, place: str) -> None:
+    assert request_of(method=method, path=path).place == place
 
 
 @pytest.mark.parametrize(
@@ -107,27 +105,16 @@ def test_the_request_within_is_the_one_that_counts() -> None:
     assert current_origin().place == ""
 
 
-@pytest.mark.database
 @pytest.mark.django_db
-def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it() -> None:
+def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it_and_operators_leave_it() -> None:
     with sending(request_of(Guest("ada"))):
-        delivery = enqueue(sends_on)
+        delivery, other = enqueue(sends_on), enqueue(nothing)
+        for operation in (CANCEL, RETRY):
+            perform(operation, [other.pk], by=Operator(name="grace"))
         drain(conf.queue)
 
-    found = Delivery.objects.order_by("pk").values_list("sent_by", "sent_from")
-    assert list(found) == [("ada", "POST /checkout/"), ("", f"delivery #{delivery.pk}")]
-
-
-@pytest.mark.database
-@pytest.mark.django_db
-def test_operators_leave_it_as_it_is() -> None:
-    with sending(request_of(Guest("ada"))):
-        delivery = enqueue(nothing)
-    for operation in (CANCEL, RETRY):
-        perform(operation, [delivery.pk], by=Operator(name="grace"))
-
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.sent_by, delivery.sent_from) == (State.READY, "ada", "POST /checkout/")
+    request = ("ada", "POST /checkout/")
+    assert [(one.sent_by, one.sent_from) for one in written()] == [request, request, ("", f"delivery #{delivery.pk}")]
 
 
 @override_settings(SIGNALS_APP={"IMMEDIATE": True})
