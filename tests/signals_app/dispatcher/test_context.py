@@ -86,31 +86,57 @@ class Given:
                 raise
 
 
+Make = Callable[..., QueuedReceiver]
+both = pytest.mark.parametrize("is_atomic", [False, True], ids=["plain", "atomic"])
+
+
 def using(context: type, **settings: object) -> AbstractContextManager[object]:
     return override_settings(SIGNALS_APP={"CONTEXT": f"{__name__}.{context.__name__}", **settings})
 
 
-def failed() -> str:
-    """Return the one bad end of the one delivery."""
-    delivery = Delivery.objects.get()
+def send_and_run(value: object, *receivers: QueuedReceiver, monkeypatch: pytest.MonkeyPatch) -> Delivery:
+    """Send with a captured value, run what waits, and return the one delivery."""
+    monkeypatch.setattr(Given, "value", value)
+    with using(Given), listening(announced, *receivers):
+        announced.send(sender=None)
+        run_deliveries()
+    return Delivery.objects.get()
+
+
+def message(delivery: Delivery) -> str:
+    """Return how the one attempt of a delivery failed."""
     assert delivery.state == State.FAILED
     return delivery.failed_attempts.get().message
 
 
-@pytest.mark.django_db
-@pytest.mark.database
-@pytest.mark.parametrize("is_atomic", [False, True], ids=["plain", "atomic"])
-@pytest.mark.parametrize("immediate", [False, True], ids=["worker", "at once"])
-def test_the_language_of_the_send_is_that_of_the_receiver(
-    made: Callable[..., QueuedReceiver], is_atomic: bool, immediate: bool
-) -> None:
+@pytest.fixture
+def speak(made: Make) -> tuple[Make, list[str | None]]:
+    """A way to make a receiver, of either colour, that notes the language it runs in; and what it noted."""
     heard: list[str | None] = []
 
-    def speak(sender: object, **kwargs: object) -> None:
-        heard.append(translation.get_language())
+    def make(*, is_async: bool = False, **options: Any) -> QueuedReceiver:
+        def speak(sender: object, **kwargs: object) -> None:
+            heard.append(translation.get_language())
 
-    speak.__qualname__ = "speak"
-    with using(Language, IMMEDIATE=immediate), listening(announced, made(speak, atomic=is_atomic)):
+        async def speak_async(sender: object, **kwargs: object) -> None:
+            speak(sender)
+
+        func = speak_async if is_async else speak
+        func.__qualname__ = "speak"
+        return made(func, **options)
+
+    return make, heard
+
+
+@pytest.mark.django_db
+@both
+@pytest.mark.parametrize("immediate", [False, True], ids=["worker", "at once"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
+def test_the_language_of_the_send_is_that_of_the_receiver(
+    speak: tuple[Make, list[str | None]], is_atomic: bool, immediate: bool, is_async: bool
+) -> None:
+    make, heard = speak
+    with using(Language, IMMEDIATE=immediate), listening(announced, make(is_async=is_async, atomic=is_atomic)):
         with translation.override("de"):
             announced.send(sender=None)
         run_deliveries()
@@ -119,26 +145,9 @@ def test_the_language_of_the_send_is_that_of_the_receiver(
     assert heard == ["de"]
 
 
-@pytest.mark.django_db
-@pytest.mark.database
-def test_a_coroutine_runs_in_the_context_to_its_end(made: Callable[..., QueuedReceiver]) -> None:
-    heard: list[str | None] = []
-
-    async def speak(sender: object, **kwargs: object) -> None:
-        heard.append(translation.get_language())
-
-    speak.__qualname__ = "speak"
-    with using(Language), listening(announced, made(speak)):
-        with translation.override("de"):
-            announced.send(sender=None)
-        run_deliveries()
-
-    assert heard == ["de"]
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.database
-def test_what_an_atomic_receiver_leaves_for_its_commit_has_the_context(made: Callable[..., QueuedReceiver]) -> None:
+def test_what_an_atomic_receiver_leaves_for_its_commit_has_the_context(made: Make) -> None:
     heard: list[str | None] = []
 
     def speak(sender: object, **kwargs: object) -> None:
@@ -162,11 +171,8 @@ def test_what_an_atomic_receiver_leaves_for_its_commit_has_the_context(made: Cal
 
 
 @pytest.mark.django_db
-@pytest.mark.database
-@pytest.mark.parametrize("is_atomic", [False, True], ids=["plain", "atomic"])
-def test_arguments_are_fetched_in_the_context_and_the_record_is_kept_outside(
-    made: Callable[..., QueuedReceiver], is_atomic: bool
-) -> None:
+@both
+def test_arguments_are_fetched_in_the_context_and_the_record_is_kept_outside(made: Make, is_atomic: bool) -> None:
     Statements.seen.clear()
     thing = Thing.objects.create(name="lamp")
     with using(Statements), listening(announced, made(first.func, key="atomic or not", atomic=is_atomic)):
@@ -179,50 +185,41 @@ def test_arguments_are_fetched_in_the_context_and_the_record_is_kept_outside(
 
 
 @pytest.mark.django_db
-@pytest.mark.database
-def test_the_context_stays_with_the_delivery_when_it_is_retried() -> None:
-    with using(Given), listening(announced, first), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Given, "value", "no tenant")
-        announced.send(sender=None)
-        Delivery.objects.update(max_attempts=1)
-        run_deliveries()
-        assert failed() == "There is no such tenant."
-        delivery = Delivery.objects.get()
-        perform(RETRY, [delivery.pk], by=Operator(name="grace"))
-        delivery.refresh_from_db()
+def test_the_context_stays_with_the_delivery_when_it_is_retried(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = made(first.func, key="once", max_attempts=1)
+    delivery = send_and_run("no tenant", once, monkeypatch=monkeypatch)
+    assert message(delivery) == "There is no such tenant."
+    perform(RETRY, [delivery.pk], by=Operator(name="grace"))
+    delivery.refresh_from_db()
 
     assert (delivery.state, delivery.context) == (State.READY, '"no tenant"')
 
 
 @pytest.mark.django_db
-@pytest.mark.database
-def test_entering_the_context_counts_for_the_timeout(made: Callable[..., QueuedReceiver]) -> None:
+def test_entering_the_context_counts_for_the_timeout(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = made(first.func, key="slow", timeout=0.2, max_attempts=1)
-    with using(Given), listening(announced, slow), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Given, "value", "sleepless")
-        announced.send(sender=None)
-        run_deliveries()
 
-    assert failed() == "The receiver ran longer than its timeout of 0.2 s."
+    assert message(send_and_run("sleepless", slow, monkeypatch=monkeypatch)) == (
+        "The receiver ran longer than its timeout of 0.2 s."
+    )
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("is_atomic", [False, True], ids=["plain", "atomic"])
+@both
 @pytest.mark.parametrize("value", ["careless", "broken"])
 def test_a_context_neither_swallows_the_receivers_error_nor_stands_in_for_it(
-    made: Callable[..., QueuedReceiver], is_atomic: bool, value: str
+    made: Make, is_atomic: bool, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = made(fails.func, key="failing", atomic=is_atomic, max_attempts=1)
-    with using(Given), listening(announced, failing), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Given, "value", value)
-        announced.send(sender=None)
-        run_deliveries()
 
-    assert failed() == "it went wrong at attempt 1"
+    assert message(send_and_run(value, failing, monkeypatch=monkeypatch)) == "it went wrong at attempt 1"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_commit_that_fails_is_no_success_whatever_the_context_does(made: Callable[..., QueuedReceiver]) -> None:
+@pytest.mark.database
+def test_a_commit_that_fails_is_no_success_whatever_the_context_does(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(sender: object, **kwargs: object) -> None:
         transaction.on_commit(lambda: None)
         with connection.cursor() as cursor:
@@ -232,13 +229,9 @@ def test_a_commit_that_fails_is_no_success_whatever_the_context_does(made: Calla
             )
 
     refuse.__qualname__ = "refuse"
-    with using(Given), listening(announced, made(refuse, atomic=True, max_attempts=1)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Given, "value", "careless")
-            announced.send(sender=None)
-        run_deliveries()
+    failing = made(refuse, atomic=True, max_attempts=1)
 
-    assert "FOREIGN KEY" in failed().upper()
+    assert "FOREIGN KEY" in message(send_and_run("careless", failing, monkeypatch=monkeypatch)).upper()
 
 
 @pytest.mark.django_db
@@ -249,7 +242,7 @@ def test_a_worker_that_knows_no_context_does_not_run_what_has_one() -> None:
         Delivery.objects.update(max_attempts=1)
         run_deliveries()
 
-    assert failed() == (
+    assert message(Delivery.objects.get()) == (
         'This delivery was sent in a context, and SIGNALS_APP["CONTEXT"] names none here. '
         "Give the cluster the settings of the sender, and retry."
     )
@@ -267,7 +260,7 @@ def test_a_delivery_without_a_context_runs_in_none() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("value", "error", "message"),
+    ("value", "error", "told"),
     [
         (LookupError("Who asks?"), LookupError, "Who asks?"),
         (object(), PayloadError, "returned a object that JSON does not give back as it is. Return None, bool, int,"),
@@ -278,25 +271,22 @@ def test_a_delivery_without_a_context_runs_in_none() -> None:
     ],
     ids=["raises", "object", "tuple", "keys", "nan", "large"],
 )
-def test_what_cannot_be_captured_is_told_at_the_send(value: object, error: type[Exception], message: str) -> None:
-    with using(Given), listening(announced, first), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Given, "value", value)
-        with pytest.raises(error) as caught:
-            announced.send(sender=None)
+def test_what_cannot_be_captured_is_told_at_the_send(
+    value: object, error: type[Exception], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(error) as caught:
+        send_and_run(value, first, monkeypatch=monkeypatch)
 
-    assert message in str(caught.value)
+    assert told in str(caught.value)
     assert not Delivery.objects.exists()
 
 
 @pytest.mark.django_db
 def test_the_page_and_show_have_context_and_depth_with_secrets_masked(
-    admin_client: Client, capsys: pytest.CaptureFixture[str]
+    admin_client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with using(Given), listening(announced, first), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Given, "value", {"schema": "acme", "token": "s3cret"})
-        announced.send(sender=None)
+    pk = send_and_run({"schema": "acme", "token": "s3cret"}, first, monkeypatch=monkeypatch).pk
     Delivery.objects.update(depth=7)
-    pk = Delivery.objects.get().pk
 
     call_command("deliveries", "show", str(pk))
     shown = capsys.readouterr().out
@@ -310,10 +300,5 @@ def test_the_page_and_show_have_context_and_depth_with_secrets_masked(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("value", [None, "acme\0\ud800", {"schema": "acme", "language": "de", "ids": [1, 2.5, True]}])
-def test_whatever_json_holds_can_be_captured(value: object) -> None:
-    with using(Given), listening(announced, first), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Given, "value", value)
-        announced.send(sender=None)
-        run_deliveries()
-
-    assert Delivery.objects.get().state == State.SUCCESSFUL
+def test_whatever_json_holds_can_be_captured(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert send_and_run(value, first, monkeypatch=monkeypatch).state == State.SUCCESSFUL

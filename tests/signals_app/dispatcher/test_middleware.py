@@ -22,7 +22,7 @@ from tests.cluster import PATIENCE
 from tests.signals_app.listeners import first, listening, second, written
 from tests.testapp.models import Thing
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database, pytest.mark.urls(__name__)]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 announced = Signal()
@@ -66,10 +66,6 @@ VIEWS = pytest.mark.parametrize("url", ["/sync/", "/async/"])
 AnyClient = type[Client] | type[AsyncClient]
 
 
-def ada() -> User:
-    return User.objects.create_user("ada")
-
-
 def request(client: Client | AsyncClient, url: str, method: str = "post") -> HttpResponse:
     ask: Any = getattr(client, method)
     answer = async_to_sync(ask)(url) if isinstance(client, AsyncClient) else ask(url)
@@ -85,21 +81,20 @@ def origins() -> set[tuple[str, str]]:
 @VIEWS
 def test_each_delivery_says_which_request_sent_it_and_whose(make_client: AnyClient, url: str) -> None:
     client = make_client()
-    client.force_login(ada())
     with listening(announced, first, second):
+        request(client, url, "get")
+        client.force_login(User.objects.create_user("ada"))
         request(client, f"{url}?token=abc")
+        announced.send(sender="afterwards")
 
-    assert len(written()) == 2
-    assert origins() == {("ada", f"POST {url}")}
-
-
-@CLIENTS
-@VIEWS
-def test_nobody_in_particular_has_no_name(make_client: AnyClient, url: str) -> None:
-    with listening(announced, first):
-        request(make_client(), url, "get")
-
-    assert origins() == {("", f"GET {url}")}
+    assert [(one.sent_by, one.sent_from) for one in written()] == [
+        ("", f"GET {url}"),
+        ("", f"GET {url}"),
+        ("ada", f"POST {url}"),
+        ("ada", f"POST {url}"),
+        ("", ""),
+        ("", ""),
+    ]
 
 
 @CLIENTS
@@ -130,7 +125,7 @@ def test_a_login_is_sent_by_who_logged_in(client: Client) -> None:
 def test_the_user_is_looked_up_at_a_send_only(
     url: str, client: Client, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
-    client.force_login(ada())
+    client.force_login(User.objects.create_user("ada"))
     with django_assert_num_queries(3 if url == "/sync/" else 0):  # a savepoint, its release, an insert
         assert request(client, url).status_code == 200
 
@@ -148,35 +143,19 @@ def test_a_path_is_one_line_of_printable_characters(client: Client) -> None:
     assert (len(long), long[:12], long[-2:]) == (200, "POST /sync/x", "x…")
 
 
-def test_without_the_middleware_nothing_is_said(client: Client) -> None:
-    with (
-        modify_settings(MIDDLEWARE={"remove": ["signals_app.middleware.OriginMiddleware"]}),
-        listening(announced, first),
-    ):
+@pytest.mark.parametrize(
+    ("without", "place"),
+    [
+        (["signals_app.middleware.OriginMiddleware"], ""),
+        ([AUTHENTICATION, "django.contrib.messages.middleware.MessageMiddleware"], "POST /sync/"),
+    ],
+    ids=["the middleware", "users"],
+)
+def test_a_project_may_do_without(without: list[str], place: str, client: Client) -> None:
+    with modify_settings(MIDDLEWARE={"remove": without}), listening(announced, first):
         request(client, "/sync/")
 
-    assert origins() == {("", "")}
-
-
-def test_without_users_the_request_is_said(client: Client) -> None:
-    with (
-        modify_settings(
-            MIDDLEWARE={"remove": [AUTHENTICATION, "django.contrib.messages.middleware.MessageMiddleware"]}
-        ),
-        listening(announced, first),
-    ):
-        request(client, "/sync/")
-
-    assert origins() == {("", "POST /sync/")}
-
-
-@CLIENTS
-def test_a_send_after_a_request_is_not_the_requests(make_client: AnyClient) -> None:
-    with listening(announced, first):
-        request(make_client(), "/sync/")
-        announced.send(sender="afterwards")
-
-    assert [one.sent_from for one in written()] == ["POST /sync/", ""]
+    assert origins() == {("", place)}
 
 
 @override_settings(MIDDLEWARE=ALONE)
