@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -10,14 +11,17 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, markcoroutinefunction
+from django.apps import apps
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
+from django.db.migrations.state import ProjectState
 from django.dispatch import Signal
+from django.http import HttpRequest
 from django.utils import timezone
 
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver, current_delivery, queued
-from signals_app.exceptions import PayloadError
+from signals_app.exceptions import PayloadError, ReceiverError
 from signals_app.models import State
 from tests.payload_app.strategies import fingerprint
 from tests.signals_app.listeners import Call, asynchronous, first, listening, run_waiting, second, written
@@ -106,6 +110,67 @@ def test_an_argument_that_cannot_travel_is_refused_and_the_transaction_goes_on(
     assert isinstance(error, PayloadError)
     assert str(error).startswith(message)
     assert Thing.objects.count() == 2
+
+
+def takes_request(sender: object, request: object, user: object, **kwargs: object) -> None: ...
+
+
+def may_take_request(sender: object, user: object, request: object = None, **kwargs: object) -> None: ...
+
+
+@functools.wraps(takes_request)
+def given_request(*args: Any, **kwargs: Any) -> None:
+    takes_request(*args, **kwargs | {"request": None})
+
+
+@pytest.mark.parametrize("follow", [may_take_request, given_request])
+@pytest.mark.parametrize(
+    ("options", "arguments", "why"),
+    [
+        ({"drop": ("request",)}, {"request": HttpRequest(), "user": 1}, "drop leaves out"),
+        ({}, {"user": 1}, "the signal does not bring"),
+    ],
+    ids=["dropped", "not sent"],
+)
+def test_a_parameter_that_gets_nothing_is_told_at_the_send(
+    options: Any, arguments: Any, why: str, follow: Callable[..., None], made: Callable[..., QueuedReceiver]
+) -> None:
+    with listening(announced, made(takes_request, key="greet", **options)), pytest.raises(ReceiverError) as caught:
+        announced.send(sender=None, **arguments)
+    assert str(caught.value) == (
+        f"greet cannot receive {__name__}.announced: its parameter 'request' has no default value, and {why} the "
+        "argument. Give it a default value, or take it out of the parameters."
+    )
+    with listening(announced, made(follow, key="follows", **options)):
+        announced.send(sender=None, **arguments)
+        run_waiting()
+    assert [delivery.state for delivery in written()] == [State.SUCCESSFUL]
+
+
+def migrated() -> Any:
+    """Return a saved row as a migration sees it."""
+    return ProjectState.from_apps(apps).apps.get_model("payload_app", "Plain").from_db("default", ["id"], [5])
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (HttpRequest, {"drop": ("order",)}),
+        (Thing, {"snapshot": ("order",)}),
+        (migrated, {"when": lambda order, **kwargs: order._meta.apps is apps}),
+    ],
+    ids=["a request", "not saved", "of a migration"],
+)
+def test_the_option_that_a_refusal_names_lets_the_send_pass(
+    make: Callable[[], object], options: dict[str, Any], made: Callable[..., QueuedReceiver]
+) -> None:
+    with listening(announced, first), pytest.raises(PayloadError) as caught:
+        announced.send(sender=None, order=make())
+    assert f"{next(iter(options))}=" in str(caught.value)
+    with listening(announced, made(first.func, key="cured", **options)):
+        announced.send(sender=None, order=make())
+        run_waiting()
+    assert {delivery.state for delivery in written()} <= {State.SUCCESSFUL}
 
 
 @every_way

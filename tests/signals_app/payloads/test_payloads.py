@@ -18,19 +18,18 @@ import pytest
 from django.test import override_settings
 from django.utils.functional import SimpleLazyObject, lazy
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 from hypothesis import example, given, settings
 
-from signals_app.payloads import Decoded, decode_arguments, decode_text, encoding, scalars
+from signals_app.payloads import decode_text, encoding, scalars
 from signals_app.payloads.errors import shown
 from tests.payload_app.models import Plain
-from tests.payload_app.strategies import fingerprint, text, values
+from tests.payload_app.strategies import fingerprint, values
 from tests.payload_app.values import (
     Bit,
     Careful,
     Colour,
     Frozen,
-    Level,
     Number,
     OldPair,
     Outer,
@@ -40,7 +39,6 @@ from tests.payload_app.values import (
     Right,
     Size,
     Text,
-    Word,
 )
 from tests.signals_app.travels import encode, there_and_back
 
@@ -49,61 +47,43 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 @settings(deadline=None, max_examples=400)
 @given(values)
-def test_any_value_comes_back_as_it_went(value: object) -> None:
-    with override_settings(SIGNALS_APP={"MAX_PAYLOAD": 10_000_000}):
-        assert fingerprint(there_and_back(value)) == fingerprint(value)
-
-
-@settings(deadline=None)
-@given(values)
-def test_payload_is_json_of_a_strict_reader(value: object) -> None:
+@example(Colour.RED)
+def test_any_value_comes_back_as_it_went_through_json_of_a_strict_reader(value: object) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
 
-    json.loads(encode({"value": value}), parse_constant=refuse)
-
-
-@settings(deadline=None)
-@given(text, text)
-def test_several_arguments_keep_their_names(one: str, other: str) -> None:
-    assert decode_text(encode({"one": one, "other": other})) == Decoded(
-        sender=None, arguments={"one": one, "other": other}
-    )
+    with override_settings(SIGNALS_APP={"MAX_PAYLOAD": 10_000_000}):
+        text = encode({"value": value})
+        assert fingerprint(decode_text(text).arguments["value"]) == fingerprint(value)
+    payload = json.loads(text, parse_constant=refuse)
+    assert (list(payload), list(payload["arguments"])) == (["sender", "arguments"], ["value"])
 
 
 @pytest.mark.parametrize(
     "value",
     [
         2**63,
-        -(2**63) - 1,
         10**5000,
         -0.0,
         1e22,
-        5e-324,
         float("inf"),
-        float("-inf"),
         float("nan"),
         {"$int": "0x1"},
         {"$": 1, "$dict": []},
         {1: "a", "1": "b", (1, 2): {None: b"\x00\xff"}},
-        {"z": 1, "a": 2},
         [[], (), set(), frozenset(), {}, "", b"", bytearray(b"")],
         Decimal("1.10"),
-        Decimal("-0E+7"),
         Decimal("NaN123"),
         Decimal("sNaN"),
         Decimal("Infinity"),
         Decimal("1E-400"),
-        UUID(int=0),
         timedelta.min,
         timedelta(days=-1, microseconds=1),
-        date.min,
         datetime.max,  # noqa: DTZ901 - naive times travel too
         datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN),
         datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1),
         datetime(2024, 3, 31, 2, 30, tzinfo=BERLIN, fold=1),
         datetime(2024, 1, 1, fold=1),  # noqa: DTZ001 - naive times travel too
-        datetime(2024, 1, 1, tzinfo=UTC),
         datetime(2024, 1, 1, tzinfo=ZoneInfo("UTC")),
         datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=1, seconds=5, microseconds=7))),
         datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=1), "Lunch")),
@@ -114,9 +94,6 @@ def test_several_arguments_keep_their_names(one: str, other: str) -> None:
         time(1, 2, tzinfo=UTC, fold=1),
         Colour.RED,
         Colour.ROT,
-        Colour.GREEN,
-        Level.HIGH,
-        Word.YES,
         Size.SMALL,
         Right.BOTH,
         Right(0),
@@ -127,31 +104,12 @@ def test_several_arguments_keep_their_names(one: str, other: str) -> None:
         Pair([1], Pair(1)),
         OldPair(1, "x"),
         PairPlus(1, 2),
-        int,
-        Outer.Inner,
         Plain,
     ],
     ids=shown,
 )
 def test_value_of_its_kind_comes_back(value: object) -> None:
     assert fingerprint(there_and_back(value)) == fingerprint(value)
-
-
-def test_zone_comes_back_as_the_same_object_and_utc_as_utc() -> None:
-    assert there_and_back(datetime(2024, 1, 1, tzinfo=BERLIN)).tzinfo is BERLIN
-    assert there_and_back(datetime(2024, 1, 1, tzinfo=UTC)).tzinfo is UTC
-
-
-def test_fold_tells_the_two_halves_past_two_apart() -> None:
-    early = datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN)
-    late = early.replace(fold=1)
-    assert there_and_back(early).utcoffset() == timedelta(hours=2)
-    assert there_and_back(late).utcoffset() == timedelta(hours=1)
-
-
-def test_member_of_an_enumeration_is_the_member_not_its_value() -> None:
-    for member in (Colour.RED, Level.LOW, Word.NO, Size.LARGE, Right.READ):
-        assert there_and_back(member) is member
 
 
 def test_dataclass_comes_back_without_its_constructor() -> None:
@@ -161,10 +119,6 @@ def test_dataclass_comes_back_without_its_constructor() -> None:
     back = there_and_back(careful)
     assert (back, back.parsed, back.double) == (careful, 7, 14)
     assert Careful.made == made
-
-
-def test_dict_keeps_its_order() -> None:
-    assert list(there_and_back({"z": 1, "a": 2, "m": 3})) == ["z", "a", "m"]
 
 
 def test_payload_is_readable() -> None:
@@ -185,9 +139,12 @@ def test_payload_is_readable() -> None:
         (lambda: lazy(lambda: [1, (2,)], list)(), [1, (2,)]),
         (lambda: SimpleLazyObject(lambda: {"a": 1}), {"a": 1}),
         (lambda: SimpleLazyObject(lambda: SimpleLazyObject(lambda: 3)), 3),
+        (lambda: mark_safe("<b>"), "<b>"),
+        (lambda: lazy(lambda: SafeString("<i>"), str)(), "<i>"),
+        (lambda: ngettext_lazy("%d loaf", "%d loaves", 3) % 3, "3 loaves"),
     ],
 )
-def test_lazy_object_is_resolved(make: Callable[[], object], expected: object) -> None:
+def test_lazy_object_and_safe_text_travel_as_what_they_stand_for(make: Callable[[], object], expected: object) -> None:
     assert fingerprint(there_and_back([make()])) == fingerprint([expected])
 
 
@@ -211,37 +168,12 @@ class FrozenTime(datetime, metaclass=FrozenMeta):
         raise NotImplementedError
 
 
-class Day(date): ...
-
-
-class Clock(time): ...
-
-
-class Lapse(timedelta): ...
-
-
-class Ratio(Decimal): ...
-
-
-class Share(float): ...
-
-
-class Key(UUID): ...
-
-
-class Raw(bytes): ...
-
-
-class Lines(list[object]): ...
-
-
-class Names(set[object]): ...
-
-
-class Options(dict[str, object]): ...
-
-
 class Berlin(ZoneInfo): ...
+
+
+def of(kind: type, *args: Any, **kwargs: Any) -> Any:
+    """Return a value of a subclass."""
+    return type(f"My{kind.__name__}", (kind,), {})(*args, **kwargs)
 
 
 @pytest.mark.parametrize(
@@ -249,29 +181,24 @@ class Berlin(ZoneInfo): ...
     [
         (FrozenTime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1), datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1)),
         (datetime(2024, 1, 1, tzinfo=Berlin("Europe/Berlin")), datetime(2024, 1, 1, tzinfo=BERLIN)),
-        (Day(2024, 1, 1), date(2024, 1, 1)),
-        (Clock(1, 2, fold=1, tzinfo=BERLIN), time(1, 2, fold=1, tzinfo=BERLIN)),
-        (Lapse(5), timedelta(5)),
-        (Ratio("1.10"), Decimal("1.10")),
-        (Share("nan"), float("nan")),
+        (of(date, 2024, 1, 1), date(2024, 1, 1)),
+        (of(time, 1, 2, fold=1, tzinfo=BERLIN), time(1, 2, fold=1, tzinfo=BERLIN)),
+        (of(timedelta, 5), timedelta(5)),
+        (of(Decimal, "1.10"), Decimal("1.10")),
+        (of(float, "nan"), float("nan")),
         (Number(5), 5),
         (Text("x"), "x"),
-        (Key(int=5), UUID(int=5)),
-        (Raw(b"x"), b"x"),
-        (Lines([Text("x")]), ["x"]),
-        (Names([1]), {1}),
-        ({Text("a"): Options(b=1)}, {"a": {"b": 1}}),
+        (of(UUID, int=5), UUID(int=5)),
+        (of(bytes, b"x"), b"x"),
+        (of(list, [Text("x")]), ["x"]),
+        (of(set, [1]), {1}),
+        ({Text("a"): of(dict, b=1)}, {"a": {"b": 1}}),
+        (OrderedDict(b=1, a=2), {"b": 1, "a": 2}),
     ],
     ids=shown,
 )
 def test_value_of_a_subclass_travels_as_what_it_means(value: object, plain: object) -> None:
     assert fingerprint(there_and_back(value)) == fingerprint(plain)
-
-
-def test_ordered_dict_travels_in_its_own_order() -> None:
-    ordered = OrderedDict(a=1, b=2)
-    ordered.move_to_end("a")
-    assert list(there_and_back(ordered).items()) == [("b", 2), ("a", 1)]
 
 
 def test_values_travel_while_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,36 +208,6 @@ def test_values_travel_while_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> 
         datetime(2024, 1, 1),  # noqa: DTZ001
         datetime(2024, 1, 2),  # noqa: DTZ001
     ]
-
-
-def test_safe_string_comes_back_as_plain_text() -> None:
-    back = there_and_back([mark_safe("<b>"), lazy(lambda: SafeString("<i>"), str)()])
-    assert fingerprint(back) == fingerprint(["<b>", "<i>"])
-
-
-def test_decoding_takes_what_a_json_reader_gives() -> None:
-    payload = json.loads(encode({"pks": {1, 2}}))
-    assert decode_arguments(payload).arguments == {"pks": {1, 2}}
-
-
-def test_empty_send_has_a_payload() -> None:
-    assert decode_text(encode({})) == Decoded(sender=None, arguments={})
-
-
-def test_deepest_value_that_may_travel_comes_back() -> None:
-    value: object = Decimal(1)
-    for _ in range(32):
-        value = [value]
-    assert there_and_back(value) == value
-
-
-@settings(deadline=None)
-@given(values)
-@example(Colour.RED)
-def test_argument_names_and_tags_do_not_mix(value: object) -> None:
-    payload = json.loads(encode({"value": value}))
-    assert list(payload) == ["sender", "arguments"]
-    assert list(payload["arguments"]) == ["value"]
 
 
 def test_payload_of_one_process_is_read_by_another() -> None:

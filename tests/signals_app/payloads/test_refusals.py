@@ -1,30 +1,40 @@
-"""What cannot travel is refused at the send, with signal, receiver, path, type and cure."""
+"""What cannot travel is refused at the send, with signal, receiver, path, type and a cure that can be followed."""
 
 from __future__ import annotations
 
 import functools
 import io
+import itertools
 import time as time_of_day
-from collections import Counter, defaultdict, deque
+from collections import ChainMap, Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
+from unittest.mock import MagicMock, Mock
+from zoneinfo import ZoneInfo
 
 import pytest
 from django import forms
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import ngettext_lazy
 
+from signals_app.exceptions import PayloadError, PayloadTooLarge
 from tests.payload_app.hostile import Classless
 from tests.payload_app.models import Plain, Tagged
 from tests.payload_app.values import Failure, Frozen, Outer, Pair, PairPlus, Point, Service, Stray
-from tests.signals_app.travels import encode, refusal, there_and_back
+from tests.signals_app.travels import WHO, encode, refusal, there_and_back
+
+storage = InMemoryStorage()
 
 
 class Outsider(Enum):
@@ -82,113 +92,155 @@ class Zone(tzinfo):
         return None
 
 
-async def coroutine() -> None: ...
+class Loaves(forms.Form):
+    number = forms.IntegerField()
+
+
+def cleaned() -> Loaves:
+    form = Loaves({"number": "3"})
+    assert form.is_valid()
+    return form
+
+
+def local_class() -> type:
+    """Return a class as a factory of Django's makes one, which nobody can move to the top of a module."""
+    made: type = forms.modelform_factory(Plain, fields=["name"])
+    return made
 
 
 CANNOT = "cannot travel to a worker. "
+DROP = "Add drop=('order',) or pass the values you need."
+LIST = "Pass list(order)."
 CALL = "Call it before the send, or pass a name that the receiver looks up."
 OTHER = "Pass plain values, a dataclass or a saved model instance instead, or add drop=('order',)."
+PLURAL = "(django.utils.translation.lazy_number.<locals>.NumberAwareString) " + CANNOT + "Put the number in first: "
+MOCK = CANNOT + "Pass a real value, or call the receiver's .func, which takes anything."
+CLASS = "Pass plain values instead, or define the class at the top level of a module of an installed app."
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "message", "follow"),
     [
-        (
-            HttpRequest,
-            (
-                "(django.http.request.HttpRequest) cannot travel to a worker. "
-                "Add drop=('order',) or pass the values you need."
-            ),
-        ),
-        (
-            HttpResponse,
-            (
-                "(django.http.response.HttpResponse) cannot travel to a worker. "
-                "Add drop=('order',) or pass the values you need."
-            ),
-        ),
+        (HttpRequest, f"(django.http.request.HttpRequest) {CANNOT}{DROP}", None),
+        (HttpResponse, f"(django.http.response.HttpResponse) {CANNOT}{DROP}", None),
         (
             Plain.objects.all,
             (
                 f"(django.db.models.query.QuerySet) {CANNOT}"
                 "Pass a list of primary keys, or list(order); or add drop=('order',)."
             ),
+            list,
         ),
         (
-            lambda: Tagged(pk=1).plains,
-            ".ManyRelatedManager) cannot travel to a worker. Pass a list of primary keys, or list(order.all()).",
+            lambda: Tagged.objects.create().plains,
+            f"ManyRelatedManager) {CANNOT}Pass a list of primary keys, or list(order.all()).",
+            lambda order: list(order.all()),
         ),
-        (lambda: (letter for letter in ""), f"(generator) {CANNOT}Pass list(order)."),
-        (lambda: map(str, ()), f"(map) {CANNOT}Pass list(order)."),
-        (lambda: {}.keys(), f"(dict_keys) {CANNOT}Pass list(order)."),
-        (lambda: range(3), f"(range) {CANNOT}Pass list(order)."),
-        (deque, f"(collections.deque) {CANNOT}Pass list(order)."),
-        (io.StringIO, f"(_io.StringIO) {CANNOT}Save it and pass its path, or pass its content."),
         (
-            lambda: ContentFile(b"", name="x"),
+            lambda: apps.get_app_config("payload_app"),
+            f"(tests.payload_app.apps.PayloadAppConfig) {CANNOT}Add drop=('order',) or pass its label.",
+            lambda order: order.label,
+        ),
+        (lambda: (letter for letter in "a"), f"(generator) {CANNOT}{LIST}", list),
+        (lambda: itertools.chain([1], [2]), f"(itertools.chain) {CANNOT}{LIST}", list),
+        (lambda: {1: 2}.items(), f"(dict_items) {CANNOT}{LIST}", list),
+        (lambda: range(3), f"(range) {CANNOT}{LIST}", list),
+        (lambda: deque([1]), f"(collections.deque) {CANNOT}{LIST}", list),
+        (lambda: memoryview(b"x"), f"(memoryview) {CANNOT}Pass bytes(order).", bytes),
+        (lambda: MappingProxyType({1: 2}), f"(mappingproxy) {CANNOT}Pass dict(order).", dict),
+        (lambda: ChainMap({1: 2}), f"(collections.ChainMap) {CANNOT}Pass dict(order).", dict),
+        (
+            lambda: io.StringIO("x"),
+            f"(_io.StringIO) {CANNOT}Save it and pass its path, or pass its content.",
+            lambda order: order.getvalue(),
+        ),
+        (
+            lambda: ContentFile(b"x", name="bun.txt"),
             f"(django.core.files.base.ContentFile) {CANNOT}Save it to a storage and pass its name.",
+            lambda order: storage.save(order.name, order),
         ),
-        (lambda: lambda: None, f"(function) {CANNOT}{CALL}"),
-        (lambda: encode, f"(function) {CANNOT}{CALL}"),
-        (lambda: "".join, f"(builtin_function_or_method) {CANNOT}{CALL}"),
-        (lambda: Service().work, f"(method) {CANNOT}{CALL}"),
+        (lambda: encode, f"(function) {CANNOT}{CALL}", None),
+        (lambda: "x".upper, f"(builtin_function_or_method) {CANNOT}{CALL}", lambda order: order()),
+        (lambda: Service().work, f"(method) {CANNOT}{CALL}", lambda order: order()),
         (
-            lambda: functools.partial(encode),
+            lambda: functools.partial(max, 1, 2),
             f"(functools.partial) {CANNOT}Call it before the send, or pass its arguments.",
+            lambda order: [*order.args],
         ),
-        (lambda: io, f"(module) {CANNOT}Pass its name."),
-        (lambda: memoryview(b""), f"(memoryview) {CANNOT}Pass bytes(order)."),
-        (forms.Form, f"(django.forms.forms.Form) {CANNOT}Pass order.cleaned_data."),
+        (lambda: io, f"(module) {CANNOT}Pass its name.", lambda order: order.__name__),
         (
-            lambda: QueryDict("a=1"),
+            cleaned,
+            f"(tests.signals_app.payloads.test_refusals.Loaves) {CANNOT}Pass order.cleaned_data.",
+            lambda order: order.cleaned_data,
+        ),
+        (
+            lambda: QueryDict("a=1&a=2"),
             (
                 "(django.http.request.QueryDict) is more than a plain dict: its attribute _encoding would be lost. "
                 "Pass dict(order.lists())."
             ),
+            lambda order: dict(order.lists()),
         ),
-        (lambda: ValueError("x"), f"(ValueError) {CANNOT}Pass str(order), or what the receiver needs of it."),
         (
-            lambda: apps.get_app_config("payload_app"),
-            f"(tests.payload_app.apps.PayloadAppConfig) {CANNOT}Add drop=('order',) or pass its label.",
+            lambda: ValueError("x"),
+            f"(ValueError) {CANNOT}Pass str(order), or what the receiver needs of it.",
+            str,
         ),
-        (lambda: vars(Service), f"(mappingproxy) {CANNOT}Pass dict(order)."),
         (
             lambda: SimpleLazyObject(AnonymousUser),
             f"(django.contrib.auth.models.AnonymousUser) {CANNOT}Pass None for a visitor who is not logged in.",
+            None,
         ),
+        (lambda: ZoneInfo("Europe/Paris"), f"(zoneinfo.ZoneInfo) {CANNOT}Pass its name.", str),
+        (lambda: ngettext_lazy("%d loaf", "%d loaves"), f"{PLURAL}order % number.", lambda order: order % 3),
+        (
+            lambda: ngettext_lazy("{n} loaf", "{n} loaves", "n"),
+            f"{PLURAL}order % number.",
+            lambda order: order % {"n": 3},
+        ),
+        (MagicMock, MOCK, None),
+        (lambda: Mock(spec=Plain), MOCK, lambda order: Plain.objects.create(name="real")),
         (
             lambda: object.__new__(Outsider),
             "(tests.signals_app.payloads.test_refusals.Outsider) is no member of its enumeration. Pass a member.",
+            None,
         ),
         (
             lambda: tuple.__new__(Pair, [1]),
-            "(tests.payload_app.values.Pair) holds more than its fields: an item without a name would be lost.",
+            (
+                "(tests.payload_app.values.Pair) holds more than its fields: an item without a name would be lost. "
+                "Make a field of it."
+            ),
+            None,
         ),
         (
             lambda: time_of_day.struct_time(range(9)),
             "(time.struct_time) is more than a plain tuple: its attribute tm_year would be lost. Pass tuple(order).",
+            tuple,
         ),
         (
             lambda: Decimal("1E+20000"),
             "(decimal.Decimal) has more than 10,000 digits before or after its point. Round it, or pass str(order).",
+            str,
         ),
         (
             lambda: {Alike() for _ in range(101)},
             "(set) holds 101 items of one hash, of 100 that there may be. Pass a list.",
+            None,
         ),
-        (lambda: 1j, f"(complex) {CANNOT}{OTHER}"),
-        (object, f"(object) {CANNOT}{OTHER}"),
-        (Service, f"(tests.payload_app.values.Service) {CANNOT}{OTHER}"),
         (
             lambda: datetime(2024, 1, 1, tzinfo=Zone()),
             (
                 "(datetime.datetime) has a tzinfo of tests.signals_app.payloads.test_refusals.Zone, which has no name "
                 "to find it by. Use zoneinfo.ZoneInfo(name) or datetime.timezone."
             ),
+            None,
         ),
         (
             lambda: "abc\0def",
             "(str) has a NUL character at index 3, which PostgreSQL cannot store. Remove it, or pass bytes.",
+            str.encode,
         ),
         (
             lambda: "é\ud83d",
@@ -196,35 +248,32 @@ OTHER = "Pass plain values, a dataclass or a saved model instance instead, or ad
                 "(str) has half of a surrogate pair at index 1, which UTF-8 cannot hold. "
                 'Remove it, or pass bytes: value.encode("utf-8", "surrogatepass").'
             ),
+            lambda order: order.encode("utf-8", "surrogatepass"),
+        ),
+        (lambda: 1j, f"(complex) {CANNOT}{OTHER}", None),
+        (Service, f"(tests.payload_app.values.Service) {CANNOT}{OTHER}", None),
+        (Classless, f"(tests.payload_app.hostile.Classless) {CANNOT}{OTHER}", None),
+        (local_class, CLASS, lambda order: list(order.base_fields)),
+        (lambda: defaultdict(int, a=1), ": its attribute default_factory would be lost. Pass dict(order).", dict),
+        (lambda: Counter("ab"), ": its own __missing__() would be lost. Pass dict(order).", dict),
+        (lambda: Folded(a=1), ": its own __getitem__() would be lost. Pass dict(order).", dict),
+        (noted, ": its attribute note would be lost. Pass str(order).", str),
+        (Counted, ": its attribute _Counted__total would be lost. Pass list(order).", list),
+        (
+            lambda: Precise(2024, 1, 1),
+            ": what makes it unequal to one would be lost. Pass order.isoformat().",
+            Precise.isoformat,
         ),
     ],
 )
-def test_value_that_cannot_travel_is_refused_with_its_cure(make: Callable[[], object], message: str) -> None:
-    assert message in refusal(make())
-
-
-@pytest.mark.parametrize(
-    ("make", "lost", "cure"),
-    [
-        (lambda: defaultdict(int, a=1), "its attribute default_factory", dict),
-        (lambda: Counter("ab"), "its own __missing__()", dict),
-        (lambda: Folded(a=1), "its own __getitem__()", dict),
-        (noted, "its attribute note", str),
-        (Counted, "its attribute _Counted__total", list),
-        (lambda: Precise(2024, 1, 1), "what makes it unequal to one", Precise.isoformat),
-    ],
-)
-def test_subclass_that_holds_or_means_more_is_refused_and_the_cure_travels(
-    make: Callable[[], Any], lost: str, cure: Callable[[Any], object]
+def test_value_that_cannot_travel_is_refused_with_a_cure_that_travels(
+    make: Callable[[], Any], message: str, follow: Callable[[Any], object] | None
 ) -> None:
     value = make()
-    written = "order.isoformat()" if cure is Precise.isoformat else f"{cure.__name__}(order)"
-    assert f": {lost} would be lost. Pass {written}." in refusal(value)
-    assert there_and_back(cure(value)) == cure(value)
-
-
-def test_object_that_fails_when_its_class_is_asked_is_refused() -> None:
-    assert refusal([Classless()]) == f"order[0] (tests.payload_app.hostile.Classless) {CANNOT}{OTHER}"
+    assert refusal([value]).replace("order[0]", "order").endswith(message)
+    if follow:
+        followed = follow(value)
+        assert there_and_back(followed) == followed
 
 
 def test_lazy_object_that_wraps_itself_is_refused() -> None:
@@ -233,6 +282,8 @@ def test_lazy_object_that_wraps_itself_is_refused() -> None:
 
 
 def test_coroutine_is_refused() -> None:
+    async def coroutine() -> None: ...
+
     unawaited = coroutine()
     try:
         assert refusal(unawaited).endswith("(coroutine) cannot travel to a worker. Await it before the send.")
@@ -261,11 +312,10 @@ def test_path_leads_to_the_culprit(value: object, path: str) -> None:
     assert refusal(value).startswith(f"{path} (module) ")
 
 
-def test_key_that_cannot_be_text_is_refused() -> None:
+def test_key_and_name_that_cannot_be_text_are_refused() -> None:
     assert refusal({"a\0": 1}).startswith("order['a\\x00'] (str) has a NUL character at index 1")
-
-
-CLASS_CURE = "Pass plain values instead, or define the class at the top level of a module of an installed app."
+    with pytest.raises(PayloadError, match=r": 'note\\ud83d' \(str\) is a name that UTF-8 cannot hold\. Rename it\.$"):
+        encode({"note\ud83d": 1})
 
 
 def test_class_that_a_worker_cannot_find_is_refused() -> None:
@@ -280,7 +330,7 @@ def test_class_that_a_worker_cannot_find_is_refused() -> None:
         message = refusal(value)
         assert "<locals>" in message
         assert "is of a class that a worker cannot find as tests.signals_app.payloads.test_refusals:" in message
-        assert message.endswith(CLASS_CURE)
+        assert message.endswith(CLASS)
 
 
 def test_class_of_the_script_that_was_started_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,3 +363,54 @@ def test_field_without_a_value_is_refused() -> None:
     point = Point(1)
     del point.x
     assert refusal(point).startswith("order (tests.payload_app.values.Point) has no value in its field x. Set it")
+
+
+def test_cycle_is_named_where_it_closes() -> None:
+    lines: list[object] = [1]
+    lines.append({"back": lines})
+    assert refusal([Point(lines)]) == ("order[0].x[1]['back'] contains itself. Break the cycle, or pass primary keys.")
+    point = Point(1)
+    point.y = point
+    assert refusal(point).startswith("order.y contains itself.")
+
+
+def test_nesting_has_a_limit() -> None:
+    value: object = Decimal(1)
+    for _ in range(32):
+        value = [value]
+    assert there_and_back(value) == value
+    value = [value]
+    assert refusal(value).endswith(
+        "… is nested deeper than 32 levels. Flatten it, or store it and pass its primary key."
+    )
+
+
+@override_settings(SIGNALS_APP={"MAX_PAYLOAD": 1000})
+@pytest.mark.parametrize(
+    ("big", "size"),
+    [("x" * 1000, "1,050"), ("é" * 600, "1,250"), (["é"] * 300, "1,549"), ([1] * 1001, "more than 1,000")],
+)
+def test_payload_has_a_limit_in_bytes(big: object, size: str) -> None:
+    with pytest.raises(PayloadTooLarge) as caught:
+        encode({"small": 1, "lines": big})
+    assert str(caught.value) == (
+        f"{WHO}its arguments take {size} bytes of JSON and "
+        'SIGNALS_APP["MAX_PAYLOAD"] allows 1,000; the largest is lines. '
+        "Store the data and pass its primary key, or raise the limit."
+    )
+
+
+def test_payload_of_exactly_the_limit_travels() -> None:
+    size = len(encode({"a": "x"}))
+    with override_settings(SIGNALS_APP={"MAX_PAYLOAD": size}):
+        encode({"a": "y"})
+        with pytest.raises(PayloadTooLarge):
+            encode({"a": "xy"})
+
+
+def test_value_that_would_grow_without_end_is_stopped() -> None:
+    value: object = []
+    for _ in range(30):
+        value = [value] * 10
+    with pytest.raises(PayloadTooLarge, match="more than 65,536 bytes"):
+        encode({"value": value})

@@ -1,11 +1,10 @@
-"""What Django itself sends travels or stays behind."""
+"""What Django itself sends, beside the signals of models, travels or stays behind."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,77 +12,10 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.migrations import Migration
-from django.db.models import Model
-from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_save
 from django.template import Context, Template
 from django.test import RequestFactory
 
-from signals_app.exceptions import PayloadError
-from signals_app.payloads import Decoded, decode_text, encode_arguments
-from tests.payload_app.models import Plain, Tagged
-from tests.signals_app.travels import encode
-
-pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
-
-
-@contextmanager
-def payloads(signal: ModelSignal, sender: type[Model], snapshot: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    texts: list[str] = []
-
-    def receive(sender: object, **arguments: object) -> None:
-        arguments.pop("signal")
-        texts.append(encode(arguments, sender=sender, snapshot=snapshot))
-
-    signal.connect(receive, sender=sender)
-    try:
-        yield texts
-    finally:
-        signal.disconnect(receive, sender=sender)
-
-
-def test_post_save() -> None:
-    plain = Plain.objects.create()
-    with payloads(post_save, Plain) as texts:
-        plain.save(update_fields=["name"])
-    assert decode_text(texts[0]) == Decoded(
-        sender=Plain,
-        arguments={
-            "instance": plain,
-            "created": False,
-            "update_fields": frozenset({"name"}),
-            "raw": False,
-            "using": "default",
-        },
-    )
-
-
-def test_pre_save_of_a_new_instance_needs_a_snapshot() -> None:
-    with payloads(pre_save, Plain), pytest.raises(PayloadError, match=r"add snapshot=\('instance',\)"):
-        Plain.objects.create(name="new")
-    with payloads(pre_save, Plain, snapshot=("instance",)) as texts:
-        Plain.objects.create(name="new")
-    back = decode_text(texts[0]).arguments["instance"]
-    assert isinstance(back, Plain)
-    assert back.pk is None
-    assert (back.name, back._state.adding) == ("new", True)
-
-
-def test_m2m_changed() -> None:
-    tagged, plain = Tagged.objects.create(), Plain.objects.create()
-    through: type[Model] = Tagged.plains.through
-    with payloads(m2m_changed, through) as texts:
-        tagged.plains.add(plain)
-    decoded = decode_text(texts[1])
-    assert decoded.sender is through
-    decoded.arguments.pop("raw", None)  # sent since Django 6.1
-    assert decoded.arguments == {
-        "action": "post_add",
-        "instance": tagged,
-        "reverse": False,
-        "model": Plain,
-        "pk_set": {plain.pk},
-        "using": "default",
-    }
+from signals_app.payloads import encode_arguments
 
 
 def sent() -> Iterator[tuple[str, dict[str, object], set[str]]]:
