@@ -15,58 +15,13 @@ names = st.sampled_from(
     [
         *(f"{VALUES}:{name}" for name in ("Point", "Frozen", "Careful", "Failure", "Unhashable", "Pair", "OldPair")),
         *(f"{VALUES}:{name}" for name in ("Colour", "Right", "Bit", "Service", "T", "Outer.Inner", "Nobody", "")),
-        "subprocess:Popen",
-        "builtins:eval",
-        "builtins:int",
-        "antigravity:X",
-        "payload_app.Plain",
-        "payload_app.ByPair",
-        "payload_app.ByUuid",
-        "payload_app.Everything",
-        "payload_app.Base",
-        "payload_app.Coded",
-        "payload_app.Offer",
-        "payload_app",
-        "auth.User",
-        "default",
-        "other",
-        "nowhere",
-        "RED",
-        "READ",
-        "Europe/Berlin",
-        "../../etc/passwd",
-        "Europe",
-        "2024-01-01",
-        "2024-01-01T00:00:00+25:00",
-        "0xff",
-        "nan",
-        "1e999999999999999999999",
-        "AAAA",
-        "=",
-        "\0",
-        "é",
+        *(f"payload_app.{name}" for name in ("Plain", "ByPair", "ByUuid", "Everything", "Base", "Coded", "Offer")),
+        *("subprocess:Popen", "builtins:eval", "builtins:int", "antigravity:X", "payload_app", "auth.User"),
+        *("default", "other", "nowhere", "RED", "READ", "Europe/Berlin", "../../etc/passwd", "Europe", "2024-01-01"),
+        *("2024-01-01T00:00:00+25:00", "0xff", "nan", "1e999999999999999999999", "AAAA", "=", "\0", "é"),
     ]
 )
-field_names = st.sampled_from(
-    [
-        "x",
-        "y",
-        "z",
-        "a",
-        "b",
-        "id",
-        "name",
-        "left",
-        "right",
-        "parts",
-        "raw",
-        "__class__",
-        "price",
-        "cost",
-        "span",
-        "code",
-    ]
-)
+field_names = st.sampled_from("x y z a b id name left right parts raw __class__ price cost span code".split())
 shapes = st.sampled_from(SNAPSHOT)
 tags = st.sampled_from([*_DECODERS, "$field", "$argument", "$unknown", "$"])
 atoms = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | names
