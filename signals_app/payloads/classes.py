@@ -14,8 +14,8 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.payloads.containers import decode_parts, encode_parts
-from signals_app.payloads.errors import Decode, Decoder, Encoder, Json, Malformed, Refusal, shown
+from signals_app.payloads.containers import encode_parts
+from signals_app.payloads.errors import Decode, Decoder, Encoder, Json, Malformed, Refusal, each, field_step, shown
 from signals_app.payloads.names import class_path, find_class
 from signals_app.payloads.scalars import text
 
@@ -135,11 +135,7 @@ def encode_namedtuple(value: Any, walk: Encoder) -> Json:
 
 def _encode_fields(value: object, names: Iterable[str], walk: Encoder) -> Json:
     fields = {name: getattr(value, name) for name in names}
-    return encode_parts(fields, walk, holder=value, step=_field_step)
-
-
-def _field_step(name: str) -> str:
-    return f".{name}"
+    return encode_parts(fields, walk, holder=value, step=field_step)
 
 
 def _refuse_stray(value: object, names: Collection[str]) -> None:
@@ -217,7 +213,7 @@ def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, wal
     is_renamed = new and len(kept) < len(given)
     if type(fields) is not dict or is_renamed or any(default is dataclasses.MISSING for default in new.values()):
         raise Malformed(f"does not give the fields of {class_path(kind)}: {', '.join(defaults)}. {_CHANGED}")
-    return decode_parts(kept, walk, step=_field_step) | new
+    return each(kept.items(), walk.decode, holder=kept, step=field_step) | new
 
 
 def find_model(label: Json) -> type[Model]:

@@ -45,7 +45,7 @@ def _encode_dict(value: dict[Any, object], walk: Encoder) -> Json:
     for key in value:
         if type(key) is not str or key.startswith(TAG):
             return {"$dict": _encode_pairs(value, walk)}
-    return encode_parts(value, walk, holder=value, step=_key_step)
+    return encode_parts(value, walk, holder=value, step=key_step)
 
 
 def encode_parts(
@@ -79,13 +79,14 @@ def _encode_pairs(value: dict[object, object], walk: Encoder) -> list[Json]:
             pair.append(walk.encode(item))
             written.append(pair)
     except BrokenOff as broken:
-        broken.passing(_key_step(key) if pair else f".keys()[{len(written)}]", value)
+        broken.passing(key_step(key) if pair else f".keys()[{len(written)}]", value)
         raise
     walk.leave()
     return written
 
 
-def _key_step(key: object) -> str:
+def key_step(key: object) -> str:
+    """Return the step to the value of a key."""
     return f"[{shown(key)}]"
 
 
@@ -123,19 +124,6 @@ def decode_items(value: Json, walk: Decoder) -> list[object]:
             read.append(walk.decode(item))  # noqa: PERF401 - its length tells the index
     except BrokenOff as broken:
         broken.passing(f"[{len(read)}]", value)
-        raise
-    return read
-
-
-def decode_parts(value: dict[str, Json], walk: Decoder, *, step: Callable[[str], str] = _key_step) -> dict[str, object]:
-    """Return a dict of the same keys. Raises BrokenOff with a step to the part in its path."""
-    read: dict[str, object] = {}
-    key = ""
-    try:
-        for key, part in value.items():
-            read[key] = walk.decode(part)
-    except BrokenOff as broken:
-        broken.passing(step(key), value)
         raise
     return read
 

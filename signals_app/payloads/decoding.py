@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from signals_app.conf import conf
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.payloads import classes, containers, models, scalars
-from signals_app.payloads.errors import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, shown, size_of
+from signals_app.payloads.errors import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, each, shown, size_of
 from signals_app.redaction import MASKED, has_secret_key
 
 _read = json.JSONDecoder().decode  # as json.loads() of a str
@@ -50,7 +49,9 @@ def decode_arguments(payload: Json) -> Decoded:
     if type(payload) is not dict or len(payload) != 2 or "sender" not in payload or "arguments" not in payload:
         raise PayloadError('The payload is malformed: it is not {"sender": …, "arguments": {…}}.')
     arguments = payload["arguments"]
-    if type(arguments) is not dict or not all(map(_is_argument, arguments)):
+    if type(arguments) is not dict or not all(
+        type(name) is str and name not in ("sender", "signal") for name in arguments
+    ):
         raise PayloadError("The payload is malformed: its arguments are not an object of names.")
     decoded: dict[str, object] = {}
     name = "sender"
@@ -60,7 +61,7 @@ def decode_arguments(payload: Json) -> Decoded:
             if type(value) in _PLAIN:
                 decoded[name] = value
             else:
-                decoded[name] = _shared(value, decoded) if _is_shared(value) else _Walk().decode(value)
+                decoded[name] = _decode_argument(value, decoded)
     except BrokenOff as broken:
         raise _error(broken, name) from broken.__cause__
     return Decoded(sender=sender, arguments=decoded)
@@ -79,43 +80,34 @@ def _decode_sender(written: Json) -> object:
         return path.replace(":", ".")
 
 
-def _is_argument(name: object) -> bool:
-    return type(name) is str and name not in ("sender", "signal")
-
-
-def _is_shared(value: Json) -> TypeGuard[dict[str, Json]]:
-    return type(value) is dict and value.keys() == {"$argument"}
-
-
-def _shared(value: dict[str, Json], decoded: dict[str, object]) -> object:
+def _decode_argument(value: Json, before: dict[str, object]) -> object:
+    """Return an argument, which may be an instance that an argument before it is, too."""
+    if type(value) is not dict or value.keys() != {"$argument"}:
+        return _Walk().decode(value)
     name = value["$argument"]
-    if type(name) is not str or name not in decoded:
+    if type(name) is not str or name not in before:
         raise Malformed(f"is the same as {shown(name)}, which is no argument before it")
-    return decoded[name]
+    return before[name]
 
 
 class _Walk:
-    """See ``walks.Decoder``."""
-
     __slots__ = ("_depth",)
 
     def __init__(self) -> None:
         self._depth = 0
 
     def decode(self, value: Json) -> object:
-        kind = type(value)
-        if kind in _PLAIN:
+        if type(value) in _PLAIN:
             return value
         self._depth += 1
         if self._depth > _DEPTH:
             raise Malformed(f"is nested deeper than {MAX_DEPTH} levels")
-        read: object
         if type(value) is list:
-            read = containers.decode_items(value, self)
+            read: object = containers.decode_items(value, self)
         elif type(value) is dict:
             read = self._decode_object(value)
         else:
-            raise Malformed(f"is a {kind.__qualname__}, which JSON does not have")
+            raise Malformed(f"is a {type(value).__qualname__}, which JSON does not have")
         self._depth -= 1
         return read
 
@@ -126,7 +118,7 @@ class _Walk:
             if key.startswith(TAG):
                 break
         else:
-            return containers.decode_parts(value, self)
+            return each(value.items(), self.decode, holder=value, step=containers.key_step)
         decode = _DECODERS.get(key)
         if decode is None or len(value) > 1:
             raise Malformed(f"has the tag {shown(key)}, which is unknown or not alone")

@@ -64,24 +64,17 @@ _PLAIN: dict[type, Callable[[Any, Any], object]] = {
     dict: lambda kind, value: kind(kind.items(value)),
     OrderedDict: lambda kind, value: dict(kind.items(value)),
 }
-_ENCODERS: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
-_ENCODERS[OrderedDict] = _ENCODERS[dict]
 _CONTAINERS = (list, tuple, set, frozenset, dict, OrderedDict)
 _READING = frozenset({"__missing__", "__getitem__", "__iter__", "__len__", "__contains__", "keys", "items", "get"})
 
 
-def encoder_of(kind: type) -> Encode | None:
-    """Return what writes values of a subclass as values of their base, and refuses those that hold or mean more."""
-    base = next((base for base in kind.__mro__ if base in _PLAIN), None)
-    return partial(_encode, base) if base else None
-
-
-def _encode(base: type, value: Any, walk: Encoder) -> Json:
+def _encode_as_base(base: type, value: Any, walk: Encoder) -> Json:
+    """Write a value of a subclass as one of its base. Raises Refusal where it holds or means more."""
     plain = _PLAIN[base](base, value)
     lost = _lost(value, plain, base)
     if lost:
         raise Refusal(value, f"is more than a plain {base.__name__}: {lost} would be lost", cure_for(type(value)))
-    return _ENCODERS[base](plain, walk)
+    return _by_type[dict if base is OrderedDict else base](plain, walk)
 
 
 def _lost(value: Any, plain: object, base: type) -> str:
@@ -92,14 +85,10 @@ def _lost(value: Any, plain: object, base: type) -> str:
     for one in above:
         for name in sorted(_READING & vars(one).keys()) if base in _CONTAINERS else ():
             return f"its own {name}()"
-    return "" if _equal(plain, value) else "what makes it unequal to one"
-
-
-def _equal(plain: object, value: object) -> bool:
-    try:
-        return bool(plain == value) or bool(plain != plain)  # NaN equals nothing
-    except Exception:  # whatever an __eq__ of the class raises
-        return False
+    with suppress(Exception):  # whatever an __eq__ of the class raises
+        if plain == value or plain != plain:  # NaN equals nothing
+            return ""
+    return "what makes it unequal to one"
 
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
@@ -109,32 +98,13 @@ _by_type: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
 _DELETIONS = {f"django.db.models.signals.{when}_delete": ("instance",) for when in ("pre", "post")}
 
 
-class _Walk:
-    """See ``walks.Encoder``. ``budget`` is how many more items there may be, for each takes a byte or more."""
-
-    __slots__ = ("_budget", "by_value", "depth", "is_deleted")
-
-    def __init__(self, budget: int) -> None:
-        self.by_value = False
-        self.is_deleted = False
-        self.depth = 0
-        self._budget = budget
+class _Walk(Encoder):
+    __slots__ = ()
 
     def encode(self, value: object) -> Json:
         kind = type(value)
         encode = _by_type.get(kind)
         return encode(value, self) if encode else _by_family(kind)(value, self)
-
-    def enter(self, size: int) -> None:
-        self.depth += 1
-        self._budget -= size
-        if self.depth > MAX_DEPTH:
-            raise TooDeep
-        if self._budget < 0:
-            raise TooMany
-
-    def leave(self) -> None:
-        self.depth -= 1
 
 
 def _by_family(kind: type) -> Encode:
@@ -153,7 +123,8 @@ def _by_family(kind: type) -> Encode:
         return classes.encode_dataclass
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return classes.encode_namedtuple
-    return encoder_of(kind) or _refuse
+    base = next((base for base in kind.__mro__ if base in _PLAIN), None)
+    return partial(_encode_as_base, base) if base else _refuse
 
 
 def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
@@ -205,7 +176,10 @@ def encode_arguments(
     try:
         written_sender = _encode_sender(sender, limit)
         for name, value in arguments.items():
-            _require_name(name)
+            try:
+                name.encode()
+            except UnicodeEncodeError:
+                raise Refusal(name, "is a name that UTF-8 cannot hold", "Rename it.") from None
             if issubclass(type(value), Model) and first.setdefault(id(value), name) != name:
                 written[name] = {"$argument": first[id(value)]}
                 continue
@@ -245,14 +219,6 @@ def _stays_behind(value: object, name: str, broken: BrokenOff, signal: str, func
     return False
 
 
-def _require_name(name: str) -> None:
-    if not name.isascii():
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise Refusal(name, "is a name that UTF-8 cannot hold", "Rename it.") from None
-
-
 def _encode_sender(sender: object, budget: int) -> Json:
     """Write a sender as it is, else as its class, else as its label: no argument is lost for its sake."""
     kind = type(sender)
@@ -281,14 +247,10 @@ def _explanation(broken: BrokenOff, name: str) -> str:
         culprit = broken.culprit
         # types are compared, because isinstance() asks an object that may lie or fail
         kind = cast(type, culprit) if issubclass(type(culprit), type) else type(culprit)
+        kind_name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         cure = broken.cure.format(argument=name, path=path)
-        return f"{path} ({_type_name(kind)}) {broken.problem}. {cure}"
+        return f"{path} ({kind_name}) {broken.problem}. {cure}"
     cycle = broken.cycle(name)
     if cycle:
         return f"{cycle} contains itself. Break the cycle, or pass primary keys."
     return f"{path[:80]}… is nested deeper than {MAX_DEPTH} levels. Flatten it, or store it and pass its primary key."
-
-
-def _type_name(kind: type) -> str:
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MappingView
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from signals_app.redaction import beginning
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 MAX_DEPTH = 32  # levels of containers in one argument
 TAG = "$"  # what the only key of a tagged object begins with
@@ -32,13 +35,31 @@ class BrokenOff(Exception):
 
     def cycle(self, root: str) -> str | None:
         """Return the path of a container that holds itself, or None."""
-        seen: set[int] = set()
-        outermost_first = list(reversed(self._containers))
-        for depth, container in enumerate(outermost_first):
-            if container in seen:
-                return root + "".join(list(reversed(self._steps))[:depth])
-            seen.add(container)
+        containers = self._containers[::-1]
+        for depth, container in enumerate(containers):
+            if container in containers[:depth]:
+                return root + "".join(self._steps[::-1][:depth])
         return None
+
+
+def each(
+    items: Iterable[tuple[str, T]], done: Callable[[T], V], *, holder: object, step: Callable[[str], str]
+) -> dict[str, V]:
+    """Return what is made of each named item. Raises BrokenOff with a step from the holder to the item in its path."""
+    made: dict[str, V] = {}
+    name = ""
+    try:
+        for name, item in items:
+            made[name] = done(item)
+    except BrokenOff as broken:
+        broken.passing(step(name), holder)
+        raise
+    return made
+
+
+def field_step(name: str) -> str:
+    """Return the step to a field."""
+    return f".{name}"
 
 
 class Refusal(BrokenOff):
@@ -91,21 +112,33 @@ def size_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-class Encoder(Protocol):
-    """The walk from values to JSON."""
+class Encoder:
+    """The walk from values to JSON. ``budget`` is how many more items there may be, for each takes a byte or more."""
 
-    by_value: bool  # model instances are written as snapshots
-    is_deleted: bool  # their rows are about to go, so that others are written as their keys
-    depth: int
+    __slots__ = ("_budget", "by_value", "depth", "is_deleted")
 
-    def encode(self, value: object, /) -> Json:
+    def __init__(self, budget: int) -> None:
+        self.by_value = False  # model instances are written as snapshots
+        self.is_deleted = False  # their rows are about to go, so that others are written as their keys
+        self.depth = 0
+        self._budget = budget
+
+    def encode(self, value: object) -> Json:
         """Return the JSON of a value. Raises BrokenOff."""
+        raise NotImplementedError
 
-    def enter(self, size: int, /) -> None:
+    def enter(self, size: int) -> None:
         """Go into a container of that many items. Raises TooDeep and TooMany."""
+        self.depth += 1
+        self._budget -= size
+        if self.depth > MAX_DEPTH:
+            raise TooDeep
+        if self._budget < 0:
+            raise TooMany
 
     def leave(self) -> None:
         """Come back out of it."""
+        self.depth -= 1
 
 
 class Decoder(Protocol):

@@ -18,7 +18,18 @@ from django.db.models.expressions import Combinable, DatabaseDefault
 from django.db.models.query_utils import DeferredAttribute
 
 from signals_app.payloads.classes import find_model, model_label
-from signals_app.payloads.errors import BrokenOff, Decode, Decoder, Encoder, Gone, Json, Malformed, Refusal, shown
+from signals_app.payloads.errors import (
+    Decode,
+    Decoder,
+    Encoder,
+    Gone,
+    Json,
+    Malformed,
+    Refusal,
+    each,
+    field_step,
+    shown,
+)
 from signals_app.payloads.scalars import is_bounded
 
 _CHANGED = "Did the model change since the signal was sent?"
@@ -49,14 +60,10 @@ def encode_instance(value: Model, walk: Encoder) -> Json:
             "Send before that, and with snapshot=({argument!r},) to send its values.",
         )
     if walk.is_deleted:
-        return _encode_snapshot(value, walk, _key_fields(type(value)))
+        return _encode_snapshot(value, walk, value._meta.pk_fields)
     database = state.db or router.db_for_read(type(value), instance=value)
-    parts = [_encode_key(field, value, walk) for field in _key_fields(type(value))]
+    parts = [_encode_key(field, value, walk) for field in value._meta.pk_fields]
     return {"$instance": [model_label(type(value)), parts[0] if type(pk) is not tuple else {"$tuple": parts}, database]}
-
-
-def _key_fields(model: type[Model]) -> Sequence[AnyField]:
-    return model._meta.pk_fields
 
 
 def _encode_key(field: AnyField, instance: Model, walk: Encoder) -> Json:
@@ -77,7 +84,7 @@ def _decode_instance(value: Json, walk: Decoder) -> object:
     parts = pk if type(pk) is tuple else (pk,)
     if not all(isinstance(part, _KEYS) for part in parts):
         raise Malformed(f"has a primary key of {type(pk).__name__}")
-    fields = _key_fields(model)
+    fields: Sequence[AnyField] = model._meta.pk_fields
     if len(parts) != len(fields) or (type(pk) is tuple) != isinstance(model._meta.pk, CompositePrimaryKey):
         raise Malformed(f"has no primary key of {model._meta.label}: {shown(pk)}")
     database = _database(value[2])
@@ -112,24 +119,19 @@ def _load_deferred(value: Model) -> None:
 
 
 def _encode_snapshot(value: Model, walk: Encoder, fields: Sequence[AnyField]) -> Json:
-    state = value._state
-    loaded = value.__dict__
-    written: dict[str, Json] = {}
+    adding, loaded = value._state.adding, value.__dict__
+    known: dict[str, AnyField] = {}
     deferred: list[Json] = []
-    name = ""
     walk.enter(len(fields))
-    try:
-        for field in value._meta.concrete_fields:
-            name = field.attname
-            if field not in fields or name not in loaded:
-                deferred.append(name)
-            elif not (state.adding and isinstance(loaded[name], DatabaseDefault)):  # which is made anew
-                written[name] = _encode_field(field, value, walk)
-    except BrokenOff as broken:
-        broken.passing(f".{name}", value)
-        raise
+    for field in value._meta.concrete_fields:
+        name = field.attname
+        if field not in fields or name not in loaded:
+            deferred.append(name)
+        elif not (adding and isinstance(loaded[name], DatabaseDefault)):  # which is made anew
+            known[name] = field
+    written = each(known.items(), lambda field: _encode_field(field, value, walk), holder=value, step=field_step)
     walk.leave()
-    snapshot: dict[str, Json] = {"model": model_label(type(value)), "database": state.db, "adding": state.adding}
+    snapshot: dict[str, Json] = {"model": model_label(type(value)), "database": value._state.db, "adding": adding}
     return {"$snapshot": {**snapshot, "fields": written, "deferred": deferred}}
 
 
@@ -189,23 +191,17 @@ def _decode_snapshot(value: Json, walk: Decoder) -> object:
     gone = [name for name in fields if name not in own]
     if new and gone:  # as after a rename
         raise Malformed(f"gives {', '.join(gone)} and not {', '.join(new)} of {model._meta.label}. {_CHANGED}")
-    values: dict[str, object] = {}
-    name = ""
-    try:
-        for name in own:
-            if name in fields:
-                values[name] = _decode_field(own[name], fields[name], walk)
-            elif name in new:
-                values[name] = _default(own[name], adding)
-    except BrokenOff as broken:
-        broken.passing(f".{name}", value)
-        raise
-    database = None if value["database"] is None else _database(value["database"])
-    return _made(model, database, values, adding)
 
+    def read(field: AnyField) -> object:
+        if field.attname in new:
+            return _default(field, adding)
+        written = fields[field.attname]
+        return _read(field, walk.decode(written[_BY_FIELD])) if _is_by_field(written) else walk.decode(written)
 
-def _made(model: type[Model], database: str | None, values: dict[str, object], adding: bool) -> Model:
+    known = [(name, field) for name, field in own.items() if name in fields or name in new]
+    values = each(known, read, holder=value, step=field_step)
     loaded = {name: value for name, value in values.items() if value is not DEFERRED}
+    database = None if value["database"] is None else _database(value["database"])
     try:
         made = model.from_db(database, list(loaded), list(loaded.values()))
     except DatabaseError:
@@ -214,10 +210,6 @@ def _made(model: type[Model], database: str | None, values: dict[str, object], a
         raise Malformed(f"makes no {model._meta.label}: {error}") from error
     made._state.adding = adding
     return made
-
-
-def _decode_field(field: AnyField, value: Json, walk: Decoder) -> object:
-    return _read(field, walk.decode(value[_BY_FIELD])) if _is_by_field(value) else walk.decode(value)
 
 
 def _default(field: AnyField, adding: bool) -> object:

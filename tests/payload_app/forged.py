@@ -21,7 +21,28 @@ names = st.sampled_from(
         *("2024-01-01T00:00:00+25:00", "0xff", "nan", "1e999999999999999999999", "AAAA", "=", "\0", "é"),
     ]
 )
-field_names = st.sampled_from("x y z a b id name left right parts raw __class__ price cost span code".split())
+field_names = st.sampled_from(
+    [
+        *(
+            "x",
+            "y",
+            "z",
+            "a",
+            "b",
+            "id",
+            "name",
+            "left",
+            "right",
+            "parts",
+            "raw",
+            "__class__",
+            "price",
+            "cost",
+            "span",
+            "code",
+        )
+    ]
+)
 shapes = st.sampled_from(SNAPSHOT)
 tags = st.sampled_from([*_DECODERS, "$field", "$argument", "$unknown", "$"])
 atoms = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | names
