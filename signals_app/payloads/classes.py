@@ -14,10 +14,9 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.payloads.containers import encode_parts
 from signals_app.payloads.errors import Decode, Decoder, Encoder, Json, Malformed, Refusal, each, field_step, shown
 from signals_app.payloads.names import class_path, find_class
-from signals_app.payloads.scalars import text
+from signals_app.payloads.values import encode_parts, text
 
 _CHANGED = "Did the class change since the signal was sent?"
 _CACHES = (functools.cached_property, cached_property)

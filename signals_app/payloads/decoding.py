@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from signals_app.conf import conf
 from signals_app.exceptions import MissingObject, PayloadError
-from signals_app.payloads import classes, containers, models, scalars
+from signals_app.payloads import classes, models, values
 from signals_app.payloads.errors import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, each, shown, size_of
 from signals_app.redaction import MASKED, has_secret_key
 
 _read = json.JSONDecoder().decode  # as json.loads() of a str
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_DECODERS: dict[str, Decode] = scalars.DECODERS | containers.DECODERS | classes.DECODERS | models.DECODERS
+_DECODERS: dict[str, Decode] = values.DECODERS | classes.DECODERS | models.DECODERS
 _LONGEST = 500  # characters of what is wrong: it may name what was forged
 _DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
 
@@ -103,7 +103,7 @@ class _Walk:
         if self._depth > _DEPTH:
             raise Malformed(f"is nested deeper than {MAX_DEPTH} levels")
         if type(value) is list:
-            read: object = containers.decode_items(value, self)
+            read: object = values.decode_items(value, self)
         elif type(value) is dict:
             read = self._decode_object(value)
         else:
@@ -118,7 +118,7 @@ class _Walk:
             if key.startswith(TAG):
                 break
         else:
-            return each(value.items(), self.decode, holder=value, step=containers.key_step)
+            return each(value.items(), self.decode, holder=value, step=values.key_step)
         decode = _DECODERS.get(key)
         if decode is None or len(value) > 1:
             raise Malformed(f"has the tag {shown(key)}, which is unknown or not alone")

@@ -21,7 +21,7 @@ from django.utils.functional import LazyObject, Promise, empty
 
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge
-from signals_app.payloads import classes, containers, models, scalars
+from signals_app.payloads import classes, models, values
 from signals_app.payloads.classes import stray_attributes
 from signals_app.payloads.errors import (
     MAX_DEPTH,
@@ -92,7 +92,7 @@ def _lost(value: Any, plain: object, base: type) -> str:
 
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
-_by_type: dict[type, Encode] = scalars.ENCODERS | containers.ENCODERS
+_by_type: dict[type, Encode] = values.ENCODERS
 
 # of a row that goes, only values can travel: of the instance all, of what a cascade began with the key
 _DELETIONS = {f"django.db.models.signals.{when}_delete": ("instance",) for when in ("pre", "post")}

@@ -30,7 +30,7 @@ from signals_app.payloads.errors import (
     field_step,
     shown,
 )
-from signals_app.payloads.scalars import is_bounded
+from signals_app.payloads.values import is_bounded
 
 _CHANGED = "Did the model change since the signal was sent?"
 _BY_FIELD = "$field"  # tags what a model's field has made of its value

@@ -21,7 +21,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from hypothesis import example, given, settings
 
-from signals_app.payloads import decode_text, encoding, scalars
+from signals_app.payloads import decode_text, encoding
+from signals_app.payloads import values as payload_values
 from signals_app.payloads.errors import shown
 from tests.payload_app.models import Plain
 from tests.payload_app.strategies import fingerprint, values
@@ -202,7 +203,7 @@ def test_value_of_a_subclass_travels_as_what_it_means(value: object, plain: obje
 
 
 def test_values_travel_while_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (scalars, encoding):
+    for module in (payload_values, encoding):
         monkeypatch.setattr(module, "datetime", FrozenTime)
     assert there_and_back([FrozenTime(2024, 1, 1), datetime(2024, 1, 2)]) == [  # noqa: DTZ001
         datetime(2024, 1, 1),  # noqa: DTZ001
