@@ -106,18 +106,21 @@ class Setting(Generic[T]):
     def __get__(self, instance: Defaults | None, owner: type) -> Setting[T] | T:
         if instance is None:
             return self
-        own: T | None = instance.own.get(self.name)
-        return self.read() if own is None else own
-
-    def read(self) -> T:
-        """Return the project's value of this moment."""
+        if instance.own and (own := instance.own.get(self.name)) is not None:
+            return own  # type: ignore[no-any-return]
         value: T = given().get(self.key, self.default)
         return value
 
 
 class _Queue(Setting[str]):
-    def read(self) -> str:
-        return str(given().get(self.key) or main_queue())
+    """Where nobody names a queue it is the main cluster's."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Setting[str]: ...
+    @overload
+    def __get__(self, instance: Defaults, owner: type) -> str: ...
+    def __get__(self, instance: Defaults | None, owner: type) -> Setting[str] | str:
+        return super().__get__(instance, owner) or main_queue()
 
 
 @cache  # each send() reads a dozen settings; one that a project left out costs Django an exception to look up

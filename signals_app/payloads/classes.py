@@ -212,7 +212,7 @@ def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, wal
     is_renamed = new and len(kept) < len(given)
     if type(fields) is not dict or is_renamed or any(default is dataclasses.MISSING for default in new.values()):
         raise Malformed(f"does not give the fields of {class_path(kind)}: {', '.join(defaults)}. {_CHANGED}")
-    return each(kept.items(), walk.decode, holder=kept, step=field_step) | new
+    return each(kept, walk.decode, holder=kept, step=field_step) | new
 
 
 def find_model(label: Json) -> type[Model]:

@@ -97,7 +97,8 @@ class _Walk:
         self._depth = 0
 
     def decode(self, value: Json) -> object:
-        if type(value) in _PLAIN:
+        kind = type(value)
+        if kind in _PLAIN:
             return value
         self._depth += 1
         if self._depth > _DEPTH:
@@ -107,7 +108,7 @@ class _Walk:
         elif type(value) is dict:
             read = self._decode_object(value)
         else:
-            raise Malformed(f"is a {type(value).__qualname__}, which JSON does not have")
+            raise Malformed(f"is a {kind.__qualname__}, which JSON does not have")
         self._depth -= 1
         return read
 
@@ -118,7 +119,7 @@ class _Walk:
             if key.startswith(TAG):
                 break
         else:
-            return each(value.items(), self.decode, holder=value, step=values.key_step)
+            return each(value, self.decode, holder=value, step=values.key_step)
         decode = _DECODERS.get(key)
         if decode is None or len(value) > 1:
             raise Malformed(f"has the tag {shown(key)}, which is unknown or not alone")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from collections.abc import Callable, Iterator, Mapping, MappingView
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from signals_app.redaction import beginning
@@ -42,15 +42,13 @@ class BrokenOff(Exception):
         return None
 
 
-def each(
-    items: Iterable[tuple[str, T]], done: Callable[[T], V], *, holder: object, step: Callable[[str], str]
-) -> dict[str, V]:
+def each(items: Mapping[str, T], make: Callable[[T], V], *, holder: object, step: Callable[[str], str]) -> dict[str, V]:
     """Return what is made of each named item. Raises BrokenOff with a step from the holder to the item in its path."""
     made: dict[str, V] = {}
     name = ""
     try:
-        for name, item in items:
-            made[name] = done(item)
+        for name, item in items.items():
+            made[name] = make(item)
     except BrokenOff as broken:
         broken.passing(step(name), holder)
         raise

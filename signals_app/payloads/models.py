@@ -129,7 +129,7 @@ def _encode_snapshot(value: Model, walk: Encoder, fields: Sequence[AnyField]) ->
             deferred.append(name)
         elif not (adding and isinstance(loaded[name], DatabaseDefault)):  # which is made anew
             known[name] = field
-    written = each(known.items(), lambda field: _encode_field(field, value, walk), holder=value, step=field_step)
+    written = each(known, lambda field: _encode_field(field, value, walk), holder=value, step=field_step)
     walk.leave()
     snapshot: dict[str, Json] = {"model": model_label(type(value)), "database": value._state.db, "adding": adding}
     return {"$snapshot": {**snapshot, "fields": written, "deferred": deferred}}
@@ -198,7 +198,7 @@ def _decode_snapshot(value: Json, walk: Decoder) -> object:
         written = fields[field.attname]
         return _read(field, walk.decode(written[_BY_FIELD])) if _is_by_field(written) else walk.decode(written)
 
-    known = [(name, field) for name, field in own.items() if name in fields or name in new]
+    known = {name: field for name, field in own.items() if name in fields or name in new}
     values = each(known, read, holder=value, step=field_step)
     loaded = {name: value for name, value in values.items() if value is not DEFERRED}
     database = None if value["database"] is None else _database(value["database"])

@@ -1,4 +1,4 @@
-"""Values of Python's own types: numbers, text, bytes, dates and times, identifiers; lists, tuples, sets and mappings."""
+"""Values of Python's own types: numbers, text, bytes, dates, identifiers; lists, tuples, sets and mappings."""
 
 from __future__ import annotations
 
