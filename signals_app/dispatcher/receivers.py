@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from types import CodeType
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -21,7 +21,6 @@ from signals_app.conf import conf
 from signals_app.dispatcher.context import (
     CurrentDelivery,
     captured,
-    current_delivery,
     current_or_none,
     current_origin,
     emission_of,
@@ -35,14 +34,11 @@ from signals_app.payloads import names
 from signals_app.payloads.names import require_importable, required_arguments
 from signals_app.redaction.records import get_logger
 
-__all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
-
 logger = get_logger("signals_app.dispatcher")
 
 _NAMELESS = "a signal without a name"
 
 Receiver = Callable[..., Any]
-F = TypeVar("F", bound=Receiver)
 
 
 class QueuedReceiver:

@@ -11,9 +11,8 @@ from django.core.management import get_commands, load_command_class
 from django.dispatch import Signal
 from django.test import RequestFactory
 
-from signals_app import backoff, events, exceptions, models, payloads, signals
+from signals_app import backoff, dispatcher, events, exceptions, models, payloads, signals
 from signals_app.conf import Conf, Defaults
-from signals_app.dispatcher import receivers
 from signals_app.dispatcher.context import CurrentDelivery
 from tests.docs.markdown import ROOT, blocks, prose, table_cells, table_keys
 
@@ -63,7 +62,7 @@ def test_every_option_is_described() -> None:
 
 def test_every_public_name_of_the_dispatcher_is_described() -> None:
     headings = {line.removeprefix("### ") for _, line in prose(API) if line.startswith("### ")}
-    assert set(receivers.__all__) <= headings
+    assert set(dispatcher.__all__) <= headings
 
 
 def test_what_a_receiver_sees_of_its_delivery_is_described() -> None:
