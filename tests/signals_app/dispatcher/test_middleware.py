@@ -97,6 +97,7 @@ def test_each_delivery_says_which_request_sent_it_and_whose(make_client: AnyClie
     ]
 
 
+@pytest.mark.database
 @CLIENTS
 @VIEWS
 @override_settings(SESSION_ENGINE="tests.testapp.sessions")

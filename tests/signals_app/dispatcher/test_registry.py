@@ -12,6 +12,7 @@ import pytest
 
 from signals_app.dispatcher import QueuedReceiver, queued, registry
 from signals_app.exceptions import ReceiverError
+from tests.testapp import receivers
 
 Make = Callable[..., QueuedReceiver]
 
@@ -132,6 +133,14 @@ def test_two_functions_of_one_name_are_two(decorator: str, module: Path) -> None
         "The key 'work' already belongs to reloaded_module.work, which is defined twice in its module. Rename one of "
         "the two, or give it a key=... of its own."
     )
+
+
+def test_a_function_that_takes_the_name_of_one_after_its_module_was_loaded_is_refused() -> None:
+    def work(sender: object, **kwargs: Any) -> None: ...
+
+    work.__module__, work.__qualname__ = receivers.work.func.__module__, "work"
+    with pytest.raises(ReceiverError, match="which is defined twice in its module"):
+        queued(work)
 
 
 def test_a_receiver_may_be_defined_again_where_lines_are_typed_one_by_one() -> None:
