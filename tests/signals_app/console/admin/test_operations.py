@@ -123,12 +123,14 @@ def test_what_the_state_allows_is_offered_and_nothing_else_can_be_done(
 
 
 @each_operation
-def test_an_operation_is_offered_to_whoever_has_its_permission(reader: Client, name: str) -> None:
+def test_an_operation_is_for_those_who_have_its_permission(reader: Client, name: str) -> None:
     alone = client_of("one", "view_delivery", f"{name}_delivery")
     one = delivery(unroutable=True, due_at=timezone.now() + timedelta(hours=1))
     failed = delivery(State.FAILED)
     for client, names in ((alone, [name]), (reader, [])):
         assert [*offered(client, failed), *offered(client, one)] == names
+        for other in OPERATIONS.keys() - set(names):
+            assert on_page(client, other, one, confirmed="yes").status_code == 403
         page = client.get(reverse(DELIVERIES)).content.decode()
         assert [other for other in OPERATIONS if f'<option value="{other}">' in page] == names
 

@@ -81,6 +81,7 @@ def test_an_operation_changes_what_it_can_once_and_says_so_to_its_user_and_the_h
 
     fitting.refresh_from_db()
     assert not operation.can_change(fitting)
+    assert not matching(operation, Selection(ids=(fitting.pk, running.pk))).exists()
     assert Delivery.objects.filter(pk=running.pk).values().get() == untouched
     assert entries() == [("ada", str(fitting.pk), said)]
 
