@@ -61,9 +61,7 @@ def has_run(delivery: Delivery) -> bool:
 
     A retry, by backoff or by hand, moves ``due_at`` past the start of the attempt before it.
     """
-    if delivery.started_at is None or delivery.state == State.READY:
-        return False
-    return delivery.due_at <= delivery.started_at
+    return delivery.state != State.READY and delivery.started_at is not None and delivery.due_at <= delivery.started_at
 
 
 def waited(delivery: Delivery, now: datetime) -> timedelta | None:

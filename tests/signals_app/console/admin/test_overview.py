@@ -51,13 +51,6 @@ def test_cards_link_to_the_lists_that_they_count(boss: Client) -> None:
         assert boss.get(card["url"]).context["cl"].queryset.count() == card["value"], card["label"]
 
 
-def test_only_what_the_user_may_do_is_offered(boss: Client, reader: Client) -> None:
-    attempt(delivery(State.FAILED, finished_at=timezone.now()))
-    for words in ("Retry this group", "Pause"):
-        assert words in boss.get(URL).content.decode()
-        assert words not in reader.get(URL).content.decode()
-
-
 def test_a_thousand_queues_are_no_page_without_end(boss: Client) -> None:
     copies(delivery(State.READY), 1_000, queue="'q' || number.i")
     late = delivery(State.READY, queue="zzz", due_at=at(-3_600))

@@ -92,6 +92,17 @@ def test_a_page_is_for_those_who_may_view_deliveries(
     assert Client().get(address).headers["Location"] == f"/backstage/login/?next={address}"
 
 
+@pytest.mark.parametrize(("name", "offers"), [("overview", 4), ("delivery", 3), ("emission", 0)])
+def test_only_what_the_user_may_do_is_offered(
+    name: str, offers: int, failed: Attempt, boss: Client, reader: Client
+) -> None:
+    def forms(client: Client) -> int:
+        page = client.get(pages(failed)[name]).content.decode()
+        return page.partition('id="content"')[2].count('<form method="post"')
+
+    assert (forms(boss), forms(reader)) == (offers, 0)
+
+
 @pytest.mark.parametrize("name", [*PAGES, "attempt"])
 def test_what_a_sender_wrote_becomes_no_markup_and_nothing_is_inline(name: str, failed: Attempt, boss: Client) -> None:
     page = boss.get(pages(failed)[name]).content.decode()
