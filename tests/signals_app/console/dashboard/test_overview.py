@@ -79,12 +79,13 @@ def test_receivers_and_queues_tell_how_much_failed_and_how_long_it_took(monkeypa
     for number in range(3):
         ended(State.SUCCESSFUL, receiver="quick", queue="a", ran=number)
     ended(State.FAILED, receiver="quick", queue="b", ran=9)
-    ended(State.FAILED, receiver="slow", queue="b", ran=60, waited=-5)
+    ended(State.FAILED, receiver="a slow one", queue="b", ran=60, waited=-5)
     found = dashboard.overview()
     quick, slow = found["receivers"]
     assert (quick["name"], quick["count"], quick["failed"], quick["share"]) == ("quick", 4, 1, 0.25)
     assert (quick["ran"]["p50"], slow["ran"]["p50"]) == (1.5, 60)
-    assert (slow["name"], slow["waited"]) == ("slow", {})
+    assert (slow["name"], slow["waited"]) == ("a slow one", {})
+    assert slow["error"]["receiver"] == "a slow one"
     (of_b,) = [runs for queue, runs in found["queues"] if queue.name == "b"]
     assert (of_b["count"], of_b["failed"], found["is_sample"]) == (2, 2, False)
     monkeypatch.setattr("signals_app.ledger.NEWEST", 3)  # of a state
@@ -119,6 +120,10 @@ def test_a_queue_that_no_cluster_serves_is_named() -> None:
     assert "No cluster of the queue mail is alive." in said()
     assert "No cluster of the queue elsewhere is alive." in said()  # a receiver of the tests names it
     assert not any("sigdemo" in text for text in said())
+    for number in range(12):
+        delivery(queue=f"mail {number}")
+    assert sum(text.startswith("No cluster of the queue") for text in said()) == 10
+    assert any("more queues have no cluster." in text for text in said())
 
 
 @pytest.mark.parametrize(("most", "lacks"), [(300, False), (99, True)])
@@ -140,6 +145,8 @@ def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch
         delivery(emission=new_emission())
     (text,) = rising()
     assert "3 handed off in the last 5 minutes, 0 ended, 3 are due" in text
+    with override_settings(SIGNALS_APP={"LEASES": 3}):
+        assert said()[-1] == text  # the worst first
     for _ in range(4):
         ended(State.SUCCESSFUL)
     assert rising() == []
@@ -148,6 +155,8 @@ def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch
 def test_a_wrong_setting_is_told() -> None:
     with override_settings(SIGNALS_APP={"LEASES": 3}):
         assert "SIGNALS_APP has an unknown key 'LEASES'. (signals_app.E002)" in said()
+        with override_settings(SILENCED_SYSTEM_CHECKS=["signals_app.E002"]):
+            assert not any("signals_app.E002" in text for text in said())
 
 
 def test_a_cluster_whose_statistic_cannot_be_read_is_listed_all_the_same() -> None:
