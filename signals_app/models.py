@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
 
-# the times that every database and Python can read, as SQL
-YEARS = (2, 9999)  # of times that Python can read in any zone, the last one not included
+YEARS = (2, 9999)  # of times that every database and Python can read in any zone, the last one not included
 FIRST, LAST = (f"'{year:04}-01-01'" for year in YEARS)  # as SQL
 
 
@@ -55,6 +56,27 @@ class Measure(models.TextChoices):
     FAILURE = "FAILURE", _("deliveries that became FAILED")
 
 
+@dataclass
+class _Readable:
+    """The SQL by which a query reads a time; which of the two it is, Django decides by the database."""
+
+    sql: str
+    params: tuple[str | int, ...]
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, condition: str = ""
+    ) -> tuple[str, tuple[str | int, ...]]:
+        text = (
+            f"CASE WHEN {self.sql} BETWEEN {FIRST} AND {LAST}{condition} THEN {self.sql} "
+            f"WHEN {self.sql} > {LAST} THEN {LAST} WHEN {self.sql} IS NOT NULL THEN {FIRST} END"
+        )
+        return text, tuple(self.params) * text.count(self.sql)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        # else there is no such day, or it is no time
+        return self.as_sql(compiler, connection, f" AND substr({self.sql}, 1, 10) = date({self.sql})")
+
+
 class _Moment(models.DateTimeField):  # type: ignore[type-arg]  # cannot be subscripted as the program runs
     """A time that can be read whatever stands in the column: PostgreSQL has infinity, SQLite stores any text.
 
@@ -64,19 +86,9 @@ class _Moment(models.DateTimeField):  # type: ignore[type-arg]  # cannot be subs
     def select_format(
         self, compiler: SQLCompiler, sql: str, params: tuple[str | int, ...]
     ) -> tuple[str, tuple[str | int, ...]]:
-        """Return the SQL by which a query reads it."""
-        first, last, is_read = FIRST, LAST, f"{sql} BETWEEN {FIRST} AND {LAST}"
-        if compiler.connection.vendor == "sqlite":
-            is_read += f" AND substr({sql}, 1, 10) = date({sql})"  # else there is no such day, or it is no time
-        else:
-            first, last = f"timestamptz {FIRST}", f"timestamptz {LAST}"
-        parts = (
-            f"CASE WHEN {is_read} THEN {sql} WHEN {sql} > {LAST} THEN {last} WHEN {sql} IS NOT NULL THEN {first} END"
-        )
-        return parts, tuple(params) * parts.count(sql)
+        return compiler.compile(_Readable(sql, params))  # type: ignore[arg-type]  # it asks for as_sql() alone
 
     def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
-        """Be an ordinary column to migrations."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
 
@@ -212,18 +224,12 @@ class Pause(models.Model):
         return f"{self.get_kind_display()} {self.name}"
 
 
-class Chore(models.Model):
+class MaintenanceTask(models.Model):
     """Work of the app's own that one process of all does at a time, such as pruning."""
 
     name = models.CharField(max_length=30, primary_key=True)
     next_at = Moment(help_text=_("Not begun before, unless whoever does it says that it is done."))
     owner = models.CharField(max_length=255, blank=True, help_text=_("The process that is at it."))
-
-    class Meta:
-        verbose_name = _("chore")
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class ClusterStat(models.Model):
@@ -249,12 +255,6 @@ class IdleQueue(models.Model):
     queue = models.CharField(max_length=100, primary_key=True)
     until = Moment()
 
-    class Meta:
-        verbose_name = _("idle queue")
-
-    def __str__(self) -> str:
-        return self.queue
-
 
 class Tally(models.Model):
     """How often something happened since the table was made; workers add to it, nobody takes away."""
@@ -269,13 +269,8 @@ class Tally(models.Model):
     seconds = models.FloatField(help_text=_("Their sum, where it was time that was counted."))
 
     class Meta:
-        verbose_name = _("tally")
-        verbose_name_plural = _("tallies")
         constraints = (
             models.UniqueConstraint(
                 fields=["measure", "queue", "receiver", "detail", "bound"], name="signals_app_tallied_once"
             ),
         )
-
-    def __str__(self) -> str:
-        return f"{self.measure} of {self.receiver}: {self.count}"

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.db import connection
 
-from signals_app.ledger.sql import dialect, statement
+from signals_app.ledger.sql import database, statement
 
 
 def query_plan(template: str, **parameters: Any) -> str:
     """Return the plan as text, a line for each step, as if the table were large."""
     explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
-    bound = dialect(connection).bind(connection, **parameters)
+    bound = database(connection).bind(connection, parameters)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("ANALYZE signals_app_delivery")

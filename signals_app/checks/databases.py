@@ -117,7 +117,7 @@ def check_journal(*, databases: Sequence[str] | None = None, **kwargs: Any) -> I
     if alias not in (databases or ()) or alias not in connections:
         return
     try:
-        mode = ledger.journal_mode(connections[alias])
+        mode = ledger.database(connections[alias]).journal_mode(connections[alias])
     except DatabaseError:
         return  # whoever needs the database will say so
     if mode not in (None, "wal"):

@@ -159,7 +159,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
         if time.monotonic() - self._chores_at < CHORES_EVERY:
             return []
         self._chores_at = time.monotonic()
-        is_offered = ledger.offer_chore(pruning.CHORE, first=pruning.EVERY, lease=pruning.LEASE)
+        is_offered = ledger.offer_maintenance(pruning.CHORE, first=pruning.EVERY, lease=pruning.LEASE)
         return [(None, _package("prune", "signals_app.worker.pruning.prune_for_a_while"))] if is_offered else []
 
     def ping(self) -> bool:

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from signals_app import ledger
 from signals_app.cluster import broker
-from signals_app.ledger import Ended, Figures, Ran
+from signals_app.ledger import Ended, Ran, Stats
 from signals_app.models import Attempt, Delivery, Outcome, PauseKind, State
 from signals_app.monitoring import health
 from signals_app.processes.identity import ProcessIdentity, resident_bytes
@@ -37,7 +37,7 @@ _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<f
 
 def overview() -> dict[str, Any]:
     """Return what the page shows; the number of queries depends on nothing."""
-    figures, clusters, failures, ran = ledger.figures(), fleet(), failure_groups(), ledger.newest_runs()
+    figures, clusters, failures, ran = ledger.current_stats(), fleet(), failure_groups(), ledger.newest_runs()
     hour = last_hour(figures.ended)
     alive = [cluster["seen"].queue for cluster in clusters if cluster["seen"].is_alive]
     of_queues = queues(figures, alive, ran)
@@ -55,16 +55,16 @@ def overview() -> dict[str, Any]:
     }
 
 
-def queues(figures: Figures, alive: Sequence[str], ran: Iterable[Ran]) -> list[tuple[ledger.QueueFigures, Any]]:
+def queues(figures: Stats, alive: Sequence[str], ran: Iterable[Ran]) -> list[tuple[ledger.QueueStats, Any]]:
     """Return the queues in which something waits, runs or ended, and those of living clusters, with their runs."""
     known, runs = {queue.name: queue for queue in figures.queues}, _runs_by("queue", ran)
     return [
-        (known.get(name) or ledger.QueueFigures(name=name), runs.get(name))
+        (known.get(name) or ledger.QueueStats(name=name), runs.get(name))
         for name in sorted(known.keys() | runs.keys() | set(alive))
     ]
 
 
-def receivers(figures: Figures, failures: Sequence[dict[str, Any]], ran: Iterable[Ran]) -> list[dict[str, Any]]:
+def receivers(figures: Stats, failures: Sequence[dict[str, Any]], ran: Iterable[Ran]) -> list[dict[str, Any]]:
     """Return the runs of each receiver, the busiest first, with its last failure; those that only are paused last."""
     paused = sorted(pause.name for pause in figures.pauses if pause.kind == PauseKind.RECEIVER)
     runs = {name: {"count": 0, "failed": 0, "share": 0.0} for name in paused} | _runs_by("receiver", ran)
@@ -183,7 +183,7 @@ def running_by_worker() -> dict[tuple[str, int], Delivery]:
     return found
 
 
-def banners(figures: Figures, alive: Sequence[str], hour: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def banners(figures: Stats, alive: Sequence[str], hour: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what is wrong, as a sentence and what to do, the worst first; ``alive`` are the queues of clusters."""
     found = [*_without_cluster(figures, alive), *_rising(figures, hour)]
     found += [
@@ -198,7 +198,7 @@ def banners(figures: Figures, alive: Sequence[str], hour: Sequence[dict[str, Any
 Banner = tuple[bool, str, str]
 
 
-def _without_cluster(figures: Figures, alive: Sequence[str]) -> Iterator[Banner]:
+def _without_cluster(figures: Stats, alive: Sequence[str]) -> Iterator[Banner]:
     cure = _("Start one: manage.py qcluster. Nothing is lost while none runs.")
     if not alive:
         yield True, _("No cluster is alive, so nothing runs."), cure
@@ -212,7 +212,7 @@ def _without_cluster(figures: Figures, alive: Sequence[str]) -> Iterator[Banner]
         yield True, text % {"more": more}, cure
 
 
-def _rising(figures: Figures, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
+def _rising(figures: Stats, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
     due = sum(queue.due for queue in figures.queues)
     ended = sum(minute["total"] for minute in hour[-RISING_OVER - 1 :])
     sent = ledger.recently_enqueued(RISING_OVER * 60)

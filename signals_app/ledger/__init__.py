@@ -37,23 +37,23 @@ from signals_app.ledger.outcomes import (
     wait_for_writer,
 )
 from signals_app.ledger.recovery import Lost, Recovered, recover_lost
-from signals_app.ledger.sql import connection, journal_mode, short_lock_timeout
+from signals_app.ledger.sql import ChangeListener, connection, database, short_lock_timeout
 from signals_app.ledger.stats import (
     LONG,
     NEWEST,
     Ended,
-    Figures,
-    QueueFigures,
+    QueueStats,
     Ran,
-    Standing,
+    ReceiverStats,
+    Stats,
+    current_stats,
     ended_by_minute,
-    figures,
     newest_runs,
     oldest_waits,
     queues_with_work,
+    receiver_stats,
     recently_enqueued,
     recently_failed,
-    standing,
 )
-from signals_app.ledger.upkeep import Expired, begin_chore, end_chore, expired, offer_chore, prune
-from signals_app.ledger.wakeup import ChangeListener, count_ready, due, seconds_to_next
+from signals_app.ledger.upkeep import Expired, begin_maintenance, end_maintenance, expired, offer_maintenance, prune
+from signals_app.ledger.wakeup import count_ready, due, seconds_to_next

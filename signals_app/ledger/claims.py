@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import namedtuple
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,24 +11,20 @@ from typing import Any
 from uuid import UUID
 
 from signals_app.ledger.damage import END, MOST, RANGES, is_moment, is_uuid, readable, set_aside_among
-from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, execute, seconds_between
+from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, rows, seconds_between, write
 
 SLOW = 0.005  # seconds that a claim takes at the database, from where on the next one begins where it ended
 
-COLUMNS = (
-    "id, emission, signal, receiver, queue, payload, attempts, max_attempts, token, owner, losses, priority, "
-    f"{readable('due_at')}, trace, depth, context"
+# what a statement answers that asks for ``COLUMNS``, and perhaps for started_at; SQLite stores anything anywhere
+Row = namedtuple(
+    "Row",
+    "id emission signal receiver queue payload attempts max_attempts token owner losses priority due_at trace depth "
+    "context now clock started_at",
+    defaults=[None],
 )
-
-# where they have which column
-_TEXTS = (2, 3, 4, 5, 9, 13, 15)
-_COUNTS = tuple(
-    (place, *RANGES[name])
-    for place, name in (
-        *((6, "attempts"), (7, "max_attempts"), (8, "token")),
-        *((10, "losses"), (11, "priority"), (14, "depth")),
-    )
-)
+COLUMNS = ", ".join(Row._fields[:-3]).replace("due_at", readable("due_at")) + ", {now}, {clock}"
+_TEXTS = [Row._fields.index(name) for name in ("signal", "receiver", "queue", "payload", "owner", "trace", "context")]
+_COUNTS = [(Row._fields.index(name), *limits) for name, limits in RANGES.items()]
 
 # What a worker may still write to: the claim it made, while nobody has taken it over.
 HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
@@ -41,7 +38,7 @@ _TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
     losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
     lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0
 WHERE state = 'READY' AND id """
-_TAKEN = " RETURNING " + COLUMNS + ", {now}, {clock}"
+_TAKEN = " RETURNING " + COLUMNS
 _CLAIM = _TAKE + "{among_due}" + _TAKEN
 # the same in one band of priority, from a due time on
 _CLAIM_AHEAD = (
@@ -86,7 +83,7 @@ class ClaimedDelivery:
 
     @property
     def is_last_attempt(self) -> bool:
-        """Whether a bad end of this attempt is final."""
+        """Whether a failure of this attempt is final."""
         return self.attempt >= self.max_attempts
 
 
@@ -101,20 +98,20 @@ class Ahead:
     since: datetime | None = None
     until: float = 0.0  # on the monotonic clock; then a claim looks from the front, for what came in there
 
-    def note(self, rows: Sequence[Sequence[Any]]) -> None:
+    def note(self, taken: Sequence[Row]) -> None:
         """Note what was claimed from the front: looking there is to take a tenth of the time at most."""
-        last = max(rows, key=_place, default=None)
-        took = seconds_between(*last[-2:]) if last else 0.0
+        last = max(taken, key=_place, default=None)
+        took = seconds_between(last.now, last.clock) if last else 0.0
         if last and took > SLOW:
-            self.priority, self.since, self.until = last[11], last[12], time.monotonic() + 10 * took
+            self.priority, self.since, self.until = last.priority, last.due_at, time.monotonic() + 10 * took
 
-    def claim(self, params: dict[str, Any]) -> list[Sequence[Any]]:
+    def claim(self, params: dict[str, Any]) -> list[Row]:
         """Claim from there on, if anything is due there."""
         if time.monotonic() > self.until:
             return []
-        rows = _rows(_CLAIM_AHEAD, **params, priority=self.priority, since=self.since)
-        self.since = max((row[12] for row in rows), default=self.since)
-        return rows
+        taken = _rows(_CLAIM_AHEAD, **params, priority=self.priority, since=self.since)
+        self.since = max((row.due_at for row in taken), default=self.since)
+        return taken
 
 
 def claim(queue: str, *, owner: str, limit: int, lease: float, ahead: Ahead | None = None) -> list[ClaimedDelivery]:
@@ -124,63 +121,61 @@ def claim(queue: str, *, owner: str, limit: int, lease: float, ahead: Ahead | No
     drain, what comes in before its place may have to wait for ten times as long as a slow claim takes.
     """
     params = {"queue": queue, "owner": owner, "limit": limit, "delay": lease, "false": False}
-    while rows := _taken(params, ahead):
-        readable = [row for row in rows if is_readable(row)]
-        if len(readable) < len(rows):
-            set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row[0] for row in rows])
+    while taken := _taken(params, ahead):
+        readable = [row for row in taken if is_readable(row)]
+        if len(readable) < len(taken):
+            set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row.id for row in taken])
         if readable:
             readable.sort(key=_place)  # RETURNING promises no order
-            return [claimed_from(row, waited=seconds_between(row[12], row[-2])) for row in readable]
+            return [claimed_from(row, waited=seconds_between(row.due_at, row.now)) for row in readable]
     return []
 
 
-def _taken(params: dict[str, Any], ahead: Ahead | None) -> list[Sequence[Any]]:
-    if ahead and (rows := ahead.claim(params)):
-        return rows
-    rows = _rows(_CLAIM, **params)
-    if ahead and rows and rows[0][-1] > rows[0][-2]:
-        ahead.note([row for row in rows if row[12]])
-    return rows
+def _taken(params: dict[str, Any], ahead: Ahead | None) -> list[Row]:
+    if ahead and (taken := ahead.claim(params)):
+        return taken
+    taken = _rows(_CLAIM, **params)
+    if ahead and taken and taken[0].clock > taken[0].now:
+        ahead.note([row for row in taken if row.due_at])
+    return taken
 
 
-def _place(row: Sequence[Any]) -> tuple[Any, ...]:
-    return (-row[11], row[12], row[0])
+def _place(row: Row) -> tuple[Any, ...]:
+    return (-row.priority, row.due_at, row.id)
 
 
-def _rows(query: str, **params: Any) -> list[Sequence[Any]]:
-    with execute(query, **params) as cursor:
-        return list(cursor.fetchall())
+def _rows(query: str, **params: Any) -> list[Row]:
+    return [Row(*row) for row in rows(query, **params)]
 
 
-def is_readable(row: Sequence[Any]) -> bool:
-    """Tell whether a row that starts with ``COLUMNS`` is one that was handed off; SQLite stores anything anywhere."""
+def is_readable(row: Row) -> bool:
+    """Tell whether a row is one that was enqueued."""
     for place in _TEXTS:
         if type(row[place]) is not str:
             return False
     for place, least, most in _COUNTS:
-        one = row[place]
-        if type(one) is not int or not least <= one <= most:
+        if type(row[place]) is not int or not least <= row[place] <= most:
             return False
-    return is_uuid(row[1]) and is_moment(row[12])
+    return is_uuid(row.emission) and is_moment(row.due_at)
 
 
-def claimed_from(row: Sequence[Any], *, waited: float = 0.0) -> ClaimedDelivery:
-    """Read a row that starts with ``COLUMNS``."""
+def claimed_from(row: Row, *, waited: float = 0.0) -> ClaimedDelivery:
+    """Return what a worker sees of a row that can be read."""
     return ClaimedDelivery(
-        id=row[0],
-        emission=row[1] if isinstance(row[1], UUID) else UUID(row[1]),
-        signal=row[2],
-        receiver=row[3],
-        queue=row[4],
-        payload=row[5],
-        attempt=row[6],
-        max_attempts=row[7],
-        token=row[8],
-        owner=row[9],
-        losses=row[10],
-        trace=row[13],
-        depth=row[14],
-        context=row[15],
+        id=row.id,
+        emission=row.emission if isinstance(row.emission, UUID) else UUID(row.emission),
+        signal=row.signal,
+        receiver=row.receiver,
+        queue=row.queue,
+        payload=row.payload,
+        attempt=row.attempts,
+        max_attempts=row.max_attempts,
+        token=row.token,
+        owner=row.owner,
+        losses=row.losses,
+        trace=row.trace,
+        depth=row.depth,
+        context=row.context,
         waited=waited,
     )
 
@@ -192,15 +187,9 @@ def renew(claimed: ClaimedDelivery, *, lease: float) -> bool:
 
 def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
     """Return deliveries that were claimed but not started; their attempt never happened."""
-    if not claimed:
-        return
-    held = {f"id{n}": one.id for n, one in enumerate(claimed)} | {
-        f"token{n}": one.token for n, one in enumerate(claimed)
-    }
-    pairs = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(claimed)))
-    template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE state = 'RUNNING' AND (id, token) IN (VALUES {pairs})"
-    with execute(template, **held):
-        pass
+    if claimed:
+        pairs, params = _pairs([(one.id, one.token) for one in claimed])
+        write(f"UPDATE {{table}} SET {_UNSTARTED} WHERE state = 'RUNNING' AND (id, token) IN ({pairs})", **params)
 
 
 def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
@@ -208,17 +197,20 @@ def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, 
 
     A process may hold more than it knows of: a claim whose answer was lost on the way.
     """
-    params = {f"id{n}": one for n, (one, _) in enumerate(begun)} | {
-        f"token{n}": token for n, (_, token) in enumerate(begun)
-    }
-    pairs = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(begun)))
+    pairs, params = _pairs(begun)
     held = "queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"
     set_aside_among(held, queue=queue, owner=owner)  # a row that cannot be read may be why a claim's answer was lost
-    template = f"UPDATE {{table}} SET {_UNSTARTED} WHERE {held}"
-    if begun:
-        template += f" AND (id, token) NOT IN (VALUES {pairs})"
-    with execute(template, queue=queue, owner=owner, **params) as cursor:
-        return int(cursor.rowcount)
+    besides = f" AND (id, token) NOT IN ({pairs})" if begun else ""
+    return write(f"UPDATE {{table}} SET {_UNSTARTED} WHERE {held}{besides}", queue=queue, owner=owner, **params)
+
+
+def _pairs(held: Collection[tuple[int, int]]) -> tuple[str, dict[str, int]]:
+    """Return pairs of an id and a token as SQL, and its parameters."""
+    values = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(held)))
+    params = {
+        f"{name}{n}": value for n, pair in enumerate(held) for name, value in zip(("id", "token"), pair, strict=True)
+    }
+    return f"VALUES {values}", params
 
 
 def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:
@@ -232,5 +224,4 @@ def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:
 
 
 def _write(template: str, claimed: ClaimedDelivery, **params: Any) -> bool:
-    with execute(template, id=claimed.id, token=claimed.token, **params) as cursor:
-        return bool(cursor.rowcount)
+    return bool(write(template, id=claimed.id, token=claimed.token, **params))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from signals_app.ledger.damage import moment, readable
-from signals_app.ledger.sql import execute
+from signals_app.ledger.damage import readable, seconds
+from signals_app.ledger.sql import rows, write
 
 _TABLE = "signals_app_clusterstat"
 _KEEP = (
@@ -44,45 +44,29 @@ class ClusterSeen:
 
 def keep_stat(key: str, package: str, *, queue: str, host: str, seconds: float) -> None:
     """Keep a cluster's latest statistic; it is gone after ``seconds``."""
-    with execute(_KEEP, key=key, package=package, queue=queue, host=host, delay=seconds):
-        pass
+    write(_KEEP, key=key, package=package, queue=queue, host=host, delay=seconds)
 
 
 def read_stat(key: str) -> str | None:
     """Return a cluster's statistic, or None when it is gone."""
-    with execute(_READ, key=key) as cursor:
-        row = cursor.fetchone()
-    return str(row[0]) if row else None
+    return next((package for (package,) in rows(_READ, key=key)), None)
 
 
 def read_stats(prefix: str) -> list[str]:
     """Return the statistics of all living clusters whose key starts with a prefix."""
-    with execute(_READ_ALL, prefix=prefix, length=len(prefix)) as cursor:
-        return [row[0] for row in cursor.fetchall()]
+    return [package for (package,) in rows(_READ_ALL, prefix=prefix, length=len(prefix))]
 
 
 def clusters() -> list[ClusterSeen]:
-    """Return every cluster that was heard of lately, those that are gone since included, by queue and host."""
-    with execute(_CLUSTERS) as cursor:
-        rows = cursor.fetchall()
+    """Return every cluster that was recently heard of, by queue and host; some may be gone since."""
     return [
         ClusterSeen(
-            queue=queue,
-            host=host,
-            package=package,
-            age=_age(seen_at, now),
-            is_alive=bool(is_alive),
+            queue=queue, host=host, package=package, age=max(0, seconds(seen_at, now) or 0), is_alive=bool(alive)
         )
-        for queue, host, package, seen_at, now, is_alive in rows
+        for queue, host, package, seen_at, now, alive in rows(_CLUSTERS)
     ]
-
-
-def _age(seen_at: object, now: object) -> float:
-    begin, end = moment(seen_at), moment(now)
-    return max(0.0, (end - begin).total_seconds()) if begin and end else 0.0
 
 
 def forget_old_stats() -> None:
     """Delete the statistics of clusters that have not been heard of for an hour."""
-    with execute(_FORGET, ago=FORGOTTEN_AFTER):
-        pass
+    write(_FORGET, ago=FORGOTTEN_AFTER)

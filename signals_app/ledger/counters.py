@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from signals_app.ledger.sql import connection, execute
+from signals_app.ledger.sql import connection, write
 from signals_app.models import Measure, Tally
 
 # By hand: the ORM can replace the values of a row that is there, and cannot add to them.
@@ -41,19 +41,17 @@ def add_tallies(counted: Mapping[TallyKey, Count]) -> None:
     if not counted:
         return
     # sorted: two processes that locked the same rows in different orders could wait for each other
-    rows = [{**asdict(key), **asdict(counted[key])} for key in sorted(counted)]
+    rows = [asdict(key) | asdict(counted[key]) for key in sorted(counted)]
     values = ", ".join("(" + ", ".join(f"%({name}{n})s" for name in _COLUMNS) + ")" for n in range(len(rows)))
-    params = {f"{name}{n}": row[name] for n, row in enumerate(rows) for name in _COLUMNS}
-    with execute(_ADD.replace("{rows}", f"VALUES {values}"), **params):
-        pass
+    params = {f"{name}{n}": value for n, row in enumerate(rows) for name, value in row.items()}
+    write(_ADD.replace("{rows}", f"VALUES {values}"), **params)
 
 
 def read_tallies() -> dict[TallyKey, Count]:
     """Return every count on the record."""
-    rows = Tally.objects.using(connection().alias).filter(measure__in=Measure.values).values_list(*_COLUMNS)
     return {
-        TallyKey(measure=Measure(measure), queue=queue, receiver=receiver, detail=detail, bound=bound): Count(
-            count=count, seconds=seconds
-        )
-        for measure, queue, receiver, detail, bound, count, seconds in rows
+        TallyKey(
+            measure=Measure(one.measure), queue=one.queue, receiver=one.receiver, detail=one.detail, bound=one.bound
+        ): Count(count=one.count, seconds=one.seconds)
+        for one in Tally.objects.using(connection().alias).filter(measure__in=Measure.values)
     }

@@ -7,13 +7,14 @@ what everybody can read.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import Error, models, transaction
 
-from signals_app.ledger.sql import connection, dialect, execute, to_datetime
+from signals_app.ledger.sql import connection, rows, to_datetime, write
 from signals_app.models import FIRST, LAST, YEARS, Delivery
 from signals_app.redaction.records import get_logger
 
@@ -32,7 +33,6 @@ RANGES = {
 }
 LONGEST_SHOWN = 80  # characters of a value
 _HEX = re.compile("[0-9a-f]{32}").fullmatch  # as a UUID is written
-
 
 _COLUMN = "SELECT {column} FROM {table} WHERE id = %(id)s"
 _SET_ASIDE = (
@@ -56,39 +56,37 @@ def set_aside(one: int) -> bool:
     if not found:
         return False
     decided = ("state", "finished_at", "lease_until")
-    repairs = "".join(f", {field.attname} = {_repair(field)}" for field in found if field.attname not in decided)
-    with execute(_SET_ASIDE.replace("{repairs}", repairs), id=one) as cursor:
-        if not cursor.rowcount:
-            return False
+    repairs = "".join(f", {field.attname} = {_kind(field)[1]}" for field in found if field.attname not in decided)
+    if not write(_SET_ASIDE.replace("{repairs}", repairs), id=one):
+        return False
     message = "This row could not be read and was set aside: " + "; ".join(
         f"{field.attname} {text}" for field, text in found.items()
     )
-    with execute(_RECORD, id=one, message=f"{message}. It was put right so far that it can be looked at and retried."):
-        pass
+    write(_RECORD, id=one, message=f"{message}. It was put right so far that it can be looked at and retried.")
     logger.error("Delivery %d is FAILED. %s.", one, message)
     return True
 
 
 def set_aside_among(where: str, **params: Any) -> int:
     """Set aside what cannot be read of the rows that a condition finds; return how many there were."""
-    db = connection()
-    with transaction.atomic(using=db.alias):
-        with execute(f"SELECT id FROM {{table}} WHERE {where} {dialect(db).skip_locked}", **params) as cursor:
-            ids = [row[0] for row in cursor.fetchall()]
-        return sum(map(set_aside, ids))
+    with transaction.atomic(using=connection().alias):
+        found = rows(f"SELECT id FROM {{table}} WHERE {where} {{skip_locked}}", **params)
+        return sum(set_aside(one) for (one,) in found)
 
 
 def moment(value: object) -> datetime | None:
     """Return a time that SQL answered as the ORM would have read it; None where there is none that can be."""
     try:
-        db = connection()
-        given: Any = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if db.vendor == "sqlite" and given.tzinfo:
-            return None  # Django writes no zone there, and what has one cannot be compared with the others
-        read = to_datetime(db, given)
+        read = to_datetime(value)
+        return read if YEARS[0] <= read.year < YEARS[1] else None
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
-    return read if YEARS[0] <= read.year < YEARS[1] else None
+
+
+def seconds(earlier: object, later: object) -> float | None:
+    """Return the time between two moments that SQL answered; None where one of them cannot be read."""
+    begin, end = moment(earlier), moment(later)
+    return (end - begin).total_seconds() if begin and end else None
 
 
 def is_moment(value: object) -> bool:
@@ -119,43 +117,30 @@ def is_uuid(value: object) -> bool:
 def _damage(one: int, field: models.Field[Any, Any]) -> str:
     """Say what is wrong with one column of a delivery; "" when nothing is. Each is read alone: reading may fail."""
     try:
-        with execute(_COLUMN.replace("{column}", field.attname), id=one) as cursor:
-            row = cursor.fetchone()
+        found = rows(_COLUMN.replace("{column}", field.attname), id=one)
     except (Error, ValueError, OverflowError) as error:
         return f"cannot be read ({str(error)[:LONGEST_SHOWN]})"
-    value = row[0] if row else None
-    if row is None or (value is None and field.null) or _is_readable(field, value):
-        return ""
-    return f"was {_shown(value)}"
+    is_readable, _ = _kind(field)
+    return "".join(
+        f"was {_shown(value)}" for (value,) in found if not (field.null if value is None else is_readable(value))
+    )
 
 
-def _is_readable(field: models.Field[Any, Any], value: Any) -> bool:
+def _kind(field: models.Field[Any, Any]) -> tuple[Callable[[Any], bool], str]:
+    """Return what tells whether a value can be read, and, as SQL, what is put in place of one that cannot."""
     match field:
         case models.DateTimeField():
-            return moment(value) is not None
+            return lambda value: moment(value) is not None, "NULL" if field.null else "{now}"
         case models.UUIDField():
-            return is_uuid(value)
+            return is_uuid, f"'{UUID(int=0).hex}'"
         case models.BooleanField():
-            return value in (0, 1)
+            return lambda value: value in (0, 1), "FALSE"
         case models.IntegerField():
             least, most = RANGES.get(field.attname, (0, 2**63 - 1))
-            return type(value) is int and least <= value <= most
-    return isinstance(value, str)
-
-
-def _repair(field: models.Field[Any, Any]) -> str:
-    """Return, as SQL, what is put in place of a value that cannot be read."""
-    match field:
-        case models.DateTimeField():
-            return "NULL" if field.null else "{now}"
-        case models.UUIDField():
-            return f"'{UUID(int=0).hex}'"
-        case models.BooleanField():
-            return "FALSE"
-        case models.IntegerField():
             # a token that no worker ever had, and the one attempt that this is
-            return {"token": str(MOST), "attempts": "1"}.get(field.attname, "0")
-    return "''"
+            repair = {"token": str(MOST), "attempts": "1"}.get(field.attname, "0")
+            return lambda value: type(value) is int and least <= value <= most, repair
+    return lambda value: isinstance(value, str), "''"
 
 
 def _shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from signals_app.ledger.damage import END, MOST
-from signals_app.ledger.sql import BANDS, PAUSED_RECEIVERS, RECEIVER_RUNS, connection, execute
+from signals_app.ledger.sql import BANDS, PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows, write
 from signals_app.models import Delivery, Pause, PauseKind, State
 
 _RETRY = (
@@ -58,8 +58,7 @@ def reassign(ids: Iterable[int], *, receiver: str) -> list[int]:
 
 
 def _changed(template: str, ids: Iterable[int], **params: object) -> list[int]:
-    with execute(template, ids=list(ids), **params) as cursor:
-        return sorted(row[0] for row in cursor.fetchall())
+    return sorted(one for (one,) in rows(template, ids=list(ids), **params))
 
 
 PARK_AT_ONCE = 1_000  # deliveries at the head of a band that one look reads, or brings back
@@ -78,21 +77,13 @@ _PARK = (
     f"SELECT id FROM ({_HEAD}) head WHERE receiver IN ({PAUSED_RECEIVERS}){{those}} {{skip_locked}}{{those}}"
 )
 
-# each step is one probe of an index that holds parked deliveries only: a DISTINCT would read all of them
+_PARKED = "parked AND parked = {yes}"
 _PARKED_IN_VAIN = (
-    """
-WITH RECURSIVE lot(receiver) AS (
-    SELECT min(receiver) FROM {table} WHERE parked AND parked = {yes}
-    UNION ALL
-    SELECT (SELECT min(d.receiver) FROM {table} d WHERE d.parked AND d.parked = {yes} AND d.receiver > lot.receiver)
-    FROM lot WHERE lot.receiver IS NOT NULL
-)
-SELECT receiver FROM lot WHERE receiver IS NOT NULL AND """
-    + RECEIVER_RUNS
+    distinct("receiver", _PARKED) + f" SELECT receiver FROM lot WHERE receiver IS NOT NULL AND {RECEIVER_RUNS}"
 )
 _BRING_BACK = (
-    "UPDATE {table} SET parked = FALSE WHERE id {among}SELECT id FROM {table} "
-    "WHERE parked AND parked = {yes} AND receiver = %(receiver)s ORDER BY id LIMIT %(limit)s {skip_locked}{those}"
+    f"UPDATE {{table}} SET parked = FALSE WHERE id {{among}}SELECT id FROM {{table}} WHERE {_PARKED} "
+    f"AND receiver = %(receiver)s ORDER BY id LIMIT %(limit)s {{skip_locked}}{{those}}"
 )
 
 
@@ -136,26 +127,15 @@ def park(queue: str, *, limit: int = PARK_AT_ONCE) -> int:
     Reads ``limit`` rows of each band of priority. Many rows mean that there is more to do.
     """
     changed = 0
-    if _column(_ANY_RECEIVER):
-        for priority in _column(_WAITING_BANDS, queue=queue):
-            changed += _write(_PARK, queue=queue, priority=priority, limit=limit)
+    if rows(_ANY_RECEIVER):
+        for (priority,) in rows(_WAITING_BANDS, queue=queue):
+            changed += write(_PARK, queue=queue, priority=priority, limit=limit)
     return changed + _bring_back(limit)
 
 
 def _bring_back(limit: int) -> int:
-    in_vain = _column(_PARKED_IN_VAIN)
-    return sum(_write(_BRING_BACK, receiver=receiver, limit=limit) for receiver in in_vain)
+    return sum(write(_BRING_BACK, receiver=receiver, limit=limit) for (receiver,) in rows(_PARKED_IN_VAIN))
 
 
 def _all() -> QuerySet[Pause]:
     return Pause.objects.using(connection().alias)
-
-
-def _column(query: str, **params: object) -> list[object]:
-    with execute(query, **params) as cursor:
-        return [row[0] for row in cursor.fetchall()]
-
-
-def _write(template: str, **params: object) -> int:
-    with execute(template, **params) as cursor:
-        return int(cursor.rowcount)

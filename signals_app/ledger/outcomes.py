@@ -1,17 +1,14 @@
-"""How an attempt ends: success, a retry, or failure, with a record of every bad end."""
+"""How an attempt ends: success, a retry, or failure, with a record of every failed attempt."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
-from django.utils import timezone
 
 from signals_app.ledger.claims import HELD, ClaimedDelivery
-from signals_app.ledger.sql import connection, execute, execute_on
+from signals_app.ledger.sql import connection, rows, write
 from signals_app.models import Attempt, Delivery, Outcome, State
 
 _SUCCEED = (
@@ -22,11 +19,11 @@ _SUCCEED = (
 _IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'SUCCESSFUL'"
 
 # shared, so that it gets in nobody's way: all it does is wait for whoever changes the row
-_LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s FOR SHARE"
+_LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s {for_share}"
 
 # Outside of a transaction PostgreSQL need not wait for its disk: a success forgotten in its crash is a delivery that is
 # run again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
-_SUCCEED_SOON = _SUCCEED + " AND set_config('synchronous_commit', 'off', true) = 'off'"
+_SUCCEED_SOON = _SUCCEED + "{unsynced}"
 
 # `later` is the next attempt; a final state keeps the old due time. The cast is for a server that binds the parameters
 # itself (OPTIONS["server_side_binding"]): it would find one type for the column and another for the comparison.
@@ -35,6 +32,14 @@ _END = (
     "due_at = CASE WHEN {state} = 'READY' THEN {later} ELSE due_at END, "
     "finished_at = CASE WHEN {state} = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
 ).replace("{state}", "CAST(%(state)s AS varchar)")
+
+# By hand, for the clock of all other times of a delivery, and since it sends no signal as save() would: a receiver of
+# every post_save would enqueue anew for each of its own failures.
+_ATTEMPT = (
+    "INSERT INTO signals_app_attempt "
+    "(delivery_id, number, owner, started_at, finished_at, outcome, error_class, message, traceback) VALUES "
+    "(%(id)s, %(number)s, %(owner)s, {earlier}, {now}, %(outcome)s, %(error_class)s, %(message)s, %(traceback)s)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +66,8 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
 
     False, and nothing written, when the claim is not ours any more.
     """
-    db = connection()
-    alone = db.vendor == "postgresql" and not db.in_atomic_block
-    with execute_on(
-        db, _SUCCEED_SOON if alone else _SUCCEED, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total
-    ) as cursor:
-        return bool(cursor.rowcount)
+    query = _SUCCEED if connection().in_atomic_block else _SUCCEED_SOON
+    return bool(write(query, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total))
 
 
 def wait_for_writer(claimed: ClaimedDelivery) -> None:
@@ -75,31 +76,27 @@ def wait_for_writer(claimed: ClaimedDelivery) -> None:
     A connection may be lost while the server works on what it was sent last: until that is done, nobody can tell by
     reading what will have come of it.
     """
-    if connection().vendor == "postgresql":
-        with execute(_LOCK, id=claimed.id):
-            pass
+    rows(_LOCK, id=claimed.id)
 
 
 def is_successful(claimed: ClaimedDelivery) -> bool:
     """Tell whether the success of this very claim is on the record."""
-    with execute(_IS_SUCCESSFUL, id=claimed.id, token=claimed.token) as cursor:
-        return cursor.fetchone() is not None
+    return bool(rows(_IS_SUCCESSFUL, id=claimed.id, token=claimed.token))
 
 
 def has_failed(claimed: ClaimedDelivery) -> bool:
-    """Tell whether a bad end of this very attempt is on the record, as its own worker wrote it."""
+    """Tell whether a failure of this very attempt is on the record, as its own worker wrote it."""
     ends = Attempt.objects.using(connection().alias).exclude(outcome__in=(Outcome.STALE, Outcome.LOST))
     return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
 
 
 def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
-    """Record a bad end: the delivery's next state and an Attempt, together.
+    """Record a failed attempt: the delivery's next state and an Attempt, together.
 
     False when the claim is not ours any more; then a STALE attempt is kept, and the delivery is left alone.
     """
-    db = connection()
-    with transaction.atomic(using=db.alias):
-        with execute(
+    with transaction.atomic(using=connection().alias):
+        held = write(
             _END,
             id=claimed.id,
             token=claimed.token,
@@ -107,13 +104,12 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
             lost=int(end.outcome == Outcome.LOST),
             ago=end.ran,
             delay=end.delay,
-        ) as cursor:
-            held = bool(cursor.rowcount)
+        )
         if held:
             _keep(claimed, end)
     if not held:
         record_stale(claimed, ran=end.ran, message=end.message)
-    return held
+    return bool(held)
 
 
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
@@ -128,18 +124,14 @@ def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> 
 
 
 def _keep(claimed: ClaimedDelivery, end: Failure) -> None:
-    db = connection()
-    finished_at = Now() if db.vendor == "postgresql" else timezone.now()  # the clock of all other times of a delivery
-    made = Attempt(
-        delivery_id=claimed.id,
+    write(
+        _ATTEMPT,
+        id=claimed.id,
         number=claimed.attempt,
         owner=claimed.owner,
-        started_at=finished_at - timedelta(seconds=end.ran),
-        finished_at=finished_at,
-        outcome=end.outcome,
+        ago=end.ran,
+        outcome=end.outcome.value,
         error_class=end.error_class[:255],
         message=end.message,
         traceback=end.traceback,
     )
-    # unlike save() it sends no signal: a receiver of every post_save would hand off anew for each of its own failures
-    Attempt.objects.using(db.alias).bulk_create([made])

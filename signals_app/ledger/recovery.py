@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db import Error, transaction
 
-from signals_app.ledger.claims import COLUMNS, ClaimedDelivery, claimed_from, give_back, is_readable
-from signals_app.ledger.damage import CENTURY, moment, readable, set_aside, set_aside_among
+from signals_app.ledger.claims import COLUMNS, ClaimedDelivery, Row, claimed_from, give_back, is_readable
+from signals_app.ledger.damage import CENTURY, readable, seconds, set_aside, set_aside_among
 from signals_app.ledger.outcomes import Failure, record_failure
-from signals_app.ledger.sql import connection, dialect, execute
+from signals_app.ledger.sql import connection, rows
 from signals_app.models import Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction.records import get_logger
@@ -23,7 +23,7 @@ _IN_QUEUE = "queue = %(queue)s AND state = 'RUNNING'"
 _EXPIRED = "(lease_until IS NULL OR NOT (lease_until > {now} AND lease_until <= {later}))"
 _HOLDERS = f"SELECT DISTINCT owner, {_EXPIRED} FROM {{table}} WHERE {_IN_QUEUE}"
 _OF_OWNER = f"{_IN_QUEUE} AND owner = %(owner)s AND (%(dead)s OR {_EXPIRED})"
-_HELD_BY = f"SELECT {COLUMNS}, {readable('started_at')}, {{now}} FROM {{table}} WHERE {_OF_OWNER}"
+_HELD_BY = f"SELECT {COLUMNS}, {readable('started_at')} FROM {{table}} WHERE {_OF_OWNER}"
 _CLAIMED_BEFORE = " AND started_at < (SELECT kept.started_at FROM {table} kept WHERE kept.id = %(kept)s)"
 # in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
 _IN_ORDER = " ORDER BY priority DESC, due_at, id"
@@ -39,7 +39,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What one rescue did."""
+    """What one recovery did."""
 
     lost: tuple[Lost, ...] = ()
     returned: int = 0  # were claimed along with a lost one but had not begun; not charged
@@ -58,10 +58,10 @@ def recover_lost(
     """
     lost: list[Lost] = []
     returned = 0
-    for owner, expired in _holders(queue):
+    for owner, has_expired in _holders(queue):
         known = isinstance(owner, str)  # SQLite stores anything
         dead = known and is_dead(owner)
-        if dead or expired:
+        if dead or has_expired:
             kept = at_work(owner) if known and not dead else None
             charged, rest = _free(queue, owner, dead=dead, kept=kept)
             lost += charged
@@ -73,11 +73,11 @@ def _holders(queue: str) -> list[tuple[Any, ...]]:
     """Return who holds anything in a queue, each with whether a lease of theirs has run out."""
     params = {"queue": queue, "delay": CENTURY}
     try:
-        return _rows(_HOLDERS, params)
+        return rows(_HOLDERS, **params)
     except Error:
         if not set_aside_among(_IN_QUEUE, **params):
             raise
-        return _rows(_HOLDERS, params)
+        return rows(_HOLDERS, **params)
 
 
 def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list[Lost], int]:
@@ -85,60 +85,50 @@ def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list
     params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept, "delay": CENTURY}
     try:
         with transaction.atomic(using=connection().alias):
-            return _free_rows(_held(params), dead=dead)
+            return _free_held(_held(params), dead=dead)
     except Error:
         if not set_aside_among(_OF_OWNER, **params):
             logger.exception("What %s holds in %s cannot be given back.", owner, queue)
         return [], 0
 
 
-def _free_rows(rows: list[tuple[Any, ...]], *, dead: bool) -> tuple[list[Lost], int]:
-    claims: dict[Any, list[tuple[Any, ...]]] = {}
-    for row in rows:
+def _free_held(held: list[Row], *, dead: bool) -> tuple[list[Lost], int]:
+    claims: dict[Any, list[Row]] = {}
+    for row in held:
         if is_readable(row):
             # what one statement took has one started_at
-            claims.setdefault(row[-2] or row[0], []).append(row)
+            claims.setdefault(row.started_at or row.id, []).append(row)
         else:
-            set_aside(row[0])
+            set_aside(row.id)
     lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
     rest = [claimed_from(row) for _, *others in claims.values() for row in others]
     give_back(rest)
     return lost, len(rest)
 
 
-def _charge(row: tuple[Any, ...], *, dead: bool) -> Lost:
-    claimed = claimed_from(row)
-    started_at, now = moment(row[-2]), moment(row[-1])
-    ran = (now - started_at).total_seconds() if started_at and now else 0.0
-    end = _loss(claimed, ran=max(0.0, ran), dead=dead)
-    record_failure(claimed, end)
-    return Lost(claimed=claimed, end=end)
-
-
-def _held(params: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _held(params: dict[str, Any]) -> list[Row]:
     query = _HELD_BY + ("" if params["kept"] is None else _CLAIMED_BEFORE) + _IN_ORDER
-    rows = _rows(query, params)
-    if dialect(connection()).vendor != "postgresql":
-        return rows
+    there = rows(query, **params)
     # a row that is locked is being ended, or its receiver's transaction is: look again in a moment
-    locked = _rows(query + " FOR UPDATE SKIP LOCKED", params)
-    return locked if len(locked) == len(rows) else []
+    locked = rows(query + " {skip_locked}", **params)
+    return [Row(*row) for row in locked] if len(locked) == len(there) else []
 
 
-def _rows(query: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with execute(query, **params) as cursor:
-        return list(cursor.fetchall())
-
-
-def _loss(claimed: ClaimedDelivery, *, ran: float, dead: bool) -> Failure:
+def _charge(row: Row, *, dead: bool) -> Lost:
+    claimed = claimed_from(row)
     process = ProcessIdentity.parse(claimed.owner)
     worker = f"Worker {process.pid} on {process.host}" if process else f"Worker {claimed.owner!r}"
-    return Failure(
+    happened = (
+        "died while it ran this delivery."
+        if dead
+        else "did not renew its lease in time; it may be dead, cut off or stopped."
+    )
+    end = Failure(
         outcome=Outcome.LOST,
         state=State.FAILED if claimed.is_last_attempt else State.READY,
-        ran=ran,
+        ran=max(0.0, seconds(row.started_at, row.now) or 0.0),
         error_class="WorkerDied" if dead else "LeaseExpired",
-        message=f"{worker} died while it ran this delivery."
-        if dead
-        else f"{worker} did not renew its lease in time; it may be dead, cut off or stopped.",
+        message=f"{worker} {happened}",
     )
+    record_failure(claimed, end)
+    return Lost(claimed=claimed, end=end)

@@ -1,18 +1,22 @@
-"""What differs between databases: statements, the clock, locks and limits of time."""
+"""What differs between databases, in one class each: SQL, the clock, locks, limits of time, waiting and sessions.
+
+Another database needs a class here and a migration; ``checks/databases.py`` says what each has to be set to.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.db import connections, router, transaction
+from django.db import Error, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
@@ -20,67 +24,6 @@ from signals_app.exceptions import SignalsAppError
 from signals_app.models import Delivery
 
 TABLE = Delivery._meta.db_table
-
-
-def connection() -> BaseDatabaseWrapper:
-    """Return this thread's connection to the database that holds the deliveries."""
-    return connections[router.db_for_write(Delivery)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """SQL fragments of one database vendor, and the parameters they need."""
-
-    vendor: str
-    now: str
-    later: str  # now + %(delay)s seconds
-    earlier: str  # now - %(ago)s seconds
-    due: str  # the query of the ids that are due first, in the order of claims
-    among_due: str  # the condition that an id is one of those that a claim may take
-    among_ids: str  # the condition that an id is in the list %(ids)s
-    # the condition that an id is one of those that the query between the two finds
-    among: str
-    those: str
-    # SQLite takes a partial index where its condition is met to the letter. Of a flag Django 5.2 writes "flag" there,
-    # Django 6.1 "flag = 1"; a query says both: flag AND flag = {yes}
-    yes: str
-    clock: str  # now, and later on in a statement later, where that is of any use
-    skip_locked: str  # after a SELECT: locks its rows, and leaves out those that are locked already
-
-    def sql(self, template: str) -> str:
-        """Fill ``{table}``, ``{bands}`` and this class's fragments, such as ``{now}``, into a statement."""
-        simple = {field.name: getattr(self, field.name) for field in fields(self)}
-        made = {"bands": BANDS, "due": self.due, "among_due": self.among_due}
-        made = {name: part.format(table=TABLE, now=self.now) for name, part in made.items()}
-        return template.format(table=TABLE, **simple | made)
-
-    def bind(self, db: BaseDatabaseWrapper, *, at: datetime | None = None, **params: Any) -> dict[str, Any]:
-        """Return the parameters of a statement, with the process's clock where the database has none of its own."""
-        if self.vendor == "sqlite":
-            # naive, in the connection's zone: that is how Django stores times in SQLite
-            now = (at or datetime.now(db.timezone)).replace(tzinfo=None)
-            params["now"] = params["later"] = str(now)
-            if params.get("delay"):
-                params["later"] = str(now + timedelta(seconds=params["delay"]))
-            if "ago" in params:
-                params["earlier"] = str(now - timedelta(seconds=params["ago"]))
-            if "ids" in params:
-                params["ids"] = json.dumps(params["ids"])
-        return params
-
-
-def to_datetime(db: BaseDatabaseWrapper, value: datetime | str) -> datetime:
-    """Return a time as the ORM would have read it; SQLite answers raw SQL with text, or without a zone."""
-    read = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return timezone.make_aware(read, db.timezone) if settings.USE_TZ and not read.tzinfo else read
-
-
-def seconds_between(earlier: datetime | str, later: datetime | str) -> float:
-    """Return the time between two moments that one statement answered; below 0 where they are in disorder."""
-    begin = datetime.fromisoformat(earlier) if isinstance(earlier, str) else earlier
-    end = datetime.fromisoformat(later) if isinstance(later, str) else later
-    return (end - begin).total_seconds()
-
 
 # Deliveries that a claim may take, of a queue as a whole and one by one. Both subqueries stand alone and are run once;
 # the table is empty unless something is paused.
@@ -104,7 +47,6 @@ WITH RECURSIVE band(priority) AS (
     FROM band WHERE band.priority IS NOT NULL
 )"""
 )
-
 _OF_BAND = (
     """
     SELECT d.id, d.priority, d.due_at FROM {table} d
@@ -113,120 +55,415 @@ _OF_BAND = (
     + RECEIVER_RUNS
     + " ORDER BY d.due_at, d.id LIMIT %(limit)s"
 )
-
-_SQLITE_DUE = (
-    BANDS
-    + " SELECT t.id FROM band CROSS JOIN {table} t WHERE t.id IN (SELECT id FROM ("
-    + _OF_BAND
-    + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s"
+_SLEEP = (
+    "INSERT INTO signals_app_idlequeue (queue, until) SELECT %(queue)s, {later} "
+    "WHERE TRUE{unsynced} "  # a note that a crash loses costs one nap
+    "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
 )
 
-_POSTGRESQL_DUE = (
-    BANDS
-    + " SELECT picked.id FROM band CROSS JOIN LATERAL ("
-    + _OF_BAND
-    + "{lock}) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s"
-)
-
-SQLITE = Dialect(
-    vendor="sqlite",
-    now="%(now)s",
-    later="%(later)s",
-    earlier="%(earlier)s",
-    due=_SQLITE_DUE,
-    among_due=f"IN ({_SQLITE_DUE})",
-    among_ids="IN (SELECT value FROM json_each(%(ids)s))",
-    among="IN (",
-    those=")",
-    yes="1",
-    clock="%(now)s",
-    skip_locked="",  # there is one writer at a time
-)
-
-POSTGRESQL = Dialect(
-    vendor="postgresql",
-    # stable within a statement, so it can bound an index scan; clock_timestamp() could not
-    now="statement_timestamp()",
-    later="(statement_timestamp() + %(delay)s * interval '1 second')",
-    earlier="(statement_timestamp() - %(ago)s * interval '1 second')",
-    due=_POSTGRESQL_DUE.replace("{lock}", ""),
-    # an array is made once; a plan may run a subquery of IN again for each row, and lock and take more than its limit
-    among="= ANY (ARRAY(",
-    those="))",
-    among_due=f"= ANY (ARRAY({_POSTGRESQL_DUE.replace('{lock}', ' FOR UPDATE SKIP LOCKED')}))",
-    among_ids="= ANY (%(ids)s)",
-    yes="TRUE",
-    clock="clock_timestamp()",
-    skip_locked="FOR UPDATE SKIP LOCKED",
-)
-
-_DIALECTS = {d.vendor: d for d in (SQLITE, POSTGRESQL)}
+NAP = 0.002  # seconds between two looks at SQLite's change counter
+SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its pusher last lay down
+INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
 
 
-def dialect(db: BaseDatabaseWrapper) -> Dialect:
-    """Return the dialect of a connection. Raises SignalsAppError for a database we do not speak."""
-    try:
-        return _DIALECTS[db.vendor]
-    except KeyError:
+def distinct(column: str, where: str) -> str:
+    """Return, as SQL, a table ``lot`` of the values of a column that stand in the rows of a condition, and NULL.
+
+    Each step is one probe of an index; the ORM's DISTINCT would read all the rows.
+    """
+    return f"""
+WITH RECURSIVE lot({column}) AS (
+    SELECT min({column}) FROM {{table}} WHERE {where}
+    UNION ALL
+    SELECT (SELECT min(d.{column}) FROM {{table}} d WHERE {where} AND d.{column} > lot.{column})
+    FROM lot WHERE lot.{column} IS NOT NULL
+)"""
+
+
+@dataclass(slots=True)
+class ChangeListener:
+    """Waits, in one process, for anything to be written that a queue's pusher might care about."""
+
+    queue: str
+    poll: float  # seconds between looks where the database cannot wake us; also the longest nap beside LISTEN
+    version: int = -1  # of SQLite's file
+    listening: Any = None  # PostgreSQL's session
+    nap: float = 0.005
+    noted: float = 0.0
+
+    def reset(self) -> None:
+        """Look often again: something was found."""
+        self.nap = 0.005
+
+    def wait(self, seconds: float) -> bool:
+        """Return when the database has changed, or may have, and at the latest after ``seconds``.
+
+        True when a sender said that it has enqueued in this very queue, for now.
+        """
+        db = connection()
+        db.ensure_connection()
+        return database(db).wait(db, self, seconds)
+
+
+class Database:
+    """One kind of database. This one cannot keep deliveries; it may be beside the one that does."""
+
+    # SQL by the names by which statements refer to it:
+    # now, later, earlier     the time; with %(delay)s seconds added, or %(ago)s seconds taken off
+    # due                     the query of the ids that are due first, in the order of claims
+    # among_due, among_ids    the condition that an id is one of those that a claim may take, or in the list %(ids)s
+    # among ... those         the condition that an id is one of those that the query between the two finds
+    # yes                     what a flag equals that is set. SQLite takes a partial index where its condition is met to
+    #                         the letter, and Django writes "flag" or "flag = 1": queries say flag AND flag = {yes}
+    # clock                   now, and later on in a statement later, where that is of any use
+    # skip_locked             after a SELECT: locks its rows, and leaves out those that are locked already
+    # for_share               after a SELECT: waits for whoever writes to its rows
+    # unsynced                after a condition: commits without waiting for the disk
+    # returning               after the INSERT of a delivery: what inserted() reads
+    # minutes                 the query of when each minute since {earlier} begins and ends
+    fragments: ClassVar[Mapping[str, str]] = {}
+
+    def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        """Return the parameters of a statement, with the process's clock where the database has none of its own."""
         raise SignalsAppError(
             f"signals_app keeps its deliveries in SQLite or PostgreSQL; {db.alias!r} is {db.vendor}. "
             "Route signals_app to one of those with DATABASE_ROUTERS."
-        ) from None
+        )
+
+    def to_datetime(self, db: BaseDatabaseWrapper, value: Any) -> datetime:
+        """Return a time that raw SQL answered as the ORM would have read it. Raises for what is none."""
+        return cast(datetime, value)
+
+    def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
+        """Return the id of the delivery that was inserted, when it is due, and when it was enqueued."""
+        raise NotImplementedError
+
+    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
+        """Return when something may have changed; True when a sender said so."""
+        raise NotImplementedError
+
+    def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
+        """Return a transaction that waits no longer than that for a lock."""
+        raise NotImplementedError
+
+    def limit_connection(self, options: dict[str, Any], seconds: float) -> None:
+        """Change the options of a connection so that it waits about so long for whatever it needs."""
+
+    def statement_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[object]:
+        """Return a block each of whose statements may take so long."""
+        return nullcontext()
+
+    def journal_mode(self, db: BaseDatabaseWrapper) -> str | None:
+        """Return how a SQLite file keeps its transactions safe, such as ``wal``; None for what is no file."""
+        return None
+
+    def in_transaction(self, raw: Any) -> bool:
+        """Tell whether the driver's connection is in a transaction, begun by whatever means."""
+        return False
+
+    def session_state(self, raw: Any) -> tuple[object, ...] | None:
+        """Return what can be known of a session without asking the server; None where it is closed."""
+        return ()
+
+    def local_settings(self, db: BaseDatabaseWrapper) -> dict[str, str]:
+        """Return the settings of a transaction that a receiver may change and the ledger needs."""
+        return {}
+
+    def cancel(self, db: BaseDatabaseWrapper) -> None:
+        """End on the server what this thread waits for there."""
+
+    def free_write_lock(self, raw: Any) -> None:
+        """Close the driver's connection of another thread where it may keep all others from writing."""
+
+
+class SQLite(Database):
+    """One writer at a time, and no server: the clock is the process's, and nobody can be woken."""
+
+    _due = (
+        BANDS
+        + " SELECT t.id FROM band CROSS JOIN {table} t WHERE t.id IN (SELECT id FROM ("
+        + _OF_BAND
+        + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s"
+    )
+    fragments: ClassVar[Mapping[str, str]] = {
+        "now": "%(now)s",
+        "later": "%(later)s",
+        "earlier": "%(earlier)s",
+        "due": _due,
+        "among_due": f"IN ({_due})",
+        "among_ids": "IN (SELECT value FROM json_each(%(ids)s))",
+        "among": "IN (",
+        "those": ")",
+        "yes": "1",
+        "clock": "%(now)s",
+        "skip_locked": "",
+        "for_share": "",
+        "unsynced": "",
+        "returning": "",
+        "minutes": """
+    SELECT {earlier}, substr(datetime({earlier}, '+1 minute'), 1, 16) || ':00'
+    UNION ALL SELECT until, datetime(until, '+1 minute') FROM minute WHERE until <= {now}""",
+    }
+
+    def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        # naive, in the connection's zone: that is how Django stores times in SQLite
+        now = (at or datetime.now(db.timezone)).replace(tzinfo=None)
+        params["now"] = params["later"] = str(now)
+        if params.get("delay"):
+            params["later"] = str(now + timedelta(seconds=params["delay"]))
+        if "ago" in params:
+            params["earlier"] = str(now - timedelta(seconds=params["ago"]))
+        if "ids" in params:
+            params["ids"] = json.dumps(params["ids"])
+        if "emission" in params:
+            params["emission"] = params["emission"].hex
+        return params
+
+    def to_datetime(self, db: BaseDatabaseWrapper, value: Any) -> datetime:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else cast(datetime, value)
+        if read.tzinfo:
+            raise ValueError(f"Django writes no zone, and what has one cannot be compared with the others: {value}")
+        return timezone.make_aware(read, db.timezone) if settings.USE_TZ else read
+
+    def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
+        # its times are this process's, and no RETURNING need read them back
+        now = at if settings.USE_TZ else at.replace(tzinfo=None)
+        return cursor.lastrowid, now + timedelta(seconds=delay), now
+
+    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
+        """Watch the counter that SQLite keeps of other connections' commits; reading it takes no lock."""
+        end = time.monotonic() + seconds
+        execute_raw = cast(Any, db.connection).execute
+        while True:
+            with db.wrap_database_errors:
+                version = execute_raw("PRAGMA data_version").fetchone()[0]
+            left = end - time.monotonic()
+            if version != listener.version or left <= 0:
+                listener.version = version
+                return False
+            time.sleep(min(NAP, left))
+
+    @contextmanager
+    def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+        with db.cursor() as cursor:
+            before = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+            cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+        try:
+            with transaction.atomic(using=db.alias):
+                yield
+        finally:
+            with db.cursor() as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {before}")
+
+    def limit_connection(self, options: dict[str, Any], seconds: float) -> None:
+        options["timeout"] = seconds
+
+    def journal_mode(self, db: BaseDatabaseWrapper) -> str | None:
+        if cast(Any, db).is_in_memory_db():
+            return None
+        with db.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode")
+            return str(cursor.fetchone()[0])
+
+    def in_transaction(self, raw: Any) -> bool:
+        return bool(raw.in_transaction)
+
+    def session_state(self, raw: Any) -> tuple[object, ...] | None:
+        try:
+            return raw.row_factory, raw.text_factory, raw.isolation_level
+        except Exception:
+            return None
+
+    def free_write_lock(self, raw: Any) -> None:
+        # a query that is under way is interrupted first, for closing would wait for it
+        raw.interrupt()
+        time.sleep(INTERRUPTION)
+        raw.close()
+
+
+class PostgreSQL(Database):
+    """Rows are locked one by one, the clock is the server's, and senders wake pushers with NOTIFY."""
+
+    _due = (
+        BANDS
+        + " SELECT picked.id FROM band CROSS JOIN LATERAL ("
+        + _OF_BAND
+        + "{lock}) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s"
+    )
+    fragments: ClassVar[Mapping[str, str]] = {
+        # stable within a statement, so it can bound an index scan; clock_timestamp() could not
+        "now": "statement_timestamp()",
+        "later": "(statement_timestamp() + %(delay)s * interval '1 second')",
+        "earlier": "(statement_timestamp() - %(ago)s * interval '1 second')",
+        "due": _due.replace("{lock}", ""),
+        # an array is made once; a plan may run a subquery of IN again for each row, and lock and take more than its
+        # limit
+        "among_due": f"= ANY (ARRAY({_due.replace('{lock}', ' FOR UPDATE SKIP LOCKED')}))",
+        "among_ids": "= ANY (%(ids)s)",
+        "among": "= ANY (ARRAY(",
+        "those": "))",
+        "yes": "TRUE",
+        "clock": "clock_timestamp()",
+        "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "for_share": "FOR SHARE",
+        "unsynced": " AND set_config('synchronous_commit', 'off', true) = 'off'",
+        # the NOTIFY rides along with the INSERT, and only while a cluster of the queue sleeps: one at every commit
+        # would halve the rate of inserts
+        "returning": " RETURNING id, due_at, enqueued_at, (SELECT pg_notify('signals_app', i.queue) "
+        "FROM signals_app_idlequeue i WHERE i.queue = %(queue)s AND i.until > {now} AND %(delay)s <= 0)::text",
+        "minutes": """
+    SELECT greatest(one, {earlier}), one + interval '1 minute'
+    FROM generate_series(date_trunc('minute', {earlier}), {now}, interval '1 minute') one""",
+    }
+
+    # of psycopg, which other databases beside the one of the deliveries may do without
+    _ACTIVE, _IN_TRANSACTION, _IN_ERROR = 1, 2, 3
+    # what libpq knows without asking
+    _REPORTED = (b"TimeZone", b"session_authorization", b"default_transaction_read_only")
+    _RESTORED = ("session_authorization", "role", "search_path", "statement_timeout", "lock_timeout")
+
+    def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        return params
+
+    def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
+        return cast(tuple[int, datetime, datetime], cursor.fetchone()[:3])
+
+    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
+        """Sleep until a sender's NOTIFY.
+
+        A transaction that began before we lay down and commits after our last look does not notify; the naps, doubling
+        up to ``poll`` seconds, catch it.
+        """
+        raw = cast(Any, db.connection)
+        if listener.listening is not raw:
+            with db.cursor() as cursor:
+                cursor.execute("LISTEN signals_app")
+            listener.listening = raw
+        if self._note_sleep(listener):
+            return False  # look once more: whoever wrote before the note did not notify
+        end = time.monotonic() + min(seconds, listener.nap)
+        while (left := end - time.monotonic()) > 0:
+            with db.wrap_database_errors:
+                # all that have come: one that is left behind would end a later wait, and wake a worker for nothing
+                notes = {note.payload for note in raw.notifies(timeout=left, stop_after=1)}
+            if listener.queue in notes:
+                return True
+        listener.nap = min(listener.poll, listener.nap * 2)
+        return False
+
+    def _note_sleep(self, listener: ChangeListener) -> bool:
+        """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""
+        since = time.monotonic() - listener.noted
+        if since < SLEEP_NOTE / 2:
+            return False
+        write(_SLEEP, queue=listener.queue, delay=SLEEP_NOTE)
+        listener.noted = time.monotonic()
+        return since > SLEEP_NOTE
+
+    @contextmanager
+    def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+        with transaction.atomic(using=db.alias):
+            with db.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
+            yield
+
+    def limit_connection(self, options: dict[str, Any], seconds: float) -> None:
+        options.pop("pool", None)
+        options["connect_timeout"] = max(2, math.ceil(seconds))  # libpq takes no less than two
+        options["tcp_user_timeout"] = math.ceil(seconds * 1000)
+
+    @contextmanager
+    def statement_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+        # local to a transaction: a pooler would hand any other setting on to its next client
+        with transaction.atomic(using=db.alias):
+            with db.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {math.ceil(seconds * 1000)}")
+            yield
+
+    def _status(self, raw: Any) -> int | None:
+        pgconn = getattr(raw, "pgconn", None)
+        return pgconn and pgconn.transaction_status
+
+    def in_transaction(self, raw: Any) -> bool:
+        return self._status(raw) in (self._IN_TRANSACTION, self._IN_ERROR)
+
+    def session_state(self, raw: Any) -> tuple[object, ...] | None:
+        pgconn = getattr(raw, "pgconn", None)
+        if pgconn and raw.closed:
+            return None
+        return (raw.row_factory, *map(pgconn.parameter_status, self._REPORTED)) if pgconn else ()
+
+    def local_settings(self, db: BaseDatabaseWrapper) -> dict[str, str]:
+        if not db.in_atomic_block or self._status(db.connection) == self._IN_ERROR:
+            return {}
+        with db.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in self._RESTORED)}")
+            return dict(zip(self._RESTORED, cursor.fetchone(), strict=True))
+
+    def cancel(self, db: BaseDatabaseWrapper) -> None:
+        if self._status(db.connection) == self._ACTIVE:
+            with suppress(Error), db.wrap_database_errors:
+                cast(Any, db.connection).cancel_safe(timeout=5)
+
+
+_DATABASES: dict[str, Database] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
+_OTHER = Database()
+
+
+def connection() -> BaseDatabaseWrapper:
+    """Return this thread's connection to the database that holds the deliveries."""
+    return connections[router.db_for_write(Delivery)]
+
+
+def database(db: BaseDatabaseWrapper) -> Database:
+    """Return what is particular to the database of a connection."""
+    return _DATABASES.get(db.vendor, _OTHER)
 
 
 @lru_cache(maxsize=200)  # those with a list of values come in many lengths
 def statement(template: str, vendor: str) -> str:
-    """Return a statement's text for a vendor; what is used often is filled in once per process."""
-    return _DIALECTS[vendor].sql(template)
+    """Fill ``{table}``, ``{bands}`` and the database's fragments, such as ``{now}``, into a statement."""
+    own = {"table": TABLE, "bands": BANDS, **_DATABASES[vendor].fragments}
+    return template.format_map({name: text.format_map(own) for name, text in own.items()})
 
 
-def execute(template: str, **params: Any) -> Any:
-    """Run one statement of the ledger and return its cursor, open."""
-    return execute_on(connection(), template, **params)
-
-
-def execute_on(db: BaseDatabaseWrapper, template: str, **params: Any) -> Any:
+def execute(db: BaseDatabaseWrapper, template: str, params: dict[str, Any], at: datetime | None = None) -> Any:
     """Run one statement of the ledger on this connection and return its cursor, open."""
-    speech = dialect(db)
+    bound = database(db).bind(db, params, at)
     cursor = db.cursor()
-    cursor.execute(statement(template, speech.vendor), speech.bind(db, **params))
+    cursor.execute(statement(template, db.vendor), bound)
     return cursor
 
 
-def journal_mode(db: BaseDatabaseWrapper) -> str | None:
-    """Return how a SQLite file keeps its transactions safe, such as ``wal``; None for what is no file."""
-    if db.vendor != "sqlite" or cast(Any, db).is_in_memory_db():
-        return None
-    with db.cursor() as cursor:
-        cursor.execute("PRAGMA journal_mode")  # no ORM form
-        return str(cursor.fetchone()[0])
+def rows(template: str, **params: Any) -> list[tuple[Any, ...]]:
+    """Run one statement of the ledger and return the rows that it answers."""
+    with execute(connection(), template, params) as cursor:
+        return list(cursor.fetchall())
 
 
-BRIEF = 0.2  # seconds
+def write(template: str, **params: Any) -> int:
+    """Run one statement of the ledger that answers nothing, and return how many rows it wrote."""
+    with execute(connection(), template, params) as cursor:
+        return int(cursor.rowcount)
 
 
-@contextmanager
-def short_lock_timeout(seconds: float = BRIEF) -> Iterator[None]:
+def to_datetime(value: Any) -> datetime:
+    """Return a time that a statement of the ledger answered as the ORM would have read it."""
+    db = connection()
+    return database(db).to_datetime(db, value)
+
+
+def seconds_between(earlier: datetime | str, later: datetime | str) -> float:
+    """Return the time between two moments that one statement answered; below 0 where they are in disorder."""
+    begin = datetime.fromisoformat(earlier) if isinstance(earlier, str) else earlier
+    end = datetime.fromisoformat(later) if isinstance(later, str) else later
+    return (end - begin).total_seconds()
+
+
+def short_lock_timeout(seconds: float = 0.2) -> AbstractContextManager[None]:
     """A transaction that waits a moment only for a lock: a receiver may hold it for long."""
     db = connection()
-    with _impatient(db, seconds) if db.vendor == "sqlite" else nullcontext(), transaction.atomic(using=db.alias):
-        if db.vendor == "postgresql":
-            with db.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
-        yield
-
-
-@contextmanager
-def _impatient(db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
-    """Have a connection to SQLite wait no longer than that for the write lock while the block runs."""
-    with db.cursor() as cursor:
-        before = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
-        cursor.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
-    try:
-        yield
-    finally:
-        with db.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {before}")
+    return database(db).lock_timeout(db, seconds)
 
 
 @contextmanager
@@ -241,27 +478,11 @@ def query_deadline(seconds: float) -> Iterator[None]:
         yield
         return
     brief = own.copy()
-    _set_limits(brief, seconds)
+    database(brief).limit_connection(brief.settings_dict["OPTIONS"], seconds)
     connections[own.alias] = brief
     try:
-        if brief.vendor == "postgresql":
-            # local to a transaction: a pooler would hand any other setting on to its next client
-            with transaction.atomic(using=own.alias):
-                with brief.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL statement_timeout = {math.ceil(seconds * 1000)}")
-                yield
-        else:
+        with database(brief).statement_timeout(brief, seconds):
             yield
     finally:
         connections[own.alias] = own
         brief.close()
-
-
-def _set_limits(db: BaseDatabaseWrapper, seconds: float) -> None:
-    options = db.settings_dict["OPTIONS"]
-    if db.vendor == "sqlite":
-        options["timeout"] = seconds
-    elif db.vendor == "postgresql":
-        options.pop("pool", None)
-        options["connect_timeout"] = max(2, math.ceil(seconds))  # libpq takes no less than two
-        options["tcp_user_timeout"] = math.ceil(seconds * 1000)

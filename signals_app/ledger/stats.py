@@ -1,4 +1,4 @@
-"""How much waits, runs and has failed, by queue and receiver, and what has lately ended."""
+"""How much waits, runs and has failed, by queue and receiver, and what has recently ended."""
 
 from __future__ import annotations
 
@@ -7,120 +7,53 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
-from signals_app.ledger.damage import moment, readable
+from signals_app.ledger.damage import readable, seconds
 from signals_app.ledger.operator import pauses
-from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, execute, to_datetime
-from signals_app.models import FIRST, Delivery, Pause, PauseKind, State
+from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows, to_datetime
+from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, State
 
 HOUR = 3600.0  # seconds
+LONG = 60.0  # seconds after which a run is a long one
 NEWEST = 2_000  # runs of each state that percentiles and shares are taken from; more would take too long to read
 
-_MINUTES = {
-    "sqlite": """
-    SELECT {earlier}, substr(datetime({earlier}, '+1 minute'), 1, 16) || ':00'
-    UNION ALL SELECT until, datetime(until, '+1 minute') FROM minute WHERE until <= {now}""",
-    "postgresql": """
-    SELECT greatest(one, {earlier}), one + interval '1 minute'
-    FROM generate_series(date_trunc('minute', {earlier}), {now}, interval '1 minute') one""",
-}
-_BY_MINUTE = """
-WITH RECURSIVE minute(since, until) AS ({minutes})
-SELECT since, final.state, (
-    SELECT count(*) FROM {table} d
-    WHERE d.state = final.state AND d.finished_at >= minute.since AND d.finished_at < minute.until
-) FROM minute CROSS JOIN (SELECT 'SUCCESSFUL' state UNION SELECT 'FAILED' UNION SELECT 'CANCELLED') final"""
-_NEWEST = (
-    f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, finished_at FROM {{table}} "
-    "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
-    "ORDER BY finished_at DESC LIMIT %(limit)s"
+# What waits, by queue. The index of claims answers, without the rows: of a paused receiver what waits is parked, all
+# but what was enqueued just now. Only while a receiver is paused the rows are read too.
+_HELD_UP = "parked"
+_HELD_UP_BY_RECEIVER = f"(parked OR receiver IN ({PAUSED_RECEIVERS}))"
+_WAITING = f"""
+SELECT queue, count(*), sum(CASE WHEN due_at <= {{{{now}}}} AND NOT {{held_up}} THEN 1 ELSE 0 END),
+    sum(CASE WHEN {{held_up}} THEN 1 ELSE 0 END),
+    min(CASE WHEN NOT {{held_up}} THEN {readable("due_at")} END), {{{{now}}}}
+FROM {{{{table}}}} WHERE state = 'READY' GROUP BY queue"""
+_RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
+_UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
+_RUNNING = (
+    "SELECT queue, count(*), sum(CASE WHEN started_at < {earlier} THEN 1 ELSE 0 END) "
+    "FROM {table} WHERE state = 'RUNNING' GROUP BY queue"
 )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How many deliveries ended in one minute, by their state."""
-
-    minute: datetime
-    state: State
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """One delivery that succeeded or failed. Times of its last attempt are in seconds, None where it never ran."""
-
-    receiver: str
-    queue: str
-    state: State
-    waited: float | None
-    ran: float | None
-
-
-def ended_by_minute(seconds: float = HOUR) -> list[Ended]:
-    """Return the counts of the minutes in which something ended, within so many seconds until now."""
-    db = connection()
-    with execute(_BY_MINUTE.replace("{minutes}", _MINUTES[db.vendor]), ago=seconds) as cursor:
-        rows = cursor.fetchall()
-    return [
-        Ended(minute=_minute(to_datetime(db, since)), state=State(state), count=count)
-        for since, state, count in rows
-        if count
-    ]
-
-
-def newest_runs(seconds: float = HOUR) -> list[Ran]:
-    """Return the newest deliveries that succeeded, and that failed, within so many seconds: ``NEWEST`` of each."""
-    found: list[Ran] = []
-    for state in (State.SUCCESSFUL, State.FAILED):
-        with execute(_NEWEST, state=state.value, ago=seconds, limit=NEWEST) as cursor:
-            found += [_ran(state, *row) for row in cursor.fetchall()]
-    return found
-
-
-def recently_enqueued(seconds: float) -> int:
-    """Return how many deliveries were handed off within so many seconds, by the clocks of their senders.
-
-    Emissions begin with the time, so their index answers; one over ``enqueued_at`` would be written at every send.
-    """
-    since = UUID(int=int((time.time() - seconds) * 1000) << 80)
-    return Delivery.objects.using(connection().alias).filter(emission__gte=since).count()
-
-
-def _ran(state: State, receiver: str, queue: str, due_at: object, started_at: object, finished_at: object) -> Ran:
-    waited = _seconds(due_at, started_at)
-    return Ran(
-        receiver=receiver,
-        queue=queue,
-        state=state,
-        # a retry moves the due time past the start of the attempt before it
-        waited=waited if waited is not None and waited >= 0 else None,
-        ran=_seconds(started_at, finished_at),
+# The same by receiver, for which the rows have to be read. Queries of one state each: only so do both databases read
+# partial indexes, and nothing that is done.
+_IS_PAUSED = f"(queue IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') OR receiver IN ({PAUSED_RECEIVERS}))"
+_BY_RECEIVER = " UNION ALL ".join(
+    f"SELECT state, queue, receiver, count(*), {due}, {unroutable} FROM {{table}} WHERE {where} "
+    "GROUP BY state, queue, receiver"
+    for where, due, unroutable in (
+        (
+            "state = 'READY'",
+            f"sum(CASE WHEN due_at <= {{now}} AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END)",
+            "sum(CASE WHEN unroutable THEN 1 ELSE 0 END)",
+        ),
+        ("state = 'RUNNING'", "0", "0"),
+        ("state = 'FAILED' AND finished_at IS NOT NULL", "0", "0"),
     )
+)
 
-
-def _seconds(since: object, until: object) -> float | None:
-    begin, end = moment(since), moment(until)
-    return (end - begin).total_seconds() if begin and end else None
-
-
-def _minute(moment: datetime) -> datetime:
-    local = moment if timezone.is_naive(moment) else moment.astimezone(timezone.get_default_timezone())
-    return local.replace(second=0, microsecond=0)
-
-
-# each step is one probe of an index: the ORM's DISTINCT would read all that waits
-_LOT = """
-WITH RECURSIVE lot(queue) AS (
-    SELECT min(queue) FROM {table} WHERE state = 'READY'
-    UNION ALL
-    SELECT (SELECT min(d.queue) FROM {table} d WHERE d.state = 'READY' AND d.queue > lot.queue)
-    FROM lot WHERE lot.queue IS NOT NULL
-)"""
+_LOT = distinct("queue", "state = 'READY'")
 _QUEUES = _LOT + " SELECT queue FROM lot WHERE queue IS NOT NULL"
 
 # the earliest of each band of priority, as claims look for it, for all queues at once
@@ -144,94 +77,23 @@ SELECT band.queue, min((
 FROM band GROUP BY band.queue"""
 )
 
-_IS_PAUSED = f"(queue IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') OR receiver IN ({PAUSED_RECEIVERS}))"
-# queries of one state each: only so do both databases read partial indexes, and nothing that is done
-_STANDING = " UNION ALL ".join(
-    f"SELECT state, queue, receiver, count(*), {due}, {unroutable} FROM {{table}} WHERE {where} "
-    "GROUP BY state, queue, receiver"
-    for where, due, unroutable in (
-        (
-            "state = 'READY'",
-            f"sum(CASE WHEN due_at <= {{now}} AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END)",
-            "sum(CASE WHEN unroutable THEN 1 ELSE 0 END)",
-        ),
-        ("state = 'RUNNING'", "0", "0"),
-        ("state = 'FAILED' AND finished_at IS NOT NULL", "0", "0"),
-    )
+# each minute is one range of an index
+_BY_MINUTE = """
+WITH RECURSIVE minute(since, until) AS ({minutes})
+SELECT since, final.state, (
+    SELECT count(*) FROM {table} d
+    WHERE d.state = final.state AND d.finished_at >= minute.since AND d.finished_at < minute.until
+) FROM minute CROSS JOIN (SELECT 'SUCCESSFUL' state UNION SELECT 'FAILED' UNION SELECT 'CANCELLED') final"""
+_NEWEST = (
+    f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, finished_at FROM {{table}} "
+    "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
+    "ORDER BY finished_at DESC LIMIT %(limit)s"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How many deliveries of one receiver in one queue are READY, RUNNING or FAILED.
-
-    Of the READY ones, ``due`` could be claimed now and ``unroutable`` were not known to the last worker.
-    """
-
-    state: State
-    queue: str
-    receiver: str
-    count: int
-    due: int
-    unroutable: int
-
-
-def standing() -> list[Standing]:
-    """Return the numbers of what waits, runs and has failed. Reads all of it, and nothing of what is done."""
-    with execute(_STANDING) as cursor:
-        rows = cursor.fetchall()
-    return [
-        Standing(
-            state=State(state),
-            queue=queue,
-            receiver=receiver,
-            count=int(count),
-            due=int(due),
-            unroutable=int(unroutable),
-        )
-        for state, queue, receiver, count, due, unroutable in rows
-    ]
-
-
-def queues_with_work() -> list[str]:
-    """Return the queues in which anything waits, due or not, by name."""
-    with execute(_QUEUES) as cursor:
-        return [row[0] for row in cursor.fetchall()]
-
-
-def oldest_waits() -> dict[str, float]:
-    """Return, for each queue in which anything waits, for how many seconds the delivery that is due longest has.
-
-    It is 0 where none is due; what is paused does not wait.
-    """
-    with execute(_LONGEST_DUE) as cursor:
-        rows = [(queue, moment(first), moment(now)) for queue, first, now in cursor.fetchall()]
-    return {queue: (now - first).total_seconds() if first and now else 0.0 for queue, first, now in rows}
-
-
-LONG = 60.0  # seconds after which a run is a long one
-
-# The index of claims answers, without the rows: of a paused receiver what waits is parked, all but what is just now
-# handed off. Only while a receiver is paused the rows are read too.
-_HELD_UP = "parked"
-_HELD_UP_BY_RECEIVER = f"(parked OR receiver IN ({PAUSED_RECEIVERS}))"
-_WAITING = f"""
-SELECT queue, count(*), sum(CASE WHEN due_at <= {{{{now}}}} AND NOT {{held_up}} THEN 1 ELSE 0 END),
-    sum(CASE WHEN {{held_up}} THEN 1 ELSE 0 END),
-    min(CASE WHEN NOT {{held_up}} THEN {readable("due_at")} END), {{{{now}}}}
-FROM {{{{table}}}} WHERE state = 'READY' GROUP BY queue"""
-_RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
-_UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
-_RUNNING = (
-    "SELECT queue, count(*), sum(CASE WHEN started_at < {earlier} THEN 1 ELSE 0 END) "
-    "FROM {table} WHERE state = 'RUNNING' GROUP BY queue"
-)
-_FAILED = "SELECT count(*) FROM {table} WHERE state = 'FAILED' AND finished_at > {earlier}"
 _LOST = "SELECT count(*) FROM signals_app_attempt WHERE outcome = 'LOST' AND finished_at > {earlier}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFigures:
+class QueueStats:
     """One queue. Of the deliveries that wait (READY), ``due`` could be claimed now, ``paused`` are of a pause."""
 
     name: str
@@ -247,12 +109,50 @@ class QueueFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """All queues, and what ended in the last hour by minute; so old are the ``lost`` attempts, too."""
+class ReceiverStats:
+    """How many deliveries of one receiver in one queue are READY, RUNNING or FAILED.
 
-    queues: tuple[QueueFigures, ...]
+    Of the READY ones, ``due`` could be claimed now and ``unroutable`` were not known to the last worker.
+    """
+
+    state: State
+    queue: str
+    receiver: str
+    count: int
+    due: int
+    unroutable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How many deliveries ended in one minute, by their state."""
+
+    minute: datetime
+    state: State
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One delivery that succeeded or failed. Times of its last attempt are in seconds, None where it never ran."""
+
+    receiver: str
+    queue: str
+    state: State
+    waited: float | None
+    ran: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """All queues, and what ended in the last hour: by minute, deliveries by their state, and ``lost`` attempts."""
+
+    queues: tuple[QueueStats, ...]
     pauses: tuple[Pause, ...]
     ended: tuple[Ended, ...]
+    succeeded: int
+    failed: int
+    cancelled: int
     lost: int
 
     def total(self, name: str) -> int:
@@ -264,63 +164,45 @@ class Figures:
         """Seconds that the delivery that is due longest has waited; 0 when none is due."""
         return max((queue.oldest_wait for queue in self.queues), default=0.0)
 
-    @property
-    def succeeded(self) -> int:
-        """How many deliveries became SUCCESSFUL in the last hour."""
-        return self._ended(State.SUCCESSFUL)
 
-    @property
-    def failed(self) -> int:
-        """How many deliveries became FAILED in the last hour."""
-        return self._ended(State.FAILED)
-
-    @property
-    def cancelled(self) -> int:
-        """How many deliveries became CANCELLED in the last hour."""
-        return self._ended(State.CANCELLED)
-
-    def _ended(self, state: State) -> int:
-        return sum(one.count for one in self.ended if one.state == state)
-
-
-def figures() -> Figures:
-    """Return the figures of this moment: seven queries, however many queues there are."""
-    paused = tuple(pauses())
-    return Figures(
+def current_stats() -> Stats:
+    """Return the numbers of this moment: seven queries, however many queues there are."""
+    paused, ended = tuple(pauses()), tuple(ended_by_minute())
+    succeeded, failed, cancelled = (sum(one.count for one in ended if one.state == state) for state in FINAL_STATES)
+    ((lost,),) = rows(_LOST, ago=HOUR)
+    return Stats(
         queues=tuple(_queues(paused)),
         pauses=paused,
-        ended=tuple(ended_by_minute()),
-        lost=_count(_LOST, ago=HOUR),
+        ended=ended,
+        succeeded=succeeded,
+        failed=failed,
+        cancelled=cancelled,
+        lost=lost,
     )
 
 
-def recently_failed() -> int:
-    """Return how many deliveries have FAILED in the last hour."""
-    return _count(_FAILED, ago=HOUR)
-
-
-def _queues(pauses: Sequence[Pause]) -> list[QueueFigures]:
+def _queues(pauses: Sequence[Pause]) -> list[QueueStats]:
     paused = {pause.name for pause in pauses if pause.kind == PauseKind.QUEUE}
     is_by_row = any(pause.kind == PauseKind.RECEIVER for pause in pauses)
-    waiting = _by_queue(_WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP))
-    running = _by_queue(_RUNNING, ago=LONG)
-    retrying, unroutable = _queues_of(_RETRYING), _queues_of(_UNROUTABLE)
+    query = _WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP)
+    waiting = {name: numbers for name, *numbers in rows(query)}
+    running = {name: numbers for name, *numbers in rows(_RUNNING, ago=LONG)}
+    # counted here: asked to group, SQLite prefers an index in the order of queues to the few rows of a smaller one
+    retrying, unroutable = (Counter(name for (name,) in rows(each)) for each in (_RETRYING, _UNROUTABLE))
     found = []
     for name in sorted(waiting.keys() | running.keys() | paused):
         count, due, held_up, first, now = waiting.get(name, (0, 0, 0, None, None))
         runs, long_runs = running.get(name, (0, 0))
         is_paused = name in paused
-        since, until = moment(first), moment(now)
-        wait = (until - since).total_seconds() if since and until and not is_paused else 0.0
         found.append(
-            QueueFigures(
+            QueueStats(
                 name=name,
                 waiting=count,
                 due=0 if is_paused else due,
                 paused=count if is_paused else held_up,
                 retrying=retrying[name],
                 unroutable=unroutable[name],
-                oldest_wait=max(0.0, wait),
+                oldest_wait=0.0 if is_paused else max(0.0, seconds(first, now) or 0.0),
                 running=runs,
                 long_running=long_runs,
                 is_paused=is_paused,
@@ -329,17 +211,67 @@ def _queues(pauses: Sequence[Pause]) -> list[QueueFigures]:
     return found
 
 
-def _by_queue(query: str, **params: object) -> dict[str, tuple[Any, ...]]:
-    with execute(query, **params) as cursor:
-        return {row[0]: row[1:] for row in cursor.fetchall()}
+def receiver_stats() -> list[ReceiverStats]:
+    """Return the numbers of what waits, runs and has failed. Reads all of it, and nothing of what is done."""
+    return [
+        ReceiverStats(
+            state=State(state), queue=queue, receiver=receiver, count=count, due=int(due), unroutable=int(unroutable)
+        )
+        for state, queue, receiver, count, due, unroutable in rows(_BY_RECEIVER)
+    ]
 
 
-def _queues_of(query: str) -> Counter[str]:
-    """Count here: asked to group, SQLite prefers an index in the order of queues to the few rows of a smaller one."""
-    with execute(query) as cursor:
-        return Counter(row[0] for row in cursor.fetchall())
+def queues_with_work() -> list[str]:
+    """Return the queues in which anything waits, due or not, by name."""
+    return [queue for (queue,) in rows(_QUEUES)]
 
 
-def _count(query: str, **params: object) -> int:
-    with execute(query, **params) as cursor:
-        return int(cursor.fetchone()[0])
+def oldest_waits() -> dict[str, float]:
+    """Return, for each queue in which anything waits, for how many seconds the delivery that is due longest has.
+
+    It is 0 where none is due; what is paused does not wait.
+    """
+    return {queue: seconds(first, now) or 0.0 for queue, first, now in rows(_LONGEST_DUE)}
+
+
+def ended_by_minute(within: float = HOUR) -> list[Ended]:
+    """Return the counts of the minutes in which something ended, within so many seconds until now."""
+    return [
+        Ended(minute=_minute(to_datetime(since)), state=State(state), count=count)
+        for since, state, count in rows(_BY_MINUTE, ago=within)
+        if count
+    ]
+
+
+def _minute(moment: datetime) -> datetime:
+    local = moment if timezone.is_naive(moment) else moment.astimezone(timezone.get_default_timezone())
+    return local.replace(second=0, microsecond=0)
+
+
+def recently_failed() -> int:
+    """Return how many deliveries have FAILED in the last hour."""
+    return sum(one.count for one in ended_by_minute() if one.state == State.FAILED)
+
+
+def newest_runs(within: float = HOUR) -> list[Ran]:
+    """Return the newest deliveries that succeeded, and that failed, within so many seconds: ``NEWEST`` of each."""
+    found: list[Ran] = []
+    for state in (State.SUCCESSFUL, State.FAILED):
+        for receiver, queue, due_at, started_at, finished_at in rows(
+            _NEWEST, state=state.value, ago=within, limit=NEWEST
+        ):
+            waited = seconds(due_at, started_at)
+            if waited is not None and waited < 0:
+                waited = None  # a retry moves the due time past the start of the attempt before it
+            ran = seconds(started_at, finished_at)
+            found.append(Ran(receiver=receiver, queue=queue, state=state, waited=waited, ran=ran))
+    return found
+
+
+def recently_enqueued(within: float) -> int:
+    """Return how many deliveries were enqueued within so many seconds, by the clocks of their senders.
+
+    Emissions begin with the time, so their index answers; one over ``enqueued_at`` would be written at every send.
+    """
+    since = UUID(int=int((time.time() - within) * 1000) << 80)
+    return Delivery.objects.using(connection().alias).filter(emission__gte=since).count()

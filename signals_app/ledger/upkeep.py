@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 
 from signals_app.conf import conf, limits
 from signals_app.ledger.damage import CENTURY
-from signals_app.ledger.sql import connection, execute, to_datetime
+from signals_app.ledger.sql import connection, rows, to_datetime, write
 from signals_app.models import Delivery, State
 
-_TABLE = "signals_app_chore"
+_TABLE = "signals_app_maintenancetask"
 _IS_DUE = f"SELECT NOT (next_at > {{now}} AND next_at < {{later}}) FROM {_TABLE} WHERE name = %(name)s"
-# what would be due in a hundred years was written by nobody who does chores
+# what would be due in a hundred years was written by no worker
 _MEND = f"UPDATE {_TABLE} SET next_at = {{now}} WHERE name = %(name)s AND NOT next_at < {{later}}"
 _ENTER = (
     f"INSERT INTO {_TABLE} (name, next_at, owner) VALUES (%(name)s, {{later}}, %(owner)s) ON CONFLICT (name) DO NOTHING"
@@ -28,37 +28,29 @@ _BEGIN = (
 _END = f"UPDATE {_TABLE} SET next_at = {{later}}, owner = '' WHERE name = %(name)s AND owner = %(owner)s"
 
 
-def offer_chore(name: str, *, first: float, lease: float) -> bool:
-    """Take note that a due chore is offered, for ``lease`` seconds; False when it is not due.
+def offer_maintenance(name: str, *, first: float, lease: float) -> bool:
+    """Note that a task is offered to a worker, for ``lease`` seconds; False when it is not due.
 
-    A chore that was never heard of is due in ``first`` seconds.
+    A task that nobody has ever offered is due in ``first`` seconds.
     """
-    with execute(_IS_DUE, name=name, delay=CENTURY) as cursor:
-        row = cursor.fetchone()
-    if row is None:
-        _write(_ENTER, name=name, owner="", delay=first)
+    known = rows(_IS_DUE, name=name, delay=CENTURY)
+    if not known:
+        write(_ENTER, name=name, owner="", delay=first)
+    if not any(is_due for (is_due,) in known):
         return False
-    if not row[0]:
-        return False
-    _write(_MEND, name=name, delay=CENTURY)
-    return _write(_OFFER, name=name, delay=lease)
+    write(_MEND, name=name, delay=CENTURY)
+    return bool(write(_OFFER, name=name, delay=lease))
 
 
-def begin_chore(name: str, *, owner: str, lease: float) -> bool:
-    """Begin a chore, or go on with it, for ``lease`` seconds. False while another process is at it."""
-    if _write(_BEGIN, name=name, owner=owner, delay=lease):
-        return True
-    return _write(_ENTER, name=name, owner=owner, delay=lease)
+def begin_maintenance(name: str, *, owner: str, lease: float) -> bool:
+    """Begin a task, or go on with it, for ``lease`` seconds. False while another process is at it."""
+    task = {"name": name, "owner": owner, "delay": lease}
+    return bool(write(_BEGIN, **task) or write(_ENTER, **task))
 
 
-def end_chore(name: str, *, owner: str, again: float) -> None:
-    """Say that this process is done with a chore, which is due again in so many seconds."""
-    _write(_END, name=name, owner=owner, delay=again)
-
-
-def _write(template: str, **params: object) -> bool:
-    with execute(template, **params) as cursor:
-        return bool(cursor.rowcount)
+def end_maintenance(name: str, *, owner: str, again: float) -> None:
+    """End this process's turn at a task, which is due again in so many seconds."""
+    write(_END, name=name, owner=owner, delay=again)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +69,8 @@ class Expired:
 
 def expired() -> list[Expired]:
     """Return what ``SIGNALS_APP["KEEP"]`` no longer keeps, a part for each state."""
-    now = _now()
+    ((answer,),) = rows("SELECT {now}")
+    now = to_datetime(answer)
     return [Expired(state=State(state), before=now - timedelta(days=days)) for state, days in limits(conf.keep).items()]
 
 
@@ -88,13 +81,8 @@ def prune(part: Expired, *, limit: int) -> int:
     """
     alias = connection().alias
     with transaction.atomic(using=alias):
-        rows = part.rows().select_for_update(skip_locked=True)
-        ids = list(rows.values_list("pk", flat=True)[:limit])
+        free = part.rows().select_for_update(skip_locked=True)
+        ids = list(free.values_list("pk", flat=True)[:limit])
         if ids:
             Delivery.objects.using(alias).filter(pk__in=ids).only("pk").delete()
     return len(ids)
-
-
-def _now() -> datetime:
-    with execute("SELECT {now}") as cursor:
-        return to_datetime(connection(), cursor.fetchone()[0])

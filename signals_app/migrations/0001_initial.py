@@ -30,12 +30,9 @@ class Migration(migrations.Migration):
                 ("queue", models.CharField(max_length=100, primary_key=True, serialize=False)),
                 ("until", models.DateTimeField()),
             ],
-            options={
-                "verbose_name": "idle queue",
-            },
         ),
         migrations.CreateModel(
-            name="Chore",
+            name="MaintenanceTask",
             fields=[
                 ("name", models.CharField(max_length=30, primary_key=True, serialize=False)),
                 (
@@ -44,9 +41,6 @@ class Migration(migrations.Migration):
                 ),
                 ("owner", models.CharField(blank=True, help_text="The process that is at it.", max_length=255)),
             ],
-            options={
-                "verbose_name": "chore",
-            },
         ),
         migrations.CreateModel(
             name="Pause",
@@ -257,8 +251,6 @@ class Migration(migrations.Migration):
                 ("seconds", models.FloatField(help_text="Their sum, where it was time that was counted.")),
             ],
             options={
-                "verbose_name": "tally",
-                "verbose_name_plural": "tallies",
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("measure", "queue", "receiver", "detail", "bound"), name="signals_app_tallied_once"

@@ -62,7 +62,7 @@ def _deliveries(known: set[Who]) -> Iterator[Metric]:
     paused = GaugeMetricFamily("signals_app_paused", "Queues and receivers that are paused.", labels=("kind", "name"))
     for pause in ledger.pauses():
         paused.add_metric((pause.kind, pause.name), 1)
-    found = {(one.state, one.queue, one.receiver): one for one in ledger.standing()}
+    found = {(one.state, one.queue, one.receiver): one for one in ledger.receiver_stats()}
     for who in sorted(known | {(queue, receiver) for _, queue, receiver in found}):
         for state in (State.READY, State.RUNNING, State.FAILED):
             one = found.get((state, *who))

@@ -84,7 +84,7 @@ def _leave_connections() -> None:
     for db in connections.all(initialized_only=True):
         _parents.append(db)
         del connections[db.alias]
-        if db.vendor == "postgresql" and db.connection is not None:
+        if hasattr(db.connection, "fileno"):  # the socket to a server; a file has none
             # not closed: under the same number the child could open what the connection would then write to
             null = os.open(os.devnull, os.O_RDWR)
             with suppress(Exception):  # one that is closed has no number

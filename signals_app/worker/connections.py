@@ -93,12 +93,6 @@ _PLAIN = re.compile(
 )
 _PASSING = re.compile(r"\s*set\s+(?:local|transaction|constraints)\b", re.IGNORECASE)
 _LASTING = ("set_config", "advisory_lock", "into temp")  # and what plain ones may do to it after all
-_RESTORED = ("session_authorization", "role", "search_path", "statement_timeout", "lock_timeout")
-_REPORTED = (b"TimeZone", b"session_authorization", b"default_transaction_read_only")  # libpq knows them without asking
-_CLOSED = ("closed behind Django's back",)
-_IN_TRANSACTION = (2, 3)  # psycopg.pq.TransactionStatus: INTRANS, INERROR
-
-INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
 
 
 class Sessions:
@@ -133,8 +127,8 @@ class Sessions:
         text = sql if isinstance(sql, str) else sql.as_string(None) if hasattr(sql, "as_string") else ""
         if not _PLAIN.match(text) or any(word in text.lower() for word in _LASTING):
             db = context["connection"]
-            if not self._to_restore and db is ledger.connection() and db.vendor == "postgresql" and db.in_atomic_block:
-                self._to_restore = _read_settings(db)
+            if not self._to_restore and db is ledger.connection():
+                self._to_restore = ledger.database(db).local_settings(db)
             if not _PASSING.match(text):
                 self._changed.add(db.alias)
         return execute(sql, params, many, context)
@@ -171,7 +165,7 @@ class Sessions:
 
     def _is_changed(self, db: BaseDatabaseWrapper) -> bool:
         now = _settings(db)
-        return db.alias in self._changed or now == _CLOSED or self._before.get(db.alias, now) != now
+        return db.alias in self._changed or now is None or self._before.get(db.alias, now) != now
 
     def _own(self) -> list[BaseDatabaseWrapper]:
         return [db for db in connections.all() if db.connection is not None and db.alias not in self._open]
@@ -183,40 +177,17 @@ def _used() -> list[BaseDatabaseWrapper]:
 
 def _in_transaction(db: BaseDatabaseWrapper) -> bool:
     """Tell whether one is under way, begun by Django or, behind its back, by a statement."""
-    raw = cast(Any, db.connection)
     if db.in_atomic_block or not db.autocommit:
         return True
     try:
-        return bool(raw.in_transaction if db.vendor == "sqlite" else _status(raw) in _IN_TRANSACTION)
+        return ledger.database(db).in_transaction(db.connection)
     except Exception:  # one that was closed behind Django's back says nothing; _settings() tells
         return False
 
 
-def _status(raw: Any) -> int | None:
-    pgconn = getattr(raw, "pgconn", None)  # psycopg's; other databases may be beside the one of the deliveries
-    return pgconn and pgconn.transaction_status
-
-
-def _settings(db: BaseDatabaseWrapper) -> tuple[object, ...]:
-    """Return what can be known of a session without asking the server; it shows changes made behind Django's back."""
-    raw = cast(Any, db.connection)
-    if db.vendor == "sqlite":
-        try:
-            return raw.row_factory, raw.text_factory, raw.isolation_level
-        except Exception:
-            return _CLOSED
-    pgconn = getattr(raw, "pgconn", None)
-    if pgconn and raw.closed:
-        return _CLOSED
-    return (raw.row_factory, *map(pgconn.parameter_status, _REPORTED)) if pgconn else ()
-
-
-def _read_settings(db: BaseDatabaseWrapper) -> dict[str, str]:
-    if _status(db.connection) == _IN_TRANSACTION[1]:
-        return {}
-    with db.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in _RESTORED)}")
-        return dict(zip(_RESTORED, cursor.fetchone(), strict=True))
+def _settings(db: BaseDatabaseWrapper) -> tuple[object, ...] | None:
+    """Return what the driver knows of a session: it shows changes made behind Django's back. None: it was closed."""
+    return ledger.database(db).session_state(db.connection)
 
 
 def _close(db: BaseDatabaseWrapper) -> None:
@@ -231,10 +202,7 @@ def stop_queries() -> None:
     Whoever is left behind goes on to the end, with all its locks: a transaction block closes a connection in a query.
     """
     for db in _used():
-        raw = cast(Any, db.connection)
-        if db.vendor == "postgresql" and raw.info.transaction_status.name == "ACTIVE":
-            with suppress(Error), db.wrap_database_errors:
-                raw.cancel_safe(timeout=5)
+        ledger.database(db).cancel(db)
 
 
 def leave_pools() -> None:
@@ -255,11 +223,8 @@ def take_lock_from(db: BaseDatabaseWrapper) -> None:
     """Close the connection of another thread, where it may hold SQLite's one write lock; what it began is undone.
 
     Only for a process that is about to end. Closed rather than rolled back: a receiver that woke up in between would
-    write without a transaction. A query that is under way is interrupted first, for closing would wait for it.
+    write without a transaction.
     """
-    if db.vendor == "sqlite" and db.connection is not None:
-        raw = cast(Any, db.connection)
+    if db.connection is not None:
         with suppress(Error), db.wrap_database_errors:
-            raw.interrupt()
-            time.sleep(INTERRUPTION)
-            raw.close()
+            ledger.database(db).free_write_lock(db.connection)

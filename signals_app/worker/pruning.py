@@ -35,7 +35,7 @@ def prune_all() -> Pruned | None:
 
 def _prune(end: float) -> Pruned | None:
     owner = str(current_process())
-    if not ledger.begin_chore(CHORE, owner=owner, lease=LEASE):
+    if not ledger.begin_maintenance(CHORE, owner=owner, lease=LEASE):
         return None
     again, pruned = EVERY, Pruned()
     try:
@@ -44,9 +44,9 @@ def _prune(end: float) -> Pruned | None:
             if time.monotonic() > end:
                 again = 0.0
                 break
-            ledger.begin_chore(CHORE, owner=owner, lease=LEASE)
+            ledger.begin_maintenance(CHORE, owner=owner, lease=LEASE)
     finally:
-        ledger.end_chore(CHORE, owner=owner, again=again)
+        ledger.end_maintenance(CHORE, owner=owner, again=again)
         if pruned:
             logger.info("%d finished deliveries were pruned.", pruned.total())
     return pruned

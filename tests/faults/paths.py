@@ -122,11 +122,11 @@ def pause_receiver(queue: str) -> None:
     ledger.resume(PauseKind.RECEIVER, takes_long.key)
 
 
-def do_a_chore(queue: str) -> None:
-    ledger.offer_chore(queue, first=0, lease=0)
-    ledger.offer_chore(queue, first=0, lease=0)
-    ledger.begin_chore(queue, owner="me", lease=30)
-    ledger.end_chore(queue, owner="me", again=30)
+def do_maintenance(queue: str) -> None:
+    ledger.offer_maintenance(queue, first=0, lease=0)
+    ledger.offer_maintenance(queue, first=0, lease=0)
+    ledger.begin_maintenance(queue, owner="me", lease=30)
+    ledger.end_maintenance(queue, owner="me", again=30)
 
 
 def say_how_it_is(queue: str) -> None:
@@ -175,7 +175,7 @@ PATHS = {
         prepare=put_one_that_is_old,
         step=lambda queue: [ledger.prune(part, limit=1_000) for part in ledger.expired()],
     ),
-    "do a chore": Path(prepare=nothing, step=do_a_chore),
+    "do maintenance": Path(prepare=nothing, step=do_maintenance),
     "say how it is": Path(prepare=nothing, step=say_how_it_is),
 }
 

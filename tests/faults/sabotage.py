@@ -30,11 +30,11 @@ def carry_out() -> None:
 def without_token() -> None:
     """Let workers write to a delivery whoever holds it by now."""
 
-    def execute(template: str, **params: Any) -> Any:
-        return sql.execute(template.replace("AND token = %(token)s", "", 1), **params)
+    def write(template: str, **params: Any) -> int:
+        return sql.write(template.replace("AND token = %(token)s", "", 1), **params)
 
     for module in (claims, outcomes):
-        module.execute = execute  # type: ignore[attr-defined]
+        module.write = write  # type: ignore[attr-defined]
 
 
 def die_in_timer_lock() -> None:

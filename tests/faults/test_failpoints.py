@@ -34,12 +34,12 @@ READERS = {
     "due",
     "ended_by_minute",
     "recently_failed",
-    "figures",
+    "current_stats",
     "recently_enqueued",
     "is_paused",
     "is_successful",
     "has_failed",
-    "journal_mode",
+    "database",
     "newest_runs",
     "oldest_waits",
     "pauses",
@@ -48,10 +48,11 @@ READERS = {
     "read_stats",
     "read_tallies",
     "seconds_to_next",
-    "standing",
+    "short_lock_timeout",
+    "receiver_stats",
     "wait_for_writer",
 }
-ELSEWHERE = {"sqlite": {"_INSERT_AND_NOTIFY", "_SUCCEED_SOON", "_SLEEP"}, "postgresql": set()}
+ELSEWHERE = {"sqlite": {"_SLEEP"}, "postgresql": set()}
 
 
 @pytest.mark.fault(10, "processes that end at every point of the ledger")

@@ -23,7 +23,7 @@ from signals_app.console.admin.pages import LIVE, PageAdmin, page_entry
 from signals_app.console.dashboard import FINAL, overview
 from signals_app.console.operations import PAUSE_PERMISSION, pause, resume
 from signals_app.exceptions import OperationRefused
-from signals_app.ledger import Figures
+from signals_app.ledger import Stats
 from signals_app.models import Outcome, PauseKind, State
 
 ENTRY = page_entry("Overview", gettext_lazy("overview"))
@@ -82,7 +82,7 @@ class OverviewAdmin(PageAdmin):
         return HttpResponseRedirect(back)
 
 
-def cards(figures: Figures, site: str) -> list[dict[str, Any]]:
+def cards(figures: Stats, site: str) -> list[dict[str, Any]]:
     """Return the cards; the number on each is that of the rows in its list. ``kind`` names its icon and colours."""
 
     def card(kind: str, label: str, value: object, model: str = "delivery", **query: str) -> dict[str, Any]:

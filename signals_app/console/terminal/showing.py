@@ -35,9 +35,9 @@ _ENDS = ("succeeded", "failed", "cancelled", "lost")
 
 
 def _status(options: Options, terminal: Terminal) -> None:
-    found, alive = ledger.figures(), Counter(one.queue for one in ledger.clusters() if one.is_alive)
+    found, alive = ledger.current_stats(), Counter(one.queue for one in ledger.clusters() if one.is_alive)
     known = {queue.name: queue for queue in found.queues}
-    queues = [known.get(name) or ledger.QueueFigures(name=name) for name in sorted(known.keys() | alive.keys())]
+    queues = [known.get(name) or ledger.QueueStats(name=name) for name in sorted(known.keys() | alive.keys())]
 
     def as_json() -> dict[str, Any]:
         return {

@@ -65,7 +65,7 @@ def look(client: Client, one: Delivery) -> str:
 
 TIME_COLUMNS = [
     (name, field.attname)
-    for name in ("delivery", "attempt", "pause", "clusterstat", "chore", "idlequeue")
+    for name in ("delivery", "attempt", "pause", "clusterstat", "maintenancetask", "idlequeue")
     for field in apps.get_model("signals_app", name)._meta.concrete_fields
     if field.get_internal_type() == "DateTimeField"
 ]

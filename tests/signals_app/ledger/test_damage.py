@@ -1,7 +1,7 @@
 """Rows that somebody forged or a fault damaged: each is set aside by itself, in view, and its neighbours run."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,11 @@ from django.db import DatabaseError, connection, transaction
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger import upkeep
 from signals_app.models import Attempt, Delivery, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker.loop import drain
 from tests.cluster import Cluster, wait_for_end, wait_until
-from tests.testapp.receivers import enqueue, nothing
+from tests.signals_app.ledger.acts import claim, put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -63,19 +62,14 @@ def recover_lost() -> ledger.Recovered:
     return ledger.recover_lost(conf.queue, is_dead=is_dead)
 
 
-def look() -> None:
-    """Ask all that a pusher asks."""
-    ledger.due(conf.queue, limit=10)
-    ledger.seconds_to_next(conf.queue)
-    ledger.park(conf.queue)
-    ledger.oldest_waits()
-    ledger.figures()
-
-
 def run_all() -> None:
     """Do what a cluster does, until it finds nothing more to do."""
     for _ in range(4):
-        look()
+        ledger.due(conf.queue, limit=10)  # all that a pusher asks, and whoever watches
+        ledger.seconds_to_next(conf.queue)
+        ledger.park(conf.queue)
+        ledger.oldest_waits()
+        ledger.current_stats()
         recover_lost()
         drain(conf.queue)
 
@@ -87,6 +81,15 @@ def assert_set_aside(one: Delivery, *said: str) -> None:
     for text in said:
         assert text in record.message
     Delivery.objects.get(pk=one.pk)  # can be read as any other
+
+
+def claimed_apart() -> tuple[Delivery, Delivery]:
+    """Return two deliveries, each of a claim of its own, whose leases have run out."""
+    one, other = put(), put()
+    for each in (one, other):
+        (taken,) = claim(f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
+        assert taken.id == each.pk
+    return one, other
 
 
 READY: list[dict[str, Any]] = [
@@ -104,7 +107,7 @@ READY_OF_SQLITE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("values", [*READY, *(pytest.param(one, marks=OF_SQLITE) for one in READY_OF_SQLITE)], ids=str)
 def test_a_row_that_cannot_be_read_is_set_aside_at_its_claim_and_its_neighbours_run(values: dict[str, Any]) -> None:
-    first, one, last = enqueue(nothing), enqueue(nothing), enqueue(nothing)
+    first, one, last = put(), put(), put()
     assert damage(one, **values)
     run_all()
     assert (state_of(first), state_of(last)) == (State.SUCCESSFUL, State.SUCCESSFUL)
@@ -118,9 +121,9 @@ def test_a_row_that_cannot_be_read_is_set_aside_at_its_claim_and_its_neighbours_
 def test_text_that_is_no_utf_8_is_set_aside_though_no_row_of_its_claim_can_be_read(
     column: str, is_running: bool
 ) -> None:
-    first, one, last = enqueue(nothing), enqueue(nothing), enqueue(nothing)
+    first, one, last = put(), put(), put()
     if is_running:
-        ledger.claim(conf.queue, owner="elsewhere/b/1/1", limit=3, lease=-1)
+        claim("elsewhere/b/1/1", lease=-1)
     assert damage(one, **{column: b"\xff"})
     for _ in range(5):
         recover_lost()
@@ -133,9 +136,7 @@ def test_text_that_is_no_utf_8_is_set_aside_though_no_row_of_its_claim_can_be_re
 
 @OF_SQLITE
 def test_an_owner_that_is_no_utf_8_keeps_nobody_from_being_rescued() -> None:
-    one, other = enqueue(nothing), enqueue(nothing)
-    for each in (one, other):
-        ledger.claim(conf.queue, owner=f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
+    one, other = claimed_apart()
     assert damage(one, owner=b"\xff")
     assert [lost.claimed.id for lost in recover_lost().lost] == [other.pk]
     assert_set_aside(one, "owner cannot be read")
@@ -159,10 +160,7 @@ RUNNING: list[Any] = [
 
 @pytest.mark.parametrize("values", RUNNING, ids=str)
 def test_what_seems_to_run_and_cannot_be_read_keeps_nobody_from_being_rescued(values: dict[str, Any]) -> None:
-    one, other = enqueue(nothing), enqueue(nothing)
-    for each in (one, other):
-        taken = ledger.claim(conf.queue, owner=f"elsewhere/{each.pk}/1/1", limit=1, lease=-1)
-        assert [claimed.id for claimed in taken] == [each.pk]
+    one, other = claimed_apart()
     assert damage(one, **values)
     assert other.pk in {lost.claimed.id for lost in recover_lost().lost}
     recover_lost()
@@ -175,11 +173,14 @@ def test_what_seems_to_run_and_cannot_be_read_keeps_nobody_from_being_rescued(va
 def test_whatever_stands_in_any_column_the_neighbours_run(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(12):
-        broken = [enqueue(nothing) for _ in range(6)]
-        whole = [enqueue(nothing) for _ in range(3)]
+        broken = [put() for _ in range(6)]
+        whole = [put() for _ in range(3)]
         if chance.random() < 0.5:
-            ledger.claim(conf.queue, owner="elsewhere/b/1/1", limit=chance.randrange(1, 9), lease=-1)
-        damaged = [_damage_at_random(chance, one) for one in broken]
+            claim("elsewhere/b/1/1", limit=chance.randrange(1, 9), lease=-1)
+        damaged = []
+        for one in broken:
+            values = {name: chance.choice(VALUES) for name in chance.sample(COLUMNS, chance.choice([1, 1, 2, 3]))}
+            damaged.append((one.pk, values, damage(one, **values)))
         run_all()
         run_all()
         assert {state_of(one) for one in whole} == {State.SUCCESSFUL}, damaged
@@ -188,14 +189,8 @@ def test_whatever_stands_in_any_column_the_neighbours_run(seed: int) -> None:
             cursor.execute("DELETE FROM signals_app_delivery")
 
 
-def _damage_at_random(chance: random.Random, one: Delivery) -> Sequence[Any]:
-    values = {name: chance.choice(VALUES) for name in chance.sample(COLUMNS, chance.choice([1, 1, 2, 3]))}
-    damage(one, **values)
-    return one.pk, values
-
-
 def test_more_attempts_than_fit_keep_no_neighbour_from_being_retried() -> None:
-    one, other = enqueue(nothing), enqueue(nothing)
+    one, other = put(), put()
     ledger.cancel([one.pk, other.pk])
     assert damage(one, attempts=2**31 - 1)
     assert ledger.retry([one.pk, other.pk], attempts=5) == [one.pk, other.pk]
@@ -207,22 +202,22 @@ def test_more_attempts_than_fit_keep_no_neighbour_from_being_retried() -> None:
 @pytest.mark.parametrize(
     "next_at", ["infinity", "9999-01-01", *(pytest.param(one, marks=OF_SQLITE) for one in ("", b"blob"))]
 )
-def test_a_chore_is_due_again_whatever_stands_for_its_next_time(next_at: Any) -> None:
-    assert not upkeep.offer_chore("prune", first=0, lease=60)
+def test_a_maintenance_task_is_due_again_whatever_stands_for_its_next_time(next_at: Any) -> None:
+    assert not ledger.offer_maintenance("prune", first=0, lease=60)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE signals_app_chore SET next_at = %s, owner = 'x'", [next_at])
-    assert upkeep.offer_chore("prune", first=0, lease=60)
-    assert upkeep.begin_chore("prune", owner="me", lease=60)
+        cursor.execute("UPDATE signals_app_maintenancetask SET next_at = %s, owner = 'x'", [next_at])
+    assert ledger.offer_maintenance("prune", first=0, lease=60)
+    assert ledger.begin_maintenance("prune", owner="me", lease=60)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_cluster_works_on_beside_forged_rows(tmp_path: Path) -> None:
-    held, first, never, whole = (enqueue(nothing) for _ in range(4))
+    held, first, never, whole = (put() for _ in range(4))
     assert damage(held, state="RUNNING", owner=BEYOND, lease_until="2020-01-01 00:00:00", started_at=None)
     assert damage(first, priority=100, attempts=2**31 - 1)
     assert damage(never, due_at="infinity")
     with Cluster(tmp_path / "log") as cluster:
-        wait_for_end([whole, enqueue(nothing)])
+        wait_for_end([whole, put()])
         wait_until(lambda: {state_of(held), state_of(first)} == {State.SUCCESSFUL, State.FAILED}, "an end of either")
         assert "Traceback" not in cluster.log.read_text()
     assert_set_aside(first, "attempts was 2147483647")

@@ -3,92 +3,73 @@
 import pytest
 
 from signals_app import ledger
-from signals_app.conf import conf
-from signals_app.models import Delivery, State
-from tests.testapp.receivers import enqueue, gives_up, nothing, work
+from signals_app.models import State
+from tests.signals_app.ledger.acts import claim, claimed, put
+from tests.testapp.receivers import nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
-def in_state(state: State) -> Delivery:
-    delivery = enqueue(nothing)
-    Delivery.objects.filter(pk=delivery.pk).update(state=state, attempts=2)
-    return delivery
+def one_of_each() -> tuple[dict[State, int], list[int]]:
+    """Return deliveries that were attempted twice, by their state, and their ids."""
+    ids = {state: put(state=state, attempts=2).id for state in State}
+    return ids, list(ids.values())
 
 
-def test_retry_takes_what_failed_or_was_cancelled_and_gives_it_new_attempts() -> None:
-    deliveries = {state: in_state(state) for state in State}
-    changed = ledger.retry([d.id for d in deliveries.values()], attempts=3)
-    assert sorted(changed) == sorted([deliveries[State.FAILED].id, deliveries[State.CANCELLED].id])
-    failed = Delivery.objects.get(pk=deliveries[State.FAILED].pk)
+def test_retry_takes_what_failed_or_was_cancelled_and_gives_it_new_attempts_now() -> None:
+    of, ids = one_of_each()
+    failed = put(state=State.FAILED, attempts=2, due_at="2999-01-01T00:00Z")
+    assert ledger.retry([*ids, failed.id], attempts=3) == [of[State.FAILED], of[State.CANCELLED], failed.id]
+    failed.refresh_from_db()
     assert (failed.state, failed.attempts, failed.max_attempts) == (State.READY, 2, 5)
     assert failed.finished_at is None
-
-
-def test_a_retry_is_due_now() -> None:
-    delivery = enqueue(gives_up)
-    Delivery.objects.filter(pk=delivery.pk).update(state=State.FAILED, due_at=delivery.due_at.replace(year=2999))
-    ledger.retry([delivery.id], attempts=1)
-    assert [one.id for one in ledger.claim(conf.queue, owner="", limit=1, lease=1)] == [delivery.id]
-
-
-def test_a_receiver_with_as_many_attempts_as_there_may_be_is_retried_too() -> None:
-    delivery = in_state(State.FAILED)
-    assert ledger.retry([delivery.id], attempts=2**31 - 1) == [delivery.id]
-    delivery.refresh_from_db()
-    assert delivery.max_attempts == 2 + 2**30
+    assert failed.id in claimed()
+    most = put(state=State.FAILED, attempts=2)
+    assert ledger.retry([most.id], attempts=2**31 - 1) == [most.id]
+    most.refresh_from_db()
+    assert most.max_attempts == 2 + 2**30, "as many as there may be"
 
 
 def test_cancel_takes_only_what_waits() -> None:
-    deliveries = {state: in_state(state) for state in State}
-    assert ledger.cancel([d.id for d in deliveries.values()]) == [deliveries[State.READY].id]
-    deliveries[State.READY].refresh_from_db()
-    assert deliveries[State.READY].state == State.CANCELLED
-    assert deliveries[State.READY].finished_at is not None
-    running = Delivery.objects.get(pk=deliveries[State.RUNNING].pk)
-    assert running.state == State.RUNNING
+    ready = put()
+    _, ids = one_of_each()
+    waiting = [ready.id, ids[0]]
+    assert ledger.cancel([*ids, ready.id, ready.id, 10**12]) == sorted(waiting), "each once"
+    assert ledger.cancel([]) == []
+    ready.refresh_from_db()
+    assert ready.state == State.CANCELLED
+    assert ready.finished_at is not None
 
 
 def test_move_takes_only_what_waits_elsewhere_and_keeps_its_due_time() -> None:
-    deliveries = {state: in_state(state) for state in State}
-    ids = [d.id for d in deliveries.values()]
-    ready = deliveries[State.READY]
-    assert ledger.move(ids, queue="elsewhere") == [ready.id]
-    assert ledger.move(ids, queue="elsewhere") == []
+    ready = put()
     due_at = ready.due_at
+    of, ids = one_of_each()
+    waiting = sorted([ready.id, of[State.READY]])
+    assert ledger.move([ready.id, *ids], queue="elsewhere") == waiting
+    assert ledger.move([ready.id, *ids], queue="elsewhere") == []
     ready.refresh_from_db()
     assert (ready.state, ready.queue, ready.due_at) == (State.READY, "elsewhere", due_at)
-    assert [one.id for one in ledger.claim("elsewhere", owner="", limit=9, lease=1)] == [ready.id]
+    assert sorted(claimed(queue="elsewhere")) == waiting
 
 
 def test_run_now_takes_only_what_waits_for_later() -> None:
-    now = enqueue(nothing)
-    later = {state: in_state(state) for state in State}
-    Delivery.objects.exclude(pk=now.pk).update(due_at=now.due_at.replace(year=2999))
-    ids = [now.id, *(d.id for d in later.values())]
-    assert ledger.run_now(ids) == [later[State.READY].id]
-    assert ledger.run_now(ids) == []
-    assert [one.id for one in ledger.claim(conf.queue, owner="", limit=9, lease=1)] == [now.id, later[State.READY].id]
+    now = put().id
+    later = {state: put(state=state, due_at="2999-01-01T00:00Z").id for state in State}
+    assert ledger.run_now([now, *later.values()]) == [later[State.READY]]
+    assert ledger.run_now([now, *later.values()]) == []
+    assert claimed() == [now, later[State.READY]]
 
 
 def test_reassign_takes_only_what_waits_for_a_receiver_that_nobody_knows() -> None:
-    known, lost = enqueue(nothing), enqueue(nothing)
-    for delivery in (known, lost):
-        Delivery.objects.filter(pk=delivery.pk).update(receiver="orders.receivers.old_name")
-    claimed = ledger.claim(conf.queue, owner="", limit=9, lease=30)
-    ledger.give_back([one for one in claimed if one.id == known.id])
-    ledger.give_back_unroutable(next(one for one in claimed if one.id == lost.id), delay=60)
+    known, lost = put(nothing, receiver="old_name"), put(nothing, receiver="old_name")
+    taken = {one.id: one for one in claim()}
+    ledger.give_back([taken[known.id]])
+    ledger.give_back_unroutable(taken[lost.id], delay=60)
 
     assert ledger.reassign([known.id, lost.id], receiver=work.key) == [lost.id]
     assert ledger.reassign([known.id, lost.id], receiver=work.key) == []
 
     lost.refresh_from_db()
     assert (lost.receiver, lost.unroutable, lost.attempts) == (work.key, False, 0)
-    claimed = ledger.claim(conf.queue, owner="", limit=9, lease=1)
-    assert (lost.id, work.key) in [(one.id, one.receiver) for one in claimed]
-
-
-def test_a_batch_changes_once_what_it_names_twice() -> None:
-    delivery = enqueue(nothing)
-    assert ledger.cancel([delivery.id, delivery.id, 10**12]) == [delivery.id]
-    assert ledger.cancel([]) == []
+    assert (lost.id, work.key) in [(one.id, one.receiver) for one in claim()]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
-from signals_app.models import Chore, Delivery, State
+from signals_app.models import Delivery, MaintenanceTask, State
 from signals_app.worker import pruning
 from tests.cluster import Cluster, wait_until
 from tests.signals_app.cluster.test_broker import tasks
@@ -35,7 +35,7 @@ def old(count: int, state: State = State.SUCCESSFUL) -> None:
 
 def due_in() -> float:
     """Return in how many seconds the next turn is."""
-    return (Chore.objects.get(pk=pruning.CHORE).next_at - timezone.now()).total_seconds()
+    return (MaintenanceTask.objects.get(pk=pruning.CHORE).next_at - timezone.now()).total_seconds()
 
 
 def test_a_turn_prunes_in_batches_and_says_how_many(
@@ -63,7 +63,7 @@ def test_a_turn_ends_with_its_time_slice_and_the_next_one_follows_at_once(monkey
 
 def test_one_process_prunes_at_a_time() -> None:
     old(1)
-    ledger.begin_chore(pruning.CHORE, owner="elsewhere", lease=60)
+    ledger.begin_maintenance(pruning.CHORE, owner="elsewhere", lease=60)
     assert pruning.prune_for_a_while() == 0
     assert pruning.prune_all() is None
     assert Delivery.objects.count() == 1
@@ -85,7 +85,7 @@ def test_an_operator_prunes_until_nothing_is_left(
 def test_a_pusher_hints_at_the_turn_when_it_is_due() -> None:
     assert DeliveryBroker().dequeue() is None
     assert pruning.EVERY - 60 < due_in() <= pruning.EVERY
-    Chore.objects.update(next_at=timezone.now() - timedelta(seconds=1))
+    MaintenanceTask.objects.update(next_at=timezone.now() - timedelta(seconds=1))
     (task,) = tasks(DeliveryBroker().dequeue())
     assert (task["func"], task["args"], task["save"]) == ("signals_app.worker.pruning.prune_for_a_while", (), False)
     assert DeliveryBroker().dequeue() is None, "the other pushers see that it is taken"
@@ -95,7 +95,7 @@ def test_a_pusher_hints_at_the_turn_when_it_is_due() -> None:
 def test_a_cluster_prunes_by_itself(cluster: Cluster) -> None:
     old(3)
     kept = delivery(State.SUCCESSFUL, finished_at=timezone.now())
-    wait_until(Chore.objects.exists, "the first look for chores")
-    Chore.objects.update(next_at=timezone.now() - timedelta(seconds=1))
+    wait_until(MaintenanceTask.objects.exists, "the first look for chores")
+    MaintenanceTask.objects.update(next_at=timezone.now() - timedelta(seconds=1))
     wait_until(lambda: Delivery.objects.count() == 1, "the end of what is old")
     assert list(Delivery.objects.all()) == [kept]

@@ -43,7 +43,7 @@ def ended(state: State, *, seconds_ago: float = 5, waited: float = 1, ran: float
 
 def said(alive: Sequence[str] = ("sigdemo",)) -> list[str]:
     """Return the banners' texts while these queues have a cluster."""
-    figures = ledger.figures()
+    figures = ledger.current_stats()
     return [banner["text"] for banner in dashboard.banners(figures, alive, last_hour(figures.ended))]
 
 
