@@ -22,6 +22,7 @@ bin := $(CURDIR)/$(venv)/bin
 python := $(bin)/python
 manage := $(python) manage.py
 pytest := $(python) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+secret := $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))'
 install := $(python) -m pip install --quiet --disable-pip-version-check $(if $(DJANGO),'$(DJANGO)')
 
 .PHONY: help run test faults bench lint types contract migrations deploy security checks clean
@@ -32,7 +33,8 @@ help: ## List what can be made
 run: export PORT := $(PORT)
 run: export SITE_URL := $(SITE_URL)
 run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C stops both
-	@test -e .env || (umask 077; echo DEBUG=true > .env)
+	@umask 077; test -e .env || echo DEBUG=true > .env; \
+	grep -q '^SECRET_KEY' .env || $(secret) | sed 's/^/SECRET_KEY=/' >> .env
 	@$(manage) migrate --verbosity 0
 	@$(manage) collectstatic --no-input --verbosity 0
 	@$(manage) seed_shop
@@ -42,16 +44,16 @@ run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C 
 	while kill -0 $$job 2>/dev/null; do wait $$job && status=0 || status=$$?; done; test $$status -eq 0 -o $$status -gt 128
 
 test: $(venv)/tests ## Run all tests: those of the database on PostgreSQL, then everything on SQLite
-	@if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
-		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(pytest) -m database $(ARGS); \
-	elif [ -n "$${CI:-}" ]; then exit 1; fi
-	env -u TEST_DATABASE_URL $(pytest) $(ARGS)
+	@failed=0; if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
+		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(pytest) -m database $(ARGS) || failed=1; \
+	elif [ -n "$${CI:-}" ]; then failed=1; fi; \
+	env -u TEST_DATABASE_URL $(pytest) $(ARGS) || failed=1; exit $$failed
 
 faults: export FAULTS := full
 faults: $(venv)/tests ## Inject every fault at full size and print a ledger; SOAK_MINUTES=20 of it a soak, on each database
-	@if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
-		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(python) -m pytest tests/faults -m database $(ARGS); fi
-	env -u TEST_DATABASE_URL $(python) -m pytest tests/faults $(ARGS)
+	@failed=0; if $(python) -m tests.postgresql '$(TEST_DATABASE_URL)'; then \
+		TEST_DATABASE_URL='$(TEST_DATABASE_URL)' $(python) -m pytest tests/faults -m database $(ARGS) || failed=1; fi; \
+	env -u TEST_DATABASE_URL $(python) -m pytest tests/faults $(ARGS) || failed=1; exit $$failed
 
 bench: $(venv)/tests ## Measure against django-q2 alone
 	$(python) -m tests.bench $(ARGS)
@@ -69,12 +71,12 @@ contract: $(venv)/tests ## Check who imports whom
 	$(bin)/lint-imports
 
 migrations: $(venv)/site ## Check that no migration is missing
-	DEBUG=true $(manage) makemigrations --check --dry-run
+	SECRET_KEY=unused $(manage) makemigrations --check --dry-run
 
 deploy: export ENV_FILE := /dev/null
 deploy: export DEBUG := false
 deploy: export SECRET_KEY_FILE :=
-deploy: export SECRET_KEY := $(shell $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))')
+deploy: export SECRET_KEY := $(shell $(secret))
 deploy: export ALLOWED_HOSTS := shop.example.org
 deploy: export EMAIL_URL := smtp+tls://mail.example.org
 deploy: export HSTS_SECONDS := 31536000

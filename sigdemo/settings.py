@@ -2,8 +2,8 @@
 
 Variables may also stand in a file ``.env`` beside manage.py (``ENV_FILE`` names another), and a
 secret in a file of its own (``SECRET_KEY_FILE=/run/secrets/key``). What is set in the environment
-itself wins. Nothing set means production: DEBUG is off, TLS is expected, SECRET_KEY is required.
-For the demo, ``make run`` writes a ``.env``.
+itself wins. Nothing set means production: DEBUG is off, TLS is expected. SECRET_KEY is always required.
+For the demo, ``make run`` writes a ``.env`` with DEBUG and a key.
 """
 
 import logging
@@ -17,7 +17,6 @@ from environs import FileAwareEnv, validate
 
 from sigdemo.database_url import database
 from sigdemo.email_url import mail_settings
-from sigdemo.secret_key import read_or_create
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -42,12 +41,10 @@ PROXIES = env.int("PROXIES", 0, validate=validate.Range(0))
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
-    if not DEBUG:
-        raise ImproperlyConfigured(
-            "SECRET_KEY is not set. Set it (or SECRET_KEY_FILE) to a long random string that you "
-            "keep, or set DEBUG=true for the demo, which makes a key of its own."
-        )
-    SECRET_KEY = read_or_create(VAR_DIR / "secret_key")
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. Set it (or SECRET_KEY_FILE) to a long random string that you keep; "
+        "for the demo, make run writes one to .env."
+    )
 
 # What it is made of
 

@@ -6,7 +6,7 @@ from django.urls import include, path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
-from sigdemo.throttle.login import login
+from sigdemo.throttle.limits import login
 
 favicon = lazy(static, str)("site/favicon.svg")  # its name is known only after collectstatic
 

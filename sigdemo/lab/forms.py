@@ -5,8 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from sigdemo.lab.kinds import LONGEST, MOST_RECEIVERS, SHORTEST, Death, Kind, Way
-from sigdemo.lab.plans import Plan
+from sigdemo.lab.kinds import LONGEST, MOST_RECEIVERS, SHORTEST, Death, Kind, Plan, Way
 
 SECONDS = f"Enter a duration from {SHORTEST:g} to {LONGEST:g} seconds."
 RECEIVERS = f"Enter a whole number of receivers from 1 to {MOST_RECEIVERS}."

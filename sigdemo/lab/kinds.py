@@ -1,4 +1,8 @@
-"""The choices of the lab: six ways to get work done, kinds of work, and how work ends."""
+"""The choices of the lab: six ways to get work done, kinds of work, how work ends, and what a run is asked to be."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db import models
 
@@ -47,3 +51,20 @@ class Death(models.TextChoices):
 SHORTEST, LONGEST = 0.1, 5.0  # seconds of work
 MOST_RECEIVERS = 8
 ATTEMPTS = 3  # that a queued receiver of the lab has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A valid setting of the lab. ``death`` is set for a crash test only."""
+
+    kind: Kind
+    seconds: float
+    fan_out: int
+    ways: Sequence[Way]
+    death: Death | None = None
+
+
+def gil_enabled() -> bool | None:
+    """Return whether this process's GIL is enabled; None where Python cannot tell, which is where it always is."""
+    tell = getattr(sys, "_is_gil_enabled", None)
+    return tell() if tell else None

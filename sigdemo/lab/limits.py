@@ -7,9 +7,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from sigdemo.lab.facts import Facts, Lane, facts_of
-from sigdemo.lab.kinds import MOST_RECEIVERS, Way
+from sigdemo.lab.kinds import MOST_RECEIVERS, Plan, Way, gil_enabled
 from sigdemo.lab.models import LabLane, LabRun
-from sigdemo.lab.plans import Plan, gil_enabled
 from sigdemo.lab.signals import queued_work_wanted
 from signals_app.models import Delivery, State
 from signals_app.payloads.names import signal_name

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sigdemo.lab.facts import facts_of
-from sigdemo.lab.kinds import Kind, Way
+from sigdemo.lab.kinds import Kind, Way, gil_enabled
 from sigdemo.lab.models import LabRun
 from sigdemo.lab.pings import Latency, percentile
-from sigdemo.lab.plans import gil_enabled
 from sigdemo.lab.source import code_of
 from sigdemo.lab.timeline import timeline_of
 

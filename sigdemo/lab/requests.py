@@ -1,14 +1,19 @@
-"""The request's end of a lane: when it came in, who took it, and when its answer had left."""
+"""The request's end of a lane: when it came in, who took it, when its answer had left, and who does queued work."""
 
 import threading
 
 from django.db import transaction
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
 
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.kinds import Way
 from sigdemo.lab.lanes import SEND
 from sigdemo.lab.models import LabLane, LabRun
 from sigdemo.lab.work import LabFailure
+from signals_app.conf import conf
+from signals_app.models import ClusterStat
 from signals_app.processes.identity import current_process
 
 
@@ -50,3 +55,45 @@ def send(lane: LabLane) -> str:
 def answered(lane: LabLane, since: Moment, *, error: str = "") -> None:
     """Note that the answer has left just now."""
     LabLane.objects.filter(pk=lane.pk).update(answered_after=since.elapsed(), error=error[:200])
+
+
+SAME_FORM = 307  # the browser sends the same form to the next address
+SEE_OTHER = 303  # it asks for the next address and sends nothing
+
+
+class MeasuredAnswer(HttpResponse):
+    """An answer to a lane's request that notes when it has left."""
+
+    def __init__(self, lane: LabLane, since: Moment, *, error: str, location: str) -> None:
+        """``location`` is where the browser goes next; "" where a script goes on."""
+        super().__init__("done", status=_status(lane.run, location))
+        if location:
+            self["Location"] = location
+        self._lane, self._since, self._error = lane, since, error
+
+    @property
+    def url(self) -> str:
+        """Where a browser without script goes next; Django's test client asks for it."""
+        return self["Location"]
+
+    def close(self) -> None:
+        """Called by the web server when the last byte is on its way."""
+        answered(self._lane, self._since, error=self._error)
+        super().close()
+
+
+def next_address(run: LabRun) -> str:
+    """Return the address of the next lane that has not begun, or of the run's page when all have."""
+    lane = run.lanes.filter(started_at=None).order_by("position").first()
+    return reverse("lab:lane", args=[run.public_id, lane.way]) if lane else run.get_absolute_url()
+
+
+def _status(run: LabRun, location: str) -> int:
+    if not location:
+        return 200
+    return SEE_OTHER if location == run.get_absolute_url() else SAME_FORM
+
+
+def cluster_is_alive() -> bool:
+    """Tell whether a cluster that serves the site's queue has reported in the last seconds."""
+    return ClusterStat.objects.filter(queue=conf.queue, expires_at__gt=timezone.now()).exists()

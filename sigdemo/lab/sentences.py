@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sigdemo.lab.durations import duration
+from sigdemo.lab.clock import duration
 from sigdemo.lab.facts import Lane, Work
 from sigdemo.lab.kinds import Outcome
 

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sigdemo.lab import limits, requests
-from sigdemo.lab.clock import Moment
-from sigdemo.lab.durations import duration
+from sigdemo.lab.clock import Moment, duration
 from sigdemo.lab.facts import Facts, Lane, Work, facts_of
+from sigdemo.lab.kinds import Plan
 from sigdemo.lab.models import LabLane, LabRun
-from sigdemo.lab.plans import Plan
 from sigdemo.lab.sentences import sentence
 
 WIDTH = 60  # characters of the axis

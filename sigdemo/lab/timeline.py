@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sigdemo.lab.durations import duration
+from sigdemo.lab.clock import duration
 from sigdemo.lab.facts import Facts, Lane, Work
 from sigdemo.lab.sentences import sentence
 

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from sigdemo.lab import answers, clusters, crash, limits, page, requests
+from sigdemo.lab import crash, limits, page, requests
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.facts import facts_of
 from sigdemo.lab.forms import CrashForm, LabForm
@@ -56,7 +56,7 @@ def lab(request: HttpRequest) -> HttpResponse:
         return _too_much(request, error, form=form)
     if "script" in request.POST:
         return redirect(f"{new.get_absolute_url()}#go")
-    return redirect(answers.next_address(new), preserve_request=True)
+    return redirect(requests.next_address(new), preserve_request=True)
 
 
 @never_cache
@@ -91,8 +91,8 @@ def run_lane(request: HttpRequest, public_id: UUID, way: str) -> HttpResponse:
         return HttpResponse(refusal, status=CONFLICT)
     error = requests.send(lane)
     requests.answered(lane, since, error=error)  # before the browser can send the next; measured again as it leaves
-    location = "" if "script" in request.POST else answers.next_address(lane.run)
-    return answers.MeasuredAnswer(lane, since, error=error, location=location)
+    location = "" if "script" in request.POST else requests.next_address(lane.run)
+    return requests.MeasuredAnswer(lane, since, error=error, location=location)
 
 
 @never_cache
@@ -123,7 +123,7 @@ def state(request: HttpRequest, public_id: UUID) -> JsonResponse:
     """Tell how far each lane is and whether a cluster is alive, for the run page's script."""
     facts = facts_of(get_object_or_404(LabRun, public_id=public_id))
     lanes = {lane.way.value: lane.state for lane in facts.lanes}
-    return JsonResponse({"lanes": lanes, "over": facts.is_over, "cluster": clusters.is_alive()})
+    return JsonResponse({"lanes": lanes, "over": facts.is_over, "cluster": requests.cluster_is_alive()})
 
 
 @never_cache
@@ -155,7 +155,7 @@ def ping(request: HttpRequest) -> HttpResponse:
 @for_the_lab
 def cluster(request: HttpRequest) -> JsonResponse:
     """Tell whether a cluster is alive."""
-    return JsonResponse({"cluster": clusters.is_alive()})
+    return JsonResponse({"cluster": requests.cluster_is_alive()})
 
 
 def _too_much(
@@ -180,7 +180,7 @@ def _page(
         "form": form or LabForm(label_suffix=""),
         "crash_form": crash_form or CrashForm(label_suffix=""),
         "trouble": trouble,
-        "cluster_alive": clusters.is_alive(),
+        "cluster_alive": requests.cluster_is_alive(),
         **page.lab_context(),
         **(page.result_of(run) if run else {}),
     }

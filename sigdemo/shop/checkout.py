@@ -11,8 +11,7 @@ from django.db import IntegrityError, transaction
 
 from sigdemo.shop import money, tracking
 from sigdemo.shop.exceptions import EmptyOrder, ProductNotSold, QuantityNotSold
-from sigdemo.shop.models import Order, OrderLine, Product
-from sigdemo.shop.models.orders import MOST_PIECES
+from sigdemo.shop.models import MOST_PIECES, Order, OrderLine, Product
 from sigdemo.shop.signals import order_placed
 
 

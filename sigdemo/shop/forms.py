@@ -11,8 +11,7 @@ from django.forms import BoundField
 from django.http import QueryDict
 
 from sigdemo.shop.checkout import Checkout
-from sigdemo.shop.models import Product
-from sigdemo.shop.models.orders import MOST_PIECES
+from sigdemo.shop.models import MOST_PIECES, Product
 
 QUANTITY = "quantity-"
 MOST_FAILURES = 20

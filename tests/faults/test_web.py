@@ -28,9 +28,8 @@ from django.db import connection, transaction
 from django.test import Client
 
 from sigdemo.lab import limits
-from sigdemo.lab.kinds import Kind, Way
+from sigdemo.lab.kinds import Kind, Plan, Way
 from sigdemo.lab.models import LabLane, LabRun
-from sigdemo.lab.plans import Plan
 from sigdemo.shop.assortment import stock_shelves
 from sigdemo.shop.models import Order, Product
 from sigdemo.throttle.limits import LOGIN

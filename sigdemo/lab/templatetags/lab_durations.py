@@ -2,7 +2,7 @@
 
 from django import template
 
-from sigdemo.lab import durations
+from sigdemo.lab.clock import duration
 
 register = template.Library()
 
@@ -12,7 +12,7 @@ NOTHING = "\N{EN DASH}"
 @register.filter
 def ms(seconds: float | None) -> str:
     """Return seconds as milliseconds in words; a dash where there are none yet."""
-    return NOTHING if seconds is None else durations.duration(seconds)
+    return NOTHING if seconds is None else duration(seconds)
 
 
 @register.filter

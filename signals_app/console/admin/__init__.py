@@ -37,7 +37,7 @@ def check_sites(**kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             f"The admin site {site.name!r} has only some of signals_app's pages, and they lead to the others.",
-            hint="Call signals_app.console.admin.register(site) in place of registering them one by one.",
+            hint="Call signals_app.admin.register(site) in place of registering them one by one.",
             id="signals_app.W008",
         )
         for site in all_sites

@@ -7,9 +7,8 @@ from django.utils import timezone
 
 from sigdemo.lab import limits
 from sigdemo.lab.facts import Lane, facts_of
-from sigdemo.lab.kinds import Kind, Outcome, Way
+from sigdemo.lab.kinds import Kind, Outcome, Plan, Way
 from sigdemo.lab.models import LabLane, LabRun, LabSpan
-from sigdemo.lab.plans import Plan
 from signals_app.processes.identity import current_process
 
 PID = 4_000_000  # of no process

@@ -7,8 +7,7 @@ import pytest
 
 from sigdemo.lab import crash, limits
 from sigdemo.lab.facts import facts_of
-from sigdemo.lab.kinds import Death, Kind, Outcome, Way
-from sigdemo.lab.plans import Plan
+from sigdemo.lab.kinds import Death, Kind, Outcome, Plan, Way
 from signals_app.models import Attempt, Delivery, State
 from signals_app.models import Outcome as Failure
 from tests.cluster import descendants

@@ -6,10 +6,9 @@ import pytest
 from django.utils import timezone
 
 from sigdemo.lab import limits
-from sigdemo.lab.kinds import Death, Kind, Way
+from sigdemo.lab.kinds import Death, Kind, Plan, Way
 from sigdemo.lab.lanes import queued
 from sigdemo.lab.models import LabLane, LabRun, LabSpan
-from sigdemo.lab.plans import Plan
 from signals_app.models import Delivery
 from tests.sigdemo.lab.runs import Measured, plan
 

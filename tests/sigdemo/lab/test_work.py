@@ -6,7 +6,7 @@ import time
 import pytest
 
 from sigdemo.lab import work
-from sigdemo.lab.durations import duration
+from sigdemo.lab.clock import duration
 from sigdemo.lab.kinds import Kind
 
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from sigdemo.throttle.limits import Limit, TooOften, count, uncount
 from sigdemo.throttle.models import Tally
-from sigdemo.throttle.tallies import Limit, TooOften, count, uncount
 
 LIMIT = Limit(what="test", most=3, seconds=60, told="Three are enough.")
 NOON = datetime(2026, 11, 23, 12, 0, 20, tzinfo=UTC)

@@ -7,9 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from sigdemo.lab import terminal
 from sigdemo.lab.facts import Facts
-from sigdemo.lab.kinds import LONGEST, MOST_RECEIVERS, SHORTEST, Kind, Way
+from sigdemo.lab.kinds import LONGEST, MOST_RECEIVERS, SHORTEST, Kind, Plan, Way
 from sigdemo.lab.models import LabLane
-from sigdemo.lab.plans import Plan
 
 NOT_OVER = (
     "The work of these ways is not over after {timeout:g} s each: {ways}. If no cluster is running, start one with: "

@@ -115,7 +115,7 @@ def test_a_site_with_some_of_the_pages_is_warned_of() -> None:
     (warning,) = check_sites()
     assert (warning.id, warning.hint) == (
         "signals_app.W008",
-        "Call signals_app.console.admin.register(site) in place of registering them one by one.",
+        "Call signals_app.admin.register(site) in place of registering them one by one.",
     )
     assert "The admin site 'some' has only some of signals_app's pages" in warning.msg
     some.unregister(Delivery)
