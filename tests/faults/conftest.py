@@ -119,16 +119,20 @@ def pointed_at(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not for this size, and let a test's report carry which fault it is about."""
-    config.hook.pytest_deselected(items=[item for item in items if _is_for_full_size(item)])
-    items[:] = [item for item in items if not _is_for_full_size(item)]
+    """Leave out the faults that are not for this size and database, and let each report carry its fault."""
+    left_out = [item for item in items if not FULL and not _is_short(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
         for mark in item.iter_markers("fault"):
             item.user_properties.append(("fault", mark.args))
 
 
-def _is_for_full_size(item: pytest.Item) -> bool:
-    return item.get_closest_marker("full_size") is not None and not FULL
+def _is_short(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("short")
+    if mark is None:
+        return item.get_closest_marker("fault") is None
+    return not mark.args or ("postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite") in mark.args
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

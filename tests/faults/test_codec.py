@@ -117,6 +117,7 @@ def test_forged_payloads_make_an_error_or_a_value(record_property: Any) -> None:
     record_property("inputs", attack(st.tuples(forged), size(200, 10_000), decode))
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(27, "payloads damaged in one place")
 def test_a_damaged_payload_makes_an_error_or_a_value(record_property: Any) -> None:
     def damage_and_read(data: st.DataObject, value: object, damage: Json) -> None:

@@ -96,6 +96,7 @@ LOST = [
 ]
 
 
+@pytest.mark.short("postgresql")
 @pytest.mark.fault(8, "the connection cut over the statement that decides")
 @pytest.mark.parametrize(("receiver", "arguments", "statement", "at", "failed_attempts"), LOST)
 def test_a_statement_that_costs_its_connection_is_found_out_and_done_once(

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 CLUSTER = {"TEST_SIGNALS_APP": '{"LEASE": 4, "HEARTBEAT": 1}'}
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(11, "receivers that end their process")
 def test_a_receiver_that_ends_its_process_fails_after_its_attempts_and_alone(
     invariant: Holds, cluster: Cluster, record_property: Any

@@ -90,7 +90,6 @@ def _move(server: Server, source: str, target: str) -> None:
         server.execute(command, name=connection.settings_dict["NAME"])
 
 
-@pytest.mark.full_size
 @pytest.mark.database("postgresql")
 @pytest.mark.fault(24, "PostgreSQL's write-ahead log on a full disk")
 def test_postgresql_that_a_full_disk_has_stopped_has_lost_nothing(

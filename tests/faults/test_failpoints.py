@@ -55,6 +55,7 @@ READERS = {
 ELSEWHERE = {"sqlite": {"_SLEEP"}, "postgresql": set()}
 
 
+@pytest.mark.short
 @pytest.mark.fault(10, "processes that end at every point of the ledger")
 def test_a_process_may_die_before_and_after_each_statement_and_commit(
     invariant: Holds, tmp_path: Path, record_property: Any, monkeypatch: pytest.MonkeyPatch

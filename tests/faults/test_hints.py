@@ -23,6 +23,7 @@ def empty_django_q() -> int:
     return sum(model._default_manager.all().delete()[0] for model in apps.get_app_config("django_q").get_models())
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(17, "Django-Q's tables emptied again and again, every hint doubled, shuffled or late")
 def test_rows_and_hints_of_django_q_may_vanish_or_double(
     invariant: Holds, cluster: Cluster, record_property: Any

@@ -58,6 +58,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(26, "hostile HTTP requests")
 @pytest.mark.parametrize("staff", [False, True], ids=["visitor", "staff"])
 @pytest.mark.usefixtures("quiet")

@@ -74,6 +74,7 @@ def end_under_lock(patient: Cluster, journal_file: Path, record_property: Any) -
     return end
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(9, "SQLite locked at a claim")
 def test_a_claim_outlasts_a_lock(patient: Cluster, invariant: Holds, record_property: Any) -> None:
     with transaction.atomic():

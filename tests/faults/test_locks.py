@@ -26,6 +26,7 @@ CLUSTER = {
 WITHIN = 30.0  # seconds
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(3, "idle holder of the queue's read lock killed")
 def test_the_next_delivery_is_run_when_the_holder_of_the_read_lock_was_killed(
     invariant: Holds, cluster: Cluster, record_property: Any

@@ -12,9 +12,10 @@ from tests.faults.model.clusters import Clusters
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
+@pytest.mark.short
 @pytest.mark.fault(22, "what may happen to deliveries, in any order, against a model")
 def test_every_interleaving_leaves_the_rows_that_the_model_expects(record_property: Any) -> None:
-    runs = size(80, 2_000)
+    runs = size(40, 2_000)
     Clusters.steps = 0
     run_state_machine_as_test(
         Clusters,

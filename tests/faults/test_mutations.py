@@ -20,7 +20,6 @@ import pytest
 from tests.cluster import ROOT
 from tests.faults.conftest import FULL
 
-pytestmark = pytest.mark.database
 PARTS = ("signals_app", "sigdemo", "receivers", "tests", "manage.py", "pyproject.toml")
 OWN = ("TEST_RUN", "FAULT", "PYTEST_")  # how variables of this run of the tests begin; the copy's has its own
 
@@ -235,6 +234,8 @@ def chosen() -> list[Mutation]:
     return [one for one in FIRST + MORE * FULL if vendor in one.vendors]
 
 
+@pytest.mark.database
+@pytest.mark.short
 @pytest.mark.fault(23, "code broken on purpose, noticed")
 @pytest.mark.parametrize("mutation", chosen(), ids=lambda mutation: mutation.without)
 def test_a_test_fails_without(mutation: Mutation, mutated: Path, record_property: Any) -> None:
@@ -244,6 +245,7 @@ def test_a_test_fails_without(mutation: Mutation, mutated: Path, record_property
     assert f"FAILED {path_of(mutation.test)}" in asked.stdout, asked.stdout
 
 
+@pytest.mark.database
 def test_none_fails_in_a_copy_that_is_whole(whole: Path) -> None:
     asked = run(whole, *(one.test for one in chosen()))
     assert asked.returncode == pytest.ExitCode.OK, asked.stdout + asked.stderr

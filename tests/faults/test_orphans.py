@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 WITHIN = 10.0  # seconds
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(4, "the head of a cluster killed, its supervisor standing still")
 @pytest.mark.parametrize("victim", ["main", "sentinel"])
 def test_no_orphan_lives_on(invariant: Holds, cluster: Cluster, record_property: Any, victim: str) -> None:

@@ -18,6 +18,7 @@ def outcomes(delivery: Delivery) -> list[str]:
     return list(delivery.failed_attempts.values_list("outcome", flat=True))
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(12, f"timeouts taken in {len(overruns.WAYS)} ways")
 def test_a_timeout_is_recorded_and_retried_or_failed_however_the_receiver_takes_it(
     invariant: Holds, cluster: Cluster, record_property: Any

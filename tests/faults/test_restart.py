@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 LEASE = 3.0  # seconds
 
 
+@pytest.mark.short("postgresql")
 @pytest.mark.fault(5, "the whole tree killed in mid-run and started again")
 @pytest.mark.parametrize(
     ("where", "lease", "within"),

@@ -100,6 +100,7 @@ def all_ended() -> bool:
     return not Delivery.objects.exclude(state__in=FINAL_STATES).exists()
 
 
+@pytest.mark.short
 @pytest.mark.fault(18, "rollbacks at every depth")
 def test_what_is_rolled_back_leaves_no_row_and_runs_nowhere(
     invariant: Holds, cluster: Cluster, record_property: Any

@@ -35,6 +35,7 @@ def test_a_worker_that_wakes_after_another_has_completed_is_refused(
     record_property("stale results refused", invariant()["failed_attempts"]["STALE"])
 
 
+@pytest.mark.short
 @pytest.mark.fault(7, "a worker stopped past its lease wakes while another attempt runs")
 def test_a_worker_that_wakes_while_another_runs_is_refused(
     invariant: Holds, cluster: Cluster, journal_file: Path, record_property: Any

@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 QUICK_TO_NOTICE = '{"STALL": 2}'
 
 
+@pytest.mark.short
 @pytest.mark.fault(1, "workers killed at random moments")
 def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(
     invariant: Holds, tmp_path: Path, record_property: Any

@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 
 import psycopg
 import pytest
-from django.contrib.auth.models import User
 from django.db import DataError, InterfaceError, OperationalError, connection
 from django.http import HttpRequest
 from django.test import Client
@@ -90,10 +89,8 @@ def test_a_nul_character_is_refused(address: str, cookies: dict[str, str]) -> No
 @pytest.mark.django_db
 @pytest.mark.parametrize("form", [{"na\0me": "x"}, {"name": "a\0b"}, {"username": "boss", "password": "\0"}])
 @pytest.mark.parametrize("address", ["/shop/", "/admin/login/", "/lab/", "/admin/signals_app/overview/pause/"])
-def test_a_nul_character_in_a_form_is_refused(address: str, form: dict[str, str]) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
-    answer = client.post(address, form)
+def test_a_nul_character_in_a_form_is_refused(address: str, form: dict[str, str], admin_client: Client) -> None:
+    answer = admin_client.post(address, form)
     assert answer.status_code == 400
     assert "This request makes no sense here" in answer.content.decode()
 
@@ -116,31 +113,30 @@ def test_a_broken_form_sent_to_nowhere_is_no_error_of_ours(headers: dict[str, st
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("page", ["change", "delete"])
-def test_the_admin_asked_for_a_field_without_a_name_says_400(page: str) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
-    assert client.get(f"/admin/auth/user/1/{page}/?_to_field=").status_code == 400
+@pytest.mark.parametrize(
+    ("address", "statuses"),
+    [
+        ("1/change/?_to_field=", (400,)),
+        ("1/delete/?_to_field=", (400,)),
+        ("?date_joined__year=10000", (302, 400)),
+        (f"?date_joined__year={'9' * 30}", (302, 400)),
+        ("?date_joined__year=2026", (200,)),
+    ],
+)
+def test_the_admin_asked_for_what_is_no_field_or_year_says_400(
+    address: str, statuses: tuple[int, ...], admin_client: Client
+) -> None:
+    assert admin_client.get(f"/admin/auth/user/{address}").status_code in statuses
 
 
 @pytest.mark.database
 @pytest.mark.django_db
-def test_the_admin_told_to_act_on_what_is_no_row_says_400() -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
+def test_the_admin_told_to_act_on_what_is_no_row_says_400(admin_client: Client) -> None:
     told = {"action": "delete_selected", "_selected_action": "abc"}
-    assert client.post("/admin/auth/user/", told).status_code == 400
+    assert admin_client.post("/admin/auth/user/", told).status_code == 400
     told["_selected_action"] = "9" * 30  # PostgreSQL looks for it, and finds none
-    assert client.post("/admin/auth/user/", told).status_code == (400 if connection.vendor == "sqlite" else 200)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("year", ["10000", "9" * 30])
-def test_the_admin_asked_for_a_year_beyond_the_calendar_says_400(year: str) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
-    assert client.get(f"/admin/auth/user/?date_joined__year={year}").status_code in (302, 400)
-    assert client.get("/admin/auth/user/?date_joined__year=2026").status_code == 200
+    found = admin_client.post("/admin/auth/user/", told).status_code
+    assert found == (400 if connection.vendor == "sqlite" else 200)
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
