@@ -235,7 +235,7 @@ def chosen() -> list[Mutation]:
 
 
 @pytest.mark.database
-@pytest.mark.short
+@pytest.mark.short("sqlite")
 @pytest.mark.fault(23, "code broken on purpose, noticed")
 @pytest.mark.parametrize("mutation", chosen(), ids=lambda mutation: mutation.without)
 def test_a_test_fails_without(mutation: Mutation, mutated: Path, record_property: Any) -> None:
@@ -245,6 +245,7 @@ def test_a_test_fails_without(mutation: Mutation, mutated: Path, record_property
     assert f"FAILED {path_of(mutation.test)}" in asked.stdout, asked.stdout
 
 
+@pytest.mark.short("sqlite")
 @pytest.mark.database
 def test_none_fails_in_a_copy_that_is_whole(whole: Path) -> None:
     asked = run(whole, *(one.test for one in chosen()))

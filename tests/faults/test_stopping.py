@@ -1,4 +1,4 @@
-"""A cluster that is asked to stop, in whatever way: nothing more is claimed, what runs is finished, nothing stays."""
+"""A cluster that is asked to stop, or whose head is killed: what runs is finished or runs again, no process stays."""
 
 import signal
 import time
@@ -12,11 +12,13 @@ from signals_app.models import Delivery, Outcome, State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults import journal
 from tests.faults.conftest import FULL, Holds
+from tests.faults.receivers.effects import effect
 from tests.faults.receivers.slow import takes_long_outside
 from tests.faults.victims import kill, living, reads_the_queue, running
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
 
 ASKED = [
     (signal.SIGTERM, "everybody"),  # as systemd's KillMode=control-group does
@@ -109,3 +111,43 @@ def test_a_stop_ends_within_its_time_and_what_ran_runs_again(
     invariant()
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 2)
     assert delivery.failed_attempts.get().outcome == Outcome.LOST
+
+
+WITHIN = 10.0  # seconds
+
+
+@pytest.mark.short("sqlite")
+@pytest.mark.fault(4, "the head of a cluster killed, its supervisor standing still")
+@pytest.mark.parametrize("victim", ["main", "sentinel"])
+def test_no_orphan_lives_on(invariant: Holds, cluster: Cluster, record_property: Any, victim: str) -> None:
+    family = cluster.family()
+    doomed = family if victim == "main" else family[1:]
+    assert len(doomed) >= 5  # sentinel, two workers, monitor, pusher
+    kill(cluster.pid, number=signal.SIGSTOP)  # it would end them all, and is not to
+    try:
+        began = time.monotonic()
+        kill(*living(cluster, victim))
+        wait_until(lambda: not any(map(is_alive, doomed)), "the end of the orphans", seconds=WITHIN)
+        record_property(f"s until every process below {victim} had ended", round(time.monotonic() - began, 2))
+    finally:
+        kill(cluster.pid, number=signal.SIGCONT)
+    delivery = enqueue(effect)
+    wait_for_end([delivery])
+    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+    assert not any(map(is_alive, family))
+    invariant()
+
+
+@pytest.mark.fault(4, "the supervisor of a cluster that stands still killed")
+def test_a_cluster_that_nobody_watches_and_that_cannot_stop_ends_all_the_same(
+    transactional_db: None, tmp_path: Path, record_property: Any
+) -> None:
+    with Cluster(tmp_path / "log", TEST_SIGNALS_APP='{"STOP_WITHIN": 2}') as cluster:
+        family = cluster.family()
+        wait_until(lambda: any(map(reads_the_queue, living(cluster, "worker"))), "a worker that holds the lock")
+        kill(*filter(reads_the_queue, living(cluster, "worker")))  # the others wait for its lock, and for no signal
+        began = time.monotonic()
+        cluster.stop(signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, family)), "the end of the cluster", seconds=WITHIN)
+        record_property("s until it had ended", round(time.monotonic() - began, 2))
+        assert time.monotonic() - began > 2

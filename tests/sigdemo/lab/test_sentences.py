@@ -1,5 +1,7 @@
 """The sentence of each lane says what was measured, whatever that is."""
 
+from typing import Any
+
 import pytest
 
 from sigdemo.lab.facts import facts_of
@@ -9,116 +11,67 @@ from tests.sigdemo.lab.runs import PID, Measured, planned
 
 pytestmark = pytest.mark.django_db
 
+QUEUED: dict[str, Any] = {"queued_from": 0.002}
+FAILED: dict[str, Any] = {"worked": 0.1, "outcome": Outcome.FAILED}
+LOST: dict[str, Any] = {"worked": None, "outcome": Outcome.LOST, "lost_after": 0.05}
+AT_ONCE = 0.004
+ANSWERED = "The request was answered after 4.0 ms"
 
-def test_a_request_that_waited() -> None:
-    measured = Measured(Way.SIGNAL, answered=0.512).work(0.002, 0.5)
 
-    assert sentence(measured.lane()) == (
+def said(way: Way, answered: float | None, *works: dict[str, Any], is_over: bool = True, **more: Any) -> str:
+    """Return the sentence of a lane whose receivers worked so."""
+    measured = Measured(way, answered=answered, **more)
+    for work in works:
+        measured.work(**work)
+    assert measured.lane().is_over is is_over
+    return sentence(measured.lane())
+
+
+def test_when_the_request_was_answered_is_told_by_the_figures_and_not_by_the_way() -> None:
+    assert said(Way.SIGNAL, 0.512, {"start": 0.002, "worked": 0.5}) == (
         "The request waited for the work: the answer left after 512 ms, the work had ended after 502 ms."
     )
-
-
-def test_a_request_that_was_answered_first() -> None:
-    measured = Measured(Way.QUEUED, answered=0.004).work(0.01, 0.5, queued_from=0.002, pid=PID + 1)
-
-    assert sentence(measured.lane()) == "The request was answered after 4.0 ms, before the work began."
-
-
-def test_a_request_that_was_answered_while_threads_worked() -> None:
-    measured = Measured(Way.THREAD, answered=0.1).work(0.01, 0.5)
-
-    assert sentence(measured.lane()) == "The request was answered after 100 ms, while the work went on until 510 ms."
-
-
-def test_the_same_way_can_lead_to_another_sentence() -> None:
-    """It is derived from the figures, not from the way: here a queued receiver was quicker than its request."""
-    measured = Measured(Way.QUEUED, answered=0.9).work(0.1, 0.5, queued_from=0.002)
-
-    assert sentence(measured.lane()).startswith("The request waited for the work")
-
-
-def test_work_that_waits_for_a_worker() -> None:
-    assert sentence(Measured(Way.QUEUED, answered=0.004).lane()) == (
-        "The request was answered after 4.0 ms, before the work began; the work waits in the database for a worker."
+    quicker = said(Way.QUEUED, 0.9, {"start": 0.1, "worked": 0.5, **QUEUED})
+    assert quicker.startswith("The request waited for the work")
+    late = {"start": 0.01, "worked": 0.5, "pid": PID + 1, **QUEUED}
+    assert said(Way.QUEUED, AT_ONCE, late) == f"{ANSWERED}, before the work began."
+    assert said(Way.THREAD, 0.1, {"start": 0.01, "worked": 0.5}) == (
+        "The request was answered after 100 ms, while the work went on until 510 ms."
     )
 
 
-def test_work_that_goes_on() -> None:
-    measured = Measured(Way.THREAD, answered=0.004).work(0.01, None, outcome="")
-
-    assert sentence(measured.lane()) == "The request was answered after 4.0 ms, and the work goes on."
-
-
-def test_a_failure_that_kept_others_from_running() -> None:
-    measured = Measured(Way.SIGNAL, answered=0.51, fan_out=3, error="LabFailure: told to")
-    measured.work(0.002, 0.5, outcome=Outcome.FAILED)
-
-    assert sentence(measured.lane()).endswith("; the visitor got an error, and 2 receivers behind it never ran.")
-
-
-def test_a_failure_that_nobody_saw() -> None:
-    measured = Measured(Way.THREAD, answered=0.004).work(0.01, 0.5, outcome=Outcome.FAILED)
-
-    assert sentence(measured.lane()).endswith(
-        "; it failed, but the visitor got a good answer: only the server's log knows."
+def test_what_is_not_over() -> None:
+    assert said(Way.INLINE, None, is_over=False) == "The request is still waiting for the work."
+    assert said(Way.QUEUED, AT_ONCE, is_over=False) == (
+        f"{ANSWERED}, before the work began; the work waits in the database for a worker."
     )
-
-
-def test_a_failure_that_was_made_good() -> None:
-    measured = Measured(Way.QUEUED, answered=0.004)
-    measured.work(0.01, 0.1, outcome=Outcome.FAILED, queued_from=0.002).work(0.5, 0.1, attempt=2, queued_from=0.002)
-
-    assert sentence(measured.lane()).endswith("; attempt 1 failed, the next one succeeded.")
-
-
-def test_a_failure_that_is_final() -> None:
-    measured = Measured(Way.QUEUED, answered=0.004)
-    for attempt in (1, 2, 3):
-        measured.work(attempt / 10, 0.05, attempt=attempt, outcome=Outcome.FAILED, queued_from=0.002)
-
-    assert measured.lane().is_over
-    assert sentence(measured.lane()).endswith("; it failed 3 times, and each failure is on record.")
-
-
-def test_a_failure_that_is_tried_again() -> None:
-    measured = Measured(Way.QUEUED, answered=0.004).work(0.01, 0.1, outcome=Outcome.FAILED, queued_from=0.002)
-
-    assert not measured.lane().is_over
-    assert sentence(measured.lane()).endswith("; attempt 1 failed, and the queue tries again.")
-
-
-def test_a_thread_that_was_lost() -> None:
-    measured = Measured(Way.THREAD, answered=0.004).work(0.01, None, outcome=Outcome.LOST, lost_after=0.6)
-
-    assert measured.lane().is_over
-    assert sentence(measured.lane()) == (
-        f"The request was answered after 4.0 ms; the process with pid {PID} died at the work, and nobody does it again."
-    )
-
-
-def test_a_worker_that_was_lost_and_replaced() -> None:
-    measured = Measured(Way.QUEUED, answered=0.004)
-    measured.work(0.01, None, outcome=Outcome.LOST, lost_after=0.6, queued_from=0.002, pid=71)
-    measured.work(0.9, 0.5, attempt=2, queued_from=0.002, pid=72)
-
-    assert sentence(measured.lane()).endswith(
-        "; the worker with pid 71 died at it, and the one with pid 72 did it again."
-    )
-
-
-def test_workers_that_were_all_lost() -> None:
-    measured = Measured(Way.QUEUED, answered=0.004)
-    for attempt in (1, 2, 3):
-        measured.work(attempt / 10, None, attempt=attempt, outcome=Outcome.LOST, lost_after=0.05, queued_from=0.002)
-
-    assert measured.lane().is_over
-    assert sentence(measured.lane()).endswith(f"the process with pid {PID} died at the work, and nobody does it again.")
-
-
-def test_lanes_that_have_not_come_so_far() -> None:
-    assert sentence(Measured(Way.INLINE, answered=None).lane()) == "The request is still waiting for the work."
-
-
-def test_a_lane_that_was_not_run() -> None:
+    running = {"start": 0.01, "worked": None, "outcome": ""}
+    assert said(Way.THREAD, AT_ONCE, running, is_over=False) == f"{ANSWERED}, and the work goes on."
     [lane] = facts_of(planned(Way.INLINE)).lanes
     assert sentence(lane) == "It was not run."
+
+
+def test_what_failed() -> None:
+    stopped = said(Way.SIGNAL, 0.51, {"start": 0.002, **FAILED}, fan_out=3, error="LabFailure: told to")
+    assert stopped.endswith("; the visitor got an error, and 2 receivers behind it never ran.")
+    unseen = said(Way.THREAD, AT_ONCE, {"start": 0.01, **FAILED})
+    assert unseen.endswith("; it failed, but the visitor got a good answer: only the server's log knows.")
+    failures = [{"start": attempt / 2, "attempt": attempt, **FAILED, **QUEUED} for attempt in (1, 2, 3)]
+    again = {"start": 1.0, "worked": 0.1, "attempt": 2, **QUEUED}
+    assert said(Way.QUEUED, AT_ONCE, failures[0], again).endswith("; attempt 1 failed, the next one succeeded.")
+    assert said(Way.QUEUED, AT_ONCE, failures[0], is_over=False).endswith(
+        "; attempt 1 failed, and the queue tries again."
+    )
+    assert said(Way.QUEUED, AT_ONCE, *failures).endswith("; it failed 3 times, and each failure is on record.")
+
+
+def test_what_was_lost() -> None:
+    nobody = f"; the process with pid {PID} died at the work, and nobody does it again."
+    assert said(Way.THREAD, AT_ONCE, {"start": 0.01, **LOST}) == f"{ANSWERED}{nobody}"
+    replaced = [{"start": 0.01, "pid": 71, **LOST, **QUEUED}]
+    replaced += [{"start": 0.9, "worked": 0.5, "attempt": 2, "pid": 72, **QUEUED}]
+    assert said(Way.QUEUED, AT_ONCE, *replaced).endswith(
+        "; the worker with pid 71 died at it, and the one with pid 72 did it again."
+    )
+    all_lost = [{"start": attempt / 10, "attempt": attempt, **LOST, **QUEUED} for attempt in (1, 2, 3)]
+    assert said(Way.QUEUED, AT_ONCE, *all_lost).endswith(nobody[1:])

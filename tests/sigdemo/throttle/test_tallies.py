@@ -39,7 +39,6 @@ def tries(number: int, client: str = "ada", limit: Limit = LIMIT) -> int:
 
 
 @pytest.mark.django_db
-@pytest.mark.database
 def test_a_client_may_try_so_often_and_no_oftener(clock: Callable[[float], None]) -> None:
     assert tries(5) == 3
     assert tries(5, "grace") == 3  # somebody else
@@ -55,7 +54,6 @@ def test_whoever_tries_too_often_is_told_how_long_to_wait(clock: Callable[[float
 
 
 @pytest.mark.django_db
-@pytest.mark.database
 def test_no_stretch_of_time_has_more_tries_than_the_limit_wherever_it_begins(clock: Callable[[float], None]) -> None:
     let_through = []
     for second in range(0, 600, 7):

@@ -1,4 +1,4 @@
-"""The clocks of two hosts are an hour wrong: nobody steals what runs, and nobody runs what is not due."""
+"""Several clusters on one database, on hosts whose clocks differ: they share its work, and nothing of it twice."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +13,18 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.cluster.broker import RESCUE_EVERY
-from signals_app.models import Attempt, Delivery, Outcome, State
-from tests.cluster import Cluster, wait_for_end
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
+from signals_app.processes.identity import ProcessIdentity
+from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.faults import gates
-from tests.faults.conftest import Holds
+from tests.faults.conftest import Holds, size
 from tests.faults.receivers.commits import bare_effect, tells_the_time
-from tests.faults.receivers.effects import effect
+from tests.faults.receivers.effects import effect, fails_at_first
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
+
 
 HOUR = 3600
 MINUTE = timedelta(minutes=1)
@@ -63,3 +65,40 @@ def test_hosts_whose_clocks_are_wrong_steal_nothing_and_run_nothing_early(
     assert all(abs(end.finished_at - timezone.now()) < MINUTE for end in ends)
     ledger.cancel([not_due.id])
     record_property("deliveries", sum(invariant()["states"].values()))
+
+
+@pytest.mark.fault(15, "two and then four clusters on one PostgreSQL")
+def test_clusters_share_the_work_of_one_database(invariant: Holds, tmp_path: Path, record_property: Any) -> None:
+    deliveries = size(100, 2_500)
+    clusters = [Cluster(tmp_path / f"log-{number}") for number in range(4)]
+    with ExitStack() as stack, ThreadPoolExecutor(len(clusters)) as pool:
+        for cluster in clusters:
+            stack.callback(cluster.kill)
+        for joining in clusters[:2], clusters[2:]:
+            list(pool.map(Cluster.start, joining))
+            hand_off_many(deliveries)
+            wait_until(lambda: not Delivery.objects.exclude(state__in=FINAL_STATES).exists(), "every end", seconds=300)
+        shares = shares_of(clusters)
+        families = [pid for cluster in clusters for pid in cluster.family()]
+        list(pool.map(Cluster.stop, clusters))
+    wait_until(lambda: not any(map(is_alive, families)), "the end of every process")
+    ledger = invariant()
+    record_property("deliveries", 2 * deliveries)
+    record_property("of them by each cluster", "+".join(map(str, shares)))
+    assert ledger["states"] == {"SUCCESSFUL": 2 * deliveries}
+    assert ledger["failed_attempts"] == {"ERROR": 2 * deliveries // 10}
+    assert all(shares)
+
+
+def hand_off_many(deliveries: int) -> None:
+    """Hand off, every tenth time to a receiver that fails once."""
+    with transaction.atomic():
+        for number in range(deliveries):
+            enqueue(fails_at_first if number % 10 == 0 else effect)
+
+
+def shares_of(clusters: list[Cluster]) -> list[int]:
+    """Return how many deliveries each cluster ended."""
+    owners = map(ProcessIdentity.parse, Delivery.objects.values_list("owner", flat=True))
+    pids = [owner.pid for owner in owners if owner]
+    return [sum(pid in family for pid in pids) for family in (cluster.family() for cluster in clusters)]

@@ -1,4 +1,4 @@
-"""A receiver that is gone while work waits: the work waits visibly, costs nothing, and runs once somebody knows it."""
+"""What changes while work waits: its receiver, the SECRET_KEY. Nothing is lost, and it shows."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django_q.models import OrmQ
+from django_q.status import Stat
+from django_q.tasks import async_task
 
 from signals_app import ledger
 from signals_app.models import Attempt, Delivery, State
@@ -16,6 +19,7 @@ from tests.faults.receivers.moving import NEW, moving
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
 
 DELAY = 2 if FULL else 0.5  # seconds; to look for the receivers of hundreds takes a while
 
@@ -94,3 +98,23 @@ def test_work_of_a_renamed_receiver_can_be_given_to_the_new_one(
     record_property("deliveries", len(deliveries))
     assert {one.receiver for one in deliveries} == {NEW}
     assert (asked["states"], asked["failed_attempts"]) == ({"SUCCESSFUL": len(deliveries)}, {})
+
+
+@pytest.mark.fault(19, "SECRET_KEY changed with work waiting")
+def test_a_new_secret_key_loses_no_delivery(invariant: Holds, tmp_path: Path, record_property: Any) -> None:
+    number = size(20, 500)
+    waiting = [enqueue(effect) for _ in range(number)]
+    async_task("math.gcd", 4, 6)  # Django-Q signs its own, and deletes what it cannot read
+    with Cluster(tmp_path / "log", SECRET_KEY="another key") as cluster:
+        fresh = [enqueue(effect) for _ in range(number)]
+        wait_for_end([*waiting, *fresh], seconds=size(30, 120))
+        wait_until(lambda: not OrmQ.objects.exists(), "the end of the plain task")
+        assert Stat.get_all() == []  # those of that cluster are signed with the other key, and no error
+        assert cluster.stop() == 0
+        cut_off = [enqueue(effect) for _ in range(number)]
+        cluster.environment["SECRET_KEY"] = "a third key"
+        cluster.start()
+        wait_for_end(cut_off, seconds=size(30, 120))
+    ledger = invariant()
+    record_property("deliveries", 3 * number)
+    assert (ledger["states"], ledger["attempts"]) == ({"SUCCESSFUL": 3 * number}, 3 * number)
