@@ -7,7 +7,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from signals_app.models import ClusterStat, IdleQueue
-from tests.cluster import Cluster
+from tests.cluster import Cluster, is_alive, wait_until
 
 pytest_plugins = ["tests.nothing_skipped"]
 
@@ -27,11 +27,20 @@ def _databases(item: pytest.Item, default: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def cluster(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
-    """A cluster on the test database, for the tests of one module; they need ``transactional_db``."""
-    with Cluster(tmp_path_factory.mktemp("cluster") / "log") as running:
+    """A cluster on the test database for the tests of one module, in the environment that its ``CLUSTER`` names.
+
+    They need ``transactional_db``; nothing is left of it.
+    """
+    log = tmp_path_factory.mktemp("cluster") / "log"
+    with Cluster(log, **getattr(request.module, "CLUSTER", {})) as running:
         yield running
+        family = running.family()
+    wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
     with django_db_blocker.unblock():  # its last words come after the last test's clean-up
         ClusterStat.objects.all().delete()
         IdleQueue.objects.all().delete()

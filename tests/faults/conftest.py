@@ -18,8 +18,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from signals_app.models import ClusterStat, IdleQueue
-from tests.cluster import ROOT, Cluster, is_alive, wait_until
+from tests.cluster import ROOT, Cluster
 from tests.faults import journal
 from tests.faults.server import Server
 
@@ -36,22 +35,9 @@ def journal_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    request: pytest.FixtureRequest,
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-    journal_file: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Cluster]:
-    """A cluster for the tests of one module, in the environment that its ``CLUSTER`` names; nothing is left of it."""
-    log = tmp_path_factory.mktemp("cluster") / "log"
-    with Cluster(log, **getattr(request.module, "CLUSTER", {})) as running:
-        yield running
-        family = running.family()
-    wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
-    with django_db_blocker.unblock():  # its last words come after the last test's clean-up
-        ClusterStat.objects.all().delete()
-        IdleQueue.objects.all().delete()
+def cluster(journal_file: Path, cluster: Cluster) -> Cluster:
+    """The cluster of a module, which writes to its journal."""
+    return cluster
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ import os
 import time
 from pathlib import Path
 
+from signals_app.dispatcher import current_delivery
+from signals_app.dispatcher.context import CurrentDelivery
+
 VARIABLE = "FAULT_JOURNAL"
 COMMITS = ".commits"
 
@@ -15,6 +18,13 @@ COMMITS = ".commits"
 def begin(delivery: int, attempt: int) -> None:
     """Note that an attempt begins, where the environment names a journal."""
     _note(os.environ.get(VARIABLE), delivery, attempt)
+
+
+def attempt() -> CurrentDelivery:
+    """In a receiver: note that this attempt of it begins; return its delivery."""
+    current = current_delivery()
+    begin(current.id, current.attempt)
+    return current
 
 
 def commit(delivery: int, attempt: int) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from tests.faults import paths
 from tests.faults.paths import PATHS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
@@ -27,4 +26,3 @@ def test_every_statement_of_the_ledger_says_its_types(name: str) -> None:
     path = PATHS[name]
     path.prepare("bound")
     path.step("bound")
-    paths.recover()

@@ -6,7 +6,7 @@ import resource
 from typing import Any
 
 from signals_app.backoff import fixed
-from signals_app.dispatcher import current_delivery, queued
+from signals_app.dispatcher import queued
 from tests.faults import journal
 from tests.testapp.receivers import leave_effect
 
@@ -19,8 +19,7 @@ libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 
 def begin() -> None:
     """Note the attempt, and leave an effect that must not stay."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    journal.attempt()
     leave_effect("before its death")
 
 

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued
+from signals_app.dispatcher import QueuedReceiver, queued
 from tests.faults import journal
 from tests.testapp.receivers import leave_effect
 
@@ -12,8 +12,7 @@ OLD, NEW = "exactly_once.moving", "exactly_once.moved"
 
 def move(sender: object, **kwargs: Any) -> None:
     """Leave the effect."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    journal.attempt()
     leave_effect("moved")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from signals_app.backoff import fixed
-from signals_app.dispatcher import current_delivery, queued
+from signals_app.dispatcher import queued
 from tests.faults import journal
 from tests.testapp.receivers import leave_effect, leave_effect_async
 
@@ -67,8 +67,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 
 def begin() -> None:
     """Note the attempt."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    journal.attempt()
 
 
 @queued(key="exactly_once.returns", atomic=True)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from signals_app.backoff import fixed
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued
+from signals_app.dispatcher import QueuedReceiver, queued
 from tests.faults import journal
 from tests.testapp.receivers import leave_effect, leave_effect_async
 
@@ -25,8 +25,7 @@ def late(key: str = "") -> Callable[[Callable[..., Any]], QueuedReceiver]:
 
 def overruns(times: int) -> bool:
     """Note the attempt, and tell whether it is one of those that take too long."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    delivery = journal.attempt()
     return delivery.attempt <= times
 
 

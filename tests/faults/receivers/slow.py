@@ -18,8 +18,7 @@ from tests.testapp.receivers import leave_effect
 @queued(key="exactly_once.takes_long", atomic=True, max_attempts=50, backoff=fixed(0.1), timeout=60)
 def takes_long(sender: object, seconds: float = 0, attempts: int = 99, **kwargs: Any) -> None:
     """Take that long in each of the first attempts, leave the effect, and note its commit."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    delivery = journal.attempt()
     if delivery.attempt <= attempts:
         time.sleep(seconds)
     leave_effect("takes_long")
@@ -37,8 +36,7 @@ def starts_late(sender: object, **kwargs: Any) -> None:
 @queued(max_attempts=3, timeout=60)
 def takes_long_outside(sender: object, seconds: float = 0, attempts: int = 99, **kwargs: Any) -> None:
     """Take that long in each of the first attempts, without a transaction."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    delivery = journal.attempt()
     if delivery.attempt <= attempts:
         time.sleep(seconds)
 
@@ -52,8 +50,7 @@ def gated(sender: object, **kwargs: Any) -> None:
 @queued(key="exactly_once.gated_inside", atomic=True, max_attempts=5, backoff=fixed(0.1), timeout=60)
 def gated_inside(sender: object, **kwargs: Any) -> None:
     """Leave the effect, and wait at a gate before it commits."""
-    delivery = current_delivery()
-    journal.begin(delivery.id, delivery.attempt)
+    delivery = journal.attempt()
     leave_effect("gated_inside")
     gates.wait(delivery.id, delivery.attempt)
 
