@@ -18,7 +18,8 @@ def effect(sender: object, before: float = 0, after: float = 0, **kwargs: Any) -
     time.sleep(after)
 
 
-@queued(key="exactly_once.fails_at_first", atomic=True, max_attempts=50, backoff=fixed(0.1), timeout=30)
+# so long that the drain in which it failed is over by then, on a slow machine too
+@queued(key="exactly_once.fails_at_first", atomic=True, max_attempts=50, backoff=fixed(1), timeout=30)
 def fails_at_first(sender: object, failures: int = 1, seconds: float = 0, **kwargs: Any) -> None:
     """Leave the effect, and fail after it for the first ``failures`` attempts."""
     delivery = journal.attempt()
