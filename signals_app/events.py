@@ -1,4 +1,7 @@
-"""Each step of a delivery: logged, signalled, counted and traced."""
+"""Each step of a delivery: logged, signalled, counted and traced.
+
+What happens to a delivery calls the function of that step; below them stand the four ways in which it is told.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,161 @@ from signals_app.models import Delivery, Measure, Outcome, State
 from signals_app.processes.tree import ending_children
 from signals_app.redaction.records import get_logger
 
+try:
+    from opentelemetry import trace as otel
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    _is_installed = True
+except ImportError:
+    _is_installed = False
+
+logger = get_logger("signals_app.deliveries")
 counting_logger = get_logger("signals_app.monitoring")
+
+
+class Event(StrEnum):
+    """What happened to a delivery: the field ``event`` of a line."""
+
+    HANDED_OFF = auto()
+    STARTED = auto()
+    SUCCEEDED = auto()
+    ATTEMPT_FAILED = auto()
+    FAILED = auto()
+    LOST = auto()
+    CANCELLED = auto()
+    STALE = auto()
+    UNROUTABLE = auto()
+    OPERATED = auto()
+
+
+_ATTEMPT = "attempt %(attempt)d of %(max_attempts)d"
+
+
+def enqueued(delivery: Delivery) -> None:
+    """Tell that a sender wrote a delivery, in a transaction that may still be rolled back."""
+    _log(logging.DEBUG, Event.HANDED_OFF, delivery, "is handed off to the queue %(queue)s.")
+
+
+def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
+    """Tell that the receiver is about to run, so many seconds after its delivery was due."""
+    _log(logging.DEBUG, Event.STARTED, claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
+    count(Measure.WAIT, claimed, seconds=wait)
+    _send(signals.delivery_started, receiver, delivery=claimed)
+
+
+def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
+    """Tell that SUCCESSFUL is on the record."""
+    _log(logging.INFO, Event.SUCCEEDED, claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
+    count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
+    _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
+
+
+def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: BaseException | None = None) -> None:
+    """Tell of a failed attempt that is on the record; ``error`` is what the receiver raised, None for a lost one."""
+    is_final = end.state == State.FAILED
+    is_lost = end.outcome == Outcome.LOST
+    with _only_telling():
+        _log(
+            logging.ERROR if is_final else logging.WARNING,
+            Event.LOST if is_lost else Event.FAILED if is_final else Event.ATTEMPT_FAILED,
+            claimed,
+            f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
+            + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
+            exception=error,
+            outcome=end.outcome.value,
+            error=end.error_class,
+            duration=end.ran,
+            state=end.state.value,
+            delay=end.delay,
+        )
+    if is_lost:
+        count(Measure.LOSS, claimed, detail=end.error_class)
+    else:
+        count(Measure.RUN, claimed, detail=end.outcome, seconds=end.ran)
+    if is_final:
+        count(Measure.FAILURE, claimed)
+    if error is not None:
+        mark_span(end)
+    for signal in (signals.delivery_attempt_failed, *([signals.delivery_failed] if is_final else [])):
+        _send(signal, receiver, delivery=claimed, outcome=end.outcome, exception=error)
+
+
+def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
+    """Tell that a delivery was cancelled because an object of its payload is gone."""
+    text = f"is CANCELLED at {_ATTEMPT} after %(duration).3f s: %(reason)s"
+    _log(logging.INFO, Event.CANCELLED, claimed, text, duration=seconds, reason=reason)
+    count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
+
+
+def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
+    """Tell that an attempt ended after another claim had taken its delivery over."""
+    text = f"was taken over; its {_ATTEMPT} ended after %(duration).3f s and does not count."
+    _log(logging.WARNING, Event.STALE, claimed, text, duration=seconds)
+    count(Measure.RUN, claimed, detail=Outcome.STALE, seconds=seconds)
+
+
+def unroutable(claimed: ClaimedDelivery) -> None:
+    """Tell that a delivery went back to its queue because this process does not know its receiver."""
+    _log(logging.WARNING, Event.UNROUTABLE, claimed, "waits: this worker does not know its receiver.")
+
+
+def operated(delivery: Delivery, *, operation: str, said: str, by: str) -> None:
+    """Tell that an operator changed a delivery; ``said`` is what the admin's history says of it."""
+    text = "was changed by %(by)s: %(said)s"
+    _log(logging.INFO, Event.OPERATED, delivery, text, operation=operation, said=said, by=by)
+
+
+# The log
+
+
+def _log(
+    level: int,
+    event: Event,
+    one: Delivery | ClaimedDelivery,
+    text: str,
+    *,
+    exception: BaseException | None = None,
+    **facts: Any,
+) -> None:
+    """Write one line. ``text`` goes on from the delivery's name, and takes any field as ``%(field)s``."""
+    if not logger.isEnabledFor(level):
+        return
+    fields = {
+        "event": event.value,
+        "delivery": one.id,
+        "emission": str(one.emission),
+        "signal": one.signal,
+        "receiver": one.receiver,
+        "queue": one.queue,
+        **facts,
+    }
+    if isinstance(one, ClaimedDelivery):
+        fields |= {"attempt": one.attempt, "max_attempts": one.max_attempts}
+    line = f"Delivery %(delivery)d (%(receiver)s, emission %(emission)s) {text}"
+    logger.log(level, line, fields, exc_info=exception, extra=fields)
+
+
+# The signals
+
+
+def _send(signal: Signal, receiver: object, **facts: Any) -> None:
+    if signal.receivers:
+        with _only_telling():
+            signal.send_robust(sender=receiver, **facts)
+
+
+@contextmanager
+def _only_telling() -> Iterator[None]:
+    """Keep a worker from what listeners and handlers of its log do: exit, fork, or stumble over an error's own text."""
+    try:
+        with ending_children():
+            yield
+    except BaseException as error:
+        with suppress(BaseException):
+            logger.error("What listens to deliveries ended with %s.", type(error).__qualname__, exc_info=error)
+
+
+# The counts, for metrics: kept in memory and added to the record now and then
 
 # upper bounds, in seconds, of the buckets that waits and runs are sorted into
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, math.inf)
@@ -67,7 +224,11 @@ def write(*, beside: bool = False) -> bool:
             )
     except Error as error:
         counting_logger.debug("The counts of this process are not written yet: %s", error)
-        _put_back(taken)
+        with _lock:
+            for key, counted in taken.items():
+                newer = _counted.setdefault(key, Count())
+                newer.count += counted.count
+                newer.seconds += counted.seconds
         return False
     return True
 
@@ -102,21 +263,7 @@ def _keep_writing() -> None:
     connections.close_all()
 
 
-def _put_back(taken: dict[tuple[Measure, str, str, str, str], Count]) -> None:
-    with _lock:
-        for key, counted in taken.items():
-            newer = _counted.setdefault(key, Count())
-            newer.count += counted.count
-            newer.seconds += counted.seconds
-
-
-try:
-    from opentelemetry import trace as otel
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    _is_installed = True
-except ImportError:
-    _is_installed = False
+# The trace: each attempt is a span, below that of its sender
 
 _NO_SPAN = nullcontext()
 
@@ -149,13 +296,13 @@ def attempt_span(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
             "signals_app.receiver": claimed.receiver,
             "signals_app.attempt": claimed.attempt,
         },
-        record_exception=False,  # what ends an attempt is noted below
+        record_exception=False,  # mark_span() does both
         set_status_on_exception=False,
     )
 
 
-def note_bad_end(end: Failure) -> None:
-    """Let the active span say how its attempt ended. A retry that the receiver asked for is no error."""
+def mark_span(end: Failure) -> None:
+    """Let the active span say how its attempt failed. A retry that the receiver asked for is no error."""
     if not _is_installed:
         return
     span = otel.get_current_span()
@@ -173,146 +320,3 @@ def export() -> None:
     flush = getattr(otel.get_tracer_provider(), "force_flush", None) if _is_installed else None
     if flush is not None:
         flush()
-
-
-logger = get_logger("signals_app.deliveries")
-
-
-class Event(StrEnum):
-    """What happened to a delivery: the field ``event`` of a line."""
-
-    HANDED_OFF = auto()
-    STARTED = auto()
-    SUCCEEDED = auto()
-    ATTEMPT_FAILED = auto()
-    FAILED = auto()
-    LOST = auto()
-    CANCELLED = auto()
-    STALE = auto()
-    UNROUTABLE = auto()
-    OPERATED = auto()
-
-
-_ATTEMPT = "attempt %(attempt)d of %(max_attempts)d"
-
-
-def enqueued(delivery: Delivery) -> None:
-    """Tell that a sender wrote a delivery, in a transaction that may still be rolled back."""
-    _log(logging.DEBUG, Event.HANDED_OFF, delivery, "is handed off to the queue %(queue)s.")
-
-
-def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
-    """Tell that the receiver is about to run, so many seconds after its delivery was due."""
-    _log(logging.DEBUG, Event.STARTED, claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
-    count(Measure.WAIT, claimed, seconds=wait)
-    _send(signals.delivery_started, receiver, delivery=claimed)
-
-
-def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
-    """Tell that SUCCESSFUL is on the record."""
-    _log(logging.INFO, Event.SUCCEEDED, claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
-    count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
-    _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
-
-
-def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: BaseException | None = None) -> None:
-    """Tell of a bad end that is on the record; ``error`` is what the receiver raised, None for a lost attempt."""
-    is_final = end.state == State.FAILED
-    is_lost = end.outcome == Outcome.LOST
-    with _only_telling():
-        _log(
-            logging.ERROR if is_final else logging.WARNING,
-            Event.LOST if is_lost else Event.FAILED if is_final else Event.ATTEMPT_FAILED,
-            claimed,
-            f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
-            + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
-            exception=error,
-            outcome=end.outcome.value,
-            error=end.error_class,
-            duration=end.ran,
-            state=end.state.value,
-            delay=end.delay,
-        )
-    _count_bad_end(claimed, end)
-    if error is not None:
-        note_bad_end(end)
-    for signal in (signals.delivery_attempt_failed, *([signals.delivery_failed] if is_final else [])):
-        _send(signal, receiver, delivery=claimed, outcome=end.outcome, exception=error)
-
-
-def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
-    """Tell that a delivery was cancelled because an object of its payload is gone."""
-    text = f"is CANCELLED at {_ATTEMPT} after %(duration).3f s: %(reason)s"
-    _log(logging.INFO, Event.CANCELLED, claimed, text, duration=seconds, reason=reason)
-    count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
-
-
-def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
-    """Tell that an attempt ended after another claim had taken its delivery over."""
-    text = f"was taken over; its {_ATTEMPT} ended after %(duration).3f s and does not count."
-    _log(logging.WARNING, Event.STALE, claimed, text, duration=seconds)
-    count(Measure.RUN, claimed, detail=Outcome.STALE, seconds=seconds)
-
-
-def unroutable(claimed: ClaimedDelivery) -> None:
-    """Tell that a delivery went back to its queue because this process does not know its receiver."""
-    _log(logging.WARNING, Event.UNROUTABLE, claimed, "waits: this worker does not know its receiver.")
-
-
-def operated(delivery: Delivery, *, operation: str, said: str, by: str) -> None:
-    """Tell that an operator changed a delivery; ``said`` is what the admin's history says of it."""
-    text = "was changed by %(by)s: %(said)s"
-    _log(logging.INFO, Event.OPERATED, delivery, text, operation=operation, said=said, by=by)
-
-
-def _count_bad_end(claimed: ClaimedDelivery, end: Failure) -> None:
-    if end.outcome == Outcome.LOST:
-        count(Measure.LOSS, claimed, detail=end.error_class)
-    else:
-        count(Measure.RUN, claimed, detail=end.outcome, seconds=end.ran)
-    if end.state == State.FAILED:
-        count(Measure.FAILURE, claimed)
-
-
-def _send(signal: Signal, receiver: object, **facts: Any) -> None:
-    if signal.receivers:
-        with _only_telling():
-            signal.send_robust(sender=receiver, **facts)
-
-
-@contextmanager
-def _only_telling() -> Iterator[None]:
-    """Keep a worker from what listeners and handlers of its log do: exit, fork, or stumble over an error's own text."""
-    try:
-        with ending_children():
-            yield
-    except BaseException as error:
-        with suppress(BaseException):
-            logger.error("What listens to deliveries ended with %s.", type(error).__qualname__, exc_info=error)
-
-
-def _log(
-    level: int,
-    event: Event,
-    one: Delivery | ClaimedDelivery,
-    text: str,
-    *,
-    exception: BaseException | None = None,
-    **facts: Any,
-) -> None:
-    """Write one line. ``text`` goes on from the delivery's name, and takes any field as ``%(field)s``."""
-    if not logger.isEnabledFor(level):
-        return
-    fields = {
-        "event": event.value,
-        "delivery": one.id,
-        "emission": str(one.emission),
-        "signal": one.signal,
-        "receiver": one.receiver,
-        "queue": one.queue,
-        **facts,
-    }
-    if isinstance(one, ClaimedDelivery):
-        fields |= {"attempt": one.attempt, "max_attempts": one.max_attempts}
-    line = f"Delivery %(delivery)d (%(receiver)s, emission %(emission)s) {text}"
-    logger.log(level, line, fields, exc_info=exception, extra=fields)

@@ -9,5 +9,5 @@ from django.dispatch import Signal
 
 delivery_started = Signal()  # the receiver is about to run; delivery: ClaimedDelivery
 delivery_succeeded = Signal()  # SUCCESSFUL is on the record; delivery: ClaimedDelivery, seconds: float
-delivery_attempt_failed = Signal()  # an attempt ended badly; delivery, outcome: Outcome, exception
+delivery_attempt_failed = Signal()  # an attempt failed; delivery, outcome: Outcome, exception
 delivery_failed = Signal()  # FAILED is on the record; delivery, outcome: Outcome, exception

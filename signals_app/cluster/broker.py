@@ -1,30 +1,24 @@
-"""The one door to django_q: wakes the cluster's workers when deliveries are due, and keeps its statistics."""
+"""Wakes the cluster's workers when deliveries are due, and keeps its statistics."""
 
 from __future__ import annotations
 
 import math
-import os
 import socket
-import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing.util import Finalize
-from typing import Any
 from uuid import uuid4
 
 from django.db import Error, close_old_connections, reset_queries
 from django.utils import timezone
 from django_q import conf as q_conf
-from django_q.brokers.orm import ORM
-from django_q.models import OrmQ
-from django_q.signals import post_execute, post_execute_in_worker, post_spawn, pre_execute
+from django_q.signals import post_spawn
 from django_q.signing import BadSignature, SignedPackage
 
 from signals_app import events, ledger, signals
+from signals_app.cluster.workarounds import Package, PromptORM, ignore_sigterm
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
-from signals_app.processes import tree
 from signals_app.processes.identity import is_dead, pid_here
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.records import get_logger
@@ -37,31 +31,15 @@ LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices whe
 HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
 LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
 YIELD = 0.004  # seconds
-RESCUE_EVERY = 1.0  # seconds between two looks for lost deliveries
+RECOVER_EVERY = 1.0  # seconds between two looks for lost deliveries
 PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
 CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
 MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
-LAST_RESULT = 30.0  # seconds that a worker which ends waits for a monitor that is slow to take its results
-LAST_MOMENT = 2.0  # seconds that a worker which ends waits for threads that receivers left; less than LINGER
 CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
 
-Package = tuple[object, str]  # what django_q's pusher takes: an id to acknowledge, and a signed task
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hinted:
-    """When a due delivery was hinted at, and for how many seconds that is enough."""
-
-    since: float
-    life: float
-
-    def again(self, now: float) -> Hinted:
-        """Return the record of another hint."""
-        return Hinted(since=now, life=min(self.life * 2, LONGEST_HINT_LIFE))
-
-
-class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
+class DeliveryBroker(PromptORM):
     """Django-Q's ORM broker, which also wakes workers for due deliveries.
 
     For ``Q_CLUSTER["broker_class"]``. Plain tasks, groups, chains, hooks and schedules go their usual way.
@@ -69,18 +47,14 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key=list_key)
-        self._lookout = ledger.ChangeListener(queue=self.list_key, poll=q_conf.Conf.POLL)
-        self._hinted: dict[int, Hinted] = {}
-        self._rescued_at = 0.0
+        self._listener = ledger.ChangeListener(queue=self.list_key, poll=q_conf.Conf.POLL)
+        # when each due delivery was hinted at, and for how many seconds that is enough
+        self._hinted: dict[int, tuple[float, float]] = {}
+        self._recovered_at = 0.0
         self._parked_at = 0.0
         self._chores_at = 0.0
         self._paused = False  # whether anything was, at the last look
-        self._gave = False
-
-    @staticmethod
-    def get_connection(list_key: str | None = None) -> Any:
-        """Return Django-Q's queue. Unlike the ORM broker, leave the connection as it is: Django opens and closes it."""
-        return OrmQ.objects.using(q_conf.Conf.ORM)
+        self._has_queued = False
 
     def dequeue(self) -> list[Package] | None:
         """Wait a moment for work; return plain tasks and at most one hint per worker, or None.
@@ -97,50 +71,45 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
             return None
 
     def _look(self) -> list[Package]:
-        if self._gave:
-            self._gave = False
+        if self._has_queued:
+            self._has_queued = False
             time.sleep(YIELD)  # django_q's queue is fed by a thread of this process; let it go first
         reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
-        self._rescue()
+        self._recover_lost()
         self._park()
-        packages = self._hints() + self._chores() + self._plain_tasks()
-        if not packages and (self._wakes() or liveness.monitor_owes(MONITOR_PAUSE)):
+        packages = self._hints() + self._chores() + (super().dequeue() or [])
+        if not packages and (self._wakes() or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
-            self._gave = True
+            self._has_queued = True
             liveness.task_queued()
-            self._lookout.reset()
+            self._listener.reset()
         return packages
 
     def _wakes(self) -> bool:
         """Wait for a change; True when a worker should look at once."""
-        return self._wait() and (not self._paused or bool(ledger.due(self.list_key, limit=1)))
-
-    def _wait(self) -> bool:
-        """Wait for a change; True when it is certain to be one that a worker should see."""
         to_next = ledger.seconds_to_next(self.list_key)
         # a hint's life bounds the wait too: what was hinted at and not claimed is hinted at again
         wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
-        return self._lookout.wait(max(wait, 0.001))
-
-    def _plain_tasks(self) -> list[Package]:
-        waiting = self.get_connection().filter(key=self.list_key, lock__lt=timezone.now())
-        return (super().dequeue() or []) if waiting.exists() else []
+        is_certain = self._listener.wait(max(wait, 0.001))
+        return is_certain and (not self._paused or bool(ledger.due(self.list_key, limit=1)))
 
     def _hints(self) -> list[Package]:
         """Return a hint for each due delivery that has none yet, up to the number of workers."""
-        now = time.monotonic()
-        due = ledger.due(self.list_key, limit=q_conf.Conf.WORKERS)
-        known = {one: self._hinted[one] for one in due if one in self._hinted}
-        fresh = {one: Hinted(since=now, life=HINT_LIFE) for one in due if one not in known}
-        stale = {one: hinted.again(now) for one, hinted in known.items() if now - hinted.since >= hinted.life}
-        self._hinted = known | fresh | stale
-        return [(None, hint(self.list_key)) for _ in fresh | stale]
+        now, hints, hinted = time.monotonic(), list[Package](), {}
+        for one in ledger.due(self.list_key, limit=q_conf.Conf.WORKERS):
+            since, life = self._hinted.get(one, (-math.inf, HINT_LIFE / 2))
+            if now - since >= life:
+                since, life = now, min(life * 2, LONGEST_HINT_LIFE)
+                hints.append((None, hint(self.list_key)))
+            hinted[one] = (since, life)
+        self._hinted = hinted
+        return hints
 
-    def _rescue(self) -> None:
-        if time.monotonic() - self._rescued_at < RESCUE_EVERY:
+    def _recover_lost(self) -> None:
+        if time.monotonic() - self._recovered_at < RECOVER_EVERY:
             return
-        self._rescued_at = time.monotonic()
+        self._recovered_at = time.monotonic()
         recovered = ledger.recover_lost(self.list_key, is_dead=is_dead, at_work=_delivery_at)
         for one in recovered.lost:
             events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
@@ -164,7 +133,7 @@ class DeliveryBroker(ORM):  # type: ignore[misc]  # django_q is not typed
 
     def ping(self) -> bool:
         """Answer as a new cluster starts, in its sentinel; a good moment to clear away what dead ones left."""
-        tree.ignore_sigterm()
+        ignore_sigterm()
         ledger.forget_old_stats()
         return bool(super().ping())
 
@@ -241,47 +210,12 @@ def report_error(**kwargs: object) -> None:
         q_conf.error_reporter.report()
 
 
-def _on_task(signal: object, **kwargs: object) -> None:
-    """Leave a sign of life; a receiver of Django-Q's signals."""
-    {
-        pre_execute: liveness.task_started,
-        post_execute_in_worker: liveness.task_ended,
-        post_execute: liveness.result_recorded,
-    }[signal]()
-
-
-for _signal in (pre_execute, post_execute_in_worker, post_execute):
-    _signal.connect(_on_task, dispatch_uid="signals_app.liveness")
-signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")
-
-
 def on_worker(**kwargs: object) -> None:
     """Prepare a worker process of the cluster; a signal receiver."""
-    Finalize(None, liveness.leave, args=(os.getpid(),), exitpriority=0)  # recycled, it has not died
     events.write_in_background()
 
 
-def on_worker_end(results: Any) -> None:
-    """Write and export a last time; then threads and processes that receivers left have a moment to end."""
-    try:
-        threading.Thread(target=_end_after_all, args=(results,), name="end", daemon=True).start()
-    except (RuntimeError, MemoryError):  # a worker without memory, which might wait for ever
-        os._exit(0)
-    events.write_last()
-    events.export()
-
-
-def _end_after_all(results: Any) -> None:
-    """End the process, which waits for all of them, and for executors before anybody learns that it is at its end."""
-    results.close()
-    for thread in threading.enumerate():
-        if thread.name == "QueueFeederThread":  # half a result, and its lock, would be left behind
-            thread.join(LAST_RESULT)
-    time.sleep(LAST_MOMENT)
-    logger.warning("What receivers left in a worker does not end; the worker ends without it.")
-    os._exit(0)
-
-
+signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")
 post_spawn.connect(on_worker, dispatch_uid="signals_app.worker")
 
 

@@ -86,12 +86,11 @@ class StallDetector:
     def _reason(self, first: list[int]) -> str | None:
         self._miss_the_dead()
         brief = STALL_AFTER_DEATH + 2 * self._guard_cycle  # the guard has to replace the dead meanwhile
-        stall = min(conf.stall, brief) if self._missed_at > liveness.taken_at else conf.stall
+        stall = min(conf.stall, brief) if self.is_in_doubt else conf.stall
         if (seconds := self._untaken.seconds(self._not_taken(first))) > stall:
             return f"has claimed nothing for {seconds:.0f} s while work is due"
-        if (
-            seconds := self._unrecorded.seconds(liveness.recorded_at if liveness.waits_for_monitor else None)
-        ) > conf.stall:
+        unrecorded = liveness.result_recorded_at if liveness.has_unrecorded_result() else None
+        if (seconds := self._unrecorded.seconds(unrecorded)) > conf.stall:
             return f"has recorded no result of a task for {seconds:.0f} s"
         if (seconds := self._failing.seconds(True if liveness.failing and first else None)) > conf.stall:
             return f"has had every claim fail for {seconds:.0f} s"
@@ -104,7 +103,7 @@ class StallDetector:
     @property
     def is_in_doubt(self) -> bool:
         """Whether a process was killed and no worker has taken anything since: look more often."""
-        return self._missed_at > liveness.taken_at
+        return self._missed_at > liveness.task_started_at
 
     def _miss_the_dead(self) -> None:
         for pid in liveness.staff():
@@ -114,7 +113,7 @@ class StallDetector:
 
     def idle_seconds(self) -> float:
         """Return for how long no worker has been at a task and no result has been dealt with, as far as was asked."""
-        return self._idle.seconds(None if self.working() else liveness.recorded_at)
+        return self._idle.seconds(None if self.working() else liveness.result_recorded_at)
 
     def working(self) -> list[int]:
         """Return the pids of the cluster's workers that are at a task."""
@@ -124,6 +123,6 @@ class StallDetector:
         """Return what waits for a worker, and when one last took anything; None where nothing waits or all are busy."""
         if len(self.working()) >= self._workers:
             return None
-        if liveness.waits_for_worker:
-            return liveness.taken_at
-        return (liveness.taken_at, first[0]) if first else None
+        if liveness.has_unstarted_task:
+            return liveness.task_started_at
+        return (liveness.task_started_at, first[0]) if first else None

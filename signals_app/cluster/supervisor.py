@@ -15,12 +15,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import cast
 
 from django.db import connections
 
 from signals_app.cluster import broker
 from signals_app.cluster.stalls import StallDetector, is_refused
+from signals_app.cluster.workarounds import KILLED
 from signals_app.conf import conf
 from signals_app.processes import tree
 from signals_app.processes.liveness import liveness
@@ -35,7 +35,6 @@ LONGEST_PAUSE = 30.0  # seconds between two starts of a cluster that keeps endin
 LINGER = 5.0  # seconds a cluster that is to stop may take once it runs nothing
 REFUSED_LOGIN = os.EX_NOPERM  # 77, the exit status of a process that has an old password
 STEADY = 10.0  # seconds after which a cluster that ran is taken to be well
-KILLED = 128 + signal.SIGKILL  # the exit status of main when its sentinel was killed
 
 
 class Supervisor:
@@ -86,20 +85,20 @@ class Supervisor:
 
     def _watch(self, child: BaseProcess) -> int | None:
         """Return its exit status when the cluster has ended, of itself or because it stood still, with all of it."""
-        standstill = StallDetector(
+        detector = StallDetector(
             self._queue, leader=child.pid or 0, workers=broker.worker_count(), guard_cycle=broker.guard_cycle()
         )
         self._asked, self._reason, self._deadline = 0, None, math.inf
-        while child.is_alive() and not self._is_beyond_waiting(standstill):
+        while child.is_alive() and not self._is_beyond_waiting(detector):
             if self._asked < self._signals:
                 self._asked = self._signals
                 self._give_up_claims()
                 self._pass_on(child, self._asked)
-            elif not self._asked and not self._reason and (reason := self._look(standstill)):
+            elif not self._asked and not self._reason and (reason := self._look(detector)):
                 logger.critical("The cluster of %s %s; it is ended when nothing runs in it.", self._queue, reason)
                 self._reason = reason
                 self._give_up_claims()
-            look = LOOK_IN_DOUBT if standstill.is_in_doubt else LOOK
+            look = LOOK_IN_DOUBT if detector.is_in_doubt else LOOK
             self._wait(child, 0.1 if self._asked or self._reason else look)
         status = child.exitcode
         if status:
@@ -113,7 +112,7 @@ class Supervisor:
         liveness.stop_claiming()
         self._deadline = min(self._deadline, time.monotonic() + conf.stop_within)
 
-    def _is_beyond_waiting(self, standstill: StallDetector) -> bool:
+    def _is_beyond_waiting(self, detector: StallDetector) -> bool:
         """Tell whether a cluster that is to end has nothing left to finish, or no time."""
         if time.monotonic() > self._deadline:
             logger.critical(
@@ -123,8 +122,8 @@ class Supervisor:
             )
             return True
         if self._reason:
-            return not standstill.working()
-        if self._asked and standstill.idle_seconds() > LINGER:
+            return not detector.working()
+        if self._asked and detector.idle_seconds() > LINGER:
             logger.critical("The cluster of %s runs nothing and does not stop; it is ended.", self._queue)
             return True
         return False
@@ -144,12 +143,12 @@ class Supervisor:
             else:
                 _kill_group(child.pid)
 
-    def _look(self, standstill: StallDetector) -> str | None:
+    def _look(self, detector: StallDetector) -> str | None:
         """Return what stands still; None as well when a signal comes, for a database that is cut off answers nobody."""
         with suppress(_Interrupted):
             self._looks = True
             try:
-                return standstill.reason()
+                return detector.reason()
             finally:
                 self._looks = False
         return None
@@ -172,7 +171,7 @@ def _lead(cluster: Callable[[], None], supervisor: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, _on_hang_up)
     tree.end_with_parent(signal.SIGHUP, parent=supervisor)
-    tree.found()
+    tree.begin()
     cluster()
 
 
@@ -182,24 +181,6 @@ def _on_hang_up(number: int, frame: FrameType | None) -> None:
     signal.setitimer(signal.ITIMER_REAL, conf.stop_within)
     liveness.stop_claiming()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def stop_once() -> None:
-    """Have a stop begin with the workers' claims, and not be interrupted by another one.
-
-    Call it when Django-Q has set its handlers of signals, and before it starts anything that could claim.
-    Django-Q's handler takes a lock; a second signal's would wait for it in vain.
-    """
-    stop = cast(Callable[[int, FrameType | None], None], signal.getsignal(signal.SIGTERM))
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_IGN)
-        liveness.stop_claiming()
-        stop(number, frame)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, on_signal)
 
 
 def _lead_group(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""How the processes of a cluster hang together: none outlives its parent, and none leaves its work at a SIGTERM.
+"""How the processes of a cluster hang together: none outlives its parent.
 
 Django-Q forks its processes one from another: main, its sentinel, and the sentinel's workers, monitor and pusher. What
 main asks for here is passed on at each fork, so that it holds for all of them.
@@ -11,8 +11,6 @@ import os
 import signal
 import sys
 from contextlib import AbstractContextManager, suppress
-from multiprocessing import popen_fork
-from types import FrameType
 from typing import Any, NoReturn, cast
 
 from django.db import connections
@@ -27,19 +25,22 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 SENTINEL, STAFF = 1, 2  # forks from main; what is forked further on is a receiver's own affair
 
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-_terminate = popen_fork.Popen.terminate
 _generation = 0
 _pid = 0  # this process's own, and for a moment its parent's
-_parents: list[
-    object
-] = []  # its connections: a session that is collected may say good-bye to the server, for the parent too
+# the parent's connections: a session that is collected may say good-bye to the server, for the parent too
+_parents: list[object] = []
 
 
-def found() -> None:
+def begin() -> None:
     """Become the main process of a cluster; its sentinel, workers, monitor and pusher will not outlive each other."""
     global _pid
     _pid = os.getpid()
     os.register_at_fork(after_in_child=_born)
+
+
+def generation() -> int:
+    """Return how many forks this process is from main; 0 as well where no cluster is."""
+    return _generation
 
 
 def end_with_parent(number: signal.Signals, *, parent: int) -> None:
@@ -50,17 +51,6 @@ def end_with_parent(number: signal.Signals, *, parent: int) -> None:
             os.kill(os.getpid(), number)
 
 
-def ignore_sigterm() -> None:
-    """In a sentinel: it and its staff let a SIGTERM pass, which may have been sent to a whole group of processes.
-
-    They stop when main has them stop: workers after what they run. Django-Q has the sentinel end a hung worker by
-    SIGTERM; it is a SIGKILL instead.
-    """
-    if _generation == SENTINEL:
-        signal.signal(signal.SIGTERM, _let_pass)
-        popen_fork.Popen.terminate = popen_fork.Popen.kill  # type: ignore[method-assign]
-
-
 def _born() -> None:
     """In a new process, before anything else."""
     global _generation, _pid
@@ -69,10 +59,7 @@ def _born() -> None:
         end_with_parent(signal.SIGKILL, parent=parent)
     if _generation == STAFF:
         liveness.join()
-        popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
     elif _generation > STAFF:
-        if signal.getsignal(signal.SIGTERM) is _let_pass:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _leave_connections()
 
 
@@ -124,7 +111,3 @@ def _end(error: BaseException | None) -> NoReturn:
         sys.stderr.flush()
     finally:
         os._exit(status)
-
-
-def _let_pass(number: int, frame: FrameType | None) -> None:
-    """Do nothing. Unlike SIG_IGN, a handler is not passed on to programs that a receiver starts."""

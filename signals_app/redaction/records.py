@@ -28,20 +28,18 @@ def one_record(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return text on one line: what is not printable in it, such as line ends, is escapes."""
-    return text if text.isprintable() else "".join(map(_printable, text))
-
-
-def _printable(sign: str) -> str:
-    return sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 
 def without_controls(text: str) -> str:
     """Return text whose control characters, but for line ends and tabs, are escapes: safe to print in a terminal."""
-    return _CONTROLS.sub(_escape, text)
+    return _CONTROLS.sub(lambda found: _escaped(found[0]), text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode()
 
 
 def get_logger(name: str) -> logging.Logger:

@@ -35,18 +35,19 @@ def masked(value: Any, *, name: str = "") -> Any:
         return masked_text(value)
     if isinstance(value, Mapping):
         hides = _names_a_secret(value.items())
-        return {_masked_key(key): _masked_item(key, item, hides=hides) for key, item in value.items()}
+        return {
+            key if key.isidentifier() or key in _BYTES else masked_text(key): _masked_item(key, item, hides=hides)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return _masked_pair(value) if _is_pair(value) else _masked_items(value)
+        # a header or a field of a form, and not, say, a subject and a text
+        is_pair = len(value) == 2 and _NAME.fullmatch(_name_of(value[0]))
+        return _masked_pair(value) if is_pair else _masked_items(value)
     return value
 
 
 def _hidden(value: Any) -> Any:
     return value if value is None or isinstance(value, bool) else MASKED
-
-
-def _masked_key(key: str) -> str:
-    return key if key.isidentifier() or key in _BYTES else masked_text(key)
 
 
 def _masked_item(key: str, item: Any, *, hides: bool) -> Any:
@@ -59,7 +60,7 @@ def _masked_item(key: str, item: Any, *, hides: bool) -> Any:
         item = _with_keys_masked(item)
     if key in _BYTES and masked_text(raw := _name_of({"$bytes": item})) != raw:
         return MASKED
-    return _hidden(item) if hides and _is_value(key) else masked(item, name=key)
+    return _hidden(item) if hides and key.casefold().endswith(_VALUES) else masked(item, name=key)
 
 
 def _with_keys_masked(snapshot: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -79,10 +80,6 @@ def _names_a_secret(items: Iterable[Any]) -> bool:
     return any(_NAME.fullmatch(name) and is_secret(name) for name in names)
 
 
-def _is_value(name: str) -> bool:
-    return name.casefold().endswith(_VALUES)
-
-
 def _has_two(items: Any) -> bool:
     return isinstance(items, list) and len(items) == 2
 
@@ -90,22 +87,14 @@ def _has_two(items: Any) -> bool:
 def _masked_items(items: list[Any]) -> list[Any]:
     """Mask each item, and what follows an option, as in ``["mysql", "--password", "…"]``."""
     before = ["", *items[:-1]]
-    return [masked(item, name=_option(last)) for last, item in zip(before, items, strict=False)]
-
-
-def _option(item: Any) -> str:
-    return item if isinstance(item, str) and item.startswith("--") and _NAME.fullmatch(item) else ""
-
-
-def _is_pair(items: list[Any]) -> bool:
-    """Tell a header or a field of a form from, say, a subject and a text."""
-    return _has_two(items) and _NAME.fullmatch(_name_of(items[0])) is not None
+    is_option = [isinstance(one, str) and one.startswith("--") and _NAME.fullmatch(one) for one in before]
+    return [masked(item, name=before[at] if is_option[at] else "") for at, item in enumerate(items)]
 
 
 def _masked_pair(pair: list[Any], *, hides: bool = False) -> list[Any]:
     key, item = pair
     name = _name_of(key)
-    return [masked(key), _hidden(item) if hides and _is_value(name) else masked(item, name=name)]
+    return [masked(key), _hidden(item) if hides and name.casefold().endswith(_VALUES) else masked(item, name=name)]
 
 
 def _name_of(key: Any) -> str:

@@ -58,7 +58,7 @@ class ClaimedBatch:
         return rest
 
     def give_back_rest(self, give_back: Callable[[Sequence[ClaimedDelivery]], None]) -> None:
-        """Give back every delivery that has not begun; where that raises they stay in the hold."""
+        """Give back every delivery that has not begun; where that raises they stay in the batch."""
         with self.lock:
             if self._waiting:
                 self.is_certain = False

@@ -81,7 +81,7 @@ def _on_connection(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
         liveness.login_succeeded()
 
 
-connection_created.connect(_on_connection, dispatch_uid="signals_app.endurance")
+connection_created.connect(_on_connection, dispatch_uid="signals_app.connections")
 
 
 # The first words of statements that leave nothing behind in their session but what their transaction decides. To ask
@@ -158,7 +158,7 @@ class Sessions:
                 _close(db)
 
     def mend(self) -> None:
-        """Close what a receiver that ended badly left in a transaction, in a query, broken, or changed."""
+        """Close what a receiver that failed left in a transaction, in a query, broken, or changed."""
         for db in self._own():
             if _in_transaction(db) or self._is_changed(db) or not db.is_usable():
                 _close(db)

@@ -43,7 +43,7 @@ class Heartbeat:
 
     @contextmanager
     def over(self, hold: ClaimedBatch) -> Iterator[None]:
-        """Watch over a hold while the block runs."""
+        """Watch over a batch while the block runs."""
         self._hold = hold
         self._held.set()
         try:

@@ -51,7 +51,7 @@ class UncertainClaims:
                 logger.warning("%d deliveries that were claimed and had not begun are given back.", count)
 
     def give_back(self, claimed: Sequence[ClaimedDelivery]) -> None:
-        """Give back what has not begun; where the database does not take it, it is for the next ``settle()``."""
+        """Give back what has not begun; where the database does not take it, the next ``release_unstarted()`` does."""
         try:
             ledger.give_back(claimed)
         except Error as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from signals_app.cluster.broker import DeliveryBroker, Package
+from signals_app.cluster.broker import DeliveryBroker
+from signals_app.cluster.workarounds import Package
 
 
 class StrayingHints(DeliveryBroker):

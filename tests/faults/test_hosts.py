@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.cluster.broker import RESCUE_EVERY
+from signals_app.cluster.broker import RECOVER_EVERY
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
@@ -49,7 +49,7 @@ def test_hosts_whose_clocks_are_wrong_steal_nothing_and_run_nothing_early(
         held = [enqueue(bare_effect, gate=True) for _ in clusters]
         for delivery in held:
             gates.reached(journal_file, delivery.id, 1)
-        time.sleep(3 * RESCUE_EVERY)  # each pusher looks for expired leases meanwhile, and two find all of them so
+        time.sleep(3 * RECOVER_EVERY)  # each pusher looks for expired leases meanwhile, and two find all of them so
         for delivery in held:
             gates.let_through(journal_file, delivery.id, 1)
         wait_for_end(held)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections, router
-from django_q import cluster as django_q
 from django_q.management.commands import qcluster
-from django_q.worker import worker
 
 from signals_app.cluster import broker
-from signals_app.cluster.supervisor import KILLED, Supervisor, stop_once
+from signals_app.cluster.supervisor import Supervisor
+from signals_app.cluster.workarounds import end_workers_in_time, run_cluster
 from signals_app.models import Delivery
 from signals_app.worker.connections import leave_pools
 
@@ -32,7 +30,7 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
         leave_pools()
-        django_q.worker = _work
+        end_workers_in_time()
         if options.get("run_once"):
             super().handle(*args, **options)
             return
@@ -43,21 +41,4 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
                 f"Q_CLUSTER_NAME={options['cluster_name']} manage.py qcluster."
             )
         settings.SECRET_KEY  # noqa: B018  # a missing key is said once, here, and not by every restart
-        sys.exit(Supervisor(_start, queue=name).run())
-
-
-def _start() -> None:
-    cluster = django_q.Cluster()
-    stop_once()
-    cluster.start()
-    cluster.sentinel.join()
-    if cluster.sentinel.exitcode == -signal.SIGKILL:
-        sys.exit(KILLED)
-
-
-def _work(*args: Any) -> None:
-    """Be a worker of Django-Q's whose process ends in a set time, whatever receivers left in it."""
-    try:
-        worker(*args)
-    finally:
-        broker.on_worker_end(results=args[1])
+        sys.exit(Supervisor(run_cluster, queue=name).run())

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import transaction
@@ -14,7 +13,7 @@ from django.db.models.signals import post_delete
 from django.test import Client
 from django_q.status import Stat
 
-from signals_app.models import FINAL_STATES, Delivery, Outcome, State
+from signals_app.models import Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.signals_app.listeners import listening
@@ -59,14 +58,6 @@ def test_what_the_admin_deletes_is_with_its_receiver_as_it_was(cluster: Cluster,
     assert sorted(Effect.objects.values_list("label", flat=True)) == ["bakers", "drivers"]
 
 
-def test_what_a_receiver_sends_says_which_delivery_sent_it(cluster: Cluster) -> None:
-    sending = enqueue(receivers.sends_on)
-    wait_for_end([sending])
-    sent = Delivery.objects.exclude(pk=sending.pk).get()
-    assert (sent.sent_by, sent.sent_from) == ("", f"delivery #{sending.pk}")
-    wait_for_end([sent])
-
-
 def test_nothing_runs_before_the_commit_nor_after_a_rollback(cluster: Cluster) -> None:
     class Undone(Exception):
         """Rolls a block back."""
@@ -94,13 +85,6 @@ def test_retries_wait_for_their_backoff_and_then_succeed(cluster: Cluster) -> No
         ended = delivery.failed_attempts.get().finished_at
         assert delivery.started_at is not None
         assert delivery.started_at - ended > timedelta(seconds=0.1)
-
-
-def test_failures_end_as_their_policy_says(cluster: Cluster) -> None:
-    exhausted, permanent = enqueue(receivers.fails), enqueue(receivers.gives_up)
-    wait_for_end([exhausted, permanent])
-    assert (exhausted.state, outcomes(exhausted)) == (State.FAILED, [Outcome.ERROR] * 3)
-    assert (permanent.state, outcomes(permanent)) == (State.FAILED, [Outcome.ERROR])
 
 
 def test_a_delayed_delivery_starts_when_it_is_due(cluster: Cluster) -> None:
@@ -157,29 +141,6 @@ def test_a_worker_killed_inside_an_atomic_receiver_leaves_one_effect(cluster: Cl
     assert [(e.label, e.attempt) for e in Effect.objects.all()] == [("atomic", 2)]
 
 
-def test_progress_is_seen_while_the_receiver_runs(cluster: Cluster) -> None:
-    delivery = enqueue(receivers.counts, steps=4, hold=0.4)
-    seen: set[int] = set()
-
-    def ended() -> bool:
-        delivery.refresh_from_db()
-        seen.add(delivery.progress_done)
-        return delivery.state in FINAL_STATES
-
-    wait_until(ended, "the end of the count")
-    assert (delivery.progress_done, delivery.progress_total) == (4, 4)
-    assert seen & {1, 2, 3}
-
-
-def test_a_long_run_keeps_its_lease(cluster: Cluster) -> None:
-    delivery = enqueue(receivers.long_work, seconds=3)
-    wait_until(lambda: Delivery.objects.get().state == State.RUNNING, "the start of the receiver")
-    first = Delivery.objects.get().lease_until
-    wait_until(lambda: Delivery.objects.get().lease_until != first, "the renewal of the lease")
-    wait_for_end([delivery])
-    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
-
-
 def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Cluster) -> None:
     quick = [enqueue(receivers.nothing) for _ in range(60)]  # claims grow
     slow = enqueue(receivers.long_work, seconds=4)
@@ -190,25 +151,6 @@ def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Clu
     assert {(d.state, d.attempts) for d in behind} == {(State.SUCCESSFUL, 1)}
     wait_for_end([slow])
     assert (slow.state, slow.attempts) == (State.SUCCESSFUL, 1)
-
-
-def test_a_delivery_nobody_knows_waits_and_shows(cluster: Cluster) -> None:
-    delivery = enqueue(receivers.in_another_queue)
-    Delivery.objects.filter(pk=delivery.pk).update(receiver="removed.receiver", queue="sigdemo")
-    wait_until(lambda: Delivery.objects.get().unroutable, "the flag")
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts) == (State.READY, 0)
-    assert not delivery.failed_attempts.exists()
-
-
-def test_model_instances_arrive_as_they_are_by_then(cluster: Cluster) -> None:
-    user = get_user_model().objects.create_user("ada")
-    with transaction.atomic():
-        delivery = enqueue(receivers.work, label="x", user=user)
-        user.username = "grace"
-        user.save()
-    wait_for_end([delivery])
-    assert delivery.state == State.SUCCESSFUL
 
 
 def test_the_cluster_shows_itself_without_a_shared_cache(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:

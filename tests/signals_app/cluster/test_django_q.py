@@ -1,6 +1,5 @@
 """What Django-Q does by itself still works through our broker: tasks, groups, chains, hooks, schedules."""
 
-import math
 import os
 import signal
 import time
@@ -57,10 +56,11 @@ NOTE = "tests.signals_app.cluster.test_django_q.note"
 HOOK = "tests.signals_app.cluster.test_django_q.note_result"
 
 
-def test_a_plain_task_runs_and_its_result_comes_back(cluster: Cluster) -> None:
-    task = async_task(NOTE, "plain")
+def test_a_plain_task_runs_and_its_result_comes_back_and_reaches_its_hook(cluster: Cluster) -> None:
+    task = async_task(NOTE, "plain", hook=HOOK)
     assert result(task, wait=30_000) == "plain"
-    assert Effect.objects.get().pid in cluster.family()
+    assert Effect.objects.get(label="plain").pid in cluster.family()
+    wait_until(lambda: Effect.objects.filter(label="hook of plain").exists(), "the hook")
     wait_until(lambda: not OrmQ.objects.exists(), "the acknowledgement")
 
 
@@ -97,11 +97,6 @@ def test_a_chain_runs_in_order(cluster: Cluster) -> None:
     assert list(Effect.objects.order_by("id").values_list("label", flat=True)) == ["first", "second", "third"]
 
 
-def test_a_hook_is_called_with_the_result(cluster: Cluster) -> None:
-    async_task(NOTE, "hooked", hook=HOOK)
-    wait_until(lambda: Effect.objects.filter(label="hook of hooked").exists(), "the hook")
-
-
 def test_a_schedule_creates_its_task(cluster: Cluster) -> None:
     schedule(NOTE, "scheduled", schedule_type=Schedule.ONCE, next_run=timezone.now() - timedelta(seconds=1))
     scheduler(broker=get_broker())  # the cluster's sentinel does so every half minute
@@ -114,14 +109,6 @@ def test_tasks_are_not_starved_by_a_full_queue_of_deliveries(cluster: Cluster) -
         enqueue(receivers.work)
     task = async_task("math.sqrt", 16)
     assert result(task, wait=30_000) == 4.0
-
-
-def test_deliveries_run_beside_plain_tasks(cluster: Cluster) -> None:
-    tasks = [async_task(math.factorial, n) for n in range(10)]
-    deliveries = [enqueue(receivers.work) for _ in range(10)]
-    wait_for_end(deliveries)
-    assert {d.state for d in deliveries} == {State.SUCCESSFUL}
-    assert [result(task, wait=30_000) for task in tasks] == [math.factorial(n) for n in range(10)]
 
 
 def test_hints_leave_no_trace_among_the_tasks(cluster: Cluster) -> None:

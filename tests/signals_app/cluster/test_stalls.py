@@ -1,7 +1,7 @@
 """What tells the supervisor that its cluster does nothing any more."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -37,18 +37,20 @@ def second_look(one: StallDetector) -> str:
     return one.reason() or ""
 
 
-def test_a_cluster_with_nothing_to_do_stands_well() -> None:
-    assert second_look(watched()) == ""
-
-
-def test_due_work_that_no_idle_worker_takes_is_a_standstill() -> None:
-    enqueue(nothing)
-    assert second_look(watched()) == "has claimed nothing for 0 s while work is due"
-
-
-def test_what_was_given_out_and_not_taken_is_one_too_though_no_delivery_is_due() -> None:
-    liveness.task_queued()  # a plain task
-    assert "has claimed nothing" in second_look(watched())
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [
+        ([], ""),
+        ([lambda: enqueue(nothing)], "has claimed nothing for 0 s while work is due"),
+        ([liveness.task_queued], "has claimed nothing for 0 s while work is due"),  # a plain task
+        ([liveness.task_started, liveness.task_ended], "has recorded no result of a task for 0 s"),
+    ],
+    ids=["nothing to do", "due work", "a plain task", "a result"],
+)
+def test_a_cluster_stands_still_where_nobody_takes_what_waits(steps: list[Callable[[], object]], reason: str) -> None:
+    for step in steps:
+        step()
+    assert second_look(watched()) == reason
 
 
 def test_a_cluster_whose_workers_are_all_busy_does_not_stand_still() -> None:
@@ -129,12 +131,6 @@ def test_taking_anything_is_life() -> None:
     liveness.task_ended()
     liveness.result_recorded()
     assert one.reason() is None
-
-
-def test_a_monitor_that_deals_with_no_result_is_a_standstill() -> None:
-    liveness.task_started()
-    liveness.task_ended()
-    assert second_look(watched()) == "has recorded no result of a task for 0 s"
 
 
 def test_a_guard_that_goes_round_no_more_is_a_standstill(monkeypatch: pytest.MonkeyPatch) -> None:

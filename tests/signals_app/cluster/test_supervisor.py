@@ -13,7 +13,7 @@ import pytest
 from signals_app.cluster.supervisor import Supervisor
 from tests.cluster import Cluster, is_alive, wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

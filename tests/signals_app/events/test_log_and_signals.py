@@ -11,13 +11,12 @@ from django.test import override_settings
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
-from signals_app.exceptions import MissingObject
 from signals_app.models import Delivery
 from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 Lines = Callable[[Delivery], list[logging.LogRecord]]
 
@@ -87,7 +86,7 @@ def test_a_lost_attempt_is_told_by_the_pusher_that_gives_it_back(
 ) -> None:
     delivery = enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
-    DeliveryBroker(list_key=conf.queue)._rescue()
+    DeliveryBroker(list_key=conf.queue)._recover_lost()
     lost = caplog.records[-1]
     assert (lost.levelname, *facts(lost, "event", "delivery", "state", "outcome", "error")) == (
         "WARNING",
@@ -109,16 +108,6 @@ def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> Non
     assert (skipped.levelname, *facts(skipped, "event", "attempt")) == ("INFO", "cancelled", 1)
     assert " is CANCELLED at attempt 1 of 5 after " in skipped.getMessage()
     assert "auth.User" in skipped.getMessage()
-
-
-def test_no_value_of_a_payload_can_begin_a_line_of_its_own(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(**arguments: object) -> None:
-        raise MissingObject("gone\n2031-01-01 00:00:00 CRITICAL forged\x1b[2J\u2028")
-
-    monkeypatch.setattr(receivers.work, "func", missing)
-    with override_settings(SIGNALS_APP={"MISSING": "skip"}):
-        *_, skipped = lines(enqueue(receivers.work))
-    assert skipped.getMessage().endswith("gone\n  | 2031-01-01 00:00:00 CRITICAL forged\\x1b[2J\\u2028")
 
 
 def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

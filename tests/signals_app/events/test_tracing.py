@@ -20,7 +20,7 @@ from tests.cluster import ROOT, Cluster, wait_for_end
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 class Tracing:
@@ -88,12 +88,6 @@ def test_an_attempt_is_a_span_below_the_senders(tracing: Tracing) -> None:
     assert span.parent.is_remote
 
 
-def test_an_attempt_without_a_sender_in_a_span_begins_a_trace(tracing: Tracing) -> None:
-    enqueue(receivers.nothing)
-    (span,) = tracing.attempts()
-    assert parent(span) is None
-
-
 def test_what_a_receiver_does_and_sends_belongs_to_its_attempt(
     tracing: Tracing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,13 +128,6 @@ def test_every_attempt_is_a_span_of_its_own_and_says_how_it_ended(tracing: Traci
         assert "in fails\n" in str(event.attributes["exception.stacktrace"])
 
 
-def test_a_timeout_is_an_error_of_its_span(tracing: Tracing) -> None:
-    enqueue(receivers.sleeps)
-    (span,) = tracing.attempts()
-    assert attributes(span, "signals_app.outcome") == ("TIMEOUT",)
-    assert span.status.status_code == otel.StatusCode.ERROR
-
-
 def test_a_retry_that_was_asked_for_is_no_error(tracing: Tracing) -> None:
     enqueue(receivers.asks_for_later)
     (span,) = tracing.attempts()
@@ -168,7 +155,7 @@ def test_what_the_sender_does_not_sample_is_not_sampled_in_the_worker(monkeypatc
     assert tracing.attempts() == []
 
 
-@pytest.mark.parametrize("trace", ["nonsense", "00-0-0-01", "ff-" + "1" * 32 + "-" + "2" * 16 + "-01"])
+@pytest.mark.parametrize("trace", ["", "nonsense", "00-0-0-01", "ff-" + "1" * 32 + "-" + "2" * 16 + "-01"])
 def test_a_trace_that_is_none_begins_a_new_one(tracing: Tracing, trace: str) -> None:
     delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(trace=trace)
@@ -183,7 +170,7 @@ def test_without_the_extra_work_is_done_untraced() -> None:
         "import sys; sys.modules['opentelemetry'] = None\n"
         "import django; django.setup()\n"
         "from signals_app import events\n"
-        "events.note_bad_end(None); events.export()\n"
+        "events.mark_span(None); events.export()\n"
         "with events.attempt_span(None): print(repr(events.traceparent()))\n"
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}

@@ -172,7 +172,7 @@ def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
     loop.drain(conf.queue)
     enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
-    DeliveryBroker(list_key=conf.queue)._rescue()
+    DeliveryBroker(list_key=conf.queue)._recover_lost()
     assert value("signals_app_attempts_total", receivers.nothing, outcome="SUCCESSFUL") == 1
     assert value("signals_app_attempts_total", receivers.nothing, outcome="LOST") == 1
     assert value("signals_app_lease_losses_total", receivers.nothing, cause="LeaseExpired") == 1

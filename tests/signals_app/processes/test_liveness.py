@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable
+from multiprocessing.sharedctypes import RawValue
 
 import pytest
 
@@ -11,7 +12,7 @@ from signals_app.processes.liveness import SLOTS, Liveness
 
 @pytest.fixture
 def one() -> Liveness:
-    liveness = Liveness()
+    liveness = RawValue(Liveness)
     liveness.begin()
     return liveness
 
@@ -26,23 +27,22 @@ def in_a_child(act: Callable[[], None]) -> int:
 
 
 def test_a_task_given_out_waits_until_a_worker_takes_any(one: Liveness) -> None:
-    assert not one.waits_for_worker
+    assert not one.has_unstarted_task
     in_a_child(one.task_queued)
-    assert one.waits_for_worker
+    assert one.has_unstarted_task
     in_a_child(one.task_started)
-    assert not one.waits_for_worker
+    assert not one.has_unstarted_task
 
 
 def test_a_task_that_ended_waits_until_the_monitor_deals_with_any(one: Liveness) -> None:
-    assert not one.monitor_owes(0)
+    assert not one.has_unrecorded_result()
     in_a_child(one.task_ended)
-    assert one.waits_for_monitor
-    assert one.monitor_owes(0)
-    assert not one.monitor_owes(60)
-    before = one.recorded_at
+    assert one.has_unrecorded_result()
+    assert not one.has_unrecorded_result(older_than=60)
+    before = one.result_recorded_at
     in_a_child(one.result_recorded)
-    assert one.recorded_at > before
-    assert not one.waits_for_monitor
+    assert one.result_recorded_at > before
+    assert not one.has_unrecorded_result()
 
 
 def test_a_worker_is_at_work_from_taking_a_task_to_its_end(one: Liveness) -> None:
@@ -83,7 +83,12 @@ def test_a_new_cluster_begins_with_nothing_known_of_the_old_one(one: Liveness) -
     one.stop_claiming()
     one.task_started()
     one.begin()
-    assert (one.may_claim, one.working(), one.waits_for_worker, one.waits_for_monitor) == (True, [], False, False)
+    assert (one.may_claim, one.working(), one.has_unstarted_task, one.has_unrecorded_result()) == (
+        True,
+        [],
+        False,
+        False,
+    )
 
 
 def test_workers_whose_pids_fall_on_one_slot_are_told_apart(one: Liveness, monkeypatch: pytest.MonkeyPatch) -> None:

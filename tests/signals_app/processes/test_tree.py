@@ -11,24 +11,27 @@ from pathlib import Path
 
 import pytest
 
-from signals_app.processes import tree
+from signals_app.cluster import workarounds
 from tests.cluster import ROOT, is_alive, wait_until
 
 # main forks a sentinel, that a worker, that a child of a receiver's own, which starts a program
 TREE = """
 import json, os, signal, subprocess, sys, time
 from multiprocessing import popen_fork
+import django
+django.setup()
+from signals_app.cluster import workarounds
 from signals_app.processes import tree
 
 def tell(name):
     with open(sys.argv[1], "a") as file:
         file.write(json.dumps([name, os.getpid(), popen_fork.Popen.terminate is popen_fork.Popen.kill]) + "\\n")
 
-tree.found()
+tree.begin()
 tell("main")
 if not os.fork():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as Django-Q does
-    tree.ignore_sigterm()
+    workarounds.ignore_sigterm()
     tell("sentinel")
     if not os.fork():
         tell("worker")
@@ -48,7 +51,8 @@ NAMES = ["main", "sentinel", "worker", "program", "child"]
 def processes(tmp_path: Path) -> Iterator[dict[str, int]]:
     """The pids of such a tree's processes, by name."""
     told = tmp_path / "told"
-    main = subprocess.Popen([sys.executable, "-c", TREE, str(told)], cwd=ROOT, start_new_session=True)
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+    main = subprocess.Popen([sys.executable, "-c", TREE, str(told)], cwd=ROOT, env=environment, start_new_session=True)
     wait_until(lambda: told.exists() and told.read_text().count("\n") == len(NAMES), "the tree")
     lines = [json.loads(line) for line in told.read_text().splitlines()]
     assert [name for name, _, ends_hard in lines if ends_hard] == ["sentinel"]
@@ -84,5 +88,5 @@ def test_a_sigterm_to_all_ends_only_main_and_what_receivers_started(processes: d
 
 def test_outside_of_a_sentinel_nothing_is_changed() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    tree.ignore_sigterm()
+    workarounds.ignore_sigterm()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -171,7 +171,7 @@ def test_an_outcome_is_recorded_when_the_database_is_back(
     assert not Attempt.objects.exists()
 
 
-def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_attempt_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     record_failure = ledger.record_failure
 
     def cut_after(claimed: ClaimedDelivery, end: ledger.Failure) -> bool:
@@ -184,7 +184,7 @@ def test_a_bad_end_whose_answer_was_lost_is_recorded_once(monkeypatch: pytest.Mo
     assert delivery.failed_attempts.get().outcome == Outcome.ERROR
 
 
-def test_a_bad_end_that_comes_after_a_rescue_is_not_taken_for_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_that_comes_after_a_recovery_is_not_taken_for_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     record_failure, tries = ledger.record_failure, iter([True])
 
     def cut_off_for_long(claimed: ClaimedDelivery, end: ledger.Failure) -> bool:
@@ -253,26 +253,6 @@ def test_a_function_that_fails_after_the_commit_leaves_the_success_standing(
     assert "the cache is down" in caplog.text
 
 
-def test_an_exception_that_cannot_be_printed_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Mute(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError("no words")
-
-    def raises(**arguments: object) -> None:
-        raise Mute
-
-    delivery = run(doing(monkeypatch, receivers.fails, raises))
-    assert delivery.failed_attempts.get().message == f"(a {Mute.__qualname__} that cannot be printed)"
-
-
-def test_an_exception_without_words_is_recorded_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def raises(**arguments: object) -> None:
-        raise MemoryError
-
-    delivery = run(doing(monkeypatch, receivers.fails, raises))
-    assert delivery.failed_attempts.get().message == "(a MemoryError without a message)"
-
-
 @pytest.mark.parametrize("error", [RetryAfter(1e15), ValueError("with a backoff from beyond")])
 def test_a_delay_beyond_the_calendar_is_cut(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def raises(**arguments: object) -> None:
@@ -290,7 +270,7 @@ def test_a_delivery_deleted_while_it_runs_ends_quietly(monkeypatch: pytest.Monke
     assert not Delivery.objects.exists()
 
 
-def test_every_bad_end_leaves_the_connection_fit_for_the_next() -> None:
+def test_every_failed_attempt_leaves_the_connection_fit_for_the_next() -> None:
     for receiver in (receivers.fails, receivers.sleeps, receivers.atomic_fails_once, receivers.exits):
         run(enqueue(receiver))
         assert not connection.in_atomic_block

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from django_q.signing import SignedPackage
 
-from signals_app.cluster.broker import hint
 from signals_app.models import Delivery, State
 from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
 
-pytestmark = [pytest.mark.django_db, pytest.mark.database]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
@@ -49,14 +47,6 @@ def test_a_hint_for_a_queue_that_nobody_uses_finds_nothing_in_it(queue: str, cap
     assert caplog.messages == []
     waiting.refresh_from_db()
     assert (waiting.state, waiting.attempts) == (State.READY, 0)
-
-
-def test_a_hint_for_a_delivery_that_is_gone_finds_nothing() -> None:
-    enqueue(receivers.work)
-    task = SignedPackage.loads(hint("sigdemo"))
-    Delivery.objects.all().delete()
-    assert loop.drain(*task["args"]) == 0
-    assert not Effect.objects.exists()
 
 
 def test_an_atomic_receiver_whose_delivery_is_gone_at_its_end_leaves_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:

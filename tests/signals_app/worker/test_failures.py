@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from signals_app import signals
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery, Failure
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.models import Attempt, Outcome, State
 from signals_app.redaction.records import LONGEST as LONGEST_TRACEBACK
 from signals_app.worker import loop
 from signals_app.worker.failures import LONGEST_MESSAGE, classify
@@ -103,6 +103,8 @@ def caused_by(cause: BaseException) -> Exception:
 
 
 ODD = {
+    "wordless": (MemoryError(), "builtins.MemoryError", "(a MemoryError without a message)"),
+    "of a long name": (type("E" * 5_000, (Exception,), {})("who"), f"{__name__}.{'E' * 5_000}"[:255], "who"),
     "exits": (Exits(), f"{__name__}.Exits", "(a Exits that cannot be printed)"),
     "interrupts": (Interrupts(), f"{__name__}.Interrupts", "(a Interrupts that cannot be printed)"),
     "is nobody": (IsNobody("who"), f"{__name__}.IsNobody", "who"),
@@ -185,11 +187,6 @@ def test_half_a_secret_where_reading_ends_is_not_kept(size: int) -> None:
     assert "hunt" not in end_of(ValueError(key)).traceback
 
 
-def test_a_huge_message_is_kept_in_its_bounds() -> None:
-    end = end_of(ValueError("word " * 2_000_000))
-    assert (len(end.message), len(end.traceback)) == (LONGEST_MESSAGE, LONGEST_TRACEBACK)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_traceback_has_no_values_of_variables(made: Callable[..., QueuedReceiver]) -> None:
     delivery = enqueue(made(charges_a_card))
@@ -229,16 +226,6 @@ def test_the_words_of_a_user_forge_no_record_in_the_log(
     assert [line for line in caplog.text.splitlines() if line.startswith(FORGED[:10])] == []
     assert "\x1b" not in caplog.text
     assert Attempt.objects.get().message == text  # the record has it as it is; pages escape it
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_error_class_of_any_length_is_kept(made: Callable[..., QueuedReceiver]) -> None:
-    error = type("E" * 5_000, (Exception,), {})
-    receiver = made(raises_as_told)
-    object.__setattr__(receiver, "func", lambda **kwargs: (_ for _ in ()).throw(error("long")))
-    loop.drain(enqueue(receiver).queue)
-    kept = Delivery.objects.get().failed_attempts.get()
-    assert (len(kept.error_class), kept.message, kept.outcome) == (255, "long", Outcome.ERROR)
 
 
 @pytest.mark.database

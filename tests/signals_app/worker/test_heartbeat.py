@@ -58,7 +58,7 @@ def test_what_waits_behind_a_slow_run_goes_back_uncharged(slow: tuple[ClaimedBat
     assert slow[0].take() is None
 
 
-def test_what_cannot_be_given_back_stays_in_the_hold(
+def test_what_cannot_be_given_back_stays_in_the_batch(
     monkeypatch: pytest.MonkeyPatch, claimed: list[ClaimedDelivery]
 ) -> None:
     def locked(rest: object) -> None:

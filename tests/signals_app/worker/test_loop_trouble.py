@@ -16,7 +16,7 @@ from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
 from tests.testapp.receivers import enqueue, nothing
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 GONE = 'relation "signals_app_delivery" does not exist'
 

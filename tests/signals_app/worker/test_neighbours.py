@@ -63,3 +63,16 @@ def test_a_child_has_a_session_of_its_own(cluster: Cluster) -> None:
         ("child", ""),
         ("parent", "0"),
     ]
+
+
+def test_a_receiver_that_needs_processes_is_told_what_to_set(cluster: Cluster) -> None:
+    deliveries = [enqueue(neighbours.uses_a_pool), enqueue(neighbours.uses_an_executor)]
+    wait_for_end(deliveries)
+    for delivery in deliveries:
+        end = delivery.failed_attempts.get()
+        assert (delivery.state, end.error_class) == (State.FAILED, "builtins.AssertionError")
+        assert end.message == (
+            'daemonic processes are not allowed to have children. Set Q_CLUSTER["daemonize_workers"] = False, so that '
+            "receivers may start processes with multiprocessing, or use concurrent.futures.ThreadPoolExecutor."
+        )
+        assert end.message.partition(". ")[2] in end.traceback

@@ -31,35 +31,35 @@ def standing() -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-def doubt() -> UncertainClaims:
+def claims() -> UncertainClaims:
     return UncertainClaims()
 
 
-def test_what_was_claimed_and_not_begun_goes_back_uncharged(doubt: UncertainClaims) -> None:
+def test_what_was_claimed_and_not_begun_goes_back_uncharged(claims: UncertainClaims) -> None:
     for _ in range(3):
         enqueue(receivers.work)
     claim(2)
     claim(owner="another process")
-    doubt.is_open = True
-    doubt.release_unstarted(conf.queue, owner=ME)
+    claims.is_open = True
+    claims.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.READY, 0), (State.READY, 0), (State.RUNNING, 1)]
-    assert not doubt.is_open
+    assert not claims.is_open
 
 
-def test_what_was_begun_waits_for_its_lease(doubt: UncertainClaims) -> None:
+def test_what_was_begun_waits_for_its_lease(claims: UncertainClaims) -> None:
     enqueue(receivers.work)
     enqueue(receivers.work)
     begun, _ = claim(2)
-    doubt.note_begun(begun)
-    doubt.is_open = True
-    doubt.release_unstarted(conf.queue, owner=ME)
+    claims.note_begun(begun)
+    claims.is_open = True
+    claims.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.RUNNING, 1), (State.READY, 0)]
 
 
-def test_without_doubt_nothing_is_given_back(doubt: UncertainClaims) -> None:
+def test_what_is_certain_is_not_given_back(claims: UncertainClaims) -> None:
     enqueue(receivers.work)
     claim()
-    doubt.release_unstarted(conf.queue, owner=ME)
+    claims.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.RUNNING, 1)]
 
 
