@@ -139,7 +139,7 @@ def fail_in_a_plain_receiver() -> None:
         (fail_in_a_plain_receiver, []),
     ],
 )
-def test_what_is_rolled_back_takes_its_deliveries_and_leaves_the_others(
+def test_a_rolled_back_savepoint_takes_its_deliveries_and_leaves_the_others(
     act: Callable[[], None], left: list[str]
 ) -> None:
     with listening(announced, first):
