@@ -23,24 +23,8 @@ names = st.sampled_from(
 )
 field_names = st.sampled_from(
     [
-        *(
-            "x",
-            "y",
-            "z",
-            "a",
-            "b",
-            "id",
-            "name",
-            "left",
-            "right",
-            "parts",
-            "raw",
-            "__class__",
-            "price",
-            "cost",
-            "span",
-            "code",
-        )
+        *("x", "y", "z", "a", "b", "id", "name", "left", "right", "parts"),
+        *("raw", "__class__", "price", "cost", "span", "code"),
     ]
 )
 shapes = st.sampled_from(SNAPSHOT)
