@@ -15,7 +15,10 @@ from signals_app.payloads.names import named_signals
 
 @register("signals_app")
 def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that no signal of a module calls the plain function of a queued receiver instead of the receiver."""
+    """Check that no signal of a module calls the plain function of a queued receiver, unless it was connected later.
+
+    Decorators in the wrong order connect the plain function first.
+    """
     found: list[CheckMessage] = []
     for signal, name in named_signals():
         targets = [
@@ -24,14 +27,14 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         for receiver in registry.all() if targets else ():
             func = receiver.func
             # types are compared first: whatever else is connected may have an __eq__ of its own
-            is_called = any(type(one) is type(func) and one == func for one in targets)
-            if is_called and not any(one is receiver for one in targets):
+            first = next((one for one in targets if one is receiver or (type(one) is type(func) and one == func)), None)
+            if first is not None and first is not receiver:
                 found.append(
                     Error(
                         f"{func.__module__}.{func.__qualname__} is itself connected to {name}, which runs it in the "
                         "sender's process.",
-                        hint=f"Put @receiver(...) above @queued; to have both, connect {func.__name__} as well as "
-                        f"{func.__name__}.func; where another app connected it, disconnect it first.",
+                        hint=f"Put @receiver(...) above @queued; to have both, connect {func.__name__}.func "
+                        "afterwards; where another app connected it, disconnect it first.",
                         id="signals_app.E023",
                     )
                 )

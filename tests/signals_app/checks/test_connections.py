@@ -20,8 +20,8 @@ Make = Callable[..., QueuedReceiver]
 
 placed = Signal()
 HINT = (
-    "Put @receiver(...) above @queued; to have both, connect work as well as work.func; where another app "
-    "connected it, disconnect it first."
+    "Put @receiver(...) above @queued; to have both, connect work.func afterwards; where another app connected it, "
+    "disconnect it first."
 )
 
 
@@ -52,6 +52,12 @@ def test_a_queued_function_that_its_signal_calls_is_an_error(
         sentence = f"{func.__qualname__} is itself connected to {name}, which runs it in the sender's process."
         assert_said(check_connections(None), "E023", sentence, HINT)
     assert check_connections(None) == []
+
+
+def test_both_are_connected_in_the_wrong_order(made: Make) -> None:
+    late = made(work, key="late")
+    with listening(placed, work), listening(placed, late):
+        assert_said(check_connections(None), "E023", HINT)
 
 
 def test_a_receiver_may_be_connected_alone_or_with_its_function(made: Make) -> None:
