@@ -1,4 +1,4 @@
-"""The record: one row per delivery, one per attempt that ended badly. States are written by the ledger alone."""
+"""The record: one row per delivery, one per attempt that failed. States are written by the ledger alone."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One execution of a delivery that ended badly."""
+    """One execution of a delivery that failed."""
 
     id = models.BigAutoField(primary_key=True)
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="failed_attempts")

@@ -33,7 +33,7 @@ LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is bu
 YIELD = 0.004  # seconds
 RECOVER_EVERY = 1.0  # seconds between two looks for lost deliveries
 PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
-CHORES_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
+MAINTENANCE_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
 MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
 CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
 RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
@@ -52,7 +52,7 @@ class DeliveryBroker(PromptORM):
         self._hinted: dict[int, tuple[float, float]] = {}
         self._recovered_at = 0.0
         self._parked_at = 0.0
-        self._chores_at = 0.0
+        self._maintenance_at = 0.0
         self._paused = False  # whether anything was, at the last look
         self._has_queued = False
 
@@ -77,7 +77,7 @@ class DeliveryBroker(PromptORM):
         reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
         self._recover_lost()
         self._park()
-        packages = self._hints() + self._chores() + (super().dequeue() or [])
+        packages = self._hints() + self._maintenance() + (super().dequeue() or [])
         if not packages and (self._wakes() or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
@@ -123,12 +123,12 @@ class DeliveryBroker(PromptORM):
         if ledger.park(self.list_key) < ledger.PARK_AT_ONCE / 10:
             self._parked_at = time.monotonic()
 
-    def _chores(self) -> list[Package]:
+    def _maintenance(self) -> list[Package]:
         """Return a hint for what one of all the clusters' workers is to do now."""
-        if time.monotonic() - self._chores_at < CHORES_EVERY:
+        if time.monotonic() - self._maintenance_at < MAINTENANCE_EVERY:
             return []
-        self._chores_at = time.monotonic()
-        is_offered = ledger.offer_maintenance(pruning.CHORE, first=pruning.EVERY, lease=pruning.LEASE)
+        self._maintenance_at = time.monotonic()
+        is_offered = ledger.offer_maintenance(pruning.TASK, first=pruning.EVERY, lease=pruning.LEASE)
         return [(None, _package("prune", "signals_app.worker.pruning.prune_for_a_while"))] if is_offered else []
 
     def ping(self) -> bool:

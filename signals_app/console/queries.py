@@ -245,7 +245,7 @@ def is_unroutable() -> Q:
 def last_ended_with(error_class: str) -> Q:
     """Return the condition that a delivery's last attempt ended with that error; one that runs has not ended."""
     last = Attempt.objects.filter(error_class=error_class, number=F("delivery__attempts"))
-    # not a join: what a rescue and a late report both wrote down is there once
+    # not a join: what recovery and a late report both wrote down is there once
     return Q(pk__in=last.exclude(outcome=Outcome.STALE).values("delivery_id"))
 
 

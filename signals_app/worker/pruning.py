@@ -15,7 +15,7 @@ from signals_app.redaction.records import get_logger
 
 logger = get_logger("signals_app.worker")
 
-CHORE = "prune"
+TASK = "prune"
 EVERY = 300.0  # seconds between two turns when nothing was left
 LEASE = 60.0  # seconds after which a turn that does not end is another's
 BATCH = 500  # deliveries of one transaction
@@ -35,7 +35,7 @@ def prune_all() -> Pruned | None:
 
 def _prune(end: float) -> Pruned | None:
     owner = str(current_process())
-    if not ledger.begin_maintenance(CHORE, owner=owner, lease=LEASE):
+    if not ledger.begin_maintenance(TASK, owner=owner, lease=LEASE):
         return None
     again, pruned = EVERY, Pruned()
     try:
@@ -44,9 +44,9 @@ def _prune(end: float) -> Pruned | None:
             if time.monotonic() > end:
                 again = 0.0
                 break
-            ledger.begin_maintenance(CHORE, owner=owner, lease=LEASE)
+            ledger.begin_maintenance(TASK, owner=owner, lease=LEASE)
     finally:
-        ledger.end_maintenance(CHORE, owner=owner, again=again)
+        ledger.end_maintenance(TASK, owner=owner, again=again)
         if pruned:
             logger.info("%d finished deliveries were pruned.", pruned.total())
     return pruned

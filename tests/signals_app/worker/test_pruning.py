@@ -35,7 +35,7 @@ def old(count: int, state: State = State.SUCCESSFUL) -> None:
 
 def due_in() -> float:
     """Return in how many seconds the next turn is."""
-    return (MaintenanceTask.objects.get(pk=pruning.CHORE).next_at - timezone.now()).total_seconds()
+    return (MaintenanceTask.objects.get(pk=pruning.TASK).next_at - timezone.now()).total_seconds()
 
 
 def test_a_turn_prunes_in_batches_and_says_how_many(
@@ -63,7 +63,7 @@ def test_a_turn_ends_with_its_time_slice_and_the_next_one_follows_at_once(monkey
 
 def test_one_process_prunes_at_a_time() -> None:
     old(1)
-    ledger.begin_maintenance(pruning.CHORE, owner="elsewhere", lease=60)
+    ledger.begin_maintenance(pruning.TASK, owner="elsewhere", lease=60)
     assert pruning.prune_for_a_while() == 0
     assert pruning.prune_all() is None
     assert Delivery.objects.count() == 1

@@ -117,7 +117,7 @@ def test_of_many_attempts_the_newest_are_shown(reader: Client, monkeypatch: pyte
     for number in (1, 2, 3):
         attempt(one, number)
     words = section(reader, one, "attempts")
-    assert "Only the newest are shown. All that ended badly are in the list of attempts." in words
+    assert "Only the newest are shown. All that failed are in the list of attempts." in words
     assert ("Attempt 1" in words, "Attempt 2" in words, "Attempt 3" in words) == (False, True, True)
     link = f'href="/admin/signals_app/attempt/?q=%23{one.pk}"'
     assert link in reader.get(page_of(one)).content.decode()

@@ -95,7 +95,7 @@ def test_it_deletes_when_yes_is_said() -> None:
 
 def test_one_pruner_at_a_time() -> None:
     old(State.FAILED)
-    ledger.begin_maintenance(pruning.CHORE, owner="elsewhere", lease=60)
+    ledger.begin_maintenance(pruning.TASK, owner="elsewhere", lease=60)
     with pytest.raises(CommandError, match=r"^Another process is pruning right now; look again in a moment"):
         told("prune", "--yes")
     assert Delivery.objects.exists()
