@@ -128,6 +128,13 @@ def test_every_attempt_is_a_span_of_its_own_and_says_how_it_ended(tracing: Traci
         assert "in fails\n" in str(event.attributes["exception.stacktrace"])
 
 
+def test_a_timeout_is_an_error_of_its_span(tracing: Tracing) -> None:
+    enqueue(receivers.sleeps)
+    (span,) = tracing.attempts()
+    assert attributes(span, "signals_app.outcome") == ("TIMEOUT",)
+    assert span.status.status_code == otel.StatusCode.ERROR
+
+
 def test_a_retry_that_was_asked_for_is_no_error(tracing: Tracing) -> None:
     enqueue(receivers.asks_for_later)
     (span,) = tracing.attempts()

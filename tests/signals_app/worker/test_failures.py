@@ -280,6 +280,28 @@ def test_a_listener_that_exits_ends_no_worker(signal: Signal, caplog: pytest.Log
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_listener_that_raises_keeps_no_other_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[int] = []
+
+    def faulty(**kwargs: object) -> None:
+        raise RuntimeError("the listener is broken")
+
+    def hears(delivery: Any, **kwargs: object) -> None:
+        heard.append(delivery.id)
+
+    signals.delivery_succeeded.connect(faulty)
+    signals.delivery_succeeded.connect(hears)
+    try:
+        delivery = enqueue(receivers.work)
+        loop.drain(delivery.queue)
+    finally:
+        signals.delivery_succeeded.disconnect(faulty)
+        signals.delivery_succeeded.disconnect(hears)
+    assert heard == [delivery.id]
+    assert "the listener is broken" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_backoff_that_exits_is_replaced_by_the_default_one(made: Callable[..., QueuedReceiver]) -> None:
     def leaves(attempt: int) -> float:
         raise SystemExit
