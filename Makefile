@@ -34,7 +34,8 @@ run: export PORT := $(PORT)
 run: export SITE_URL := $(SITE_URL)
 run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C stops both
 	@umask 077; test -e .env || echo DEBUG=true > .env; \
-	grep -q '^SECRET_KEY' .env || $(secret) | sed 's/^/SECRET_KEY=/' >> .env
+	grep -Eq '^(export )?SECRET_KEY(_FILE)?=.' .env || \
+	{ test -z "$$(tail -c 1 .env)" || echo; $(secret) | sed 's/^/SECRET_KEY=/'; } >> .env; chmod 600 .env
 	@$(manage) migrate --verbosity 0
 	@$(manage) collectstatic --no-input --verbosity 0
 	@$(manage) seed_shop

@@ -15,27 +15,37 @@ from signals_app.payloads.names import named_signals
 
 @register("signals_app")
 def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that no signal of a module calls the plain function of a queued receiver, unless it was connected later.
+    """Check that no signal of a module calls the plain function of a queued receiver in place of the receiver.
 
-    Decorators in the wrong order connect the plain function first.
+    Decorators in the wrong order connect the plain function first. Whoever wants both connects it afterwards, or to
+    another signal.
     """
+    called = [(name, [_target(entry) for entry in list(signal.receivers)]) for signal, name in named_signals()]
+    connected = {id(one) for _, targets in called for one in targets}
     found: list[CheckMessage] = []
-    for signal, name in named_signals():
-        targets = [
-            target() if isinstance(target, ReferenceType) else target for _, target, *_ in list(signal.receivers)
-        ]
+    for name, targets in called:
         for receiver in registry.all() if targets else ():
             func = receiver.func
             # types are compared first: whatever else is connected may have an __eq__ of its own
             first = next((one for one in targets if one is receiver or (type(one) is type(func) and one == func)), None)
-            if first is not None and first is not receiver:
-                found.append(
-                    Error(
-                        f"{func.__module__}.{func.__qualname__} is itself connected to {name}, which runs it in the "
-                        "sender's process.",
-                        hint=f"Put @receiver(...) above @queued; to have both, connect {func.__name__}.func "
-                        "afterwards; where another app connected it, disconnect it first.",
-                        id="signals_app.E023",
-                    )
+            if (
+                first is None
+                or first is receiver
+                or (all(one is not receiver for one in targets) and id(receiver) in connected)
+            ):
+                continue
+            found.append(
+                Error(
+                    f"{func.__module__}.{func.__qualname__} is itself connected to {name}, which runs it in the "
+                    "sender's process.",
+                    hint=f"Put @receiver(...) above @queued; to have both, connect {func.__name__}.func "
+                    "afterwards; where another app connected it, disconnect it first.",
+                    id="signals_app.E023",
                 )
+            )
     return found
+
+
+def _target(entry: Any) -> object:
+    target = entry[1]
+    return target() if isinstance(target, ReferenceType) else target

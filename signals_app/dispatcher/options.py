@@ -15,7 +15,10 @@ Missing = Literal["fail", "skip"]
 
 
 class OptionArguments(TypedDict, total=False):
-    """The keyword arguments that ``queued`` and ``queued_receiver`` take beside those of Django."""
+    """The keyword arguments that ``queued`` and ``queued_receiver`` take beside those of Django.
+
+    Each, but ``key``, is declared in ``conf.Defaults``, with its default and what it takes.
+    """
 
     key: str
     queue: str
@@ -37,10 +40,10 @@ class ReceiverOptions(Defaults):
     def __init__(self, **arguments: Unpack[OptionArguments]) -> None:
         """Raise ReceiverError for an unknown option or a value that it does not take. None is not given."""
         known = {setting.name: setting for setting in self.known().values()}
+        if unknown := sorted(arguments.keys() - known.keys() - {"key"}):
+            raise ReceiverError(f"Unknown option {unknown[0]!r}; a queued receiver takes key, {', '.join(known)}.")
         own: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None and name != "key"}
         for name, value in own.items():
-            if name not in known:
-                raise ReceiverError(f"Unknown option {name!r}; a queued receiver takes key, {', '.join(known)}.")
             if isinstance(value, timedelta) and name == "delay":
                 own[name] = value.total_seconds()
             elif isinstance(value, Collection) and name in ("drop", "snapshot"):

@@ -1,4 +1,7 @@
-"""What a worker process is when a receiver begins, and again when the next one does."""
+"""Puts back what a receiver changed in its process: directory, environment, language, handlers of signals.
+
+Database sessions are looked after in ``connections``.
+"""
 
 from __future__ import annotations
 
@@ -114,9 +117,9 @@ class Surroundings:
             return self._context.copy().run(self._call, func, *args)
         finally:
             if [read() for read in _READ] != self._kept:
-                for part, kept in zip(_PARTS, self._kept, strict=True):
-                    if part.read() != kept:
-                        _put_back(part, kept, receiver)
+                for place, part in enumerate(_PARTS):
+                    if part.read() != self._kept[place] and not _put_back(part, self._kept[place], receiver):
+                        self._kept[place] = _copied(part.read())
 
     def _call(self, func: Callable[..., T], *args: object) -> T:
         decimal.setcontext(self._decimal.copy())
@@ -133,12 +136,15 @@ def _copied(value: Any) -> Any:
     return dict(value) if isinstance(value, dict) else value
 
 
-def _put_back(part: Part, kept: Any, receiver: str) -> None:
+def _put_back(part: Part, kept: Any, receiver: str) -> bool:
+    """Put a part back, and tell whether that could be done: else the next receivers have to do with what is there."""
     _warn_once(receiver, part.name)
     try:
         part.put_back(kept)
+        return True
     except Exception:  # a directory that is gone; a drain beside the main thread; a thread that changes it meanwhile
         logger.exception("The %s could not be put back after %s.", part.name, receiver)
+        return False
 
 
 @lru_cache(maxsize=1_000)

@@ -96,7 +96,8 @@ class TimeFilter(FieldListFilter):
     def choices(self, changelist: Any) -> Iterator[Any]:
         ends = self._ends()
         local = [end and (timezone.localtime(end) if timezone.is_aware(end) else end) for end in ends.values()]
-        written = [end.strftime("%Y-%m-%dT%H:%M") if end else "" for end in local]  # as a browser's field has it
+        # as a browser's field has it
+        written = [end.replace(tzinfo=None).isoformat(timespec="minutes") if end else "" for end in local]
         others = [pair for pair in changelist.params.items() if pair[0] not in ends]
         yield {"ends": [*zip((_("From"), _("Before")), ends, written, strict=True)], "others": others}
 
@@ -120,7 +121,8 @@ def _moment(text: str) -> datetime:
     with suppress(ValueError, OverflowError):
         if read := parse_datetime(text):
             aware = timezone.make_aware(read) if timezone.is_naive(read) else read
-            utc = aware.astimezone(UTC)  # fails for what no database could look for
+            utc = aware.astimezone(UTC)  # fails for what no database could look for, and below for what no page shows
+            timezone.localtime(utc)
             return utc if settings.USE_TZ else timezone.make_naive(utc)
     raise IncorrectLookupParameters(f"{text!r} is no moment.")
 

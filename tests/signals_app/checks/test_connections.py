@@ -66,3 +66,5 @@ def test_a_receiver_may_be_connected_alone_or_with_its_function(made: Make) -> N
         assert check_connections(None) == []
         with listening(placed, work):
             assert check_connections(None) == []
+        with listening(plain, work):
+            assert check_connections(None) == []

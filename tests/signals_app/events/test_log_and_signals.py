@@ -126,5 +126,5 @@ def test_a_receiver_nobody_knows_is_told(lines: Lines) -> None:
 
 
 def test_nothing_is_written_below_the_level(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="signals_app.deliveries")
-    assert [facts(one, "event") for one in lines(enqueue(receivers.nothing))] == [("succeeded",)]
+    with caplog.at_level(logging.INFO, logger="signals_app.deliveries"):
+        assert [facts(one, "event") for one in lines(enqueue(receivers.nothing))] == [("succeeded",)]
