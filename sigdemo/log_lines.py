@@ -3,7 +3,7 @@
 import logging
 
 from signals_app.redaction import masked_text
-from signals_app.redaction.records import one_record
+from signals_app.redaction.logs import one_record
 
 
 class OneRecord(logging.Formatter):

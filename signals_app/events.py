@@ -22,7 +22,7 @@ from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery, Count, Failure, TallyKey
 from signals_app.models import Delivery, Measure, Outcome, State
 from signals_app.processes.tree import ending_children
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 try:
     from opentelemetry import trace as otel

@@ -9,5 +9,5 @@ from signals_app.checks.clusters import (
     check_task_database,
     check_timers,
 )
-from signals_app.checks.connections import check_connections
 from signals_app.checks.databases import check_database, check_journal
+from signals_app.checks.receivers import check_connections

@@ -21,7 +21,7 @@ from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.processes.identity import is_dead, pid_here
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 from signals_app.worker import pruning
 from signals_app.worker.connections import reconnect
 

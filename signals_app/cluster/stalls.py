@@ -14,7 +14,7 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.processes.identity import group_of
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 from signals_app.worker.connections import is_refusal, reconnect
 
 logger = get_logger("signals_app.supervisor")

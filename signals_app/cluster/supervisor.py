@@ -24,7 +24,7 @@ from signals_app.cluster.workarounds import KILLED
 from signals_app.conf import conf
 from signals_app.processes import tree
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.supervisor")
 

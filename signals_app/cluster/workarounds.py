@@ -24,7 +24,7 @@ from django_q.signals import post_execute, post_execute_in_worker, post_spawn, p
 from signals_app import events
 from signals_app.processes import tree
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.broker")
 

@@ -18,7 +18,7 @@ from signals_app.dispatcher.context import delivery_in
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction import masked, masked_text
-from signals_app.redaction.records import one_line, one_record
+from signals_app.redaction.logs import one_line, one_record
 
 NONE = "\N{EN DASH}"
 _SPACE = "\N{NO-BREAK SPACE}"

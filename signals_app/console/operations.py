@@ -20,7 +20,7 @@ from signals_app.console.queries import Selection, possible
 from signals_app.dispatcher import registry
 from signals_app.exceptions import OperationRefused
 from signals_app.models import Delivery, Pause, PauseKind, State
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser

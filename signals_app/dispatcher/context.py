@@ -27,7 +27,7 @@ from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge, SignalsAppError
 from signals_app.models import Delivery
 from signals_app.redaction import beginning
-from signals_app.redaction.records import get_logger, one_line
+from signals_app.redaction.logs import get_logger, one_line
 
 logger = get_logger("signals_app.origin")
 

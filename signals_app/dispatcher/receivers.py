@@ -32,7 +32,7 @@ from signals_app.dispatcher.options import OptionArguments, ReceiverOptions
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.payloads import names
 from signals_app.payloads.names import require_importable, required_arguments
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.dispatcher")
 

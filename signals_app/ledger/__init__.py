@@ -1,19 +1,6 @@
 """The only writer of delivery states, and all SQL that is written by hand."""
 
-from signals_app.ledger.claims import (
-    Ahead,
-    ClaimedDelivery,
-    claim,
-    give_back,
-    give_back_unroutable,
-    give_back_unstarted,
-    renew,
-    report_progress,
-)
-from signals_app.ledger.clusters import ClusterSeen, clusters, forget_old_stats, keep_stat, read_stat, read_stats
-from signals_app.ledger.counters import Count, TallyKey, add_tallies, read_tallies
-from signals_app.ledger.enqueue import NewDelivery, enqueue
-from signals_app.ledger.operator import (
+from signals_app.ledger.changes import (
     PARK_AT_ONCE,
     awaits,
     cancel,
@@ -26,6 +13,28 @@ from signals_app.ledger.operator import (
     resume,
     retry,
     run_now,
+)
+from signals_app.ledger.claims import (
+    Ahead,
+    ClaimedDelivery,
+    claim,
+    give_back,
+    give_back_unroutable,
+    give_back_unstarted,
+    renew,
+    report_progress,
+)
+from signals_app.ledger.clusters import ClusterSeen, clusters, forget_old_stats, keep_stat, read_stat, read_stats
+from signals_app.ledger.counters import Count, TallyKey, add_tallies, read_tallies
+from signals_app.ledger.due import count_ready, due, seconds_to_next
+from signals_app.ledger.enqueue import NewDelivery, enqueue
+from signals_app.ledger.maintenance import (
+    Expired,
+    begin_maintenance,
+    end_maintenance,
+    expired,
+    offer_maintenance,
+    prune,
 )
 from signals_app.ledger.outcomes import (
     Failure,
@@ -55,5 +64,3 @@ from signals_app.ledger.stats import (
     recently_enqueued,
     recently_failed,
 )
-from signals_app.ledger.upkeep import Expired, begin_maintenance, end_maintenance, expired, offer_maintenance, prune
-from signals_app.ledger.wakeup import count_ready, due, seconds_to_next

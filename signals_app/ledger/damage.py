@@ -16,7 +16,7 @@ from django.db import Error, models, transaction
 
 from signals_app.ledger.sql import connection, rows, to_datetime, write
 from signals_app.models import FIRST, LAST, YEARS, Delivery
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.ledger")
 

@@ -14,7 +14,7 @@ from signals_app.ledger.outcomes import Failure, record_failure
 from signals_app.ledger.sql import connection, rows
 from signals_app.models import Outcome, State
 from signals_app.processes.identity import ProcessIdentity
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.ledger")
 

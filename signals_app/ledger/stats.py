@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from signals_app.ledger.changes import pauses
 from signals_app.ledger.damage import readable, seconds
-from signals_app.ledger.operator import pauses
 from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows, to_datetime
 from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, State
 

@@ -12,7 +12,7 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
 from signals_app.ledger.sql import query_deadline
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.monitoring")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from signals_app.conf import conf
 from signals_app.exceptions import MissingObject, PayloadError
-from signals_app.payloads import classes, models, values
+from signals_app.payloads import classes, instances, values
 from signals_app.payloads.errors import MAX_DEPTH, TAG, BrokenOff, Decode, Gone, Json, Malformed, each, shown, size_of
 from signals_app.redaction import MASKED, has_secret_key
 
 _read = json.JSONDecoder().decode  # as json.loads() of a str
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_DECODERS: dict[str, Decode] = values.DECODERS | classes.DECODERS | models.DECODERS
+_DECODERS: dict[str, Decode] = values.DECODERS | classes.DECODERS | instances.DECODERS
 _LONGEST = 500  # characters of what is wrong: it may name what was forged
 _DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
 

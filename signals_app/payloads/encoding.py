@@ -21,7 +21,7 @@ from django.utils.functional import LazyObject, Promise, empty
 
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge
-from signals_app.payloads import classes, models, values
+from signals_app.payloads import classes, instances, values
 from signals_app.payloads.classes import stray_attributes
 from signals_app.payloads.errors import (
     MAX_DEPTH,
@@ -110,7 +110,7 @@ class _Walk(Encoder):
 def _by_family(kind: type) -> Encode:
     # types are compared, because isinstance() would evaluate a lazy object
     if issubclass(kind, Model):
-        return models.encode_instance
+        return instances.encode_instance
     if issubclass(kind, type):
         return classes.encode_class
     if issubclass(kind, Enum):

@@ -17,7 +17,7 @@ from django.dispatch import Signal
 
 from signals_app.exceptions import ReceiverError
 from signals_app.redaction import MASKED, beginning, has_secret_key
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 LONGEST_LABEL = 255
 _NAMED = (type, FunctionType, MethodType, BuiltinFunctionType)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 from django.db import connections
 
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.worker")
 

@@ -18,7 +18,7 @@ from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import State
 from signals_app.payloads import names
 from signals_app.processes.tree import ending_children
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.connections import Sessions, reconnect, retry_while_unavailable
 from signals_app.worker.failures import classify

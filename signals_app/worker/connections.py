@@ -15,7 +15,7 @@ from django.db.backends.signals import connection_created
 from signals_app import ledger
 from signals_app.exceptions import TransactionLeftOpen
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.worker")
 

@@ -12,7 +12,7 @@ from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Outcome, State
 from signals_app.redaction import beginning
-from signals_app.redaction.records import get_logger, traceback_of
+from signals_app.redaction.logs import get_logger, traceback_of
 from signals_app.worker.timeouts import TimedOut
 
 logger = get_logger("signals_app.worker")

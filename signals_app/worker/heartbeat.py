@@ -19,7 +19,7 @@ from signals_app.backoff import exponential
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.connections import take_lock_from
 from signals_app.worker.failures import classify

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TextIO, TypeVar, cast
 from django.core.cache import caches
 from django.utils import timezone, translation
 
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.worker")
 

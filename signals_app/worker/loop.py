@@ -18,7 +18,7 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 from signals_app.worker import heartbeat
 from signals_app.worker.attempt import attempt
 from signals_app.worker.batch import ClaimedBatch

@@ -11,7 +11,7 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.models import State
 from signals_app.processes.identity import current_process
-from signals_app.redaction.records import get_logger
+from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.worker")
 

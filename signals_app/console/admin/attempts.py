@@ -20,7 +20,7 @@ from signals_app.console.formatting import process_name
 from signals_app.console.queries import ATTEMPT_HELP, find_attempts
 from signals_app.models import Attempt, Delivery, State
 from signals_app.redaction import masked_text
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 # one execution: a failed attempt, or the attempt that runs or succeeded, which leaves no row of its own
 Run = dict[str, Any]

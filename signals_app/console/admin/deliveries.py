@@ -32,7 +32,7 @@ from signals_app.console.admin.pages import LIVE
 from signals_app.console.operations import OPERATIONS
 from signals_app.console.queries import DELIVERY_HELP, NEWEST_OF_FEW, find_deliveries
 from signals_app.models import FINAL_STATES, Delivery, State
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 
 class DeliveryAdmin(RecordAdmin):

@@ -16,7 +16,7 @@ from signals_app.console.admin.attempts import runs_of
 from signals_app.console.formatting import NONE, moment, readable_name, readable_payload, until, written
 from signals_app.console.operations import OPERATIONS, PAUSE_PERMISSION
 from signals_app.models import FINAL_STATES, Delivery, Pause, PauseKind, State
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 SHOWN_ATTEMPTS = 25  # the newest; each may have a traceback of 20,000 characters
 SHOWN_SIBLINGS = 100

@@ -21,7 +21,7 @@ from signals_app.console import formatting
 from signals_app.console.admin.pages import LIVE, crumbs
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from signals_app.redaction import masked_text
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 SHOWN = 100  # deliveries, the first
 SHOWN_ATTEMPTS = 1_000  # of all of them, the newest

@@ -22,7 +22,7 @@ from signals_app.conf import conf
 from signals_app.console.queries import in_state, is_unroutable, last_ended_with, running_long
 from signals_app.dispatcher import registry
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 RECENT = 5_000  # newest rows whose names a filter offers, beside those that this process knows
 

@@ -19,7 +19,7 @@ from signals_app.console.formatting import badge, name
 from signals_app.console.signals_map.callables import Form
 from signals_app.console.signals_map.graph import Kind, Mark, Row, SignalRows, SignalsMap, signals_map
 from signals_app.models import State
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 LEGEND = {
     Kind.PLAIN: gettext_lazy("works within send()"),

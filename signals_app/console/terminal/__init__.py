@@ -4,9 +4,9 @@ They parse and print; what they do stands in ``operations``, ``ledger``, ``pruni
 """
 
 from signals_app.console.terminal.changing import CHANGES
+from signals_app.console.terminal.checking import CHECK, PRUNE
 from signals_app.console.terminal.screen import Terminal
 from signals_app.console.terminal.showing import LIST, SHOW, STATUS
-from signals_app.console.terminal.upkeep import CHECK, PRUNE
 
 SUBCOMMANDS = {one.name: one for one in (STATUS, LIST, SHOW, *CHANGES, PRUNE, CHECK)}
 

@@ -19,7 +19,7 @@ from django.db import Error
 from django.utils import timezone
 
 from signals_app.exceptions import OperationRefused
-from signals_app.redaction.records import one_line, without_controls
+from signals_app.redaction.logs import one_line, without_controls
 
 Options = Mapping[str, Any]
 

@@ -29,7 +29,7 @@ from signals_app.console.terminal.choosing import add_filters, delivery_id, numb
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain, stamp
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
 from signals_app.redaction import masked, masked_text
-from signals_app.redaction.records import one_record
+from signals_app.redaction.logs import one_record
 
 _ENDS = ("succeeded", "failed", "cancelled", "lost")
 

@@ -10,7 +10,7 @@ from django.db import connection, connections
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.ledger import claims
-from signals_app.ledger.wakeup import _DUE, _NEXT_DUE
+from signals_app.ledger.due import _DUE, _NEXT_DUE
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
 from tests.signals_app.ledger.acts import claim, claimed, put

@@ -3,8 +3,8 @@
 import pytest
 
 from signals_app.ledger import begin_maintenance, end_maintenance, offer_maintenance
+from signals_app.ledger.maintenance import _OFFER
 from signals_app.ledger.sql import write
-from signals_app.ledger.upkeep import _OFFER
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 

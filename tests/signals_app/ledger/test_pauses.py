@@ -14,7 +14,7 @@ from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.cluster.stalls import StallDetector
 from signals_app.conf import conf
-from signals_app.ledger.operator import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
+from signals_app.ledger.changes import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
 from signals_app.models import Delivery, Pause, PauseKind, State
 from signals_app.processes.liveness import liveness
 from tests.query_plan import query_plan

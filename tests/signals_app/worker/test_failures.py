@@ -16,7 +16,7 @@ from signals_app import signals
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Attempt, Outcome, State
-from signals_app.redaction.records import LONGEST as LONGEST_TRACEBACK
+from signals_app.redaction.logs import LONGEST as LONGEST_TRACEBACK
 from signals_app.worker import loop
 from signals_app.worker.failures import LONGEST_MESSAGE, classify
 from tests.testapp import receivers

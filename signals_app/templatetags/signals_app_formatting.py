@@ -8,7 +8,7 @@ from django import template
 
 from signals_app import ledger
 from signals_app.console import formatting
-from signals_app.redaction.records import one_line
+from signals_app.redaction.logs import one_line
 
 register = template.Library()
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import signals_app.worker.loop  # makes the logger that is looked at
-from signals_app.redaction.records import get_logger, one_record
+from signals_app.redaction.logs import get_logger, one_record
 
 NAME = "signals_app.tests.logs"
 FORGED = "2026-11-23 12:00:00 CRITICAL signals_app.worker everything is lost"
