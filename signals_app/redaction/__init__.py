@@ -7,6 +7,4 @@ as one (``apikey``), and a word of five letters or more is found at the end of a
 Only what people are shown is masked: the payload in the database is what the worker needs.
 """
 
-from signals_app.redaction.names import MASKED, is_secret
-from signals_app.redaction.texts import beginning, ending, masked_text
-from signals_app.redaction.values import has_secret_key, masked
+from signals_app.redaction.masking import MASKED, beginning, ending, has_secret_key, is_secret, masked, masked_text

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from signals_app.exceptions import MissingObject
 from signals_app.models import IdleQueue
 from signals_app.payloads import decode_text, encode_arguments
-from signals_app.redaction import MASKED, is_secret, masked, masked_text, texts
+from signals_app.redaction import MASKED, is_secret, masked, masked_text, masking
 from tests.payload_app.values import Login
 
 SECRET = "hunter2"
@@ -354,8 +354,8 @@ def test_any_text_can_be_masked_and_masking_it_again_changes_nothing_in_names(te
 def test_no_secret_is_missed_by_the_quick_look(text: str) -> None:
     quickly = masked_text(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(texts, "_SIGNS", ("",))
-        patch.setattr(texts, "_of_signs", lambda patterns, folded: [pattern for _signs, pattern in patterns])
+        patch.setattr(masking, "_SIGNS", ("",))
+        patch.setattr(masking, "_PATTERNS", [(("",), pattern) for _signs, pattern in masking._PATTERNS])
         assert masked_text(text) == quickly
 
 
