@@ -9,10 +9,10 @@ import logging
 import math
 import threading
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from enum import StrEnum, auto
-from typing import Any
+from typing import Any, Literal
 
 from django.db import Error, connections
 from django.dispatch import Signal
@@ -21,7 +21,7 @@ from signals_app import ledger, signals
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery, Count, Failure, TallyKey
 from signals_app.models import Delivery, Measure, Outcome, State
-from signals_app.processes.tree import ending_children
+from signals_app.processes.tree import ForkGuard
 from signals_app.redaction.logs import get_logger
 
 try:
@@ -36,39 +36,38 @@ logger = get_logger("signals_app.deliveries")
 counting_logger = get_logger("signals_app.monitoring")
 
 
-class Event(StrEnum):
-    """What happened to a delivery: the field ``event`` of a line."""
-
-    HANDED_OFF = auto()
-    STARTED = auto()
-    SUCCEEDED = auto()
-    ATTEMPT_FAILED = auto()
-    FAILED = auto()
-    LOST = auto()
-    CANCELLED = auto()
-    STALE = auto()
-    UNROUTABLE = auto()
-    OPERATED = auto()
-
+# what happened to a delivery: the field "event" of a line
+Event = Literal[
+    "enqueued",
+    "started",
+    "succeeded",
+    "attempt_failed",
+    "failed",
+    "lost",
+    "cancelled",
+    "stale",
+    "unroutable",
+    "operated",
+]
 
 _ATTEMPT = "attempt %(attempt)d of %(max_attempts)d"
 
 
 def enqueued(delivery: Delivery) -> None:
     """Tell that a sender wrote a delivery, in a transaction that may still be rolled back."""
-    _log(logging.DEBUG, Event.HANDED_OFF, delivery, "is handed off to the queue %(queue)s.")
+    _log(logging.DEBUG, "enqueued", delivery, "is enqueued in %(queue)s.")
 
 
 def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
     """Tell that the receiver is about to run, so many seconds after its delivery was due."""
-    _log(logging.DEBUG, Event.STARTED, claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
+    _log(logging.DEBUG, "started", claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
     count(Measure.WAIT, claimed, seconds=wait)
     _send(signals.delivery_started, receiver, delivery=claimed)
 
 
 def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
     """Tell that SUCCESSFUL is on the record."""
-    _log(logging.INFO, Event.SUCCEEDED, claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
+    _log(logging.INFO, "succeeded", claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
     count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
     _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
 
@@ -80,7 +79,7 @@ def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: B
     with _only_telling():
         _log(
             logging.ERROR if is_final else logging.WARNING,
-            Event.LOST if is_lost else Event.FAILED if is_final else Event.ATTEMPT_FAILED,
+            "lost" if is_lost else "failed" if is_final else "attempt_failed",
             claimed,
             f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
             + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
@@ -106,26 +105,26 @@ def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: B
 def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
     """Tell that a delivery was cancelled because an object of its payload is gone."""
     text = f"is CANCELLED at {_ATTEMPT} after %(duration).3f s: %(reason)s"
-    _log(logging.INFO, Event.CANCELLED, claimed, text, duration=seconds, reason=reason)
+    _log(logging.INFO, "cancelled", claimed, text, duration=seconds, reason=reason)
     count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
 
 
 def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
     """Tell that an attempt ended after another claim had taken its delivery over."""
     text = f"was taken over; its {_ATTEMPT} ended after %(duration).3f s and does not count."
-    _log(logging.WARNING, Event.STALE, claimed, text, duration=seconds)
+    _log(logging.WARNING, "stale", claimed, text, duration=seconds)
     count(Measure.RUN, claimed, detail=Outcome.STALE, seconds=seconds)
 
 
 def unroutable(claimed: ClaimedDelivery) -> None:
     """Tell that a delivery went back to its queue because this process does not know its receiver."""
-    _log(logging.WARNING, Event.UNROUTABLE, claimed, "waits: this worker does not know its receiver.")
+    _log(logging.WARNING, "unroutable", claimed, "waits: this worker does not know its receiver.")
 
 
 def operated(delivery: Delivery, *, operation: str, said: str, by: str) -> None:
     """Tell that an operator changed a delivery; ``said`` is what the admin's history says of it."""
     text = "was changed by %(by)s: %(said)s"
-    _log(logging.INFO, Event.OPERATED, delivery, text, operation=operation, said=said, by=by)
+    _log(logging.INFO, "operated", delivery, text, operation=operation, said=said, by=by)
 
 
 # The log
@@ -144,7 +143,7 @@ def _log(
     if not logger.isEnabledFor(level):
         return
     fields = {
-        "event": event.value,
+        "event": event,
         "delivery": one.id,
         "emission": str(one.emission),
         "signal": one.signal,
@@ -171,7 +170,7 @@ def _send(signal: Signal, receiver: object, **facts: Any) -> None:
 def _only_telling() -> Iterator[None]:
     """Keep a worker from what listeners and handlers of its log do: exit, fork, or stumble over an error's own text."""
     try:
-        with ending_children():
+        with ForkGuard():
             yield
     except BaseException as error:
         with suppress(BaseException):
@@ -186,7 +185,7 @@ _NAMES = tuple(f"{bound:g}" for bound in BOUNDS)
 
 EVERY = 1.0  # seconds between two writes of a worker's thread
 
-_counted: dict[tuple[Measure, str, str, str, str], Count] = {}
+_counted: defaultdict[tuple[Measure, str, str, str, str], Count] = defaultdict(Count)
 _lock = threading.Lock()  # the heartbeat counts too, when it ends its process
 _writer: threading.Thread | None = None
 _ending = threading.Event()
@@ -197,13 +196,10 @@ def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", secon
     if not conf.metrics_token:
         return
     bound = "" if seconds is None else _NAMES[bisect_left(BOUNDS, seconds)]
-    key = (measure, claimed.queue, claimed.receiver, detail, bound)
     with _lock:
-        known = _counted.get(key)
-        if known is None:
-            known = _counted[key] = Count()
-        known.count += 1
-        known.seconds += seconds or 0.0
+        one = _counted[measure, claimed.queue, claimed.receiver, detail, bound]
+        one.count += 1
+        one.seconds += seconds or 0.0
 
 
 def write(*, beside: bool = False) -> bool:
@@ -225,10 +221,9 @@ def write(*, beside: bool = False) -> bool:
     except Error as error:
         counting_logger.debug("The counts of this process are not written yet: %s", error)
         with _lock:
-            for key, counted in taken.items():
-                newer = _counted.setdefault(key, Count())
-                newer.count += counted.count
-                newer.seconds += counted.seconds
+            for key, one in taken.items():
+                _counted[key].count += one.count
+                _counted[key].seconds += one.seconds
         return False
     return True
 
@@ -239,11 +234,11 @@ def write_after_drain() -> None:
         write()
 
 
-def write_in_background() -> None:
-    """Have a thread of this process write once a second from now on, until ``write_last()``."""
+def write_in_background(**kwargs: object) -> None:
+    """Have a thread of this process write once a second until ``write_last()``; Django-Q's post_spawn calls it."""
     global _writer
     if conf.metrics_token:
-        _writer = threading.Thread(target=_keep_writing, name="tallies", daemon=True)
+        _writer = threading.Thread(target=_keep_writing, name="counts", daemon=True)
         _writer.start()
 
 

@@ -31,12 +31,10 @@ LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices whe
 HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
 LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
 YIELD = 0.004  # seconds
-RECOVER_EVERY = 1.0  # seconds between two looks for lost deliveries
-PARK_EVERY = 1.0  # seconds between two looks for what is paused, or is no more
-MAINTENANCE_EVERY = 1.0  # seconds between two looks for what is to be done beside deliveries
-MONITOR_PAUSE = 2.0  # seconds a result may take; then a hint's, which cannot fail to, tells whether any is dealt with
+RECOVER_EVERY = 1.0  # seconds between two looks for lost deliveries, for pauses and for maintenance
+MONITOR_PAUSE = 2.0  # seconds a result may take; then that of a hint tells whether any is recorded
 CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
-RECONNECT = 0.5  # seconds to wait before the database is asked again after an error
+RECONNECT = 0.5  # seconds before the database is asked again after an error
 
 
 class DeliveryBroker(PromptORM):
@@ -51,15 +49,14 @@ class DeliveryBroker(PromptORM):
         # when each due delivery was hinted at, and for how many seconds that is enough
         self._hinted: dict[int, tuple[float, float]] = {}
         self._recovered_at = 0.0
-        self._parked_at = 0.0
-        self._maintenance_at = 0.0
-        self._paused = False  # whether anything was, at the last look
+        self._is_parking = False  # whether there is more to park, or to bring back, at once
+        self._is_paused = False  # whether anything was paused at the last look
         self._has_queued = False
 
     def dequeue(self) -> list[Package] | None:
         """Wait a moment for work; return plain tasks and at most one hint per worker, or None.
 
-        A database that does not answer is no reason to end the pusher: it is asked again.
+        Where the database does not answer, the pusher asks again instead of ending.
         """
         try:
             return self._look() or None
@@ -73,11 +70,16 @@ class DeliveryBroker(PromptORM):
     def _look(self) -> list[Package]:
         if self._has_queued:
             self._has_queued = False
-            time.sleep(YIELD)  # django_q's queue is fed by a thread of this process; let it go first
+            time.sleep(YIELD)  # a thread of this process feeds Django-Q's queue; let it go first
         reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
-        self._recover_lost()
-        self._park()
-        packages = self._hints() + self._maintenance() + (super().dequeue() or [])
+        is_time = time.monotonic() - self._recovered_at >= RECOVER_EVERY
+        if is_time:
+            self._recovered_at = time.monotonic()
+            self._recover_lost()
+            self._is_paused = bool(ledger.pauses())
+        if is_time or self._is_parking:  # what is paused is kept out of the way of claims, a batch at a time
+            self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
+        packages = self._hints() + (self._maintenance() if is_time else []) + (super().dequeue() or [])
         if not packages and (self._wakes() or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
@@ -87,12 +89,12 @@ class DeliveryBroker(PromptORM):
         return packages
 
     def _wakes(self) -> bool:
-        """Wait for a change; True when a worker should look at once."""
+        """Wait for a change; return whether a worker should look at once."""
         to_next = ledger.seconds_to_next(self.list_key)
-        # a hint's life bounds the wait too: what was hinted at and not claimed is hinted at again
+        # what was hinted at and not claimed is hinted at again, so a hint's life bounds the wait too
         wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
         is_certain = self._listener.wait(max(wait, 0.001))
-        return is_certain and (not self._paused or bool(ledger.due(self.list_key, limit=1)))
+        return is_certain and (not self._is_paused or bool(ledger.due(self.list_key, limit=1)))
 
     def _hints(self) -> list[Package]:
         """Return a hint for each due delivery that has none yet, up to the number of workers."""
@@ -107,59 +109,43 @@ class DeliveryBroker(PromptORM):
         return hints
 
     def _recover_lost(self) -> None:
-        if time.monotonic() - self._recovered_at < RECOVER_EVERY:
-            return
-        self._recovered_at = time.monotonic()
         recovered = ledger.recover_lost(self.list_key, is_dead=is_dead, at_work=_delivery_at)
         for one in recovered.lost:
             events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
         events.write()
 
-    def _park(self) -> None:
-        """Keep what is paused out of the way of claims: a batch at each look while there is more to do."""
-        if time.monotonic() - self._parked_at < PARK_EVERY:
-            return
-        self._paused = bool(ledger.pauses())
-        if ledger.park(self.list_key) < ledger.PARK_AT_ONCE / 10:
-            self._parked_at = time.monotonic()
-
     def _maintenance(self) -> list[Package]:
-        """Return a hint for what one of all the clusters' workers is to do now."""
-        if time.monotonic() - self._maintenance_at < MAINTENANCE_EVERY:
+        """Return the task of pruning, where it is this cluster's turn."""
+        if not ledger.offer_maintenance(pruning.TASK, first=pruning.EVERY, lease=pruning.LEASE):
             return []
-        self._maintenance_at = time.monotonic()
-        is_offered = ledger.offer_maintenance(pruning.TASK, first=pruning.EVERY, lease=pruning.LEASE)
-        return [(None, _package("prune", "signals_app.worker.pruning.prune_for_a_while"))] if is_offered else []
+        return [(None, _package("prune", "signals_app.worker.pruning.prune_for_a_while"))]
 
     def ping(self) -> bool:
-        """Answer as a new cluster starts, in its sentinel; a good moment to clear away what dead ones left."""
+        """Answer in the sentinel of a new cluster, as it starts: time to clear away what dead clusters left."""
         ignore_sigterm()
         ledger.forget_old_stats()
         return bool(super().ping())
 
     def queue_size(self) -> int:
-        """Return how many plain tasks and deliveries wait in the queue."""
         return int(super().queue_size()) + ledger.count_ready(self.list_key)
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        """Keep a cluster's statistic for ``timeout`` seconds, in the database.
+        """Keep a cluster's statistic for ``timeout`` seconds in the database.
 
-        A cluster whose claims all fail though work is due keeps none, and so counts as none.
+        A cluster whose claims all fail though work is due keeps none, and so counts as no cluster.
         """
         with liveness.guarding():
             try:
                 if liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
                     ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
             except Error as error:
-                reconnect(error)  # django_q logs the error and calls again, on a new connection
+                reconnect(error)  # Django-Q logs the error and calls again, on a new connection
                 raise
 
     def get_stat(self, key: str) -> str | None:
-        """Return a cluster's statistic, or None when it has not been heard of lately."""
         return ledger.read_stat(key)
 
     def get_stats(self, pattern: str) -> list[str]:
-        """Return the statistics of all living clusters; ``pattern`` is Django-Q's, with a star at its end."""
         return ledger.read_stats(pattern.removesuffix("*"))
 
 
@@ -180,23 +166,21 @@ def cluster_name() -> str:
 
 
 def worker_count() -> int:
-    """Return how many workers this process's cluster has."""
     return int(q_conf.Conf.WORKERS)
 
 
 def guard_cycle() -> float:
-    """Return the seconds between two looks of the guard at its workers."""
     return float(q_conf.Conf.GUARD_CYCLE)
 
 
 def hint_timeout() -> int:
-    """Return the seconds after which Django-Q may end a worker that got a hint: longer than any receiver may take."""
+    """Return the seconds after which Django-Q may end a worker that got a hint: more than any receiver may take."""
     longest = max((receiver.options.timeout for receiver in registry.all()), default=conf.timeout)
     return math.ceil(longest + conf.time_slice + conf.grace) + 5
 
 
 def _delivery_at(owner: str) -> int | None:
-    """Return the delivery that a worker of this very cluster is at, whatever the record says of its lease.
+    """Return the delivery that a worker of this very cluster runs, whatever its lease on the record.
 
     On SQLite any transaction keeps a renewal from being written; the pusher may get in first when it ends.
     """
@@ -205,28 +189,21 @@ def _delivery_at(owner: str) -> int | None:
 
 
 def report_error(**kwargs: object) -> None:
-    """Pass the exception that is being handled to Django-Q's error reporters; a signal receiver."""
+    """Pass the exception being handled to Django-Q's error reporters; a signal receiver."""
     if q_conf.error_reporter:
         q_conf.error_reporter.report()
 
 
-def on_worker(**kwargs: object) -> None:
-    """Prepare a worker process of the cluster; a signal receiver."""
-    events.write_in_background()
-
-
 signals.delivery_attempt_failed.connect(report_error, dispatch_uid="signals_app.error_reporters")
-post_spawn.connect(on_worker, dispatch_uid="signals_app.worker")
+post_spawn.connect(events.write_in_background, dispatch_uid="signals_app.worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """What a cluster said of itself: pids are those of its host, ``reincarnations`` the workers that it replaced."""
+    """What a cluster reported: pids are those of its host, ``reincarnations`` the workers that it replaced."""
 
-    host: str
     pid: int
     started: datetime
-    status: str
     reincarnations: int
     workers: tuple[int, ...]
 
@@ -238,10 +215,5 @@ def cluster_status(package: str) -> ClusterStatus | None:
     except BadSignature:
         return None
     return ClusterStatus(
-        host=stat.host,
-        pid=stat.pid,
-        started=stat.tob,
-        status=str(stat.status),
-        reincarnations=stat.reincarnations,
-        workers=tuple(stat.workers),
+        pid=stat.pid, started=stat.tob, reincarnations=stat.reincarnations, workers=tuple(stat.workers)
     )

@@ -1,4 +1,14 @@
-"""What exists only to outlive defects of Django-Q: each part names its defect, and goes when Django-Q is mended."""
+"""What exists only to outlive defects of Django-Q. Each part goes when its defect is mended.
+
+1. Its processes share locks, and a lock dies with its holder; then the cluster looks alive and does nothing. Here its
+   processes leave signs of life; ``cluster/supervisor.py`` reads them, and starts a new cluster.
+2. Its ORM broker closes the connection at each use, and sleeps where its queue is empty.
+3. A SIGTERM to the whole group of processes, as systemd and Docker send it, ends workers in the midst of their work;
+   and a sentinel ends a hung worker by SIGTERM, which a receiver may block or swallow.
+4. Main's signal handler takes a lock, for which the handler of a second signal would wait in vain; workers go on
+   claiming meanwhile; and main ends with status 0 when its sentinel was killed.
+5. A worker that is to end waits for ever for threads and processes that a receiver left at work.
+"""
 
 from __future__ import annotations
 
@@ -35,32 +45,27 @@ LAST_RESULT = 30.0  # seconds that a worker which ends waits for a monitor that 
 LAST_MOMENT = 2.0  # seconds that a worker which ends waits for threads that receivers left; less than LINGER
 
 
-# Defect: its processes share locks, and a lock dies with its holder; then the cluster looks alive and does nothing.
-# Its processes leave signs of life; `cluster.stalls` reads them, and `cluster.supervisor` starts a new cluster.
-
-
-def _on_task(signal: object, **kwargs: object) -> None:
-    {
-        pre_execute: liveness.task_started,
-        post_execute_in_worker: liveness.task_ended,
-        post_execute: liveness.result_recorded,
-    }[signal]()
+# 1: locks that die with their holder
 
 
 def _on_worker(**kwargs: object) -> None:
     Finalize(None, liveness.leave, args=(os.getpid(),), exitpriority=0)  # recycled, it has not died
 
 
-for _signal in (pre_execute, post_execute_in_worker, post_execute):
-    _signal.connect(_on_task, dispatch_uid="signals_app.liveness")
 post_spawn.connect(_on_worker, dispatch_uid="signals_app.liveness")
+for _signal, _note in (
+    (pre_execute, liveness.task_started),
+    (post_execute_in_worker, liveness.task_ended),
+    (post_execute, liveness.result_recorded),
+):
+    _signal.connect(lambda note=_note, **kwargs: note(), weak=False, dispatch_uid="signals_app.liveness")
 
 
-# Defect: its broker closes the connection at each use, and sleeps where its queue is empty.
+# 2: a broker that sleeps
 
 
 class PromptORM(ORM):  # type: ignore[misc]  # django_q is not typed
-    """Django-Q's ORM broker, which leaves its connection to Django and sleeps nowhere."""
+    """Django-Q's ORM broker, but it leaves its connection to Django and never sleeps."""
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
@@ -71,13 +76,12 @@ class PromptORM(ORM):  # type: ignore[misc]  # django_q is not typed
         return super().dequeue() if waiting.exists() else None
 
 
-# Defect: a SIGTERM to the whole group of processes, as systemd and Docker send it, ends workers in the midst of their
-# work; and a sentinel ends a hung worker by SIGTERM, which a receiver may block or swallow.
+# 3: SIGTERM
 
 
 def ignore_sigterm() -> None:
-    """In a sentinel: it and its staff let a SIGTERM pass; they stop when main has them stop, after what they run."""
-    if tree.generation() == tree.SENTINEL:
+    """Have a sentinel and its staff let a SIGTERM pass; they stop when main has them stop, after what they run."""
+    if tree.generation == tree.SENTINEL:
         signal.signal(signal.SIGTERM, _let_pass)
         popen_fork.Popen.terminate = popen_fork.Popen.kill  # type: ignore[method-assign]
         os.register_at_fork(after_in_child=_heed_sigterm)
@@ -87,18 +91,17 @@ _terminate = popen_fork.Popen.terminate
 
 
 def _heed_sigterm() -> None:
-    """In a worker and in what receivers fork: end processes as usual; in the latter, end at a SIGTERM again."""
+    """Undo that in a child: for ending processes in all, for a SIGTERM to itself in what receivers fork."""
     popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
-    if tree.generation() > tree.STAFF and signal.getsignal(signal.SIGTERM) is _let_pass:
+    if tree.generation > tree.STAFF and signal.getsignal(signal.SIGTERM) is _let_pass:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _let_pass(number: int, frame: FrameType | None) -> None:
-    """Do nothing. Unlike SIG_IGN, a handler is not passed on to programs that a receiver starts."""
+    """Do nothing. Programs that a receiver starts inherit SIG_IGN, but no handler."""
 
 
-# Defect: its handler of signals takes a lock, for which a second signal's would wait in vain; workers go on claiming
-# meanwhile; and main ends with status 0 when its sentinel was killed.
+# 4: main
 
 
 def run_cluster() -> None:
@@ -109,7 +112,7 @@ def run_cluster() -> None:
     def on_signal(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_IGN)
-        liveness.stop_claiming()
+        liveness.may_claim = False
         stop(number, frame)
 
     for each in (signal.SIGTERM, signal.SIGINT):  # before it starts anything that could claim
@@ -120,11 +123,11 @@ def run_cluster() -> None:
         sys.exit(KILLED)
 
 
-# Defect: a worker that is to end waits for ever for threads and processes that a receiver left at work.
+# 5: workers that do not end
 
 
 def end_workers_in_time() -> None:
-    """Have the workers of clusters that this process starts end in a set time, whatever receivers left in them."""
+    """Have the workers of this process's clusters end in a set time, whatever receivers left in them."""
     q_cluster.worker = _work
 
 
@@ -132,24 +135,20 @@ def _work(*args: Any) -> None:
     try:
         q_worker.worker(*args)
     finally:
-        _end_soon(results=args[1])
+        try:
+            threading.Thread(target=_end_after_all, args=(args[1],), name="end", daemon=True).start()
+        except (RuntimeError, MemoryError):  # a worker without memory, which might wait for ever
+            os._exit(0)
         events.write_last()
         events.export()
 
 
-def _end_soon(results: Any) -> None:
-    try:
-        threading.Thread(target=_end_after_all, args=(results,), name="end", daemon=True).start()
-    except (RuntimeError, MemoryError):  # a worker without memory, which might wait for ever
-        os._exit(0)
-
-
 def _end_after_all(results: Any) -> None:
-    """End the process, which waits for all of them, and for executors before anybody learns that it is at its end."""
+    """End the process, which would wait for all threads, and for executors before anybody learns of its end."""
     results.close()
     for thread in threading.enumerate():
         if thread.name == "QueueFeederThread":  # half a result, and its lock, would be left behind
             thread.join(LAST_RESULT)
     time.sleep(LAST_MOMENT)
-    logger.warning("What receivers left in a worker does not end; the worker ends without it.")
+    logger.warning("Threads or processes that receivers left do not end; their worker ends without them.")
     os._exit(0)

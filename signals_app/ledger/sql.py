@@ -169,6 +169,9 @@ class Database:
         """Return the settings of a transaction that a receiver may change and the ledger needs."""
         return {}
 
+    def restore_local_settings(self, db: BaseDatabaseWrapper, kept: Mapping[str, str]) -> None:
+        """Give a transaction the settings back that ``local_settings()`` returned."""
+
     def cancel(self, db: BaseDatabaseWrapper) -> None:
         """End on the server what this thread waits for there."""
 
@@ -399,6 +402,11 @@ class PostgreSQL(Database):
         with db.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in self._RESTORED)}")
             return dict(zip(self._RESTORED, cursor.fetchone(), strict=True))
+
+    def restore_local_settings(self, db: BaseDatabaseWrapper, kept: Mapping[str, str]) -> None:
+        with db.cursor() as cursor:
+            for name, value in kept.items():
+                cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
 
     def cancel(self, db: BaseDatabaseWrapper) -> None:
         if self._status(db.connection) == self._ACTIVE:

@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import sys
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 from django.db import connections
@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 SENTINEL, STAFF = 1, 2  # forks from main; what is forked further on is a receiver's own affair
 
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-_generation = 0
+generation = 0  # how many forks this process is from main; 0 as well where no cluster is
 _pid = 0  # this process's own, and for a moment its parent's
 # the parent's connections: a session that is collected may say good-bye to the server, for the parent too
 _parents: list[object] = []
@@ -38,11 +38,6 @@ def begin() -> None:
     os.register_at_fork(after_in_child=_born)
 
 
-def generation() -> int:
-    """Return how many forks this process is from main; 0 as well where no cluster is."""
-    return _generation
-
-
 def end_with_parent(number: signal.Signals, *, parent: int) -> None:
     """On Linux, have the kernel send a signal when the parent ends; at once, where it ended before this call."""
     if _prctl is not None:
@@ -53,13 +48,13 @@ def end_with_parent(number: signal.Signals, *, parent: int) -> None:
 
 def _born() -> None:
     """In a new process, before anything else."""
-    global _generation, _pid
-    _generation, parent, _pid = _generation + 1, _pid, os.getpid()
-    if _generation <= STAFF:
+    global generation, _pid
+    generation, parent, _pid = generation + 1, _pid, os.getpid()
+    if generation <= STAFF:
         end_with_parent(signal.SIGKILL, parent=parent)
-    if _generation == STAFF:
+    if generation == STAFF:
         liveness.join()
-    elif _generation > STAFF:
+    elif generation > STAFF:
         _leave_connections()
 
 
@@ -79,13 +74,11 @@ def _leave_connections() -> None:
             os.close(null)
 
 
-def ending_children() -> AbstractContextManager[None]:
-    """End a process that is forked in the block and leaves it, in whatever way: what comes after is its parent's."""
-    return _Ending()
+class ForkGuard:
+    """Ends a process that is forked in its block and leaves it, in whatever way: what comes after is its parent's.
 
-
-class _Ending:
-    """By hand, for each delivery enters several: a generator's context would take three times as long."""
+    By hand, for each delivery enters several: a generator's context would take three times as long.
+    """
 
     __slots__ = ("_pid",)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext, suppress
 from typing import Any
@@ -17,7 +16,7 @@ from signals_app.exceptions import LeaseLost, NotBegun
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import State
 from signals_app.payloads import names
-from signals_app.processes.tree import ending_children
+from signals_app.processes.tree import ForkGuard
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.connections import Sessions, reconnect, retry_while_unavailable
@@ -27,57 +26,12 @@ from signals_app.worker.timeouts import call_within
 logger = get_logger("signals_app.worker")
 
 
-def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBatch) -> None:
+def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBatch) -> None:
     """Run a receiver under its timeout and record the outcome.
 
     Raises NotBegun where an atomic receiver gets no transaction to run in, and the database's error where the outcome
     cannot be recorded, not even after as many tries as fit in a lease; then the lease runs out.
     """
-    with events.attempt_span(claimed):
-        _attempt(claimed, receiver, hold)
-
-
-def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBatch) -> None:
-    run = _run_of(claimed, receiver)
-    events.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - hold.claimed_at))
-    sessions = Sessions()
-    is_atomic = receiver.options.atomic
-    end: Failure | None = None
-    try:
-        with hold.watched(), running(run.current), ending_children():
-            try:
-                (_call_atomically if is_atomic else _call)(run, hold, sessions)
-                sessions.require_closed()
-            except (NotBegun, LeaseLost):
-                raise
-            except BaseException as error:
-                # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
-                hold.is_judged = True
-                end = classify(error, claimed, receiver, ran=run.seconds)
-                raise
-    except NotBegun:
-        raise
-    except LeaseLost:
-        sessions.mend()
-        _taken_over(run)
-    except BaseException as error:  # SystemExit and the like end the attempt, not the worker
-        sessions.mend()
-        if is_atomic and _has_committed(claimed):
-            # the commit's answer was lost on the way, or a function given to on_commit() failed after it
-            logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
-            _succeeded(run)
-        elif end is None:  # there was no memory to say how
-            raise
-        else:
-            _end_badly(end, error, run)
-    else:
-        if is_atomic or _recorded(lambda: _succeed(run), ledger.is_successful, claimed):
-            _succeeded(run)
-        else:
-            _taken_over(run)
-
-
-def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
     current = CurrentDelivery(
         id=claimed.id,
         emission=claimed.emission,
@@ -85,12 +39,52 @@ def _run_of(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> Run:
         max_attempts=claimed.max_attempts,
         depth=claimed.depth,
     )
-    timeout = receiver.options.timeout
-    return Run(claimed=claimed, receiver=receiver, current=current, since=time.monotonic(), timeout=timeout)
+    with events.attempt_span(claimed):
+        _attempt(Run(claimed=claimed, receiver=receiver, current=current, timeout=receiver.options.timeout), batch)
 
 
-def _call(run: Run, hold: ClaimedBatch, sessions: Sessions) -> None:
-    hold.begin(run)
+def _attempt(run: Run, batch: ClaimedBatch) -> None:
+    claimed, receiver = run.claimed, run.receiver
+    events.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - batch.claimed_at))
+    sessions = Sessions()
+    is_atomic = receiver.options.atomic
+    end: Failure | None = None
+    try:
+        with batch, running(run.current), ForkGuard():
+            try:
+                (_call_atomically if is_atomic else _call)(run, batch, sessions)
+                sessions.require_closed()
+            except (NotBegun, LeaseLost):
+                raise
+            except BaseException as error:
+                # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
+                batch.is_judged = True
+                end = classify(error, claimed, receiver, ran=run.seconds)
+                raise
+    except NotBegun:
+        raise
+    except LeaseLost:
+        sessions.mend()
+        _record_stale(run)
+    except BaseException as error:  # SystemExit and the like end the attempt, not the worker
+        sessions.mend()
+        if is_atomic and retry_while_unavailable(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease):
+            # the commit's answer was lost on the way, or a function given to on_commit() failed after it
+            logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
+            events.succeeded(claimed, receiver=receiver, seconds=run.seconds)
+        elif end is None:  # there was no memory to say how
+            raise
+        else:
+            _record_failure(run, end, error)
+    else:
+        if is_atomic or _record(lambda: _succeed(run), ledger.is_successful, claimed):
+            events.succeeded(claimed, receiver=receiver, seconds=run.seconds)
+        else:
+            _record_stale(run)
+
+
+def _call(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
+    batch.begin(run)
     context = ExitStack() if run.claimed.context else None
     try:
         try:
@@ -118,7 +112,7 @@ def _receive(run: Run, sessions: Sessions, context: ExitStack | None) -> Any:
     return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)
 
 
-def _call_atomically(run: Run, hold: ClaimedBatch, sessions: Sessions) -> None:
+def _call_atomically(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
     """Call the receiver and record success in one transaction with the receiver's own writes.
 
     The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
@@ -129,7 +123,7 @@ def _call_atomically(run: Run, hold: ClaimedBatch, sessions: Sessions) -> None:
         except Error as error:
             reconnect(error)
             raise NotBegun(str(error)) from error
-        _call(run, hold, sessions)
+        _call(run, batch, sessions)
         if not _succeed(run):
             raise LeaseLost
         _commit(stack, run)
@@ -153,24 +147,20 @@ def _succeed(run: Run) -> bool:
     return ledger.succeed(run.claimed, ran=run.seconds, done=done, total=total)
 
 
-def _succeeded(run: Run) -> None:
-    events.succeeded(run.claimed, receiver=run.receiver, seconds=run.seconds)
-
-
-def _taken_over(run: Run) -> None:
+def _record_stale(run: Run) -> None:
     retry_while_unavailable(lambda: ledger.record_stale(run.claimed, ran=run.seconds), seconds=conf.lease)
     events.stale(run.claimed, seconds=run.seconds)
 
 
-def _end_badly(end: Failure, error: BaseException, run: Run) -> None:
+def _record_failure(run: Run, end: Failure, error: BaseException) -> None:
     claimed = run.claimed
     try:
-        recorded = _recorded(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed)
+        is_recorded = _record(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed)
     except DataError as refused:
         logger.warning("The texts of delivery %d's error are recorded as ASCII: %s", claimed.id, refused)
         end = end.in_ascii()
-        recorded = _recorded(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed)
-    if not recorded:
+        is_recorded = _record(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed)
+    if not is_recorded:
         events.stale(claimed, seconds=end.ran)
     elif end.state == State.CANCELLED:
         events.cancelled(claimed, seconds=end.ran, reason=end.message)
@@ -178,8 +168,8 @@ def _end_badly(end: Failure, error: BaseException, run: Run) -> None:
         events.failed(claimed, end, receiver=run.receiver, error=error)
 
 
-def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
-    """Write an outcome; where the connection is lost over it, look on a new one whether it was written, or write again.
+def _record(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
+    """Write an outcome; where the connection is lost over it, check on a new one whether it was written, or retry.
 
     A long receiver is the likeliest to find its connection gone. After a lease others decide, and nobody waits for us.
     """
@@ -191,12 +181,7 @@ def _recorded(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bo
     return retry_while_unavailable(settle, seconds=conf.lease)
 
 
-def _has_committed(claimed: ClaimedDelivery) -> bool:
-    """Tell whether the success of an atomic receiver was committed, although an error came of it."""
-    return retry_while_unavailable(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease)
-
-
 def _stands(already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
-    """Look whether an outcome is on the record, when a lost connection of ours may still be at writing it."""
+    """Tell whether an outcome is on the record, when a lost connection of ours may still be at writing it."""
     ledger.wait_for_writer(claimed)
     return already(claimed)

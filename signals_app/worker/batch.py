@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver
@@ -15,15 +14,15 @@ from signals_app.dispatcher.context import CurrentDelivery
 from signals_app.ledger import ClaimedDelivery
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Run:
     """A receiver at work. ``since`` is a reading of the monotonic clock, ``timeout`` is in seconds."""
 
     claimed: ClaimedDelivery
     receiver: QueuedReceiver
     current: CurrentDelivery
-    since: float
     timeout: float
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def seconds(self) -> float:
@@ -32,14 +31,18 @@ class Run:
 
 
 class ClaimedBatch:
-    """Shared by the worker's main thread, which takes from it, and its heartbeat, which may give the rest back."""
+    """Shared by the worker's main thread, which takes from it, and its heartbeat, which may give the rest back.
+
+    The heartbeat watches over a run that begins within a ``with`` block of it; after the block the main thread alone
+    decides.
+    """
 
     def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:
         self.session = ledger.connection()  # the main thread's, in which its receivers write
         self.lock = threading.RLock()  # whoever has it decides what becomes of the run and of the rest
         self._waiting = deque(claimed)
-        self._run: Run | None = None
-        self.taken: ClaimedDelivery | None = None  # the last one that was
+        self.run: Run | None = None  # the receiver at work right now
+        self.taken: ClaimedDelivery | None = None  # the delivery that was taken last
         self.claimed_at = time.monotonic()
         self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
         self.is_certain = True  # False once some of it may have been given back without our knowing
@@ -57,50 +60,25 @@ class ClaimedBatch:
             self._waiting.clear()
         return rest
 
-    def give_back_rest(self, give_back: Callable[[Sequence[ClaimedDelivery]], None]) -> None:
+    def give_back_rest(self) -> None:
         """Give back every delivery that has not begun; where that raises they stay in the batch."""
         with self.lock:
             if self._waiting:
                 self.is_certain = False
-                give_back(tuple(self._waiting))
+                with ledger.short_lock_timeout():  # a transaction of its own: once it ends, they are given back
+                    ledger.give_back(tuple(self._waiting))
                 self._waiting.clear()
                 self.is_certain = True
-
-    @property
-    def run(self) -> Run | None:
-        """The receiver at work right now."""
-        return self._run
 
     def begin(self, run: Run) -> None:
         """Note that a receiver is at work: its time begins now, whatever its transaction had to wait for."""
         self.is_judged = False
-        # not by replace(), which looks at every field of the class
-        self._run = Run(
-            claimed=run.claimed,
-            receiver=run.receiver,
-            current=run.current,
-            since=time.monotonic(),
-            timeout=run.timeout,
-        )
-
-    def watched(self) -> AbstractContextManager[None]:
-        """Let the heartbeat watch over the run that begins in the block; after it the main thread alone decides."""
-        return _Watched(self)
-
-    def end(self) -> None:
-        """Note that no receiver is at work any more; waits for the heartbeat, if that ends it just now."""
-        with self.lock:
-            self._run = None
-
-
-class _Watched:
-    __slots__ = ("_hold",)
-
-    def __init__(self, hold: ClaimedBatch) -> None:
-        self._hold = hold
+        run.since = time.monotonic()
+        self.run = run
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *error: object) -> None:
-        self._hold.end()
+        with self.lock:  # waits for the heartbeat, if that ends the run just now
+            self.run = None

@@ -23,20 +23,7 @@ T = TypeVar("T")
 
 AWAY = (OperationalError, InterfaceError)  # what a database that is away, locked or full raises
 REFUSED = (DataError, IntegrityError)  # what a value raises that no new connection will take either
-FIRST_PAUSE = 0.05  # seconds before the second try; then twice as long, and so on
-LONGEST_PAUSE = 2.0
-
-
-class Pauses:
-    """Each as long again as the one before."""
-
-    def __init__(self) -> None:
-        self.next = FIRST_PAUSE
-
-    def take(self) -> None:
-        """Sleep."""
-        time.sleep(self.next)
-        self.next = min(LONGEST_PAUSE, self.next * 2)
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries, each twice as long as the one before
 
 
 def retry_while_unavailable(work: Callable[[], T], *, seconds: float) -> T:
@@ -46,16 +33,22 @@ def retry_while_unavailable(work: Callable[[], T], *, seconds: float) -> T:
     it another role or search path. ``work`` has to bear being done again when it was done and its answer was lost.
     Raises the last error; the first where it is a value's, or within a transaction, which is lost.
     """
-    end, pauses = time.monotonic() + seconds, Pauses()
+    end, pause = time.monotonic() + seconds, FIRST_PAUSE
     while True:
         try:
             return work()
         except Error as error:
-            if isinstance(error, REFUSED) or time.monotonic() + pauses.next > end or not reconnect(error):
+            if isinstance(error, REFUSED) or time.monotonic() + pause > end or not reconnect(error):
                 raise
-            if pauses.next == FIRST_PAUSE:
+            if pause == FIRST_PAUSE:
                 logger.warning("The database is asked again for up to %.0f s: %s", seconds, error)
-        pauses.take()
+        pause = sleep_for(pause)
+
+
+def sleep_for(pause: float) -> float:
+    """Sleep that long, and return how long to sleep the next time: twice as long, up to a limit."""
+    time.sleep(pause)
+    return min(LONGEST_PAUSE, pause * 2)
 
 
 def reconnect(error: Error) -> bool:
@@ -102,19 +95,19 @@ class Sessions:
         self._all = connections.all()
         used = [db for db in self._all if db.connection is not None]
         self._open = {db.alias for db in used if _in_transaction(db)}
-        self._before = {db.alias: _settings(db) for db in used}
+        # what the driver knows of a session; it shows changes that were made behind Django's back
+        self._before = {db.alias: ledger.database(db).session_state(db.connection) for db in used}
         self._changed: set[str] = set()
         self._to_restore: dict[str, str] = {}
         self._watched: list[list[Any]] = []
 
     def watch(self, *, anew: bool) -> None:
-        """Look at the statements of the receiver from now on; ``anew`` where there may be other databases by now."""
+        """Look at the receiver's statements from now on; ``anew`` where there may be other databases by now."""
         for db in connections.all() if anew else self._all:
             self._watched.append(db.execute_wrappers)
             db.execute_wrappers.append(self._look)
 
     def unwatch(self) -> None:
-        """Look at no more statements."""
         for wrappers in self._watched:
             # by itself: execute_wrapper() takes away the last one, which may be of whoever opened the connection
             if self._look in wrappers:
@@ -136,9 +129,8 @@ class Sessions:
     def restore(self) -> None:
         """Let the ledger write in the receiver's transaction, whose role and search path may be other ones by now."""
         if self._to_restore:
-            with ledger.connection().cursor() as cursor:
-                for name, value in self._to_restore.items():
-                    cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+            db = ledger.connection()
+            ledger.database(db).restore_local_settings(db, self._to_restore)
 
     def require_closed(self) -> None:
         """Close each connection whose session the receiver changed: the next receiver, and the ledger, get a new one.
@@ -146,9 +138,7 @@ class Sessions:
         Raises TransactionLeftOpen where it returned with a transaction of its own under way.
         """
         own = self._own()
-        left = [db.alias for db in own if _in_transaction(db)]
-        if left:
-            left.sort()
+        if left := sorted(db.alias for db in own if _in_transaction(db)):
             raise TransactionLeftOpen(
                 f"The receiver returned with a transaction open on {', '.join(left)}; what it wrote there is undone. "
                 "Use transaction.atomic() as a block, or the option atomic=True."
@@ -164,15 +154,11 @@ class Sessions:
                 _close(db)
 
     def _is_changed(self, db: BaseDatabaseWrapper) -> bool:
-        now = _settings(db)
+        now = ledger.database(db).session_state(db.connection)
         return db.alias in self._changed or now is None or self._before.get(db.alias, now) != now
 
     def _own(self) -> list[BaseDatabaseWrapper]:
         return [db for db in connections.all() if db.connection is not None and db.alias not in self._open]
-
-
-def _used() -> list[BaseDatabaseWrapper]:
-    return [db for db in connections.all(initialized_only=True) if db.connection is not None]
 
 
 def _in_transaction(db: BaseDatabaseWrapper) -> bool:
@@ -181,13 +167,8 @@ def _in_transaction(db: BaseDatabaseWrapper) -> bool:
         return True
     try:
         return ledger.database(db).in_transaction(db.connection)
-    except Exception:  # one that was closed behind Django's back says nothing; _settings() tells
+    except Exception:  # one that was closed behind Django's back says nothing; session_state() tells
         return False
-
-
-def _settings(db: BaseDatabaseWrapper) -> tuple[object, ...] | None:
-    """Return what the driver knows of a session: it shows changes made behind Django's back. None: it was closed."""
-    return ledger.database(db).session_state(db.connection)
 
 
 def _close(db: BaseDatabaseWrapper) -> None:
@@ -201,8 +182,9 @@ def stop_queries() -> None:
 
     Whoever is left behind goes on to the end, with all its locks: a transaction block closes a connection in a query.
     """
-    for db in _used():
-        ledger.database(db).cancel(db)
+    for db in connections.all(initialized_only=True):
+        if db.connection is not None:
+            ledger.database(db).cancel(db)
 
 
 def leave_pools() -> None:
@@ -217,14 +199,3 @@ def leave_pools() -> None:
     for given in connections.settings.values():
         if given["OPTIONS"].pop("pool", None):
             given |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
-
-
-def take_lock_from(db: BaseDatabaseWrapper) -> None:
-    """Close the connection of another thread, where it may hold SQLite's one write lock; what it began is undone.
-
-    Only for a process that is about to end. Closed rather than rolled back: a receiver that woke up in between would
-    write without a transaction.
-    """
-    if db.connection is not None:
-        with suppress(Error), db.wrap_database_errors:
-            ledger.database(db).free_write_lock(db.connection)

@@ -1,4 +1,7 @@
-"""What an exception means for a delivery: try again, when, or give up."""
+"""What an exception means for a delivery: try again, when, or give up.
+
+An attempt that nobody reported, a lost one, raised nothing; ``ledger/recovery.py`` decides what becomes of it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,10 @@ logger = get_logger("signals_app.worker")
 LONGEST_MESSAGE = 2_000  # characters of an error's message that are kept
 LONGEST_CLASS = 255  # characters of its class's name
 DAEMONIC = "daemonic processes are not allowed to have children"  # what multiprocessing says in a worker of Django-Q
+NO_DAEMONS = (
+    'Set Q_CLUSTER["daemonize_workers"] = False, so that receivers may start processes with multiprocessing, or use '
+    "concurrent.futures.ThreadPoolExecutor."
+)
 
 
 def classify(
@@ -34,9 +41,7 @@ def classify(
 
     ``backoff`` is asked in place of the receiver's own, which may be what hangs.
     """
-    delay = 0.0
-    outcome = Outcome.ERROR
-    final = claimed.is_last_attempt
+    outcome, final = Outcome.ERROR, claimed.is_last_attempt
     kind = type(error)  # isinstance() would believe what the error says of itself, and let it raise
     if issubclass(kind, TimedOut):
         outcome = Outcome.TIMEOUT
@@ -46,28 +51,22 @@ def classify(
         final = True
     elif issubclass(kind, MissingObject) and receiver.options.missing == "skip":
         outcome, final = Outcome.SKIPPED, True
-    if not final:
-        delay = _delay(error, claimed, receiver, backoff or receiver.options.backoff)
+    delay = 0.0 if final else _delay(error, claimed, receiver, backoff or receiver.options.backoff)
     name = _text(lambda: str(kind.__qualname__), otherwise="(class without a name)")[:LONGEST_CLASS]
     module = _text(lambda: str(kind.__module__), otherwise="(no module)")
     message = _text(lambda: str(error), otherwise=f"(a {name} that cannot be printed)")
     if message == DAEMONIC:
-        message = _told_to_daemonize_no_workers(error)
+        message = f"{DAEMONIC}. {NO_DAEMONS}"
+        error.add_note(NO_DAEMONS)  # for whoever reads its traceback
     return Failure(
         outcome=outcome,
-        state=_state(outcome, final),
+        state=State.CANCELLED if outcome == Outcome.SKIPPED else State.FAILED if final else State.READY,
         ran=ran,
         error_class=f"{module}.{name}"[:LONGEST_CLASS],
         message=message or f"(a {name} without a message)",
         traceback=_clean(traceback_of(error)),
         delay=min(delay, LONGEST),
     )
-
-
-def _state(outcome: Outcome, final: bool) -> State:
-    if outcome == Outcome.SKIPPED:
-        return State.CANCELLED
-    return State.FAILED if final else State.READY
 
 
 def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, backoff: Backoff) -> float:
@@ -87,16 +86,6 @@ def _text(read: Callable[[], str], *, otherwise: str) -> str:
     except BaseException:
         return otherwise
     return beginning(_clean(text), LONGEST_MESSAGE)
-
-
-def _told_to_daemonize_no_workers(error: BaseException) -> str:
-    """Add to the error of a receiver that starts processes what to do about it, for whoever reads its traceback too."""
-    cure = (
-        'Set Q_CLUSTER["daemonize_workers"] = False, so that receivers may start processes with multiprocessing, or '
-        "use concurrent.futures.ThreadPoolExecutor."
-    )
-    error.add_note(cure)
-    return f"{DAEMONIC}. {cure}"
 
 
 def _clean(text: str) -> str:

@@ -7,8 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 
@@ -17,11 +16,9 @@ from django.db import Error, connections
 from signals_app import events, ledger
 from signals_app.backoff import exponential
 from signals_app.conf import conf
-from signals_app.ledger import ClaimedDelivery
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.batch import ClaimedBatch, Run
-from signals_app.worker.connections import take_lock_from
 from signals_app.worker.failures import classify
 from signals_app.worker.timeouts import TimedOut
 
@@ -36,101 +33,95 @@ class Heartbeat:
     """One per worker process. It sleeps unless the worker holds deliveries."""
 
     def __init__(self) -> None:
-        self._hold: ClaimedBatch | None = None
-        self._held = threading.Event()
-        self._renewed = 0.0
+        self._batch: ClaimedBatch | None = None
+        self._is_watching = threading.Event()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
-    @contextmanager
-    def over(self, hold: ClaimedBatch) -> Iterator[None]:
-        """Watch over a batch while the block runs."""
-        self._hold = hold
-        self._held.set()
-        try:
-            yield
-        finally:
-            self._held.clear()
-            self._hold = None
+    def watch(self, batch: ClaimedBatch) -> None:
+        """Watch over a batch until ``rest()``."""
+        self._batch = batch
+        self._is_watching.set()
+
+    def rest(self) -> None:
+        """Sleep until the next batch."""
+        self._is_watching.clear()
+        self._batch = None
 
     def _beat(self) -> None:
         while True:
-            self._held.wait()
-            hold = self._hold
-            if hold and (taken := hold.taken):  # read once: the main thread may take the next at any moment
+            self._is_watching.wait()
+            batch = self._batch
+            if batch and (taken := batch.taken):  # read once: the main thread may take the next at any moment
                 liveness.beat(taken.id)
             time.sleep(TICK)
-            hold = self._hold
-            run = hold.run if hold else None
-            if hold and run and run.seconds >= TICK:
+            batch = self._batch
+            run = batch.run if batch else None
+            if batch and run and run.seconds >= TICK:
                 try:
-                    self._stay_with(hold, run)
+                    _stay_with(batch, run)
                 except Exception:  # this thread has to outlive whatever one run brings
                     logger.exception("The heartbeat of delivery %d failed.", run.claimed.id)
 
-    def _stay_with(self, hold: ClaimedBatch, run: Run) -> None:
-        """Look after one slow run until it ends."""
-        self._renewed, steps = run.since, (0, 0)
-        try:
-            while hold.run is run:
-                liveness.beat(run.claimed.id)
-                if run.seconds > run.timeout + conf.grace:
-                    self._end_process(hold, run)
-                try:
-                    self._look(hold, run)
-                    if run.current.steps != steps:
-                        steps = run.current.steps
-                        with ledger.short_lock_timeout():
-                            ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
-                except Error as error:
-                    # an atomic receiver on SQLite holds the only write lock, and the pusher knows that this one lives
-                    logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
-                time.sleep(TICK)
-        finally:
-            connections.close_all()  # this thread's own
 
-    def _look(self, hold: ClaimedBatch, run: Run) -> None:
-        hold.give_back_rest(_give_back)
-        renewal = FIRST_RENEWAL if self._renewed == run.since else conf.heartbeat
-        if time.monotonic() - self._renewed >= renewal:
-            self._renewed = time.monotonic()
-            with ledger.short_lock_timeout():
-                ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
-            if not ours:
-                logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
-
-    def _end_process(self, hold: ClaimedBatch, run: Run) -> None:
-        """Record the timeout of a receiver that nothing interrupts, and end this process with it."""
-        with hold.lock:
-            if hold.run is not run:
-                return
-            error = TimedOut(
-                f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
-                "its worker process was ended."
-            ).with_traceback(_where_main_is())
-            end = classify(
-                error, run.claimed, run.receiver, ran=run.seconds, backoff=exponential() if hold.is_judged else None
-            )
-            take_lock_from(hold.session)
+def _stay_with(batch: ClaimedBatch, run: Run) -> None:
+    """Look after one slow run until it ends."""
+    renewed, renew_after, steps = run.since, FIRST_RENEWAL, (0, 0)
+    try:
+        while batch.run is run:
+            liveness.beat(run.claimed.id)
+            if run.seconds > run.timeout + conf.grace:
+                _end_process(batch, run)
             try:
-                with ledger.short_lock_timeout(LAST_WAIT):
-                    ledger.give_back(hold.take_rest())
-                    recorded = ledger.record_failure(run.claimed, end)
-                if recorded:
-                    events.failed(run.claimed, end, receiver=run.receiver, error=error)
-                else:
-                    events.stale(run.claimed, seconds=end.ran)
-                events.write(beside=True)
-            except Error:  # then it is found lost, and says so
-                logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
-            logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
-            logging.shutdown()
-            os._exit(70)
+                batch.give_back_rest()
+                if time.monotonic() - renewed >= renew_after:
+                    renewed, renew_after = time.monotonic(), conf.heartbeat
+                    with ledger.short_lock_timeout():
+                        ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
+                    if not ours:
+                        logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
+                if run.current.steps != steps:
+                    steps = run.current.steps
+                    with ledger.short_lock_timeout():
+                        ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
+            except Error as error:
+                # an atomic receiver on SQLite holds the only write lock, and the pusher knows that this one lives
+                logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
+            time.sleep(TICK)
+    finally:
+        connections.close_all()  # this thread's own
 
 
-def _give_back(rest: Sequence[ClaimedDelivery]) -> None:
-    """Give back in a transaction of its own: once this returns, it is done."""
-    with ledger.short_lock_timeout():
-        ledger.give_back(rest)
+def _end_process(batch: ClaimedBatch, run: Run) -> None:
+    """Record the timeout of a receiver that nothing interrupts, and end this process with it."""
+    with batch.lock:
+        if batch.run is not run:
+            return
+        error = TimedOut(
+            f"The receiver did not stop at its timeout of {run.timeout:g} s, nor within {conf.grace:g} s more; "
+            "its worker process was ended."
+        ).with_traceback(_where_main_is())
+        backoff = exponential() if batch.is_judged else None  # the receiver's own may be what hangs
+        end = classify(error, run.claimed, run.receiver, ran=run.seconds, backoff=backoff)
+        # its session may hold SQLite's one write lock. It is closed, which undoes what it began, and not rolled back: a
+        # receiver that woke up in between would write without a transaction
+        session = batch.session
+        if session.connection is not None:
+            with suppress(Error), session.wrap_database_errors:
+                ledger.database(session).free_write_lock(session.connection)
+        try:
+            with ledger.short_lock_timeout(LAST_WAIT):
+                ledger.give_back(batch.take_rest())
+                recorded = ledger.record_failure(run.claimed, end)
+            if recorded:
+                events.failed(run.claimed, end, receiver=run.receiver, error=error)
+            else:
+                events.stale(run.claimed, seconds=end.ran)
+            events.write(beside=True)
+        except Error:  # then it is found lost, and says so
+            logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
+        logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
+        logging.shutdown()
+        os._exit(70)
 
 
 def _where_main_is() -> TracebackType | None:

@@ -1,7 +1,4 @@
-"""Puts back what a receiver changed in its process: directory, environment, language, handlers of signals.
-
-Database sessions are looked after in ``connections``.
-"""
+"""Puts back what a receiver changed in its process; ``connections`` does so for database sessions."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple, TextIO, TypeVar, cast
 
@@ -33,7 +31,7 @@ PRIVATE = 0o077  # files that another thread makes while the mask is read are no
 
 
 class Part(NamedTuple):
-    """Something of a process that a receiver may change for all that come after it."""
+    """Something of a process that one receiver may change for all that follow."""
 
     name: str
     read: Callable[[], Any]
@@ -45,11 +43,6 @@ def _directory() -> str | None:
         return os.getcwd()
     except FileNotFoundError:  # it was deleted
         return None
-
-
-def _go_to(directory: str | None) -> None:
-    if directory is not None:
-        os.chdir(directory)
 
 
 def _environment() -> dict[bytes, bytes]:
@@ -68,10 +61,6 @@ def _umask() -> int:
     return mask
 
 
-def _handlers() -> list[Any]:
-    return [_signal.getsignal(number) for number in SIGNALS]
-
-
 def _set_handlers(kept: list[Any]) -> None:
     for number, handler in zip(SIGNALS, kept, strict=True):
         if handler is not None:  # one that C set
@@ -83,13 +72,13 @@ def _set_streams(kept: tuple[TextIO, TextIO]) -> None:
 
 
 _PARTS = (
-    Part("working directory", _directory, _go_to),
+    Part("working directory", _directory, lambda kept: os.chdir(kept) if kept else None),
     Part("environment", _environment, _set_environment),
     Part("umask", _umask, os.umask),
     Part("default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     Part("pair of standard streams", lambda: (sys.stdout, sys.stderr), _set_streams),
     Part("state of the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-    Part("set of signal handlers", _handlers, _set_handlers),
+    Part("set of signal handlers", lambda: [_signal.getsignal(number) for number in SIGNALS], _set_handlers),
     # a blocked SIGALRM would keep the next receivers from their timeouts
     Part(
         "set of blocked signals",
@@ -100,16 +89,17 @@ _PARTS = (
 _READ = tuple(part.read for part in _PARTS)
 
 
-class Surroundings:
-    """Remembers them, so that no receiver finds what another one left: a directory, variables, a language."""
+class Isolation:
+    """Remembers the process as it is, so that no receiver finds what another one left: a directory, a language."""
 
     def __init__(self) -> None:
         with suppress(Exception):  # what is wrong with a cache is for whoever uses it
             caches.all()  # made here, they are not made for each receiver anew, with connections of their own
         self._context = copy_context()
-        self._context.run(_deactivate)
+        for deactivate in (translation.deactivate, timezone.deactivate):  # a plain task of Django-Q may have left them
+            self._context.run(deactivate)
         self._decimal = decimal.getcontext().copy()
-        self._kept = [_copied(part.read()) for part in _PARTS]
+        self._kept = [copy(part.read()) for part in _PARTS]
 
     def call(self, func: Callable[..., T], *args: object, receiver: str) -> T:
         """Call a function in a context of its own, and put back what the receiver that it runs has changed."""
@@ -117,34 +107,22 @@ class Surroundings:
             return self._context.copy().run(self._call, func, *args)
         finally:
             if [read() for read in _READ] != self._kept:
-                for place, part in enumerate(_PARTS):
-                    if part.read() != self._kept[place] and not _put_back(part, self._kept[place], receiver):
-                        self._kept[place] = _copied(part.read())
+                self._put_back(receiver)
 
     def _call(self, func: Callable[..., T], *args: object) -> T:
         decimal.setcontext(self._decimal.copy())
         return func(*args)
 
-
-def _deactivate() -> None:
-    """Leave the language and the time zone that a plain task of Django-Q may have left."""
-    translation.deactivate()
-    timezone.deactivate()
-
-
-def _copied(value: Any) -> Any:
-    return dict(value) if isinstance(value, dict) else value
-
-
-def _put_back(part: Part, kept: Any, receiver: str) -> bool:
-    """Put a part back, and tell whether that could be done: else the next receivers have to do with what is there."""
-    _warn_once(receiver, part.name)
-    try:
-        part.put_back(kept)
-        return True
-    except Exception:  # a directory that is gone; a drain beside the main thread; a thread that changes it meanwhile
-        logger.exception("The %s could not be put back after %s.", part.name, receiver)
-        return False
+    def _put_back(self, receiver: str) -> None:
+        for place, part in enumerate(_PARTS):
+            if part.read() != self._kept[place]:
+                _warn_once(receiver, part.name)
+                try:
+                    part.put_back(self._kept[place])
+                # a directory that is gone; a drain beside the main thread; a thread that changes it meanwhile
+                except Exception:
+                    logger.exception("The %s could not be put back after %s.", part.name, receiver)
+                    self._kept[place] = copy(part.read())  # the next receivers have to do with what is there
 
 
 @lru_cache(maxsize=1_000)

@@ -12,7 +12,7 @@ from django.db import Error, reset_queries
 
 from signals_app import events, ledger
 from signals_app.conf import conf, is_queue
-from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.dispatcher import registry
 from signals_app.exceptions import NotBegun
 from signals_app.ledger import ClaimedDelivery
 from signals_app.payloads.errors import shown
@@ -22,36 +22,33 @@ from signals_app.redaction.logs import get_logger
 from signals_app.worker import heartbeat
 from signals_app.worker.attempt import attempt
 from signals_app.worker.batch import ClaimedBatch
-from signals_app.worker.connections import AWAY, Pauses, reconnect, retry_while_unavailable
-from signals_app.worker.isolation import Surroundings
+from signals_app.worker.connections import AWAY, FIRST_PAUSE, reconnect, retry_while_unavailable, sleep_for
+from signals_app.worker.isolation import Isolation
 
 logger = get_logger("signals_app.worker")
 
 
 class UncertainClaims:
-    """Opened when the database failed over a claim or a return: a claim may stand although its answer was lost.
+    """Open once the database failed over a claim or a return: a claim may stand although its answer was lost.
 
     Without it such deliveries would wait for the end of their lease, and be charged an attempt that never began.
     """
 
     def __init__(self) -> None:
         self.is_open = False
-        self._begun: deque[tuple[int, int]] = deque(maxlen=100)  # ids and tokens
-
-    def note_begun(self, claimed: ClaimedDelivery) -> None:
-        """Keep what was begun and could not be recorded from being given back: it ran, and its lease decides."""
-        self._begun.append((claimed.id, claimed.token))
+        # ids and tokens of what began and could not be recorded: it ran, so its lease decides
+        self.begun: deque[tuple[int, int]] = deque(maxlen=100)
 
     def release_unstarted(self, queue: str, *, owner: str) -> None:
         """Give back whatever this process holds and has not begun. Call it when it should hold nothing."""
         if self.is_open:
-            count = ledger.give_back_unstarted(queue, owner=owner, begun=self._begun)
+            count = ledger.give_back_unstarted(queue, owner=owner, begun=self.begun)
             self.is_open = False
             if count:
-                logger.warning("%d deliveries that were claimed and had not begun are given back.", count)
+                logger.warning("%d claimed deliveries that had not begun are given back.", count)
 
     def give_back(self, claimed: Sequence[ClaimedDelivery]) -> None:
-        """Give back what has not begun; where the database does not take it, the next ``release_unstarted()`` does."""
+        """Give back what has not begun; where the database refuses, the next ``release_unstarted()`` does it."""
         try:
             ledger.give_back(claimed)
         except Error as error:
@@ -64,34 +61,30 @@ _uncertain = UncertainClaims()
 
 
 class Trouble:
-    """What this process does while its claims fail, each on a new connection: it waits longer and longer, and ends."""
+    """While claims fail, each on a new connection, this process waits longer and longer, and may end."""
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._failed_at = 0.0
-        self._pauses = Pauses()
+        self._pause = FIRST_PAUSE
 
     def is_over(self) -> None:
-        """Note that a claim succeeded."""
         liveness.claim_succeeded()
-        if self._since:
-            self._since, self._pauses = None, Pauses()
+        self._since = None
 
     def goes_on(self, error: Error) -> None:
-        """Wait after a claim that failed; end the process where others' claims succeed meanwhile."""
+        """Wait after a failed claim; end the process where the claims of others succeed meanwhile."""
         if not isinstance(error, AWAY):
             liveness.claim_failed()
         now = time.monotonic()
-        if (
-            self._since is None or now - self._failed_at > conf.stall + conf.lease
-        ):  # what failed long ago had another reason
-            self._since, self._pauses = now, Pauses()
+        if self._since is None or now - self._failed_at > conf.stall + conf.lease:  # another reason
+            self._since, self._pause = now, FIRST_PAUSE
         self._failed_at = now
         if now - self._since > conf.stall and liveness.claimed_at > self._since:
             logger.critical("The claims of this worker alone have failed for %.0f s; it ends.", conf.stall)
             logging.shutdown()
             os._exit(70)
-        self._pauses.take()
+        self._pause = sleep_for(self._pause)
 
 
 _trouble = Trouble()
@@ -102,8 +95,8 @@ QUICK = 0.005  # seconds: while deliveries take less on average, a claim may tak
 def drain(queue: object) -> int:
     """Run due deliveries of a queue until none is due or the time slice is over; return how many were run.
 
-    A time slice keeps Django-Q's plain tasks from starving behind a long queue. What is no queue's name is logged and
-    nothing is run: an error would only have Django-Q try the same task again.
+    A time slice keeps Django-Q's plain tasks from starving behind a long queue. A hint that names no queue is logged
+    and runs nothing: an error would only have Django-Q try the same task again.
     """
     if not is_queue(queue):
         logger.error("A hint names no queue but %s; nothing was run for it.", shown(queue))
@@ -133,16 +126,15 @@ def drain(queue: object) -> int:
 
 
 def _work_through(queue: str, owner: str) -> int:
-    """Claim and run, as ``drain`` does; return how many were run."""
     end = time.monotonic() + conf.time_slice
-    limit, ran, ahead, surroundings = 1, 0, ledger.Ahead(), Surroundings()
+    limit, ran, ahead, isolation = 1, 0, ledger.Ahead(), Isolation()
     while liveness.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease, ahead=ahead)
         _trouble.is_over()
         if not claimed:
             break
         started = time.monotonic()
-        count = _run_all(claimed, surroundings)
+        count = _run_all(claimed, isolation)
         ran += count
         if time.monotonic() > end:
             break
@@ -151,27 +143,27 @@ def _work_through(queue: str, owner: str) -> int:
     return ran
 
 
-def _run_all(claimed: list[ClaimedDelivery], surroundings: Surroundings) -> int:
-    """Run what one claim took; return how many were run."""
+def _run_all(claimed: list[ClaimedDelivery], isolation: Isolation) -> int:
     now, later = _apart(claimed)
     _uncertain.give_back(later)
-    hold = ClaimedBatch(now)
-    count = 0
-    with heartbeat.of_process(os.getpid()).over(hold):
-        try:
-            while (one := hold.take()) is not None:
-                if _still_ours(one, hold):
-                    surroundings.call(_run, one, hold, receiver=one.receiver)
-                    count += 1
-        finally:
-            _uncertain.give_back(hold.take_rest())
+    batch, count = ClaimedBatch(now), 0
+    beats = heartbeat.of_process(os.getpid())
+    beats.watch(batch)
+    try:
+        while (one := batch.take()) is not None:
+            if _still_ours(one, batch):
+                isolation.call(_run, one, batch, receiver=one.receiver)
+                count += 1
+    finally:
+        beats.rest()
+        _uncertain.give_back(batch.take_rest())
     return count
 
 
 def _apart(claimed: list[ClaimedDelivery]) -> tuple[list[ClaimedDelivery], list[ClaimedDelivery]]:
-    """Split a claim in what runs now and what goes back, so that a delivery that was ever lost runs alone.
+    """Split a claim into what runs now and what goes back: a delivery that was ever lost runs alone.
 
-    A receiver that kills its worker is so charged alone, and its neighbours are not.
+    So a receiver that kills its worker is charged, and its neighbours are not.
     """
     for position, one in enumerate(claimed):
         if one.losses:
@@ -179,28 +171,24 @@ def _apart(claimed: list[ClaimedDelivery]) -> tuple[list[ClaimedDelivery], list[
     return claimed, []
 
 
-def _still_ours(claimed: ClaimedDelivery, hold: ClaimedBatch) -> bool:
-    """Make sure of the lease where this process may have stood still since the claim, or given it back after all."""
-    if hold.is_certain and time.monotonic() - hold.claimed_at < conf.lease / 2:
+def _still_ours(claimed: ClaimedDelivery, batch: ClaimedBatch) -> bool:
+    """Renew the lease where this process may have stood still since the claim, or given the delivery back after all."""
+    if batch.is_certain and time.monotonic() - batch.claimed_at < conf.lease / 2:
         return True
     return ledger.renew(claimed, lease=conf.lease)
 
 
-def _run(claimed: ClaimedDelivery, hold: ClaimedBatch) -> None:
+def _run(claimed: ClaimedDelivery, batch: ClaimedBatch) -> None:
     receiver = registry.get(claimed.receiver)
-    if receiver is not None:
-        _attempt(claimed, receiver, hold)
+    if receiver is None:
+        ledger.give_back_unroutable(claimed, delay=conf.unroutable_delay)
+        events.unroutable(claimed)
         return
-    ledger.give_back_unroutable(claimed, delay=conf.unroutable_delay)
-    events.unroutable(claimed)
-
-
-def _attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, hold: ClaimedBatch) -> None:
     try:
-        attempt(claimed, receiver, hold)
+        attempt(claimed, receiver, batch)
     except NotBegun as error:
         logger.warning("Delivery %d goes back before it began: %s", claimed.id, error)
         _uncertain.give_back([claimed])
     except BaseException:
-        _uncertain.note_begun(claimed)
+        _uncertain.begun.append((claimed.id, claimed.token))
         raise

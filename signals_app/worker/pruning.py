@@ -25,16 +25,12 @@ Pruned = Counter[State]
 
 def prune_for_a_while() -> int:
     """Prune for one time slice, unless another process is at it; return how many deliveries went."""
-    return (_prune(time.monotonic() + conf.time_slice) or Pruned()).total()
+    return (prune_all(seconds=conf.time_slice) or Pruned()).total()
 
 
-def prune_all() -> Pruned | None:
-    """Prune until nothing is left; None where another process is at it."""
-    return _prune(math.inf)
-
-
-def _prune(end: float) -> Pruned | None:
-    owner = str(current_process())
+def prune_all(*, seconds: float = math.inf) -> Pruned | None:
+    """Prune until nothing is left, or for so many seconds; None where another process is at it."""
+    owner, end = str(current_process()), time.monotonic() + seconds
     if not ledger.begin_maintenance(TASK, owner=owner, lease=LEASE):
         return None
     again, pruned = EVERY, Pruned()
@@ -60,10 +56,8 @@ def to_be_pruned() -> Pruned:
 def _batches() -> Iterator[tuple[State, int]]:
     """Delete batch after batch; rest after each as long as it took, so that claims are never kept waiting for long."""
     for part in ledger.expired():
-        while True:
-            began = time.monotonic()
-            count = ledger.prune(part, limit=BATCH)
-            if not count:
-                break
+        began = time.monotonic()
+        while count := ledger.prune(part, limit=BATCH):
             yield part.state, count
             time.sleep(time.monotonic() - began)
+            began = time.monotonic()

@@ -15,7 +15,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from signals_app.processes.tree import ending_children
+from signals_app.processes.tree import ForkGuard
 from signals_app.worker.connections import stop_queries
 
 
@@ -35,7 +35,12 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
     """
     end = time.monotonic() + seconds
     try:
-        value = _call(seconds, end, func, arguments)
+        with ForkGuard():
+            value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
+            if value is not None and inspect.isawaitable(value):
+                # a coroutine's queries are made in this thread, where cancelling the coroutine does not reach them
+                left = max(0.001, end - time.monotonic())
+                value = _with_alarm(left, lambda: async_to_sync(_bounded)(seconds, left, value), then=stop_queries)
     except TimedOut:
         raise
     except BaseException as error:  # a receiver or a library may turn the interruption into an error of its own
@@ -45,16 +50,6 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
     if time.monotonic() > end:
         raise _timed_out(seconds)
     return value
-
-
-def _call(seconds: float, end: float, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    with ending_children():
-        value = _with_alarm(seconds, lambda: func(**arguments), then=lambda: _interrupt(seconds))
-        if value is not None and inspect.isawaitable(value):
-            # the queries of a coroutine are made in this thread, where cancelling the coroutine does not reach them
-            left = max(0.001, end - time.monotonic())
-            value = _with_alarm(left, lambda: async_to_sync(_bounded)(seconds, left, value), then=stop_queries)
-        return value
 
 
 def _interrupt(seconds: float) -> None:
@@ -69,7 +64,7 @@ def _timed_out(seconds: float) -> TimedOut:
 async def _bounded(seconds: float, left: float, value: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(left) as limit:
-            with ending_children():  # before the loop, which a child shares with its parent, ends in it
+            with ForkGuard():  # before the loop, which a child shares with its parent, ends in it
                 return await value
     except TimeoutError:
         if limit.expired():

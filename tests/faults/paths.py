@@ -16,7 +16,7 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import loop
-from signals_app.worker.isolation import Surroundings
+from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
 from tests.faults.receivers.effects import effect, fails_at_first
 from tests.faults.receivers.references import may_do_without
@@ -85,7 +85,7 @@ def put_one_that_is_old(queue: str) -> None:
 
 
 def run_the_first_of_two(queue: str) -> None:
-    loop._run_all(claim(queue, limit=2), Surroundings())
+    loop._run_all(claim(queue, limit=2), Isolation())
 
 
 def claim_ahead(queue: str) -> None:

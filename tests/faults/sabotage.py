@@ -13,7 +13,7 @@ from typing import Any
 
 from django_q.signals import post_execute_in_worker
 
-from signals_app.cluster import stalls
+from signals_app.cluster import supervisor
 from signals_app.ledger import claims, outcomes, sql
 from tests.faults import journal
 
@@ -61,7 +61,7 @@ def _order(beside: Path) -> Path:
 
 def impatient_guard_watch(seconds: str) -> None:
     """Have the supervisor wait less for a round of the guard."""
-    stalls.GUARD_ROUND = float(seconds)
+    supervisor.GUARD_ROUND = float(seconds)
 
 
 ORDERS = {order.__name__: order for order in (without_token, die_in_timer_lock, impatient_guard_watch)}

@@ -158,7 +158,7 @@ MORE = (
     ),
     Mutation(
         without="the write lock taken from a receiver that is ended",
-        edits=(worker(r"^( +)take_lock_from\([^\n]*$", r"\1pass"),),
+        edits=(worker(r"^( +)ledger\S+\.free_write_lock\([^\n]*$", r"\1pass"),),
         test="test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged",
         vendors=("sqlite",),
     ),

@@ -9,8 +9,8 @@ from django.db import connection, connections
 from django.test import override_settings
 
 from signals_app import ledger
-from signals_app.cluster import stalls
-from signals_app.cluster.stalls import StallDetector
+from signals_app.cluster import supervisor
+from signals_app.cluster.supervisor import StallDetector
 from signals_app.conf import conf
 from signals_app.processes.liveness import liveness
 from tests.testapp.receivers import enqueue, nothing
@@ -96,7 +96,7 @@ def _be_one_of_the_staff(*, leaves: bool) -> None:
 
 
 def test_a_cluster_in_which_a_process_was_killed_is_given_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stalls, "STALL_AFTER_DEATH", 1e-9)
+    monkeypatch.setattr(supervisor, "STALL_AFTER_DEATH", 1e-9)
     enqueue(nothing)
     with override_settings(SIGNALS_APP={"STALL": 600}):
         assert second_look(watched()) == ""
@@ -135,7 +135,7 @@ def test_taking_anything_is_life() -> None:
 
 def test_a_guard_that_goes_round_no_more_is_a_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second_look(watched()) == ""
-    monkeypatch.setattr(stalls, "GUARD_ROUND", 0)
+    monkeypatch.setattr(supervisor, "GUARD_ROUND", 0)
     assert second_look(watched()) == "has not looked after its workers for 0 s"
     with liveness.guarding():
         assert second_look(watched()) == ""

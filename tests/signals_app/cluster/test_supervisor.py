@@ -31,7 +31,7 @@ class Stop(logging.Handler):
         self.pauses: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.pauses += re.findall(r"starts anew in (.*)\.", record.getMessage())
+        self.pauses += re.findall(r"restarts in (.*)\.", record.getMessage())
         if len(self.pauses) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 

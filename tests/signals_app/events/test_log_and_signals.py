@@ -41,13 +41,13 @@ def test_a_success_is_told_from_hand_off_to_end(lines: Lines) -> None:
     delivery = enqueue(receivers.nothing)
     records = lines(delivery)
     assert [(one.levelname, *facts(one, "event")) for one in records] == [
-        ("DEBUG", "handed_off"),
+        ("DEBUG", "enqueued"),
         ("DEBUG", "started"),
         ("INFO", "succeeded"),
     ]
     name = f"Delivery {delivery.id} (tests.testapp.receivers.nothing, emission {delivery.emission})"
     enqueued, started, succeeded = records
-    assert enqueued.getMessage() == f"{name} is handed off to the queue sigdemo."
+    assert enqueued.getMessage() == f"{name} is enqueued in sigdemo."
     (wait,) = facts(started, "wait")
     assert started.getMessage() == f"{name} starts attempt 1 of 5 after a wait of {wait:.3f} s."
     (seconds,) = facts(succeeded, "duration")

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
-from signals_app.cluster.stalls import StallDetector
+from signals_app.cluster.supervisor import StallDetector
 from signals_app.conf import conf
 from signals_app.ledger.changes import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
 from signals_app.models import Delivery, Pause, PauseKind, State

@@ -80,7 +80,7 @@ def test_a_new_cluster_begins_with_nothing_known_of_the_old_one(one: Liveness) -
     one.task_started()
     one.task_ended()
     one.task_queued()
-    one.stop_claiming()
+    one.may_claim = False
     one.task_started()
     one.begin()
     assert (one.may_claim, one.working(), one.has_unstarted_task, one.has_unrecorded_result()) == (

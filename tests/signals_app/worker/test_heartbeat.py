@@ -1,7 +1,8 @@
 """The second thread of a worker, beside a receiver that takes its time."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop
 from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.heartbeat import Heartbeat
-from signals_app.worker.isolation import Surroundings
+from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
 from tests.faults.receivers import overruns
 from tests.forks import in_child
@@ -41,10 +42,13 @@ def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[ClaimedBatch, Run]]:
     one = hold.take()
     assert one is not None
     current = CurrentDelivery(id=one.id, emission=one.emission, attempt=1, max_attempts=5)
-    run = Run(claimed=one, receiver=receivers.long_work, current=current, since=time.monotonic(), timeout=30)
-    with Heartbeat().over(hold), hold.watched():
+    run = Run(claimed=one, receiver=receivers.long_work, current=current, timeout=30)
+    beats = Heartbeat()
+    beats.watch(hold)
+    with hold:
         hold.begin(run)
         yield hold, run
+    beats.rest()
     time.sleep(heartbeat.TICK * 2)  # the thread has one more look; it must not meet the emptied tables
 
 
@@ -67,23 +71,25 @@ def test_what_cannot_be_given_back_stays_in_the_batch(
     hold = ClaimedBatch(claimed)
     monkeypatch.setattr(ledger, "give_back", locked)
     with pytest.raises(OperationalError):
-        hold.give_back_rest(heartbeat._give_back)
+        hold.give_back_rest()
     assert [hold.take() for _ in range(3)] == claimed
 
 
 def test_what_went_back_without_an_answer_is_not_run_here(
     monkeypatch: pytest.MonkeyPatch, claimed: list[ClaimedDelivery]
 ) -> None:
-    give_back = ledger.give_back
+    short_lock_timeout = ledger.short_lock_timeout
 
-    def cut_after(rest: Sequence[ClaimedDelivery]) -> None:
-        give_back(rest)
+    @contextmanager
+    def cut_after_its_commit() -> Iterator[None]:
+        with short_lock_timeout():
+            yield
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(ledger, "give_back", cut_after)
+    monkeypatch.setattr(ledger, "short_lock_timeout", cut_after_its_commit)
     hold = ClaimedBatch(claimed)
     with pytest.raises(OperationalError):
-        hold.give_back_rest(ledger.give_back)
+        hold.give_back_rest()
     one = hold.take()
     assert one == claimed[0]
     assert not loop._still_ours(one, hold)
@@ -138,7 +144,7 @@ def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() ->
         enqueue(receiver, times=1)
 
     def run_all_that_is_claimed() -> None:
-        loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30), Surroundings())
+        loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30), Isolation())
 
     with override_settings(SIGNALS_APP={"GRACE": 0.1}):
         assert in_child(run_all_that_is_claimed) == 70

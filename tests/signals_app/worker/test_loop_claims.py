@@ -11,7 +11,7 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery, State
 from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
-from signals_app.worker.isolation import Surroundings
+from signals_app.worker.isolation import Isolation
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
@@ -29,7 +29,7 @@ def test_a_drain_ends_with_its_time_slice() -> None:
 
 def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
     enqueue(receivers.work)
-    liveness.stop_claiming()
+    liveness.may_claim = False
     try:
         assert loop.drain(conf.queue) == 0
     finally:
@@ -75,7 +75,7 @@ def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
     claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
     Delivery.objects.filter(pk=second.pk).update(token=99)
     with override_settings(SIGNALS_APP={"LEASE": 0}):
-        assert loop._run_all(claimed, Surroundings()) == 1
+        assert loop._run_all(claimed, Isolation()) == 1
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)

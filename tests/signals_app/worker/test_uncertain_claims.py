@@ -12,7 +12,7 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
-from signals_app.worker.isolation import Surroundings
+from signals_app.worker.isolation import Isolation
 from signals_app.worker.loop import UncertainClaims
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
@@ -50,7 +50,7 @@ def test_what_was_begun_waits_for_its_lease(claims: UncertainClaims) -> None:
     enqueue(receivers.work)
     enqueue(receivers.work)
     begun, _ = claim(2)
-    claims.note_begun(begun)
+    claims.begun.append((begun.id, begun.token))
     claims.is_open = True
     claims.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.RUNNING, 1), (State.READY, 0)]
@@ -78,7 +78,7 @@ def test_a_claim_whose_answer_was_lost_is_given_back_at_once(
         assert loop.drain(conf.queue) == 0
     assert standing() == [(State.READY, 0)]
     assert "A worker of sigdemo cannot reach the database: server closed the connection unexpectedly" in caplog.text
-    assert "1 deliveries that were claimed and had not begun are given back." in caplog.text
+    assert "1 claimed deliveries that had not begun are given back." in caplog.text
     assert loop.drain(conf.queue) == 1
     assert standing() == [(State.SUCCESSFUL, 1)]
     assert not Attempt.objects.exists()
@@ -126,7 +126,7 @@ def test_what_cannot_be_given_back_now_is_given_back_before_the_drain_ends(
 
     monkeypatch.setattr(ledger, "give_back", fails_first)
     claimed = claim(2)
-    assert loop._run_all(claimed, Surroundings()) == 1
+    assert loop._run_all(claimed, Isolation()) == 1
     assert "1 deliveries cannot be given back yet: database is locked" in caplog.text
     assert loop.drain(conf.queue) == 1
     assert standing() == [(State.SUCCESSFUL, 1)] * 2

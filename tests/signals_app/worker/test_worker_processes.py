@@ -34,7 +34,7 @@ def test_a_worker_ends_though_a_receiver_left_something_at_work(
         assert delivery.state == State.SUCCESSFUL
         assert cluster.stop() == 0
     log = (tmp_path / "log").read_text()
-    assert "What receivers left in a worker does not end; the worker ends without it." in log
+    assert "Threads or processes that receivers left do not end; their worker ends without them." in log
     assert "does not stop; it is ended" not in log
 
 
