@@ -1,4 +1,4 @@
-"""Queued receivers that last for one test."""
+"""Queued receivers that last, or do something else, for one test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from signals_app.dispatcher import QueuedReceiver, queued, registry
+from signals_app.models import Delivery
+from tests.testapp.receivers import enqueue
 
 
 @pytest.fixture
@@ -23,3 +25,14 @@ def made() -> Iterator[Callable[..., QueuedReceiver]]:
     yield make
     for key in keys:
         registry.forget(key)
+
+
+@pytest.fixture
+def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Delivery]:
+    """Return a function that enqueues for a receiver which does something else in this test."""
+
+    def enqueue_for(receiver: Any, func: Callable[..., object], **arguments: Any) -> Delivery:
+        monkeypatch.setattr(receiver, "func", func)
+        return enqueue(receiver, **arguments)
+
+    return enqueue_for

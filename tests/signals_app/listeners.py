@@ -72,6 +72,13 @@ def run_waiting(queue: str = "") -> list[Call]:
     return list(_calls)
 
 
+def run(delivery: Delivery) -> Delivery:
+    """Drain the queue of a delivery once, in this process, and return the delivery as it stands then."""
+    drain(delivery.queue)
+    delivery.refresh_from_db()
+    return delivery
+
+
 def written() -> list[Delivery]:
     """Return every delivery on the record, in the order of their hand-off."""
     return list(Delivery.objects.order_by("id"))

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from signals_app.conf import conf
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
+from tests.signals_app.listeners import listening
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
@@ -27,10 +29,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 def tasks(packages: Any) -> list[dict[str, Any]]:
     return [SignedPackage.loads(package) for _, package in packages or []]
-
-
-def test_nothing_due_is_no_hint() -> None:
-    assert DeliveryBroker().dequeue() is None
 
 
 def test_a_due_delivery_is_one_hint_that_says_only_its_queue() -> None:
@@ -73,26 +71,23 @@ def test_a_second_delivery_is_hinted_at_though_the_first_still_waits() -> None:
     assert len(one.dequeue() or []) == 1
 
 
-def test_what_is_due_later_gives_no_hint_yet() -> None:
+def test_what_is_due_later_or_in_another_queue_gives_no_hint() -> None:
     enqueue(receivers.nothing)
     Delivery.objects.update(due_at=Delivery.objects.get().due_at.replace(year=2999))
+    enqueue(receivers.in_another_queue)
     assert DeliveryBroker().dequeue() is None
+    (task,) = tasks(DeliveryBroker(list_key="elsewhere").dequeue())
+    assert task["args"] == ("elsewhere",)
 
 
 def test_plain_tasks_come_with_the_hints() -> None:
     async_task("math.sqrt", 16)
     enqueue(receivers.nothing)
+    assert DeliveryBroker().queue_size() == 2
     hint, plain = tasks(DeliveryBroker().dequeue())
     assert (plain["func"], plain["args"]) == ("math.sqrt", (16,))
     assert hint["func"] == "signals_app.worker.loop.drain"
     assert OrmQ.objects.count() == 1  # kept until it is acknowledged
-
-
-def test_a_cluster_is_told_of_its_own_queue_only() -> None:
-    enqueue(receivers.in_another_queue)
-    assert DeliveryBroker().dequeue() is None
-    (task,) = tasks(DeliveryBroker(list_key="elsewhere").dequeue())
-    assert task["args"] == ("elsewhere",)
 
 
 def test_a_hint_outlives_the_longest_receiver() -> None:
@@ -108,23 +103,17 @@ def test_the_pusher_recovers_what_is_lost_and_tells_of_it() -> None:
         told.append((delivery.receiver, outcome))
 
     here = current_process()
-    dead = f"{here.host}/{here.boot}/{here.pid}/1"  # our pid, but not our start
-    signals.delivery_attempt_failed.connect(failed)
-    signals.delivery_failed.connect(failed)
-    delivery = enqueue(receivers.sleeps)  # one attempt
-    ledger.claim(conf.queue, owner=dead, limit=1, lease=30)
-    DeliveryBroker().dequeue()
-    delivery.refresh_from_db()
-    assert delivery.state == State.FAILED
+    dead = replace(here, started="1")  # our pid, but not our start
+    lost, running = enqueue(receivers.sleeps), enqueue(receivers.nothing)  # one attempt, and more
+    for owner in (dead, here):
+        ledger.claim(conf.queue, owner=str(owner), limit=1, lease=30)
+    with listening(signals.delivery_attempt_failed, failed), listening(signals.delivery_failed, failed):
+        DeliveryBroker().dequeue()
+    lost.refresh_from_db()
+    running.refresh_from_db()
+    assert (lost.state, running.state) == (State.FAILED, State.RUNNING)
     assert Attempt.objects.get().outcome == Outcome.LOST
     assert told == [(receivers.sleeps.key, Outcome.LOST)] * 2
-
-
-def test_what_this_process_runs_is_not_recovered() -> None:
-    enqueue(receivers.nothing)
-    ledger.claim(conf.queue, owner=str(current_process()), limit=1, lease=30)
-    DeliveryBroker().dequeue()
-    assert Delivery.objects.get().state == State.RUNNING
 
 
 @pytest.mark.django_db(transaction=True)  # it closes the connection
@@ -142,12 +131,6 @@ def test_a_database_that_does_not_answer_is_asked_again(
         assert one.dequeue() is None
     assert "The pusher of sigdemo cannot reach the database: the server went away" in caplog.text
     assert len(one.dequeue() or []) == 1
-
-
-def test_the_queue_size_counts_tasks_and_deliveries() -> None:
-    async_task("math.sqrt", 16)
-    enqueue(receivers.nothing)
-    assert DeliveryBroker().queue_size() == 2
 
 
 def test_statistics_go_to_the_database_and_back() -> None:

@@ -13,6 +13,7 @@ from django.db.models.signals import post_delete
 from django.test import Client
 from django_q.status import Stat
 
+from signals_app.conf import conf
 from signals_app.models import Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, wait_for_end, wait_until
@@ -141,7 +142,7 @@ def test_a_worker_killed_inside_an_atomic_receiver_leaves_one_effect(cluster: Cl
     assert [(e.label, e.attempt) for e in Effect.objects.all()] == [("atomic", 2)]
 
 
-def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Cluster) -> None:
+def test_a_slow_receiver_keeps_its_lease_and_what_waits_behind_it_is_run_by_another_worker(cluster: Cluster) -> None:
     quick = [enqueue(receivers.nothing) for _ in range(60)]  # claims grow
     slow = enqueue(receivers.long_work, seconds=4)
     behind = [enqueue(receivers.work) for _ in range(15)]
@@ -149,6 +150,14 @@ def test_what_waits_behind_a_slow_receiver_is_run_by_another_worker(cluster: Clu
     slow.refresh_from_db()
     assert slow.state == State.RUNNING
     assert {(d.state, d.attempts) for d in behind} == {(State.SUCCESSFUL, 1)}
+
+    def lease() -> timedelta:
+        slow.refresh_from_db()
+        assert slow.started_at is not None
+        assert slow.lease_until is not None
+        return slow.lease_until - slow.started_at
+
+    wait_until(lambda: lease() > timedelta(seconds=conf.lease), "the renewal of the lease")
     wait_for_end([slow])
     assert (slow.state, slow.attempts) == (State.SUCCESSFUL, 1)
 

@@ -14,7 +14,6 @@ from django_q.tasks import (
     Chain,
     async_task,
     fetch,
-    fetch_group,
     result,
     result_group,
     schedule,
@@ -56,12 +55,24 @@ NOTE = "tests.signals_app.cluster.test_django_q.note"
 HOOK = "tests.signals_app.cluster.test_django_q.note_result"
 
 
-def test_a_plain_task_runs_and_its_result_comes_back_and_reaches_its_hook(cluster: Cluster) -> None:
+def test_tasks_groups_chains_and_hooks_run_and_are_kept(cluster: Cluster) -> None:
     task = async_task(NOTE, "plain", hook=HOOK)
+    bad = async_task("tests.signals_app.cluster.test_django_q.fail", "no luck", ack_failure=True)
+    for number in (1, 4, 9):
+        async_task("math.sqrt", number, group="roots")
     assert result(task, wait=30_000) == "plain"
     assert Effect.objects.get(label="plain").pid in cluster.family()
+    assert sorted(result_group("roots", count=3, wait=30_000)) == [1.0, 2.0, 3.0]
+    kept = fetch(bad, wait=30_000)
+    assert (kept.success, "no luck" in kept.result, Failure.objects.count()) == (False, True, 1)
     wait_until(lambda: Effect.objects.filter(label="hook of plain").exists(), "the hook")
     wait_until(lambda: not OrmQ.objects.exists(), "the acknowledgement")
+    chain, labels = Chain(), ["first", "second", "third"]
+    for label in labels:
+        chain.append(NOTE, label)
+    chain.run()
+    noted = Effect.objects.filter(label__in=labels).order_by("id").values_list("label", flat=True)
+    wait_until(lambda: list(noted.all()) == labels, "the chain, in order")
 
 
 def test_a_plain_task_that_nothing_interrupts_is_ended_with_its_worker(cluster: Cluster) -> None:
@@ -73,30 +84,6 @@ def test_a_plain_task_that_nothing_interrupts_is_ended_with_its_worker(cluster: 
     wait_until(lambda: not is_alive(worker), "the end of the worker")
 
 
-def test_a_task_that_fails_is_kept_as_a_failure(cluster: Cluster) -> None:
-    task = async_task("tests.signals_app.cluster.test_django_q.fail", "no luck", ack_failure=True)
-    kept = fetch(task, wait=30_000)
-    assert not kept.success
-    assert "no luck" in kept.result
-    assert Failure.objects.count() == 1
-
-
-def test_a_group_is_collected(cluster: Cluster) -> None:
-    for number in (1, 4, 9):
-        async_task("math.sqrt", number, group="roots")
-    assert sorted(result_group("roots", count=3, wait=30_000)) == [1.0, 2.0, 3.0]
-    assert len(fetch_group("roots")) == 3
-
-
-def test_a_chain_runs_in_order(cluster: Cluster) -> None:
-    chain = Chain()
-    for label in ("first", "second", "third"):
-        chain.append(NOTE, label)
-    chain.run()
-    wait_until(lambda: Effect.objects.count() == 3, "the chain")
-    assert list(Effect.objects.order_by("id").values_list("label", flat=True)) == ["first", "second", "third"]
-
-
 def test_a_schedule_creates_its_task(cluster: Cluster) -> None:
     schedule(NOTE, "scheduled", schedule_type=Schedule.ONCE, next_run=timezone.now() - timedelta(seconds=1))
     scheduler(broker=get_broker())  # the cluster's sentinel does so every half minute
@@ -104,17 +91,13 @@ def test_a_schedule_creates_its_task(cluster: Cluster) -> None:
     assert not Schedule.objects.exists()
 
 
-def test_tasks_are_not_starved_by_a_full_queue_of_deliveries(cluster: Cluster) -> None:
-    for _ in range(300):
-        enqueue(receivers.work)
+def test_tasks_are_not_starved_by_a_full_queue_of_deliveries_and_hints_leave_no_trace(cluster: Cluster) -> None:
+    deliveries = [enqueue(receivers.work) for _ in range(300)]
     task = async_task("math.sqrt", 16)
     assert result(task, wait=30_000) == 4.0
-
-
-def test_hints_leave_no_trace_among_the_tasks(cluster: Cluster) -> None:
-    wait_for_end([enqueue(receivers.work)])
+    wait_for_end(deliveries)
     time.sleep(0.3)  # the monitor records a task after its end
-    assert not Task.objects.exists()
+    assert [kept.id for kept in Task.objects.all()] == [task]
     assert not OrmQ.objects.exists()
 
 

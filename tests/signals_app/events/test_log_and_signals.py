@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -33,52 +32,38 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
         yield of
 
 
-def facts(record: logging.LogRecord, *names: str) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in names)
+def assert_told(record: logging.LogRecord, level: str, event: str, text: str, **fields: object) -> None:
+    """Assert that a line says a text, which may name its fields, and has these fields."""
+    told = {name: getattr(record, name) for name in fields}
+    assert (record.levelname, record.event, told) == (level, event, fields)  # type: ignore[attr-defined]
+    assert text % vars(record) in record.getMessage()
+    assert "\n" not in record.getMessage()
 
 
-def test_a_success_is_told_from_hand_off_to_end(lines: Lines) -> None:
+def test_a_success_is_told_from_enqueueing_to_end(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
     delivery = enqueue(receivers.nothing)
-    records = lines(delivery)
-    assert [(one.levelname, *facts(one, "event")) for one in records] == [
-        ("DEBUG", "enqueued"),
-        ("DEBUG", "started"),
-        ("INFO", "succeeded"),
-    ]
+    enqueued, started, succeeded = lines(delivery)
     name = f"Delivery {delivery.id} (tests.testapp.receivers.nothing, emission {delivery.emission})"
-    enqueued, started, succeeded = records
-    assert enqueued.getMessage() == f"{name} is enqueued in sigdemo."
-    (wait,) = facts(started, "wait")
-    assert started.getMessage() == f"{name} starts attempt 1 of 5 after a wait of {wait:.3f} s."
-    (seconds,) = facts(succeeded, "duration")
-    assert succeeded.getMessage() == f"{name} succeeded at attempt 1 of 5 after {seconds:.3f} s."
-    for record in records:
-        assert facts(record, "delivery", "emission", "signal", "receiver", "queue") == (
-            delivery.id,
-            str(delivery.emission),
-            "tests.testapp.signals.plain",
-            receivers.nothing.key,
-            "sigdemo",
-        )
-    assert facts(succeeded, "attempt", "max_attempts") == (1, 5)
+    facts = {"delivery": delivery.id, "emission": str(delivery.emission), "queue": "sigdemo"}
+    facts |= {"receiver": receivers.nothing.key, "signal": "tests.testapp.signals.plain"}
+    assert_told(enqueued, "DEBUG", "enqueued", f"{name} is enqueued in sigdemo.", **facts)
+    facts |= {"attempt": 1, "max_attempts": 5}
+    assert_told(started, "DEBUG", "started", f"{name} starts attempt 1 of 5 after a wait of %(wait).3f s.", **facts)
+    text = f"{name} succeeded at attempt 1 of 5 after %(duration).3f s."
+    assert_told(succeeded, "INFO", "succeeded", text, **facts)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="signals_app.deliveries"):
+        assert len(lines(enqueue(receivers.nothing))) == 1, "nothing is written below the level"
 
 
 def test_an_attempt_that_failed_is_told_with_what_becomes_of_it(lines: Lines) -> None:
     *_, failed = lines(enqueue(receivers.fails))
-    assert (failed.levelname, *facts(failed, "event", "state")) == ("WARNING", "attempt_failed", "READY")
-    seconds, delay, outcome, error = facts(failed, "duration", "delay", "outcome", "error")
-    assert failed.getMessage().endswith(
-        f" ended attempt 1 of 3 with ERROR (builtins.ValueError) after {seconds:.3f} s and runs again in 0.2 s."
-    )
-    assert (delay, outcome, error) == (0.2, "ERROR", "builtins.ValueError")
-    assert "\n" not in failed.getMessage()
+    text = " ended attempt 1 of 3 with ERROR (builtins.ValueError) after %(duration).3f s and runs again in 0.2 s."
+    facts = {"state": "READY", "delay": 0.2, "outcome": "ERROR", "error": "builtins.ValueError"}
+    assert_told(failed, "WARNING", "attempt_failed", text, **facts)
     assert "it went wrong at attempt 1" in logging.Formatter().format(failed)
-
-
-def test_a_failure_is_an_error(lines: Lines) -> None:
     *_, failed = lines(enqueue(receivers.gives_up))
-    assert (failed.levelname, *facts(failed, "event", "state")) == ("ERROR", "failed", "FAILED")
-    assert failed.getMessage().endswith(" s and is FAILED.")
+    assert_told(failed, "ERROR", "failed", " s and is FAILED.", state="FAILED")
 
 
 def test_a_lost_attempt_is_told_by_the_pusher_that_gives_it_back(
@@ -87,16 +72,9 @@ def test_a_lost_attempt_is_told_by_the_pusher_that_gives_it_back(
     delivery = enqueue(receivers.nothing)
     ledger.claim(conf.queue, owner="vm/boot/12/34", limit=1, lease=0)
     DeliveryBroker(list_key=conf.queue)._recover_lost()
-    lost = caplog.records[-1]
-    assert (lost.levelname, *facts(lost, "event", "delivery", "state", "outcome", "error")) == (
-        "WARNING",
-        "lost",
-        delivery.id,
-        "READY",
-        "LOST",
-        "LeaseExpired",
-    )
-    assert " ended attempt 1 of 5 with LOST (LeaseExpired) after " in lost.getMessage()
+    facts = {"delivery": delivery.id, "state": "READY", "outcome": "LOST", "error": "LeaseExpired"}
+    text = " ended attempt 1 of 5 with LOST (LeaseExpired) after "
+    assert_told(caplog.records[-1], "WARNING", "lost", text, **facts)
 
 
 def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> None:
@@ -105,26 +83,18 @@ def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> Non
         delivery = enqueue(receivers.work, user=user)
         user.delete()
         *_, skipped = lines(delivery)
-    assert (skipped.levelname, *facts(skipped, "event", "attempt")) == ("INFO", "cancelled", 1)
-    assert " is CANCELLED at attempt 1 of 5 after " in skipped.getMessage()
+    assert_told(skipped, "INFO", "cancelled", " is CANCELLED at attempt 1 of 5 after ", attempt=1)
     assert "auth.User" in skipped.getMessage()
 
 
-def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers.work, "func", lambda **arguments: Delivery.objects.update(token=99))
-    *_, stale = lines(enqueue(receivers.work))
-    assert (stale.levelname, *facts(stale, "event", "attempt")) == ("WARNING", "stale", 1)
-    assert " was taken over; its attempt 1 of 5 ended after " in stale.getMessage()
+def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, doing: Callable[..., Delivery]) -> None:
+    *_, stale = lines(doing(receivers.work, lambda **arguments: Delivery.objects.update(token=99)))
+    assert_told(stale, "WARNING", "stale", " was taken over; its attempt 1 of 5 ended after ", attempt=1)
 
 
 def test_a_receiver_nobody_knows_is_told(lines: Lines) -> None:
     delivery = enqueue(receivers.nothing)
     Delivery.objects.filter(pk=delivery.pk).update(receiver="gone.receiver")
     *_, told = lines(delivery)
-    assert (told.levelname, *facts(told, "event", "receiver")) == ("WARNING", "unroutable", "gone.receiver")
-    assert told.getMessage().endswith(" waits: this worker does not know its receiver.")
-
-
-def test_nothing_is_written_below_the_level(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="signals_app.deliveries"):
-        assert [facts(one, "event") for one in lines(enqueue(receivers.nothing))] == [("succeeded",)]
+    text = " waits: this worker does not know its receiver."
+    assert_told(told, "WARNING", "unroutable", text, receiver="gone.receiver")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from signals_app.conf import conf
+from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import Delivery, State
 from signals_app.worker import loop
 from tests.cluster import ROOT, Cluster, wait_for_end
@@ -62,28 +64,20 @@ def attributes(span: ReadableSpan, *names: str) -> tuple[object, ...]:
     return tuple(span.attributes.get(name) for name in names)
 
 
-def test_a_delivery_carries_the_span_that_was_active_at_its_send(tracing: Tracing) -> None:
+def test_an_attempt_is_a_span_below_the_one_that_was_active_at_the_send(tracing: Tracing) -> None:
+    assert enqueue(receivers.nothing).trace == ""
+    Delivery.objects.all().delete()
     with tracing.tracer.start_as_current_span("checkout") as sender:
         delivery = enqueue(receivers.nothing)
     trace_id, span_id = ids(sender)
-    delivery.refresh_from_db()
     assert delivery.trace == f"00-{trace_id:032x}-{span_id:016x}-{sender.get_span_context().trace_flags:02x}"
-    assert enqueue(receivers.nothing).trace == ""
-
-
-def test_an_attempt_is_a_span_below_the_senders(tracing: Tracing) -> None:
-    with tracing.tracer.start_as_current_span("checkout") as sender:
-        delivery = enqueue(receivers.nothing)
     (span,) = tracing.attempts()
     assert span.context is not None
-    assert (span.context.trace_id, parent(span)) == (ids(sender)[0], ids(sender))
+    assert (span.context.trace_id, parent(span)) == (trace_id, ids(sender))
     assert (span.name, span.kind) == (f"process {receivers.nothing.key}", otel.SpanKind.CONSUMER)
     assert span.status.is_unset
-    assert attributes(span, "messaging.message.id", "messaging.destination.name", "signals_app.attempt") == (
-        str(delivery.id),
-        conf.queue,
-        1,
-    )
+    names = ("messaging.message.id", "messaging.destination.name", "signals_app.attempt")
+    assert attributes(span, *names) == (str(delivery.id), conf.queue, 1)
     assert span.parent is not None
     assert span.parent.is_remote
 
@@ -116,11 +110,8 @@ def test_every_attempt_is_a_span_of_its_own_and_says_how_it_ended(tracing: Traci
     _, second = tracing.attempts()
     for number, span in ((1, first), (2, second)):
         assert parent(span) == ids(sender)
-        assert attributes(span, "signals_app.attempt", "signals_app.outcome", "error.type") == (
-            number,
-            "ERROR",
-            "builtins.ValueError",
-        )
+        names = ("signals_app.attempt", "signals_app.outcome", "error.type")
+        assert attributes(span, *names) == (number, "ERROR", "builtins.ValueError")
         assert (span.status.status_code, span.status.description) == (otel.StatusCode.ERROR, "builtins.ValueError")
         (event,) = span.events
         assert event.attributes is not None
@@ -128,26 +119,24 @@ def test_every_attempt_is_a_span_of_its_own_and_says_how_it_ended(tracing: Traci
         assert "in fails\n" in str(event.attributes["exception.stacktrace"])
 
 
-def test_a_timeout_is_an_error_of_its_span(tracing: Tracing) -> None:
-    enqueue(receivers.sleeps)
+@pytest.mark.parametrize(
+    ("receiver", "outcome", "is_error"),
+    [(receivers.sleeps, "TIMEOUT", True), (receivers.asks_for_later, "RETRY_AFTER", False)],
+)
+def test_a_timeout_is_an_error_of_its_span_and_a_retry_that_was_asked_for_is_none(
+    tracing: Tracing, receiver: QueuedReceiver, outcome: str, is_error: bool
+) -> None:
+    enqueue(receiver)
     (span,) = tracing.attempts()
-    assert attributes(span, "signals_app.outcome") == ("TIMEOUT",)
-    assert span.status.status_code == otel.StatusCode.ERROR
+    assert attributes(span, "signals_app.outcome") == (outcome,)
+    assert span.status.status_code == (otel.StatusCode.ERROR if is_error else otel.StatusCode.UNSET)
 
 
-def test_a_retry_that_was_asked_for_is_no_error(tracing: Tracing) -> None:
-    enqueue(receivers.asks_for_later)
-    (span,) = tracing.attempts()
-    assert attributes(span, "signals_app.outcome") == ("RETRY_AFTER",)
-    assert span.status.is_unset
-
-
-def test_no_secret_of_an_error_is_exported(tracing: Tracing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_of_an_error_is_exported(tracing: Tracing, doing: Callable[..., Delivery]) -> None:
     def fails(**arguments: object) -> None:
         raise ValueError("password=hunter2")
 
-    monkeypatch.setattr(receivers.nothing, "func", fails)
-    enqueue(receivers.nothing)
+    doing(receivers.nothing, fails)
     (span,) = tracing.attempts()
     assert "hunter2" not in span.to_json()
     assert "password=********" in span.to_json()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -46,16 +47,7 @@ def test_an_identity_is_read_from_what_it_wrote() -> None:
 
 @pytest.mark.parametrize("owner", ["", "me", "host/boot/pid/12", "host/boot/12", "host/boot/-1/5", "a/b/1/c/d"])
 def test_any_other_text_is_nobody(owner: str) -> None:
-    assert ProcessIdentity.parse(owner) is None
-    assert not is_dead(owner)
-
-
-def test_a_pid_of_this_host_is_known_from_its_owner() -> None:
-    here = current_process()
-    assert pid_here(str(here)) == os.getpid()
-    assert pid_here(str(replace(here, host="elsewhere"))) is None
-    assert pid_here(str(replace(here, boot="before"))) is None
-    assert pid_here("me") is None
+    assert (ProcessIdentity.parse(owner), pid_here(owner), is_dead(owner)) == (None, None, False)
 
 
 def test_a_living_process_has_a_group_and_one_that_ended_has_none(child: subprocess.Popen[str]) -> None:
@@ -69,19 +61,9 @@ def test_another_process_is_alive_until_it_ends(child: subprocess.Popen[str]) ->
     owner = owner_of(child)
     assert ProcessIdentity.parse(owner) == replace(current_process(), pid=child.pid, started=owner.rpartition("/")[2])
     assert not is_dead(owner)
-
-    child.communicate("go\n")
-
-    assert is_dead(owner)
-
-
-def test_a_killed_process_is_dead_before_its_parent_has_noticed(child: subprocess.Popen[str]) -> None:
-    owner = owner_of(child)
-
     os.kill(child.pid, signal.SIGKILL)
-
     wait_until(lambda: is_dead(owner), "the death of a zombie")
-    assert child.returncode is None
+    assert child.returncode is None, "before its parent has noticed"
 
 
 def test_a_living_process_is_not_taken_for_dead_where_it_is_hidden(child: subprocess.Popen[str]) -> None:
@@ -108,12 +90,13 @@ def test_a_recycled_pid_is_not_taken_for_the_dead_one() -> None:
 
 
 def test_nothing_is_known_of_other_hosts_and_boots() -> None:
-    nobody = replace(current_process(), pid=2**22 + 1, started="1")
+    here, nobody = current_process(), replace(current_process(), pid=2**22 + 1, started="1")
     assert is_dead(str(nobody))
-
-    assert not is_dead(str(replace(nobody, host="another")))
-    assert not is_dead(str(replace(nobody, boot="another")))
-    assert not is_dead(str(replace(nobody, boot="")))
+    assert pid_here(str(here)) == os.getpid()
+    changes: list[Any] = [{"host": "another"}, {"boot": "another"}, {"boot": ""}]
+    for elsewhere in changes:
+        assert not is_dead(str(replace(nobody, **elsewhere)))
+        assert pid_here(str(replace(here, **elsewhere))) is None
 
 
 def test_where_the_system_tells_no_boot_only_leases_decide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,19 +37,13 @@ def records(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_message_cannot_forge_a_record(log: io.StringIO, end: str) -> None:
-    get_logger(NAME).warning("The backoff failed: %s", ValueError(f"no luck{end}{FORGED}"))
-    assert len(records(log.getvalue())) == 1
-    assert "everything is lost" in log.getvalue()
-
-
-@pytest.mark.parametrize("end", ENDS)
-def test_a_traceback_cannot_forge_a_record(log: io.StringIO, end: str) -> None:
+def test_neither_a_message_nor_a_traceback_can_forge_a_record(log: io.StringIO, end: str) -> None:
     try:
         raise ValueError(f"no luck{end}{FORGED}")
-    except ValueError:
-        get_logger(NAME).exception("It failed.")
+    except ValueError as error:
+        get_logger(NAME).exception("The backoff failed: %s", error)
     assert len(records(log.getvalue())) == 1
+    assert log.getvalue().count("everything is lost") == 2
     assert "\n  | Traceback (most recent call last):\n  |   File" in log.getvalue()
 
 

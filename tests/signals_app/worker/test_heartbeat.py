@@ -28,56 +28,44 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
 @pytest.fixture
-def claimed() -> list[ClaimedDelivery]:
-    """Three deliveries, claimed at once, with a lease of ten seconds."""
-    for _ in range(3):
-        enqueue(receivers.long_work)
-    return ledger.claim(conf.queue, owner="me", limit=3, lease=10)
+def batch() -> ClaimedBatch:
+    """Two deliveries that were claimed at once."""
+    enqueue(receivers.long_work)
+    enqueue(receivers.long_work)
+    return ClaimedBatch(ledger.claim(conf.queue, owner="me", limit=2, lease=10))
 
 
 @pytest.fixture
-def slow(claimed: list[ClaimedDelivery]) -> Iterator[tuple[ClaimedBatch, Run]]:
+def slow(batch: ClaimedBatch) -> Iterator[Run]:
     """The first of them runs, under a heartbeat, until the test ends."""
-    hold = ClaimedBatch(claimed)
-    one = hold.take()
+    one = batch.take()
     assert one is not None
     current = CurrentDelivery(id=one.id, emission=one.emission, attempt=1, max_attempts=5)
     run = Run(claimed=one, receiver=receivers.long_work, current=current, timeout=30)
     beats = Heartbeat()
-    beats.watch(hold)
-    with hold:
-        hold.begin(run)
-        yield hold, run
+    beats.watch(batch)
+    with batch:
+        batch.begin(run)
+        yield run
     beats.rest()
     time.sleep(heartbeat.TICK * 2)  # the thread has one more look; it must not meet the emptied tables
 
 
-def states() -> list[tuple[str, int]]:
-    return list(Delivery.objects.order_by("id").values_list("state", "attempts"))
+def row(run: Run) -> Delivery:
+    return Delivery.objects.get(pk=run.claimed.id)
 
 
-def test_what_waits_behind_a_slow_run_goes_back_uncharged(slow: tuple[ClaimedBatch, Run]) -> None:
-    wait_until(lambda: states()[1:] == [(State.READY, 0), (State.READY, 0)], "the return of the rest")
-    assert states()[0] == (State.RUNNING, 1)
-    assert slow[0].take() is None
-
-
-def test_what_cannot_be_given_back_stays_in_the_batch(
-    monkeypatch: pytest.MonkeyPatch, claimed: list[ClaimedDelivery]
-) -> None:
+def test_what_cannot_be_given_back_stays_in_the_batch(monkeypatch: pytest.MonkeyPatch, batch: ClaimedBatch) -> None:
     def locked(rest: object) -> None:
         raise OperationalError("database is locked")
 
-    hold = ClaimedBatch(claimed)
     monkeypatch.setattr(ledger, "give_back", locked)
     with pytest.raises(OperationalError):
-        hold.give_back_rest()
-    assert [hold.take() for _ in range(3)] == claimed
+        batch.give_back_rest()
+    assert (batch.take() is None, batch.take() is None, batch.take()) == (False, False, None)
 
 
-def test_what_went_back_without_an_answer_is_not_run_here(
-    monkeypatch: pytest.MonkeyPatch, claimed: list[ClaimedDelivery]
-) -> None:
+def test_what_went_back_without_an_answer_is_not_run_here(monkeypatch: pytest.MonkeyPatch, batch: ClaimedBatch) -> None:
     short_lock_timeout = ledger.short_lock_timeout
 
     @contextmanager
@@ -87,40 +75,27 @@ def test_what_went_back_without_an_answer_is_not_run_here(
         raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(ledger, "short_lock_timeout", cut_after_its_commit)
-    hold = ClaimedBatch(claimed)
     with pytest.raises(OperationalError):
-        hold.give_back_rest()
-    one = hold.take()
-    assert one == claimed[0]
-    assert not loop._still_ours(one, hold)
+        batch.give_back_rest()
+    one = batch.take()
+    assert one is not None
+    assert not loop._still_ours(one, batch)
 
 
-def test_the_lease_of_a_slow_run_is_renewed(slow: tuple[ClaimedBatch, Run]) -> None:
-    first = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
-    assert first is not None
-
-    def longer() -> bool:
-        now = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
-        return now is not None and (now - first).total_seconds() > 10  # LEASE is 30 s
-
-    wait_until(longer, "the renewal")
+def test_progress_is_written_while_the_receiver_runs(slow: Run) -> None:
+    for done in (3, 4):
+        slow.current.progress(done, 8)
+        wait_until(lambda done=done: row(slow).progress_done == done, "the progress")  # type: ignore[misc]
 
 
-def test_progress_is_written_while_the_receiver_runs(slow: tuple[ClaimedBatch, Run]) -> None:
-    slow[1].current.progress(3, 8)
-    wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).progress_done == 3, "the progress")
-    slow[1].current.progress(4, 8)
-    wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).progress_done == 4, "the next progress")
-
-
-def test_a_run_that_was_taken_over_is_told_of(slow: tuple[ClaimedBatch, Run], caplog: pytest.LogCaptureFixture) -> None:
-    Delivery.objects.filter(pk=slow[1].claimed.id).update(token=99)
-    message = f"Delivery {slow[1].claimed.id} was taken over while it runs here."
+def test_a_run_that_was_taken_over_is_told_of(slow: Run, caplog: pytest.LogCaptureFixture) -> None:
+    Delivery.objects.filter(pk=slow.claimed.id).update(token=99)
+    message = f"Delivery {slow.claimed.id} was taken over while it runs here."
     wait_until(lambda: message in caplog.text, "the warning")
 
 
 def test_a_database_that_fails_does_not_end_the_heartbeat(
-    monkeypatch: pytest.MonkeyPatch, slow: tuple[ClaimedBatch, Run], caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, slow: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     renew = ledger.renew
     errors: list[Exception] = [OperationalError("gone"), RuntimeError("worse")]
@@ -132,11 +107,11 @@ def test_a_database_that_fails_does_not_end_the_heartbeat(
 
     monkeypatch.setattr(ledger, "renew", fails_twice)
     monkeypatch.setattr(heartbeat, "FIRST_RENEWAL", 0.1)
-    first = Delivery.objects.get(pk=slow[1].claimed.id).lease_until
+    first = row(slow).lease_until
     with override_settings(SIGNALS_APP={"HEARTBEAT": 0.1}):
-        wait_until(lambda: Delivery.objects.get(pk=slow[1].claimed.id).lease_until != first, "the renewal")
+        wait_until(lambda: row(slow).lease_until != first, "the renewal")
     assert not errors
-    assert f"The heartbeat of delivery {slow[1].claimed.id} failed." in caplog.text
+    assert f"The heartbeat of delivery {slow.claimed.id} failed." in caplog.text
 
 
 def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() -> None:
@@ -148,5 +123,6 @@ def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() ->
 
     with override_settings(SIGNALS_APP={"GRACE": 0.1}):
         assert in_child(run_all_that_is_claimed) == 70
-    assert states() == [(State.READY, 1), (State.READY, 0), (State.READY, 0)]
+    states = list(Delivery.objects.order_by("id").values_list("state", "attempts"))
+    assert states == [(State.READY, 1), (State.READY, 0), (State.READY, 0)]
     assert Attempt.objects.get().outcome == Outcome.TIMEOUT

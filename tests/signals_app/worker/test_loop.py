@@ -1,6 +1,7 @@
-"""Running what is due: every outcome, in the process of the test."""
+"""Running what is due, in the process of the test: what a drain takes, for how long, and every outcome."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,10 +10,14 @@ from django.test import override_settings
 
 from signals_app import ledger, signals
 from signals_app.conf import conf
-from signals_app.dispatcher import registry
+from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import current_process
+from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
+from signals_app.worker.isolation import Isolation
+from tests.signals_app.listeners import run
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
@@ -20,16 +25,14 @@ from tests.testapp.signals import plain
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
-
-def run(delivery: Delivery) -> Delivery:
-    """Drain once and return the delivery as it stands."""
-    loop.drain(delivery.queue)
-    delivery.refresh_from_db()
-    return delivery
+Doing = Callable[..., Delivery]
 
 
 def only_attempt(delivery: Delivery) -> Attempt:
     return delivery.failed_attempts.get()
+
+
+# What a drain takes
 
 
 def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
@@ -42,6 +45,101 @@ def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
     assert loop.drain(conf.queue) == 0
 
 
+def test_a_drain_ends_with_its_time_slice() -> None:
+    for _ in range(3):
+        enqueue(receivers.atomic_work, seconds=0.05)
+    with override_settings(SIGNALS_APP={"TIME_SLICE": 0.01}):
+        assert loop.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 2
+
+
+def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
+    enqueue(receivers.work)
+    liveness.may_claim = False
+    try:
+        assert loop.drain(conf.queue) == 0
+    finally:
+        liveness.begin()
+    assert loop.drain(conf.queue) == 1
+
+
+def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(40):
+        enqueue(receivers.nothing)
+    limits: list[int] = []
+    claim = ledger.claim
+
+    def watched(queue: str, **options: Any) -> list[ClaimedDelivery]:
+        limits.append(options["limit"])
+        return claim(queue, **options)
+
+    monkeypatch.setattr(ledger, "claim", watched)
+    monkeypatch.setattr(loop, "QUICK", 10)
+    Delivery.objects.update(attempts=1)  # second attempts are taken together as well
+    loop.drain(conf.queue)
+    assert limits == [1, 2, 4, 8, 16, 16, 16]
+    enqueue(receivers.nothing)
+    enqueue(receivers.nothing)
+    limits.clear()
+    monkeypatch.setattr(loop, "QUICK", 0)
+    loop.drain(conf.queue)
+    assert limits == [1, 1, 1]
+
+
+def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
+    first, second, third = (enqueue(receivers.nothing) for _ in range(3))
+    Delivery.objects.filter(pk=second.pk).update(losses=1)
+    claimed = ledger.claim(conf.queue, owner="", limit=3, lease=30)
+    for begin, now, back in ((0, [first], [second, third]), (1, [second], [third])):
+        parts = loop._apart(claimed[begin:])
+        assert [[one.id for one in part] for part in parts] == [[one.id for one in now], [one.id for one in back]]
+
+
+def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
+    first, second = enqueue(receivers.work, label="1"), enqueue(receivers.work, label="2")
+    claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
+    Delivery.objects.filter(pk=second.pk).update(token=99)
+    with override_settings(SIGNALS_APP={"LEASE": 0}):
+        assert loop._run_all(claimed, Isolation()) == 1
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)
+    assert [e.label for e in Effect.objects.all()] == ["1"]
+
+
+GARBAGE = [
+    (None, "None"),
+    ({"queue": "sigdemo"}, "{'queue': 'sigdemo'}"),
+    ("", "''"),
+    ("sigdemo\0", r"'sigdemo\x00'"),
+    ("sigdemo\ud83d", r"'sigdemo\ud83d'"),
+    ("sigdemo\nCRITICAL forged", r"'sigdemo\nCRITICAL forged'"),
+    ("x" * 101, f"'{'x' * 59}…"),
+]
+
+
+@pytest.mark.parametrize(
+    ("queue", "told"),
+    [
+        *((queue, [f"A hint names no queue but {told}; nothing was run for it."]) for queue, told in GARBAGE),
+        *((queue, []) for queue in ("nobody", "'; DROP TABLE signals_app_delivery; --", "%(queue)s", "Sigdemo")),
+    ],
+    ids=repr,
+)
+def test_a_hint_that_names_no_queue_of_ours_runs_nothing(
+    queue: object, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = enqueue(receivers.work)
+    assert loop.drain(queue) == 0
+    assert caplog.messages == told
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.attempts) == (State.READY, 0)
+    assert loop.drain(waiting.queue) == 1
+
+
+# How an attempt ends
+
+
 def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     got: dict[str, Any] = {}
     monkeypatch.setattr(receivers.work, "func", lambda **arguments: got.update(arguments))
@@ -51,47 +149,38 @@ def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.Monke
     assert got == {"signal": plain, "sender": Delivery, "label": "x", "user": user}
 
 
-def test_an_error_is_retried_after_its_backoff_and_leaves_an_attempt() -> None:
-    delivery = run(enqueue(receivers.fails))
-    assert (delivery.state, delivery.attempts) == (State.READY, 1)
+@pytest.mark.parametrize(
+    ("receiver", "state", "outcome", "error", "delay"),
+    [
+        (receivers.fails, State.READY, Outcome.ERROR, "builtins.ValueError: it went wrong at attempt 1", 0.2),
+        (receivers.asks_for_later, State.READY, Outcome.RETRY_AFTER, "RetryAfter: the service asked for a pause", 0.2),
+        (receivers.gives_up, State.FAILED, Outcome.ERROR, "PermanentFailure: the customer is gone", None),
+    ],
+    ids=str,
+)
+def test_an_attempt_that_fails_is_kept_and_says_what_becomes_of_its_delivery(
+    receiver: QueuedReceiver, state: State, outcome: Outcome, error: str, delay: float | None
+) -> None:
+    delivery = run(enqueue(receiver))
     attempt = only_attempt(delivery)
-    assert (attempt.outcome, attempt.error_class) == (Outcome.ERROR, "builtins.ValueError")
-    assert attempt.message == "it went wrong at attempt 1"
-    assert 'raise ValueError(f"it went wrong' in attempt.traceback
-    assert delivery.due_at > attempt.finished_at
+    assert (delivery.state, delivery.attempts, attempt.outcome) == (state, 1, outcome)
+    assert f"{attempt.error_class}: {attempt.message}".endswith(error)
+    assert f"in {receiver.key.rpartition('.')[2]}\n    raise " in attempt.traceback
+    if delay is not None:
+        assert (delivery.due_at - attempt.finished_at).total_seconds() == pytest.approx(delay, abs=0.1)
 
 
 def test_exhausted_attempts_fail_a_delivery() -> None:
     delivery = enqueue(receivers.fails)
     Delivery.objects.filter(pk=delivery.pk).update(attempts=2)
     run(delivery)
-    assert (delivery.state, delivery.attempts) == (State.FAILED, 3)
-    assert delivery.finished_at is not None
-
-
-def test_a_permanent_failure_fails_at_once() -> None:
-    delivery = run(enqueue(receivers.gives_up))
-    assert (delivery.state, delivery.attempts, delivery.max_attempts) == (State.FAILED, 1, 5)
-    assert only_attempt(delivery).message == "the customer is gone"
-
-
-def test_retry_after_is_due_when_the_receiver_said() -> None:
-    delivery = run(enqueue(receivers.asks_for_later, seconds=90))
-    attempt = only_attempt(delivery)
-    assert (delivery.state, attempt.outcome) == (State.READY, Outcome.RETRY_AFTER)
-    assert attempt.message == "the service asked for a pause"
-    assert 85 < (delivery.due_at - attempt.finished_at).total_seconds() < 100
+    assert (delivery.state, delivery.attempts, delivery.finished_at is None) == (State.FAILED, 3, False)
 
 
 @pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
 def test_exceptions_that_end_a_program_end_an_attempt_only(error: str) -> None:
     delivery = run(enqueue(receivers.exits, error=error))
     assert (delivery.state, only_attempt(delivery).error_class) == (State.FAILED, f"builtins.{error}")
-
-
-def test_an_async_receiver_runs() -> None:
-    assert run(enqueue(receivers.async_work, label="awaited")).state == State.SUCCESSFUL
-    assert Effect.objects.get().label == "awaited"
 
 
 def test_an_atomic_receiver_that_fails_leaves_nothing_behind() -> None:
@@ -110,28 +199,39 @@ def test_an_async_atomic_receiver_writes_in_the_same_transaction() -> None:
     assert Effect.objects.count() == 1
 
 
-def test_an_atomic_receiver_whose_claim_was_taken_over_leaves_no_effect(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A control stands beside it: without the token the effect would be there twice."""
-
+def test_an_atomic_receiver_whose_claim_was_taken_over_leaves_no_effect(doing: Doing) -> None:
     def taken_over(**arguments: object) -> None:
         Effect.objects.create(label="stale")
         Delivery.objects.update(token=99)
 
-    monkeypatch.setattr(receivers.atomic_work, "func", taken_over)
-    delivery = run(enqueue(receivers.atomic_work))
+    delivery = run(doing(receivers.atomic_work, taken_over))
     assert delivery.token == 1  # the take-over was part of the transaction that is rolled back
     assert not Effect.objects.exists()
     assert only_attempt(delivery).outcome == Outcome.STALE
     assert delivery.state == State.RUNNING
 
 
-def test_a_result_that_comes_after_a_takeover_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers.work, "func", lambda **arguments: Delivery.objects.update(token=99))
-    delivery = run(enqueue(receivers.work))
+def test_an_atomic_receiver_whose_delivery_is_gone_at_its_end_leaves_no_effect(doing: Doing) -> None:
+    def deletes(**arguments: object) -> None:
+        Effect.objects.create(label="of a delivery that is gone")
+        Delivery.objects.filter(receiver=receivers.atomic_work.key).delete()
+
+    doing(receivers.atomic_work, deletes)
+    assert run(enqueue(receivers.nothing)).state == State.SUCCESSFUL
+    assert not Effect.objects.exists()
+    assert Delivery.objects.count() == 2  # the deletion was part of the transaction that is rolled back
+
+
+def test_a_result_that_comes_after_a_takeover_does_not_count(doing: Doing) -> None:
+    delivery = run(doing(receivers.work, lambda **arguments: Delivery.objects.update(token=99)))
     assert (delivery.state, delivery.token) == (State.RUNNING, 99)
     assert only_attempt(delivery).outcome == Outcome.STALE
+
+
+def test_a_delivery_deleted_while_it_runs_ends_quietly(doing: Doing) -> None:
+    doing(receivers.work, lambda **arguments: Delivery.objects.all().delete())
+    assert loop.drain(conf.queue) == 1
+    assert not Delivery.objects.exists()
 
 
 def test_a_delivery_whose_receiver_nobody_knows_waits_uncharged_until_it_is_back() -> None:
@@ -169,8 +269,7 @@ def test_a_vanished_object_is_dealt_with_as_missing_says(missing: str, state: St
 def test_a_payload_of_garbage_is_an_error_on_the_record() -> None:
     delivery = enqueue(receivers.fails)
     Delivery.objects.filter(pk=delivery.pk).update(payload="{not json", max_attempts=1)
-    run(delivery)
-    assert delivery.state == State.FAILED
+    assert run(delivery).state == State.FAILED
     assert only_attempt(delivery).error_class == "signals_app.exceptions.PayloadError"
 
 
@@ -180,18 +279,13 @@ def test_lifecycle_signals_tell_of_each_step() -> None:
     def listener(name: str) -> Any:
         return lambda delivery, **kwargs: told.append((name, delivery.id))
 
-    listeners = {
-        name: listener(name)
-        for name in ("delivery_started", "delivery_succeeded", "delivery_attempt_failed", "delivery_failed")
-    }
+    names = ("delivery_started", "delivery_succeeded", "delivery_attempt_failed", "delivery_failed")
+    listeners = {name: listener(name) for name in names}
     for name, one in listeners.items():
         getattr(signals, name).connect(one)
     good, bad = enqueue(receivers.nothing), enqueue(receivers.gives_up)
     loop.drain(conf.queue)
     assert told == [
-        ("delivery_started", good.id),
-        ("delivery_succeeded", good.id),
-        ("delivery_started", bad.id),
-        ("delivery_attempt_failed", bad.id),
-        ("delivery_failed", bad.id),
+        *((name, good.id) for name in ("delivery_started", "delivery_succeeded")),
+        *((name, bad.id) for name in ("delivery_started", "delivery_attempt_failed", "delivery_failed")),
     ]

@@ -14,22 +14,18 @@ from tests.cluster import Cluster, wait_for_end
 from tests.testapp.models import Effect
 from tests.testapp.receivers import atomic_work, enqueue, leave_effect, nothing, work
 
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
 
 def test_a_process_that_forks_keeps_its_connections_instead_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     pooled: dict[str, Any] = {"OPTIONS": {"pool": True, "application_name": "site"}, "CONN_MAX_AGE": 0}
     monkeypatch.setitem(connections.settings, "pooled", pooled)
     before = {alias: dict(given) for alias, given in connections.settings.items() if alias != "pooled"}
     leave_pools()
-    assert pooled == {
-        "OPTIONS": {"application_name": "site"},
-        "CONN_MAX_AGE": 600,
-        "CONN_HEALTH_CHECKS": True,
-    }
-    assert {alias: given for alias, given in connections.settings.items() if alias != "pooled"} == before
+    kept = {"OPTIONS": {"application_name": "site"}, "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+    assert connections.settings == before | {"pooled": kept}
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
 def test_the_processes_of_a_cluster_do_not_share_what_is_in_a_pool(tmp_path: Path) -> None:
     pool = {"TEST_OPTIONS": '{"pool": true}'} if connection.vendor == "postgresql" else {}  # SQLite has none
     with Cluster(tmp_path / "log", **pool):
@@ -111,10 +107,11 @@ def by_cursor(statement: str) -> None:
 
 
 def by_composed_statement(statement: str) -> None:
-    from psycopg import sql
+    if connection.vendor == "postgresql":
+        from psycopg import sql
 
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("{}").format(sql.SQL(statement)))
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL("{}").format(sql.SQL(statement)))
 
 
 def behind_django(statement: str) -> None:
@@ -122,31 +119,21 @@ def behind_django(statement: str) -> None:
     raw.execute(statement)
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("receiver", "statement"), CASES)
+@pytest.mark.parametrize(
+    ("receiver", "statement", "execute"),
+    [
+        *((receiver, statement, by_cursor) for receiver, statement in CASES),
+        *((work, CHANGES[0], execute) for execute in (behind_django, by_composed_statement)),
+    ],
+)
 def test_what_a_receiver_changes_in_its_session_reaches_neither_the_ledger_nor_the_next_one(
-    receiver: Any, statement: str, monkeypatch: pytest.MonkeyPatch
+    receiver: Any, statement: str, execute: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = session()
-    run(monkeypatch, receiver, lambda: by_cursor(statement))
+    run(monkeypatch, receiver, lambda: execute(statement))
     assert session() == before
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
-def test_a_change_of_session_is_seen_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, change = session(), CHANGES[0]
-    run(monkeypatch, work, lambda: behind_django(change))
-    assert session() == before
-    if connection.vendor == "postgresql":
-        Effect.objects.all().delete()
-        run(monkeypatch, work, lambda: by_composed_statement(change))
-        assert session() == before
-
-
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
 def test_a_receiver_may_have_a_role_and_a_path_of_its_own_within_its_transaction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -156,8 +143,6 @@ def test_a_receiver_may_have_a_role_and_a_path_of_its_own_within_its_transaction
     assert (session(), connection.connection) == (before, raw)
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
 def test_a_receiver_that_changed_nothing_leaves_the_connection_to_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -173,29 +158,35 @@ def test_a_receiver_that_changed_nothing_leaves_the_connection_to_the_next_one(
     assert connection.connection is before
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
-def test_rows_of_another_shape_do_not_reach_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
-    def as_dicts() -> None:
-        raw: Any = connection.connection
-        if connection.vendor == "postgresql":
-            from psycopg.rows import dict_row
+def as_dicts() -> None:
+    raw: Any = connection.connection
+    if connection.vendor == "postgresql":
+        from psycopg.rows import dict_row
 
-            raw.row_factory = dict_row
-        else:
-            raw.row_factory = lambda cursor, row: {column[0]: row[n] for n, column in enumerate(cursor.description)}
-
-    run(monkeypatch, work, as_dicts)
+        raw.row_factory = dict_row
+    else:
+        raw.row_factory = lambda cursor, row: {column[0]: row[n] for n, column in enumerate(cursor.description)}
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
+def close_behind_django() -> None:
+    raw: Any = connection.connection
+    raw.close()
+
+
+@pytest.mark.parametrize("spoil", [as_dicts, close_behind_django])
+def test_a_connection_that_was_spoiled_behind_django_is_opened_anew_for_the_next_receiver(
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[], None]
+) -> None:
+    run(monkeypatch, work, spoil)
+    run(monkeypatch, atomic_work, lambda: None)
+
+
 def test_a_transaction_begun_behind_django_is_undone_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def begin() -> None:
+    def begin(**kwargs: Any) -> None:
         by_cursor("BEGIN")
         leave_effect("within")
 
-    monkeypatch.setattr(nothing, "func", lambda **kwargs: begin())
+    monkeypatch.setattr(nothing, "func", begin)
     delivery = enqueue(nothing)
     loop.drain(delivery.queue)
     delivery.refresh_from_db()
@@ -204,21 +195,6 @@ def test_a_transaction_begun_behind_django_is_undone_and_said(monkeypatch: pytes
     assert not Effect.objects.exists()
 
 
-@pytest.mark.database
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_closed_behind_django_is_opened_anew_for_the_next_receiver(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    run(monkeypatch, work, close_behind_django)
-    run(monkeypatch, atomic_work, lambda: None)
-
-
-def close_behind_django() -> None:
-    raw: Any = connection.connection
-    raw.close()
-
-
-@pytest.mark.django_db(transaction=True)
 def test_a_wrapper_that_a_receiver_installed_stays_and_the_watch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def passing(execute: Callable[..., Any], *args: Any) -> Any:
         return execute(*args)

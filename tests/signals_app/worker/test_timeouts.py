@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -33,14 +33,6 @@ def test_a_value_within_the_limit_comes_back(func: Callable[..., Any]) -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("func", [sleep, asleep])
-def test_a_call_over_the_limit_is_interrupted(func: Callable[..., Any]) -> None:
-    began = time.monotonic()
-    with pytest.raises(TimedOut, match=r"^The receiver ran longer than its timeout of 0.05 s\.$"):
-        call(0.05, func, seconds=30)
-    assert time.monotonic() - began < 10
-
-
 def test_a_timeout_of_the_receiver_itself_is_its_own_error() -> None:
     async def gives_up() -> None:
         raise TimeoutError("the service did not answer")
@@ -55,23 +47,13 @@ def test_swallowing_the_interruption_does_not_help() -> None:
             time.sleep(30)
         return "done"
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(TimedOut, match=r"^The receiver ran longer than its timeout of 0.05 s\.$"):
         call(0.05, stubborn)
 
 
 def test_outside_the_main_thread_the_clock_decides() -> None:
-    caught: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call(0.01, sleep, seconds=0.05)
-        except TimedOut as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert len(caught) == 1
+    with ThreadPoolExecutor() as threads, pytest.raises(TimedOut):
+        threads.submit(call, 0.01, sleep, seconds=0.05).result()
 
 
 def test_the_alarm_of_the_hint_is_put_back_less_the_time_taken() -> None:
