@@ -1,6 +1,6 @@
 """Each step of a delivery: logged, signalled, counted and traced.
 
-What happens to a delivery calls the function of that step; below them stand the four ways in which it is told.
+One function for each step comes first; the four ways in which it is told follow.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
 
 
 def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
-    """Tell that SUCCESSFUL is on the record."""
+    """Tell that a delivery is recorded as SUCCESSFUL."""
     _log(logging.INFO, "succeeded", claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
     count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
     _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
 
 
 def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: BaseException | None = None) -> None:
-    """Tell of a failed attempt that is on the record; ``error`` is what the receiver raised, None for a lost one."""
+    """Tell of a failed attempt that is recorded; ``error`` is what the receiver raised, None for a lost attempt."""
     is_final = end.state == State.FAILED
     is_lost = end.outcome == Outcome.LOST
     with _only_telling():
@@ -117,7 +117,7 @@ def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
 
 
 def unroutable(claimed: ClaimedDelivery) -> None:
-    """Tell that a delivery went back to its queue because this process does not know its receiver."""
+    """Tell that a delivery went back to its queue, since this process does not know its receiver."""
     _log(logging.WARNING, "unroutable", claimed, "waits: this worker does not know its receiver.")
 
 
@@ -139,7 +139,7 @@ def _log(
     exception: BaseException | None = None,
     **facts: Any,
 ) -> None:
-    """Write one line. ``text`` goes on from the delivery's name, and takes any field as ``%(field)s``."""
+    """Write one line. ``text`` follows the delivery's name, and may contain any field as ``%(field)s``."""
     if not logger.isEnabledFor(level):
         return
     fields = {
@@ -168,7 +168,7 @@ def _send(signal: Signal, receiver: object, **facts: Any) -> None:
 
 @contextmanager
 def _only_telling() -> Iterator[None]:
-    """Keep a worker from what listeners and handlers of its log do: exit, fork, or stumble over an error's own text."""
+    """Protect a worker from its listeners and log handlers: they may exit, fork, or fail at an error's own text."""
     try:
         with ForkGuard():
             yield
@@ -177,7 +177,7 @@ def _only_telling() -> Iterator[None]:
             logger.error("What listens to deliveries ended with %s.", type(error).__qualname__, exc_info=error)
 
 
-# The counts, for metrics: kept in memory and added to the record now and then
+# The counts, for metrics: kept in memory and written to the database now and then
 
 # upper bounds, in seconds, of the buckets that waits and runs are sorted into
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, math.inf)
@@ -192,7 +192,7 @@ _ending = threading.Event()
 
 
 def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", seconds: float | None = None) -> None:
-    """Count one more of something; what took time is counted in the bucket that holds so many seconds."""
+    """Count something once; what took ``seconds`` is counted in the bucket that holds so many."""
     if not conf.metrics_token:
         return
     bound = "" if seconds is None else _NAMES[bisect_left(BOUNDS, seconds)]
@@ -203,9 +203,9 @@ def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", secon
 
 
 def write(*, beside: bool = False) -> bool:
-    """Add what was counted to the record. False where the database does not take it: then it is kept.
+    """Add what was counted to the database. False where that fails: then it is kept for the next time.
 
-    ``beside`` a receiver that runs in another thread it does not wait for a lock: that receiver may have it.
+    ``beside`` a receiver in another thread it waits for no lock: that receiver may have it.
     """
     with _lock:
         taken = dict(_counted)
@@ -229,7 +229,7 @@ def write(*, beside: bool = False) -> bool:
 
 
 def write_after_drain() -> None:
-    """Add what was counted to the record, where no thread does."""
+    """Write what was counted, unless a thread does."""
     if _writer is None or not _writer.is_alive():
         write()
 
@@ -243,7 +243,7 @@ def write_in_background(**kwargs: object) -> None:
 
 
 def write_last() -> None:
-    """Have that thread write once more, and wait for it."""
+    """Have that thread write once more, and wait for its end."""
     if _writer is not None:
         _ending.set()
         _writer.join()
@@ -297,7 +297,7 @@ def attempt_span(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
 
 
 def mark_span(end: Failure) -> None:
-    """Let the active span say how its attempt failed. A retry that the receiver asked for is no error."""
+    """Note in the active span how its attempt failed. A retry that the receiver asked for is no error."""
     if not _is_installed:
         return
     span = otel.get_current_span()
@@ -311,7 +311,7 @@ def mark_span(end: Failure) -> None:
 
 
 def export() -> None:
-    """Export this process's spans, before it ends: it was forked, and runs no exit functions of its parent."""
+    """Export the spans of this process before it ends: a forked process runs no exit functions of its parent."""
     flush = getattr(otel.get_tracer_provider(), "force_flush", None) if _is_installed else None
     if flush is not None:
         flush()

@@ -1,1 +1,1 @@
-"""Who runs here, lives still, and ends with whom: the processes of a cluster, as all of them see it."""
+"""The processes of a cluster: who they are, which are alive, and which end together."""

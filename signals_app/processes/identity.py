@@ -1,4 +1,4 @@
-"""Who runs: the identity of a process, precise enough to tell later, on the same host, whether it still lives."""
+"""The identity of a process, precise enough to tell later, on the same host, whether it is still alive."""
 
 from __future__ import annotations
 
@@ -29,12 +29,11 @@ class ProcessIdentity:
         """Read what ``str()`` wrote, or return None for any other text."""
         parts = owner.split("/")
         if len(parts) != 4 or not PID.fullmatch(parts[2]):
-            return None  # a number beyond the kernel's would be an error wherever it is asked for
+            return None  # a pid beyond the kernel's would be an error wherever it is used
         return cls(host=parts[0], boot=parts[1], pid=int(parts[2]), started=parts[3])
 
 
 def current_process() -> ProcessIdentity:
-    """Return the identity of the calling process."""
     return _identity(os.getpid())
 
 
@@ -45,7 +44,7 @@ def is_dead(owner: str) -> bool:
 
 
 def pid_here(owner: str) -> int | None:
-    """Return the pid of the process that wrote this owner, where it was one of this host; None when it was not."""
+    """Return the pid of the process that wrote this owner; None where it ran on another host."""
     process = _of_this_host(owner)
     return process.pid if process else None
 
@@ -84,7 +83,7 @@ def _started(pid: int) -> str:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return what the kernel says of a living process, from its state on; nothing when there is none, or a zombie."""
+    """Return what the kernel says of a living process, from its state on; nothing for a zombie, or none at all."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -94,7 +93,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Tell whether a process lives of which we may not read: another user's, where /proc hides those (hidepid)."""
+    """Tell whether a process is alive and hidden from us: another user's, where /proc hides those (hidepid)."""
     if os.access(f"/proc/{pid}/stat", os.R_OK):
         return False
     try:
@@ -105,7 +104,7 @@ def _is_hidden(pid: int) -> bool:
 
 
 def resident_bytes(host: str, pid: int) -> int | None:
-    """Return how much memory a process of this host holds, None where the system does not tell or it is elsewhere."""
+    """Return the memory that a process of this host holds; None where it is elsewhere or the system does not tell."""
     if host != socket.gethostname():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Signs of life that the processes of a cluster leave for their supervisor, in memory that no lock guards.
+"""Signs of life that the processes of a cluster leave for their supervisor, in shared memory without locks.
 
 A lock dies with its holder; here each value has one writer, or any writer's will do.
 """
@@ -14,7 +14,7 @@ from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 SLOTS = 4096  # a worker notes its pid in the slot of that number, modulo this
-NEAR = 16  # slots, or where another worker has that one, in the next of so many
+NEAR = 16  # where another worker has that one, the next of so many is used
 
 
 class Liveness(Structure):
@@ -27,7 +27,7 @@ class Liveness(Structure):
     _fields_ = (
         ("may_claim", c_bool),  # whether workers may claim more; False has them stop after what they run
         ("claimed_at", c_double),  # when a worker's claim last succeeded
-        # since when no claim has succeeded, and a login was refused; 0 for not at all. These outlast a cluster
+        # when claims began to fail, and logins to be refused; 0 where they do not. These outlast a cluster
         ("_failing_since", c_double),
         ("_refused_since", c_double),
         ("_task_queued_at", c_double),

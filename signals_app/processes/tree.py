@@ -22,12 +22,12 @@ logger = get_logger("signals_app.worker")
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
-SENTINEL, STAFF = 1, 2  # forks from main; what is forked further on is a receiver's own affair
+SENTINEL, STAFF = 1, 2  # generations; what is forked further down is a receiver's own affair
 
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 generation = 0  # how many forks this process is from main; 0 as well where no cluster is
 _pid = 0  # this process's own, and for a moment its parent's
-# the parent's connections: a session that is collected may say good-bye to the server, for the parent too
+# the parent's connections, kept: one that is garbage-collected may end the parent's session on the server as well
 _parents: list[object] = []
 
 
@@ -47,7 +47,7 @@ def end_with_parent(number: signal.Signals, *, parent: int) -> None:
 
 
 def _born() -> None:
-    """In a new process, before anything else."""
+    """Run in each new process, before anything else."""
     global generation, _pid
     generation, parent, _pid = generation + 1, _pid, os.getpid()
     if generation <= STAFF:
@@ -61,13 +61,13 @@ def _born() -> None:
 def _leave_connections() -> None:
     """Leave a worker's sessions to it: a transaction block that its child leaves would roll back the parent's.
 
-    Nor does the child keep a socket open: the server would go on with a worker's session that is killed meanwhile.
+    The child keeps no socket open either: the server would go on with the session of a worker that is killed meanwhile.
     """
     for db in connections.all(initialized_only=True):
         _parents.append(db)
         del connections[db.alias]
         if hasattr(db.connection, "fileno"):  # the socket to a server; a file has none
-            # not closed: under the same number the child could open what the connection would then write to
+            # not just closed: the child could open something under the same number, and the connection write to it
             null = os.open(os.devnull, os.O_RDWR)
             with suppress(Exception):  # one that is closed has no number
                 os.dup2(null, cast(Any, db.connection).fileno(), inheritable=False)
@@ -75,9 +75,9 @@ def _leave_connections() -> None:
 
 
 class ForkGuard:
-    """Ends a process that is forked in its block and leaves it, in whatever way: what comes after is its parent's.
+    """Ends a process that was forked in the block once it leaves the block: what follows is its parent's to do.
 
-    By hand, for each delivery enters several: a generator's context would take three times as long.
+    Written by hand, since each delivery enters several: one made of a generator takes three times as long.
     """
 
     __slots__ = ("_pid",)
@@ -91,7 +91,7 @@ class ForkGuard:
 
 
 def _end(error: BaseException | None) -> NoReturn:
-    """End at once as a process of Python's would, but run nothing that the parent has for its own end."""
+    """Exit with the status that Python would give, but without the exit functions that the parent registered."""
     status = 1
     try:
         if error is None:

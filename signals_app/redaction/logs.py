@@ -1,7 +1,7 @@
-"""The app's loggers. What somebody else said, such as an error's message, cannot pass for a record of its own in a log.
+"""The app's loggers. Text from outside, such as an error's message, cannot pass for a record of its own in a log.
 
-Line ends in it are followed by a mark, other control characters and those that turn the direction of writing are
-written as escapes, and secrets are masked. It is done to the record itself, so it holds under any formatter.
+Its line ends are followed by a mark, its control characters and those that change the direction of writing become
+escapes, and its secrets are masked. This is done to the record itself, so it holds under any formatter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from signals_app.redaction import beginning, ending
 
-LONGEST = 20_000  # characters that are kept of a text, and of a traceback
+LONGEST = 20_000  # characters kept of a text, and of a traceback
 
 UNPRINTABLE = "(an error that cannot be printed)"
 
@@ -22,19 +22,19 @@ _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u20
 
 
 def one_record(text: str) -> str:
-    """Return text whose lines but the first begin with ``  | `` and whose control characters are escapes."""
+    """Return text whose lines after the first begin with ``  | `` and whose control characters are escapes."""
     return without_controls(_LINE_END.sub("\n  | ", text))
 
 
 def one_line(text: str) -> str:
-    """Return text on one line: what is not printable in it, such as line ends, is escapes."""
+    """Return text on one line: what is not printable, such as a line end, becomes an escape."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 
 def without_controls(text: str) -> str:
-    """Return text whose control characters, but for line ends and tabs, are escapes: safe to print in a terminal."""
+    """Return text that is safe to print in a terminal: control characters but line ends and tabs become escapes."""
     return _CONTROLS.sub(lambda found: _escaped(found[0]), text)
 
 
@@ -43,7 +43,7 @@ def _escaped(sign: str) -> str:
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a logger of the app; whatever text it is given to log stays within its record."""
+    """Return a logger of the app; any text that it logs stays within its record."""
     logger = logging.getLogger(name)
     logger.addFilter(_keep_within)
     return logger
@@ -64,8 +64,8 @@ def _keep_within(record: logging.LogRecord) -> bool:
 def traceback_of(error: BaseException) -> str:
     """Return the end of an error's traceback, which says what happened, secrets masked.
 
-    It has no values of variables, so those that ``sensitive_variables`` names are not in it either. The error's class
-    may be such that it cannot be printed, and raise what is no Exception.
+    It has no values of variables, so none that ``sensitive_variables`` names. Printing the error may raise anything,
+    even what is no Exception.
     """
     try:
         text = "".join(traceback.format_exception(error))

@@ -26,7 +26,6 @@ _FIELDS = ("name", "key", "field", "header", "label", "parameter", "attribute", 
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether what has this name is not to be shown."""
     has_word = _has_word if len(name) <= _USUAL else _has_word.__wrapped__
     return has_word(name, *_words(frozenset(conf.mask)))
 
@@ -132,16 +131,16 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("eyj",), _JWT),
     (_ISSUERS, _ISSUED),
 )
-_WINDOW = 10  # times as much is masked as is kept of a text: to mask 10 MB takes seconds
-_SEAM = 200  # characters where the window ends that may be of half a secret
+_WINDOW = 10  # times what is kept of a text is masked: masking 10 MB takes seconds
+_SEAM = 200  # characters at the end of the window that may be half a secret
 
 
 def masked_text(text: str) -> str:
-    """Return free text, such as a traceback, with the secrets masked that can be told from what is around them.
+    """Return free text, such as a traceback, with its secrets masked where the words around them give them away.
 
     Those are values after a secret's name (``password=…``, ``"token": …``, ``--secret …``), the rest of the line after
     ``Authorization:`` and ``Cookie:``, passwords in URLs, bearer tokens, JSON Web Tokens, private keys, and what some
-    services give out. A secret that stands there without any of these cannot be told from other words and stays.
+    services give out. Any other secret cannot be told from other words and stays.
     """
     folded = text.casefold()
     if not any(sign in folded for sign in _SIGNS):
@@ -161,7 +160,7 @@ def _masked_by(pattern: re.Pattern[str], text: str) -> str:
 
 
 def beginning(text: str, most: int) -> str:
-    """Return the first characters of a text, masked before it is cut: half a secret could not be told for one."""
+    """Return the first characters of a text, masked before it is cut: half a secret would not be recognised."""
     shown = masked_text(text[: _WINDOW * most])
     if len(text) > _WINDOW * most and len(shown) < most + 2 * _SEAM:
         shown = shown[:-_SEAM].rpartition(" ")[0]
@@ -179,7 +178,9 @@ def ending(text: str, most: int) -> str:
 def _with_values_masked(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
     done = 0
     for found in pattern.finditer(text):
-        if found.start() < done or not _is_secret_in_text(found):
+        name = found[found.lastgroup or 0].rpartition(".")[2]
+        # KeyError: 'name' is no secret
+        if found.start() < done or not is_secret(name) or parts_of(name)[-1] in _ERRORS:
             continue
         begin = found.end()
         end = _end_of_value(text, begin, name=found["name"] or "")
@@ -188,12 +189,6 @@ def _with_values_masked(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
             yield MASKED
             done = end
     yield text[done:]
-
-
-def _is_secret_in_text(found: re.Match[str]) -> bool:
-    """Tell whether a name in a text is a secret's; ``KeyError: 'name'`` is no secret."""
-    name = found[found.lastgroup or 0].rpartition(".")[2]
-    return is_secret(name) and parts_of(name)[-1] not in _ERRORS
 
 
 def _end_of_value(text: str, begin: int, *, name: str) -> int:
@@ -286,7 +281,7 @@ def _with_keys_masked(snapshot: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _names_a_secret(items: Iterable[Any]) -> bool:
-    """Tell whether one of these says that another is a secret, as ``name`` does in a field of name and value."""
+    """Tell whether one item says that another is a secret, as ``name`` does in a field of name and value."""
     names = (_name_of(item) for key, item in items if _name_of(key).casefold().endswith(_FIELDS))
     return any(_NAME.fullmatch(name) and is_secret(name) for name in names)
 

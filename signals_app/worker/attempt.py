@@ -18,9 +18,9 @@ from signals_app.models import State
 from signals_app.payloads import names
 from signals_app.processes.tree import ForkGuard
 from signals_app.redaction.logs import get_logger
-from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.connections import Sessions, reconnect, retry_while_unavailable
 from signals_app.worker.failures import classify
+from signals_app.worker.heartbeat import ClaimedBatch, Run
 from signals_app.worker.timeouts import call_within
 
 logger = get_logger("signals_app.worker")
@@ -57,7 +57,7 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
             except (NotBegun, LeaseLost):
                 raise
             except BaseException as error:
-                # a backoff, or the text of an error, may take for ever: here the heartbeat ends it
+                # a backoff, or the text of an error, may take for ever: the heartbeat, which still watches, ends it
                 batch.is_judged = True
                 end = classify(error, claimed, receiver, ran=run.seconds)
                 raise
@@ -72,7 +72,7 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
             # the commit's answer was lost on the way, or a function given to on_commit() failed after it
             logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
             events.succeeded(claimed, receiver=receiver, seconds=run.seconds)
-        elif end is None:  # there was no memory to say how
+        elif end is None:  # no memory was left to classify it
             raise
         else:
             _record_failure(run, end, error)
@@ -95,7 +95,7 @@ def _call(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
             sessions.restore()
     except BaseException as error:
         if context is not None:
-            with suppress(Exception):  # it may need SQL, which a broken transaction refuses; what broke it is the error
+            with suppress(Exception):  # it may need SQL, which a broken transaction refuses; the first error counts
                 context.__exit__(type(error), error, error.__traceback__)
         raise
     if context is not None:
@@ -103,7 +103,7 @@ def _call(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
 
 
 def _receive(run: Run, sessions: Sessions, context: ExitStack | None) -> Any:
-    """Call the receiver in the project's context, which stays entered for what a coroutine has still to do."""
+    """Call the receiver in the project's context, which stays entered for what a coroutine still has to do."""
     if context is not None:
         context.enter_context(restored(run.claimed.context))
     sessions.watch(anew=context is not None)  # what the context does to its session is not the receiver's
@@ -169,7 +169,7 @@ def _record_failure(run: Run, end: Failure, error: BaseException) -> None:
 
 
 def _record(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
-    """Write an outcome; where the connection is lost over it, check on a new one whether it was written, or retry.
+    """Write an outcome; where that costs the connection, check on a new one whether it was written, or retry.
 
     A long receiver is the likeliest to find its connection gone. After a lease others decide, and nobody waits for us.
     """
@@ -182,6 +182,6 @@ def _record(write: Callable[[], bool], already: Callable[[ClaimedDelivery], bool
 
 
 def _stands(already: Callable[[ClaimedDelivery], bool], claimed: ClaimedDelivery) -> bool:
-    """Tell whether an outcome is on the record, when a lost connection of ours may still be at writing it."""
+    """Tell whether an outcome is on the record, though a lost connection of ours may still be writing it."""
     ledger.wait_for_writer(claimed)
     return already(claimed)

@@ -1,4 +1,4 @@
-"""Database connections that outlive failovers, and sessions that receivers have changed."""
+"""Reconnects after failovers, and closes sessions that receivers have changed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ logger = get_logger("signals_app.worker")
 
 T = TypeVar("T")
 
-AWAY = (OperationalError, InterfaceError)  # what a database that is away, locked or full raises
-REFUSED = (DataError, IntegrityError)  # what a value raises that no new connection will take either
+AWAY = (OperationalError, InterfaceError)  # what a database raises that is away, locked or full
+REFUSED = (DataError, IntegrityError)  # what a value raises that a new connection would refuse as well
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries, each twice as long as the one before
 
 
@@ -30,8 +30,8 @@ def retry_while_unavailable(work: Callable[[], T], *, seconds: float) -> T:
     """Return what ``work`` returns; while the database fails, try again on a new connection for ``seconds``.
 
     An error of any class may be the session's: a receiver, a failover or a pooler may have made it read-only, or given
-    it another role or search path. ``work`` has to bear being done again when it was done and its answer was lost.
-    Raises the last error; the first where it is a value's, or within a transaction, which is lost.
+    it another role or search path. ``work`` may be repeated although it was done, where its answer was lost. Raises the
+    last error; or the first, where it is a value's or came within a transaction, which is lost.
     """
     end, pause = time.monotonic() + seconds, FIRST_PAUSE
     while True:
@@ -46,7 +46,7 @@ def retry_while_unavailable(work: Callable[[], T], *, seconds: float) -> T:
 
 
 def sleep_for(pause: float) -> float:
-    """Sleep that long, and return how long to sleep the next time: twice as long, up to a limit."""
+    """Sleep for ``pause`` seconds; return the next pause, which is twice as long up to a limit."""
     time.sleep(pause)
     return min(LONGEST_PAUSE, pause * 2)
 
@@ -64,7 +64,7 @@ def reconnect(error: Error) -> bool:
 
 
 def is_refusal(error: Error) -> bool:
-    """Tell whether the server turned a new connection away after it had asked for a password, whatever its language."""
+    """Tell whether the server refused a connection after asking for a password, whatever the language of its error."""
     pgconn = getattr(error.__cause__, "pgconn", None)  # psycopg's, of a connection that could not be made
     return bool(pgconn and pgconn.used_password)
 
@@ -77,8 +77,8 @@ def _on_connection(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 connection_created.connect(_on_connection, dispatch_uid="signals_app.connections")
 
 
-# The first words of statements that leave nothing behind in their session but what their transaction decides. To ask
-# the server what changed would cost each receiver 0.15 ms and more, to look at the text costs a microsecond.
+# The first words of statements that leave nothing behind in their session but what their transaction decides. Asking
+# the server what changed would cost each receiver 0.15 ms and more; looking at the text costs a microsecond.
 _PLAIN = re.compile(
     r"(?:\s|\(|/\*(?:[^*]|\*(?!/))*\*/|--[^\n]*\n)*"
     r"(?:select|insert|update|delete|with|merge|values|begin|savepoint|release|rollback|commit|explain|show|fetch|lock)\b",
@@ -89,7 +89,7 @@ _LASTING = ("set_config", "advisory_lock", "into temp")  # and what plain ones m
 
 
 class Sessions:
-    """Remembers how the connections were before a receiver ran, so that it is seen what it left behind."""
+    """Remembers the connections as they were before a receiver ran, to find out what it left behind."""
 
     def __init__(self) -> None:
         self._all = connections.all()
@@ -109,7 +109,7 @@ class Sessions:
 
     def unwatch(self) -> None:
         for wrappers in self._watched:
-            # by itself: execute_wrapper() takes away the last one, which may be of whoever opened the connection
+            # not by execute_wrapper(), which removes the last one: that may belong to whoever opened the connection
             if self._look in wrappers:
                 wrappers.remove(self._look)
         self._watched.clear()
@@ -127,7 +127,7 @@ class Sessions:
         return execute(sql, params, many, context)
 
     def restore(self) -> None:
-        """Let the ledger write in the receiver's transaction, whose role and search path may be other ones by now."""
+        """Let the ledger write in the receiver's transaction, whose role and search path may have changed."""
         if self._to_restore:
             db = ledger.connection()
             ledger.database(db).restore_local_settings(db, self._to_restore)
@@ -135,7 +135,7 @@ class Sessions:
     def require_closed(self) -> None:
         """Close each connection whose session the receiver changed: the next receiver, and the ledger, get a new one.
 
-        Raises TransactionLeftOpen where it returned with a transaction of its own under way.
+        Raises TransactionLeftOpen where the receiver returned in the middle of a transaction of its own.
         """
         own = self._own()
         if left := sorted(db.alias for db in own if _in_transaction(db)):
@@ -162,7 +162,7 @@ class Sessions:
 
 
 def _in_transaction(db: BaseDatabaseWrapper) -> bool:
-    """Tell whether one is under way, begun by Django or, behind its back, by a statement."""
+    """Tell whether a transaction is open, begun by Django or, behind its back, by a statement."""
     if db.in_atomic_block or not db.autocommit:
         return True
     try:
@@ -178,9 +178,9 @@ def _close(db: BaseDatabaseWrapper) -> None:
 
 
 def stop_queries() -> None:
-    """End on the server what this thread waits for there, before a timeout is raised in the midst of it.
+    """Cancel on the server the queries that this thread waits for, before a timeout is raised in the middle of one.
 
-    Whoever is left behind goes on to the end, with all its locks: a transaction block closes a connection in a query.
+    Otherwise they go on to their end, with all their locks: a transaction block closes a connection in a query.
     """
     for db in connections.all(initialized_only=True):
         if db.connection is not None:
@@ -190,7 +190,7 @@ def stop_queries() -> None:
 def leave_pools() -> None:
     """Have this process, and those that it will fork, connect without a pool.
 
-    What is in a pool when a process forks would be used by both: each would read the answers to the other's queries.
+    Both sides of a fork would use what is in the pool, and each would read the answers to the other's queries.
     """
     for db in connections.all(initialized_only=True):
         if db.settings_dict["OPTIONS"].get("pool"):

@@ -42,7 +42,7 @@ def classify(
     ``backoff`` is asked in place of the receiver's own, which may be what hangs.
     """
     outcome, final = Outcome.ERROR, claimed.is_last_attempt
-    kind = type(error)  # isinstance() would believe what the error says of itself, and let it raise
+    kind = type(error)  # isinstance() would ask the error itself, which may lie or raise
     if issubclass(kind, TimedOut):
         outcome = Outcome.TIMEOUT
     elif issubclass(kind, RetryAfter):
@@ -80,14 +80,14 @@ def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedRecei
 
 
 def _text(read: Callable[[], str], *, otherwise: str) -> str:
-    """Return what is kept of a text that an error makes: its beginning, secrets masked. Its code may raise anything."""
+    """Return the beginning of a text that an error makes, secrets masked. Its code may raise anything."""
     try:
-        text = "".join((read(),))  # of a subclass of str, too, the characters only
+        text = "".join((read(),))  # a plain str, even of a subclass that overrides everything
     except BaseException:
         return otherwise
     return beginning(_clean(text), LONGEST_MESSAGE)
 
 
 def _clean(text: str) -> str:
-    """Drop what PostgreSQL cannot store in a text: NUL and lone surrogates."""
+    """Replace what PostgreSQL cannot store in a text: NUL and lone surrogates."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -1,4 +1,7 @@
-"""A worker's second thread: renews the lease of a long run, frees what waits behind it, ends what cannot be stopped."""
+"""What a worker holds, and the second thread that watches over it.
+
+The thread renews the lease of a long run, gives back what waits behind it, and ends what cannot be stopped.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import os
 import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
 
@@ -16,17 +22,89 @@ from django.db import Error, connections
 from signals_app import events, ledger
 from signals_app.backoff import exponential
 from signals_app.conf import conf
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.ledger import ClaimedDelivery
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
-from signals_app.worker.batch import ClaimedBatch, Run
 from signals_app.worker.failures import classify
 from signals_app.worker.timeouts import TimedOut
 
 logger = get_logger("signals_app.worker")
 
-TICK = 0.25  # seconds between two looks at the worker; a run that sees one is slow
-LAST_WAIT = 5.0  # seconds to wait for a lock before the process ends without having said why
-FIRST_RENEWAL = 1.0  # seconds a run lasts before its lease is renewed for the first time
+TICK = 0.25  # seconds between two looks at the worker; a run that lasts through one is slow
+LAST_WAIT = 5.0  # seconds to wait for a lock before the process ends without recording why
+FIRST_RENEWAL = 1.0  # seconds after which the lease of a run is renewed for the first time
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A receiver at work. ``since`` is a reading of the monotonic clock, ``timeout`` is in seconds."""
+
+    claimed: ClaimedDelivery
+    receiver: QueuedReceiver
+    current: CurrentDelivery
+    timeout: float
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running."""
+        return time.monotonic() - self.since
+
+
+class ClaimedBatch:
+    """Shared by the worker's main thread, which takes from it, and its heartbeat, which may give the rest back.
+
+    The heartbeat watches over a run that begins within a ``with`` block of it; after the block the main thread alone
+    decides.
+    """
+
+    def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:
+        self.session = ledger.connection()  # the main thread's, in which its receivers write
+        self.lock = threading.RLock()  # whoever has it decides what becomes of the run and of the rest
+        self._waiting = deque(claimed)
+        self.run: Run | None = None  # the receiver at work right now
+        self.taken: ClaimedDelivery | None = None  # the delivery that was taken last
+        self.claimed_at = time.monotonic()
+        self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
+        self.is_certain = True  # False once some of it may have been given back without our knowing
+
+    def take(self) -> ClaimedDelivery | None:
+        """Return the next delivery to run, or None when none is left."""
+        with self.lock:
+            self.taken = self._waiting.popleft() if self._waiting else None
+            return self.taken
+
+    def take_rest(self) -> list[ClaimedDelivery]:
+        """Return every delivery that has not begun; they are the caller's to give back."""
+        with self.lock:
+            rest = list(self._waiting)
+            self._waiting.clear()
+        return rest
+
+    def give_back_rest(self) -> None:
+        """Give back every delivery that has not begun; where that raises they stay in the batch."""
+        with self.lock:
+            if self._waiting:
+                self.is_certain = False
+                with ledger.short_lock_timeout():  # a transaction of its own: once it ends, they are given back
+                    ledger.give_back(tuple(self._waiting))
+                self._waiting.clear()
+                self.is_certain = True
+
+    def begin(self, run: Run) -> None:
+        """Note that a receiver is at work: its time begins now, whatever its transaction had to wait for."""
+        self.is_judged = False
+        run.since = time.monotonic()
+        self.run = run
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:  # waits for the heartbeat, if that ends the run just now
+            self.run = None
 
 
 class Heartbeat:
@@ -59,12 +137,12 @@ class Heartbeat:
             if batch and run and run.seconds >= TICK:
                 try:
                     _stay_with(batch, run)
-                except Exception:  # this thread has to outlive whatever one run brings
+                except Exception:  # this thread has to survive whatever happens in one run
                     logger.exception("The heartbeat of delivery %d failed.", run.claimed.id)
 
 
 def _stay_with(batch: ClaimedBatch, run: Run) -> None:
-    """Look after one slow run until it ends."""
+    """Watch over one slow run until it ends."""
     renewed, renew_after, steps = run.since, FIRST_RENEWAL, (0, 0)
     try:
         while batch.run is run:
@@ -84,7 +162,7 @@ def _stay_with(batch: ClaimedBatch, run: Run) -> None:
                     with ledger.short_lock_timeout():
                         ledger.report_progress(run.claimed, done=steps[0], total=steps[1])
             except Error as error:
-                # an atomic receiver on SQLite holds the only write lock, and the pusher knows that this one lives
+                # an atomic receiver on SQLite holds the only write lock, and the pusher knows that it is alive
                 logger.debug("No heartbeat for delivery %d: %s", run.claimed.id, error)
             time.sleep(TICK)
     finally:
@@ -117,7 +195,7 @@ def _end_process(batch: ClaimedBatch, run: Run) -> None:
             else:
                 events.stale(run.claimed, seconds=end.ran)
             events.write(beside=True)
-        except Error:  # then it is found lost, and says so
+        except Error:  # then it is recorded as lost later
             logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)
         logger.critical("%s Delivery %d, %s.", error, run.claimed.id, run.claimed.receiver)
         logging.shutdown()
@@ -125,7 +203,7 @@ def _end_process(batch: ClaimedBatch, run: Run) -> None:
 
 
 def _where_main_is() -> TracebackType | None:
-    """Return the main thread's stack as the traceback of an error that would be raised there."""
+    """Return the main thread's stack as the traceback of an error raised there."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     trace: TracebackType | None = None
     while frame:
@@ -135,6 +213,6 @@ def _where_main_is() -> TracebackType | None:
 
 
 @lru_cache(maxsize=1)  # a fork changes the pid, and has none of its parent's threads
-def of_process(pid: int) -> Heartbeat:
+def heartbeat_of(pid: int) -> Heartbeat:
     """Return the heartbeat of the calling process; ``pid`` is its own."""
     return Heartbeat()

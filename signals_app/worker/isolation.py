@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# unlike signal, which is built on it, it makes no enumerations of what it answers for each delivery
+# unlike signal, which is built on it, it makes no enumerations of its answers for each delivery
 import _signal  # type: ignore[import-not-found]
 import decimal
 import gc
@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from copy import copy
 from functools import lru_cache
-from typing import Any, NamedTuple, TextIO, TypeVar, cast
+from typing import Any, TextIO, TypeVar, cast
 
 from django.core.cache import caches
 from django.utils import timezone, translation
@@ -27,15 +27,7 @@ logger = get_logger("signals_app.worker")
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-PRIVATE = 0o077  # files that another thread makes while the mask is read are nobody else's
-
-
-class Part(NamedTuple):
-    """Something of a process that one receiver may change for all that follow."""
-
-    name: str
-    read: Callable[[], Any]
-    put_back: Callable[[Any], object]
+PRIVATE = 0o077  # files that another thread creates while the mask is read are readable by nobody else
 
 
 def _directory() -> str | None:
@@ -46,7 +38,7 @@ def _directory() -> str | None:
 
 
 def _environment() -> dict[bytes, bytes]:
-    return cast(Any, os.environ)._data  # type: ignore[no-any-return]  # all of it, 40 times as fast as by its names
+    return cast(Any, os.environ)._data  # type: ignore[no-any-return]  # 40 times as fast as a copy by names
 
 
 def _set_environment(kept: dict[bytes, bytes]) -> None:
@@ -71,35 +63,36 @@ def _set_streams(kept: tuple[TextIO, TextIO]) -> None:
     sys.stdout, sys.stderr = kept
 
 
-_PARTS = (
-    Part("working directory", _directory, lambda kept: os.chdir(kept) if kept else None),
-    Part("environment", _environment, _set_environment),
-    Part("umask", _umask, os.umask),
-    Part("default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
-    Part("pair of standard streams", lambda: (sys.stdout, sys.stderr), _set_streams),
-    Part("state of the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-    Part("set of signal handlers", lambda: [_signal.getsignal(number) for number in SIGNALS], _set_handlers),
+# what one receiver may change for all that follow: its name, how it is read, and how it is put back
+_PARTS: tuple[tuple[str, Callable[[], Any], Callable[[Any], object]], ...] = (
+    ("working directory", _directory, lambda kept: os.chdir(kept) if kept else None),
+    ("environment", _environment, _set_environment),
+    ("umask", _umask, os.umask),
+    ("default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
+    ("pair of standard streams", lambda: (sys.stdout, sys.stderr), _set_streams),
+    ("state of the garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    ("set of signal handlers", lambda: [_signal.getsignal(number) for number in SIGNALS], _set_handlers),
     # a blocked SIGALRM would keep the next receivers from their timeouts
-    Part(
+    (
         "set of blocked signals",
         lambda: _signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda kept: signal.pthread_sigmask(signal.SIG_SETMASK, kept),
     ),
 )
-_READ = tuple(part.read for part in _PARTS)
+_READ = tuple(read for _, read, _ in _PARTS)
 
 
 class Isolation:
-    """Remembers the process as it is, so that no receiver finds what another one left: a directory, a language."""
+    """Keeps what one receiver changes in the process, such as its directory or language, from the next one."""
 
     def __init__(self) -> None:
-        with suppress(Exception):  # what is wrong with a cache is for whoever uses it
-            caches.all()  # made here, they are not made for each receiver anew, with connections of their own
+        with suppress(Exception):  # a broken cache concerns whoever uses it
+            caches.all()  # made here, they are not made again for each receiver, with connections of their own
         self._context = copy_context()
         for deactivate in (translation.deactivate, timezone.deactivate):  # a plain task of Django-Q may have left them
             self._context.run(deactivate)
         self._decimal = decimal.getcontext().copy()
-        self._kept = [copy(part.read()) for part in _PARTS]
+        self._kept = [copy(read()) for read in _READ]
 
     def call(self, func: Callable[..., T], *args: object, receiver: str) -> T:
         """Call a function in a context of its own, and put back what the receiver that it runs has changed."""
@@ -114,15 +107,15 @@ class Isolation:
         return func(*args)
 
     def _put_back(self, receiver: str) -> None:
-        for place, part in enumerate(_PARTS):
-            if part.read() != self._kept[place]:
-                _warn_once(receiver, part.name)
+        for place, (name, read, put_back) in enumerate(_PARTS):
+            if read() != self._kept[place]:
+                _warn_once(receiver, name)
                 try:
-                    part.put_back(self._kept[place])
+                    put_back(self._kept[place])
                 # a directory that is gone; a drain beside the main thread; a thread that changes it meanwhile
                 except Exception:
-                    logger.exception("The %s could not be put back after %s.", part.name, receiver)
-                    self._kept[place] = copy(part.read())  # the next receivers have to do with what is there
+                    logger.exception("The %s could not be put back after %s.", name, receiver)
+                    self._kept[place] = copy(read())  # the next receivers have to do with what is there
 
 
 @lru_cache(maxsize=1_000)

@@ -19,10 +19,9 @@ from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
-from signals_app.worker import heartbeat
 from signals_app.worker.attempt import attempt
-from signals_app.worker.batch import ClaimedBatch
 from signals_app.worker.connections import AWAY, FIRST_PAUSE, reconnect, retry_while_unavailable, sleep_for
+from signals_app.worker.heartbeat import ClaimedBatch, heartbeat_of
 from signals_app.worker.isolation import Isolation
 
 logger = get_logger("signals_app.worker")
@@ -89,7 +88,7 @@ class Trouble:
 
 _trouble = Trouble()
 
-QUICK = 0.005  # seconds: while deliveries take less on average, a claim may take twice as many
+QUICK = 0.005  # seconds: while deliveries take less on average, each claim may take twice as many
 
 
 def drain(queue: object) -> int:
@@ -101,7 +100,7 @@ def drain(queue: object) -> int:
     if not is_queue(queue):
         logger.error("A hint names no queue but %s; nothing was run for it.", shown(queue))
         return 0
-    reset_queries()  # a worker has no requests that would do it
+    reset_queries()  # no request does it in a worker
     owner = str(current_process())
     try:
         _uncertain.release_unstarted(queue, owner=owner)
@@ -114,10 +113,10 @@ def drain(queue: object) -> int:
         does = "reach" if isinstance(error, AWAY) else "use"
         logger.warning("A worker of %s cannot %s the database: %s", queue, does, error)
         _trouble.goes_on(error)
-        # now, for nobody sends a hint for what seems to be running
+        # at once, since nobody sends a hint for what seems to be running
         retry_while_unavailable(lambda: _uncertain.release_unstarted(queue, owner=owner), seconds=conf.lease)
         return 0
-    except BaseException:  # such as Django-Q's timeout of the hint, which may come in the middle of anything
+    except BaseException:  # such as Django-Q's timeout of the hint, which may come at any point
         _uncertain.is_open = True
         raise
     finally:
@@ -147,15 +146,15 @@ def _run_all(claimed: list[ClaimedDelivery], isolation: Isolation) -> int:
     now, later = _apart(claimed)
     _uncertain.give_back(later)
     batch, count = ClaimedBatch(now), 0
-    beats = heartbeat.of_process(os.getpid())
-    beats.watch(batch)
+    heartbeat = heartbeat_of(os.getpid())
+    heartbeat.watch(batch)
     try:
         while (one := batch.take()) is not None:
             if _still_ours(one, batch):
                 isolation.call(_run, one, batch, receiver=one.receiver)
                 count += 1
     finally:
-        beats.rest()
+        heartbeat.rest()
         _uncertain.give_back(batch.take_rest())
     return count
 

@@ -1,4 +1,4 @@
-"""Pruning in turns: a worker that is hinted at deletes for a moment, and says when it is to be done again."""
+"""Pruning in turns: a worker deletes for a moment, on a hint, and notes when the next turn is due."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ logger = get_logger("signals_app.worker")
 
 TASK = "prune"
 EVERY = 300.0  # seconds between two turns when nothing was left
-LEASE = 60.0  # seconds after which a turn that does not end is another's
-BATCH = 500  # deliveries of one transaction
+LEASE = 60.0  # seconds after which another process may take over a turn that does not end
+BATCH = 500  # deliveries deleted in one transaction
 
 Pruned = Counter[State]
 
 
 def prune_for_a_while() -> int:
-    """Prune for one time slice, unless another process is at it; return how many deliveries went."""
+    """Prune for one time slice, unless another process does; return how many deliveries were deleted."""
     return (prune_all(seconds=conf.time_slice) or Pruned()).total()
 
 
 def prune_all(*, seconds: float = math.inf) -> Pruned | None:
-    """Prune until nothing is left, or for so many seconds; None where another process is at it."""
+    """Prune until nothing is left, or for so many seconds; None where another process does."""
     owner, end = str(current_process()), time.monotonic() + seconds
     if not ledger.begin_maintenance(TASK, owner=owner, lease=LEASE):
         return None
@@ -49,12 +49,12 @@ def prune_all(*, seconds: float = math.inf) -> Pruned | None:
 
 
 def to_be_pruned() -> Pruned:
-    """Return how many deliveries of each state would go now."""
+    """Return how many deliveries of each state would be deleted now."""
     return Pruned({part.state: part.rows().count() for part in ledger.expired()})
 
 
 def _batches() -> Iterator[tuple[State, int]]:
-    """Delete batch after batch; rest after each as long as it took, so that claims are never kept waiting for long."""
+    """Delete batch after batch; rest after each for as long as it took, so that no claim waits for long."""
     for part in ledger.expired():
         began = time.monotonic()
         while count := ledger.prune(part, limit=BATCH):

@@ -64,7 +64,7 @@ def _timed_out(seconds: float) -> TimedOut:
 async def _bounded(seconds: float, left: float, value: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(left) as limit:
-            with ForkGuard():  # before the loop, which a child shares with its parent, ends in it
+            with ForkGuard():  # inside of the loop, which a child shares with its parent and must not end
                 return await value
     except TimeoutError:
         if limit.expired():
@@ -73,7 +73,7 @@ async def _bounded(seconds: float, left: float, value: Awaitable[Any]) -> Any:
 
 
 def _with_alarm(seconds: float, call: Callable[[], Any], *, then: Callable[[], None]) -> Any:
-    """Return what the call returns; where it takes longer, SIGALRM has ``then`` done in the midst of it."""
+    """Return what the call returns; where it takes longer, SIGALRM calls ``then`` in the middle of it."""
     if threading.current_thread() is not threading.main_thread():
         return call()  # signals reach the main thread only; the clock still tells
     armed = True
@@ -82,7 +82,7 @@ def _with_alarm(seconds: float, call: Callable[[], Any], *, then: Callable[[], N
         if armed:
             then()
 
-    # Django-Q's own alarm for the hint shares this timer: put it back, less the time we took
+    # Django-Q's own alarm for the hint shares this timer: it is put back, less the time that the call took
     old_handler = _signal.signal(signal.SIGALRM, on_alarm)
     started = time.monotonic()
     old_left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -15,8 +15,7 @@ from signals_app.dispatcher.context import CurrentDelivery
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop
-from signals_app.worker.batch import ClaimedBatch, Run
-from signals_app.worker.heartbeat import Heartbeat
+from signals_app.worker.heartbeat import ClaimedBatch, Heartbeat, Run
 from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
 from tests.faults.receivers import overruns
