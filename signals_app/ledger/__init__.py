@@ -1,19 +1,6 @@
 """The only writer of delivery states, and all SQL that is written by hand."""
 
-from signals_app.ledger.changes import (
-    PARK_AT_ONCE,
-    awaits,
-    cancel,
-    is_paused,
-    move,
-    park,
-    pause,
-    pauses,
-    reassign,
-    resume,
-    retry,
-    run_now,
-)
+from signals_app.ledger.changes import cancel, move, reassign, retry, run_now
 from signals_app.ledger.claims import (
     Ahead,
     ClaimedDelivery,
@@ -25,8 +12,7 @@ from signals_app.ledger.claims import (
     report_progress,
 )
 from signals_app.ledger.clusters import ClusterSeen, clusters, forget_old_stats, keep_stat, read_stat, read_stats
-from signals_app.ledger.counters import Count, TallyKey, add_tallies, read_tallies
-from signals_app.ledger.due import count_ready, due, seconds_to_next
+from signals_app.ledger.due import awaits, count_ready, due, seconds_to_next
 from signals_app.ledger.enqueue import NewDelivery, enqueue
 from signals_app.ledger.maintenance import (
     Expired,
@@ -45,6 +31,7 @@ from signals_app.ledger.outcomes import (
     succeed,
     wait_for_writer,
 )
+from signals_app.ledger.pauses import PARK_AT_ONCE, is_paused, park, pause, pauses, resume
 from signals_app.ledger.recovery import Lost, Recovered, recover_lost
 from signals_app.ledger.sql import ChangeListener, connection, database, short_lock_timeout
 from signals_app.ledger.stats import (
@@ -64,3 +51,4 @@ from signals_app.ledger.stats import (
     recently_enqueued,
     recently_failed,
 )
+from signals_app.ledger.tallies import Count, TallyKey, add_tallies, read_tallies

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from signals_app.ledger.damage import END, MOST, RANGES, is_moment, is_uuid, readable, set_aside_among
-from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, rows, seconds_between, write
+from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, seconds, set_aside_among
+from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, rows, write
 
-SLOW = 0.005  # seconds that a claim takes at the database, from where on the next one begins where it ended
+SLOW = 0.005  # seconds that the database takes for a claim, above which the next one begins where it ended
 
-# what a statement answers that asks for ``COLUMNS``, and perhaps for started_at; SQLite stores anything anywhere
+# what a statement returns that selects ``COLUMNS``, and perhaps started_at; SQLite stores anything anywhere
 Row = namedtuple(
     "Row",
     "id emission signal receiver queue payload attempts max_attempts token owner losses priority due_at trace depth "
@@ -99,14 +99,14 @@ class Ahead:
     until: float = 0.0  # on the monotonic clock; then a claim looks from the front, for what came in there
 
     def note(self, taken: Sequence[Row]) -> None:
-        """Note what was claimed from the front: looking there is to take a tenth of the time at most."""
+        """Note what was claimed from the front; looking there may take a tenth of the time."""
         last = max(taken, key=_place, default=None)
-        took = seconds_between(last.now, last.clock) if last else 0.0
+        took = (last and seconds(last.now, last.clock)) or 0.0
         if last and took > SLOW:
             self.priority, self.since, self.until = last.priority, last.due_at, time.monotonic() + 10 * took
 
     def claim(self, params: dict[str, Any]) -> list[Row]:
-        """Claim from there on, if anything is due there."""
+        """Claim from there on; return nothing where nothing is due there, or when it is time to look from the front."""
         if time.monotonic() > self.until:
             return []
         taken = _rows(_CLAIM_AHEAD, **params, priority=self.priority, since=self.since)
@@ -117,8 +117,8 @@ class Ahead:
 def claim(queue: str, *, owner: str, limit: int, lease: float, ahead: Ahead | None = None) -> list[ClaimedDelivery]:
     """Take up to ``limit`` due deliveries of a queue for ``lease`` seconds, in order of priority, due time and id.
 
-    Each one's attempt has begun: ``attempts`` and ``token`` have grown by one. With ``ahead``, which belongs to one
-    drain, what comes in before its place may have to wait for ten times as long as a slow claim takes.
+    Their attempts have begun: ``attempts`` and ``token`` have grown by one. With ``ahead``, which belongs to one drain,
+    what comes in before its place may have to wait for ten times as long as a slow claim takes.
     """
     params = {"queue": queue, "owner": owner, "limit": limit, "delay": lease, "false": False}
     while taken := _taken(params, ahead):
@@ -127,7 +127,7 @@ def claim(queue: str, *, owner: str, limit: int, lease: float, ahead: Ahead | No
             set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row.id for row in taken])
         if readable:
             readable.sort(key=_place)  # RETURNING promises no order
-            return [claimed_from(row, waited=seconds_between(row.due_at, row.now)) for row in readable]
+            return [claimed_from(row, waited=seconds(row.due_at, row.now) or 0.0) for row in readable]
     return []
 
 
@@ -149,18 +149,18 @@ def _rows(query: str, **params: Any) -> list[Row]:
 
 
 def is_readable(row: Row) -> bool:
-    """Tell whether a row is one that was enqueued."""
+    """Tell whether a row holds nothing but what an enqueue and claims may have written."""
     for place in _TEXTS:
         if type(row[place]) is not str:
             return False
     for place, least, most in _COUNTS:
         if type(row[place]) is not int or not least <= row[place] <= most:
             return False
-    return is_uuid(row.emission) and is_moment(row.due_at)
+    return is_uuid(row.emission) and moment(row.due_at) is not None
 
 
 def claimed_from(row: Row, *, waited: float = 0.0) -> ClaimedDelivery:
-    """Return what a worker sees of a row that can be read."""
+    """Return a row that can be read as a worker sees it."""
     return ClaimedDelivery(
         id=row.id,
         emission=row.emission if isinstance(row.emission, UUID) else UUID(row.emission),
@@ -193,9 +193,9 @@ def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
 
 
 def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
-    """Return whatever one process holds in a queue but the claims it has begun, given by id and token; say how many.
+    """Return what a process holds in a queue, except the claims it has begun, given by id and token; return how many.
 
-    A process may hold more than it knows of: a claim whose answer was lost on the way.
+    A process may hold more than it knows of: a claim's answer may have been lost on the way.
     """
     pairs, params = _pairs(begun)
     held = "queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"

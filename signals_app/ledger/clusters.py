@@ -1,6 +1,6 @@
 """What clusters say of themselves, kept in the database so that every host sees every cluster.
 
-By hand and not by the ORM, so that the clock is the database's: those who read are seldom on the host that wrote.
+By hand and not by the ORM, so that the clock is the database's: whoever reads is seldom on the host that wrote.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORGOTTEN_AFTER = 3600.0  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSeen:
-    """A cluster that has said something of itself, ``age`` seconds ago by the database's clock."""
+    """A cluster that was last seen ``age`` seconds ago, by the database's clock."""
 
     queue: str
     host: str
@@ -43,12 +43,12 @@ class ClusterSeen:
 
 
 def keep_stat(key: str, package: str, *, queue: str, host: str, seconds: float) -> None:
-    """Keep a cluster's latest statistic; it is gone after ``seconds``."""
+    """Keep a cluster's latest statistic for ``seconds``."""
     write(_KEEP, key=key, package=package, queue=queue, host=host, delay=seconds)
 
 
 def read_stat(key: str) -> str | None:
-    """Return a cluster's statistic, or None when it is gone."""
+    """Return a cluster's statistic, or None when it has expired."""
     return next((package for (package,) in rows(_READ, key=key)), None)
 
 
@@ -58,7 +58,7 @@ def read_stats(prefix: str) -> list[str]:
 
 
 def clusters() -> list[ClusterSeen]:
-    """Return every cluster that was recently heard of, by queue and host; some may be gone since."""
+    """Return every cluster that was recently seen, by queue and host; some may be gone since."""
     return [
         ClusterSeen(
             queue=queue, host=host, package=package, age=max(0, seconds(seen_at, now) or 0), is_alive=bool(alive)
@@ -68,5 +68,5 @@ def clusters() -> list[ClusterSeen]:
 
 
 def forget_old_stats() -> None:
-    """Delete the statistics of clusters that have not been heard of for an hour."""
+    """Delete the statistics that expired an hour ago."""
     write(_FORGET, ago=FORGOTTEN_AFTER)

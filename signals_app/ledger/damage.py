@@ -1,7 +1,7 @@
 """Rows that cannot be read, because somebody wrote to the table or its file is damaged: each is set aside by itself.
 
-Nothing of such a row is believed. It becomes FAILED, with an attempt that says what stood where; in its columns stands
-what everybody can read.
+Nothing in such a row is believed. It becomes FAILED, with an attempt that says what stood where, and its columns are
+given values that can be read.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from uuid import UUID
 
 from django.db import Error, models, transaction
 
-from signals_app.ledger.sql import connection, rows, to_datetime, write
+from signals_app.ledger.sql import connection, rows, write
 from signals_app.models import FIRST, LAST, YEARS, Delivery
 from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.ledger")
 
-CENTURY = 36_500 * 86_400.0  # seconds; what is to come to an end after that was never meant to
-MOST = 2**30  # attempts; as many again fit into the column, for whoever retries it
-END = 2**31 - 1  # of a column; a token that is at its end can grow no more
+CENTURY = 36_500 * 86_400.0  # seconds; no lease and no task was ever meant to end later
+MOST = 2**30  # attempts; as many again fit into the column, for a retry
+END = 2**31 - 1  # the column's last number; a token that has it can grow no more
 RANGES = {
     "priority": (-(2**15), 2**15 - 1),
     "attempts": (0, MOST - 1),
@@ -34,7 +34,8 @@ RANGES = {
 LONGEST_SHOWN = 80  # characters of a value
 _HEX = re.compile("[0-9a-f]{32}").fullmatch  # as a UUID is written
 
-_COLUMN = "SELECT {column} FROM {table} WHERE id = %(id)s"
+# an expression: of a bare column SQLite's driver answers what its type makes of what stands there
+_COLUMN = "SELECT coalesce({column}, NULL) FROM {table} WHERE id = %(id)s"
 _SET_ASIDE = (
     "UPDATE {table} SET state = 'FAILED', finished_at = {now}, lease_until = NULL{repairs} "
     "WHERE id = %(id)s AND state IN ('READY', 'RUNNING')"
@@ -48,9 +49,9 @@ _RECORD = (
 
 
 def set_aside(one: int) -> bool:
-    """Make a delivery FAILED if anything of its row cannot be read. False when all of it can, or it has ended.
+    """Make a delivery FAILED if anything in its row cannot be read. False when all of it can, or it has ended.
 
-    Call it in a transaction in which nobody else writes to the row.
+    Call it in a transaction that has locked the row.
     """
     found = {field: text for field in Delivery._meta.concrete_fields[1:] if (text := _damage(one, field))}
     if not found:
@@ -59,53 +60,44 @@ def set_aside(one: int) -> bool:
     repairs = "".join(f", {field.attname} = {_kind(field)[1]}" for field in found if field.attname not in decided)
     if not write(_SET_ASIDE.replace("{repairs}", repairs), id=one):
         return False
-    message = "This row could not be read and was set aside: " + "; ".join(
-        f"{field.attname} {text}" for field, text in found.items()
-    )
-    write(_RECORD, id=one, message=f"{message}. It was put right so far that it can be looked at and retried.")
+    what = "; ".join(f"{field.attname} {text}" for field, text in found.items())
+    message = f"This row could not be read and was set aside: {what}"
+    write(_RECORD, id=one, message=f"{message}. It was mended so far that it can be looked at and retried.")
     logger.error("Delivery %d is FAILED. %s.", one, message)
     return True
 
 
 def set_aside_among(where: str, **params: Any) -> int:
-    """Set aside what cannot be read of the rows that a condition finds; return how many there were."""
+    """Set aside those rows that a condition finds and that cannot be read; return how many there were."""
     with transaction.atomic(using=connection().alias):
         found = rows(f"SELECT id FROM {{table}} WHERE {where} {{skip_locked}}", **params)
         return sum(set_aside(one) for (one,) in found)
 
 
 def moment(value: object) -> datetime | None:
-    """Return a time that SQL answered as the ORM would have read it; None where there is none that can be."""
+    """Return a time that a statement answered, on SQLite as text; None where it cannot be read."""
     try:
-        read = to_datetime(value)
-        return read if YEARS[0] <= read.year < YEARS[1] else None
+        read: Any = datetime.fromisoformat(value) if isinstance(value, str) else value
+        # Django writes no zone into text, and what has one cannot be compared with the others
+        is_readable = YEARS[0] <= read.year < YEARS[1] and not (isinstance(value, str) and read.tzinfo)
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
+    return read if is_readable else None
 
 
 def seconds(earlier: object, later: object) -> float | None:
-    """Return the time between two moments that SQL answered; None where one of them cannot be read."""
+    """Return the time between two moments that one statement answered; None where either cannot be read."""
     begin, end = moment(earlier), moment(later)
     return (end - begin).total_seconds() if begin and end else None
 
 
-def is_moment(value: object) -> bool:
-    """Tell whether ``moment()`` can read what SQL answered; without a connection, for the rows of each claim."""
-    try:
-        read: Any = datetime.fromisoformat(value) if isinstance(value, str) else value
-        # SQLite alone answers with text
-        return YEARS[0] <= read.year < YEARS[1] and not (isinstance(value, str) and read.tzinfo)
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return False
-
-
 def readable(column: str) -> str:
-    """Return, as SQL, a time that can be read, or NULL."""
+    """Return the SQL of a time, or of NULL where it cannot be read."""
     return f"CASE WHEN {column} BETWEEN {FIRST} AND {LAST} THEN {column} END"
 
 
 def is_uuid(value: object) -> bool:
-    """Tell whether a value that SQL answered is an identity of an emission."""
+    """Tell whether a value that SQL answered is a UUID."""
     if isinstance(value, str) and _HEX(value):
         return True
     try:
@@ -127,7 +119,7 @@ def _damage(one: int, field: models.Field[Any, Any]) -> str:
 
 
 def _kind(field: models.Field[Any, Any]) -> tuple[Callable[[Any], bool], str]:
-    """Return what tells whether a value can be read, and, as SQL, what is put in place of one that cannot."""
+    """Return what tells whether a value can be read, and the SQL of what takes the place of one that cannot."""
     match field:
         case models.DateTimeField():
             return lambda value: moment(value) is not None, "NULL" if field.null else "{now}"

@@ -1,14 +1,16 @@
-"""Reading what is due, for pushers and supervisors. How one waits for a change is the database's: see ``sql``."""
+"""What is due and what waits: asked by pushers (``cluster/broker.py``) and supervisors (``cluster/stalls.py``).
+
+How a pusher waits for a change is the database's own: see ``sql.ChangeListener``.
+"""
 
 from __future__ import annotations
 
 from signals_app.ledger.damage import seconds
-from signals_app.ledger.sql import rows
-from signals_app.models import LAST
+from signals_app.ledger.sql import connection, rows
+from signals_app.models import LAST, Delivery, State
 
-# Both go band by band of priority, as claims do, so that one index serves all three. What is paused is not due: nobody
-# may claim it, so nobody is woken for it.
-_DUE = "{due}"
+# Band by band of priority, as claims and {due} go, so that one index serves all three. What is paused is not due:
+# nobody may claim it, so nobody is woken for it.
 _NEXT_DUE = (
     "{bands} SELECT min((SELECT d.due_at FROM {table} d WHERE d.queue = %(queue)s AND d.state = 'READY' "
     "AND d.parked = FALSE AND d.priority = band.priority AND d.due_at > {now} "
@@ -19,7 +21,7 @@ _READY = "SELECT count(*) FROM {table} WHERE queue = %(queue)s AND state = 'READ
 
 def due(queue: str, *, limit: int) -> list[int]:
     """Return the ids of up to ``limit`` deliveries that could run now, in the order of claims."""
-    return [one for (one,) in rows(_DUE, queue=queue, limit=limit)]
+    return [one for (one,) in rows("{due}", queue=queue, limit=limit)]
 
 
 def seconds_to_next(queue: str) -> float | None:
@@ -29,6 +31,11 @@ def seconds_to_next(queue: str) -> float | None:
 
 
 def count_ready(queue: str) -> int:
-    """Return how many deliveries wait in a queue, due or not."""
+    """Return how many deliveries wait in a queue, due or not: the size that ``qinfo`` shows."""
     ((count,),) = rows(_READY, queue=queue)
     return int(count)
+
+
+def awaits(receiver: str) -> bool:
+    """Tell whether a delivery waits for a receiver, known or not."""
+    return Delivery.objects.using(connection().alias).filter(state=State.READY, receiver=receiver).exists()

@@ -34,12 +34,12 @@ class NewDelivery:
     context: str = ""
 
 
-# each column of a new row, and those whose values are the fields of NewDelivery
+# the columns of a new row with their defaults, and those that NewDelivery gives
 _BLANK: dict[str, Any] = {field.attname: field.get_default() for field in Delivery._meta.concrete_fields}
 _GIVEN = [field.name for field in fields(NewDelivery) if field.name in _BLANK]
 _given = attrgetter(*_GIVEN)
 
-# Written by hand: Model.save() costs four times as much, and the NOTIFY has to ride along (one round trip).
+# By hand: Model.save() costs four times as much, and the NOTIFY has to ride along (one round trip).
 _VALUES = {name: f"'{value}'" if isinstance(value, str) else str(value) for name, value in _BLANK.items()}
 _VALUES |= {name: f"%({name})s" for name in _GIVEN} | {"due_at": "{later}", "enqueued_at": "{now}"}
 _WRITTEN = [name for name, value in _VALUES.items() if value != "None"]

@@ -1,4 +1,7 @@
-"""Work that one worker of all does now and then, and the removal of old deliveries."""
+"""Work that one process of all clusters does at a time, and the one such task: pruning old deliveries.
+
+A pusher offers a task that is due (``cluster/broker.py``), a worker begins and ends it (``worker/pruning.py``).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from signals_app.models import Delivery, State
 
 _TABLE = "signals_app_maintenancetask"
 _IS_DUE = f"SELECT NOT (next_at > {{now}} AND next_at < {{later}}) FROM {_TABLE} WHERE name = %(name)s"
-# what would be due in a hundred years was written by no worker
+# no worker wrote what would be due in a hundred years
 _MEND = f"UPDATE {_TABLE} SET next_at = {{now}} WHERE name = %(name)s AND NOT next_at < {{later}}"
 _ENTER = (
     f"INSERT INTO {_TABLE} (name, next_at, owner) VALUES (%(name)s, {{later}}, %(owner)s) ON CONFLICT (name) DO NOTHING"
@@ -55,14 +58,14 @@ def end_maintenance(name: str, *, owner: str, again: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expired:
-    """The deliveries of one state that finished before a moment: no more to be kept."""
+    """The deliveries of one state that finished before a moment and are no longer kept."""
 
     state: State
     before: datetime
 
     def rows(self) -> QuerySet[Delivery]:
         """Return them, oldest first."""
-        # the index holds what has an end; a query that does not say so cannot use it
+        # the index is of what has an end; a query that does not say so cannot use it
         ended = Delivery.objects.using(connection().alias).filter(state=self.state, finished_at__isnull=False)
         return ended.filter(finished_at__lt=self.before).order_by("finished_at")
 
@@ -77,7 +80,7 @@ def expired() -> list[Expired]:
 def prune(part: Expired, *, limit: int) -> int:
     """Delete up to ``limit`` expired deliveries, the oldest, in one short transaction; return how many went.
 
-    What is locked, because an operator is at it for example, is left for the next time.
+    What is locked, for example by an operator, is left for the next time.
     """
     alias = connection().alias
     with transaction.atomic(using=alias):

@@ -18,11 +18,11 @@ _SUCCEED = (
 
 _IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'SUCCESSFUL'"
 
-# shared, so that it gets in nobody's way: all it does is wait for whoever changes the row
+# a shared lock, so that it is in nobody's way: it only waits for whoever changes the row
 _LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s {for_share}"
 
-# Outside of a transaction PostgreSQL need not wait for its disk: a success forgotten in its crash is a delivery that is
-# run again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
+# Outside a transaction PostgreSQL need not wait for its disk: a success that its crash loses is a delivery that is run
+# again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
 _SUCCEED_SOON = _SUCCEED + "{unsynced}"
 
 # `later` is the next attempt; a final state keeps the old due time. The cast is for a server that binds the parameters
@@ -33,8 +33,8 @@ _END = (
     "finished_at = CASE WHEN {state} = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
 ).replace("{state}", "CAST(%(state)s AS varchar)")
 
-# By hand, for the clock of all other times of a delivery, and since it sends no signal as save() would: a receiver of
-# every post_save would enqueue anew for each of its own failures.
+# By hand, for the clock that all times of a delivery are of, and because save() would send a signal: a queued receiver
+# of every post_save would be enqueued again by each of its own failures.
 _ATTEMPT = (
     "INSERT INTO signals_app_attempt "
     "(delivery_id, number, owner, started_at, finished_at, outcome, error_class, message, traceback) VALUES "
@@ -44,7 +44,7 @@ _ATTEMPT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that did not succeed: what happened, for how many seconds it ran, and what is to come of it."""
+    """An attempt that did not succeed: what happened, for how many seconds it ran, and which state comes next."""
 
     outcome: Outcome
     state: State
@@ -71,21 +71,21 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
 
 
 def wait_for_writer(claimed: ClaimedDelivery) -> None:
-    """Return when no other session is about to commit something about this delivery.
+    """Return when no other session is about to commit anything about this delivery.
 
-    A connection may be lost while the server works on what it was sent last: until that is done, nobody can tell by
-    reading what will have come of it.
+    A connection may be lost while the server works on what it was sent last: until that is done, reading cannot tell
+    what comes of it.
     """
     rows(_LOCK, id=claimed.id)
 
 
 def is_successful(claimed: ClaimedDelivery) -> bool:
-    """Tell whether the success of this very claim is on the record."""
+    """Tell whether the success of this very claim is recorded."""
     return bool(rows(_IS_SUCCESSFUL, id=claimed.id, token=claimed.token))
 
 
 def has_failed(claimed: ClaimedDelivery) -> bool:
-    """Tell whether a failure of this very attempt is on the record, as its own worker wrote it."""
+    """Tell whether a failure of this very attempt is recorded, by its own worker."""
     ends = Attempt.objects.using(connection().alias).exclude(outcome__in=(Outcome.STALE, Outcome.LOST))
     return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
 
@@ -113,10 +113,10 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
 
 
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
-    """Keep the fact that an attempt ended after its claim had been taken over."""
+    """Record that an attempt ended after its claim had been taken over."""
     alias = connection().alias
     if not Delivery.objects.using(alias).filter(pk=claimed.id).exists():
-        return  # pruned while it ran: nothing is left to keep it with
+        return  # pruned while it ran: nothing is left that it could belong to
     refused = "This attempt ended after its lease had run out; another claim decides."
     end = Failure(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())
     with suppress(IntegrityError), transaction.atomic(using=alias):  # it may be pruned at this very moment

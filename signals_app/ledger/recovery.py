@@ -1,4 +1,8 @@
-"""Giving lost deliveries back to the queue: their process is dead, or their lease ran out."""
+"""Giving lost deliveries back to the queue: their process is dead, or their lease has run out.
+
+Each pusher does it once a second (``cluster/broker.py``). It decides about attempts that nobody reported; about those
+that a worker reports as failed, ``worker/failures.py`` decides.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ _IN_ORDER = " ORDER BY priority DESC, due_at, id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A delivery that was running, and how the attempt that it is charged is on the record."""
+    """A delivery that was running, and how the attempt that it is charged was recorded."""
 
     claimed: ClaimedDelivery
     end: Failure
@@ -42,7 +46,7 @@ class Recovered:
     """What one recovery did."""
 
     lost: tuple[Lost, ...] = ()
-    returned: int = 0  # were claimed along with a lost one but had not begun; not charged
+    returned: int = 0  # claimed along with a lost one but not begun, and so not charged
 
 
 def recover_lost(
@@ -50,10 +54,10 @@ def recover_lost(
 ) -> Recovered:
     """Free what lost workers hold in a queue.
 
-    ``is_dead`` tells of an owner whether its process is known to have ended, ``at_work`` which delivery it is known to
-    be at: that one it keeps, with those claimed along, though its lease has run out. The delivery that was running is
+    ``is_dead`` tells whether an owner's process is known to have ended, ``at_work`` which delivery it is known to be
+    at: it keeps that one, and those claimed along, though the lease has run out. The delivery that was running is
     charged its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed
-    along with it go back as they were. A worker that can record nothing, such as one without memory, holds several
+    along with it go back as they were. A worker that can record nothing, such as one without memory, may hold several
     that it ran, each of a claim of its own.
     """
     lost: list[Lost] = []
@@ -70,7 +74,7 @@ def recover_lost(
 
 
 def _holders(queue: str) -> list[tuple[Any, ...]]:
-    """Return who holds anything in a queue, each with whether a lease of theirs has run out."""
+    """Return the owners that hold anything in a queue, each with whether a lease of theirs has run out."""
     params = {"queue": queue, "delay": CENTURY}
     try:
         return rows(_HOLDERS, **params)
@@ -83,35 +87,26 @@ def _holders(queue: str) -> list[tuple[Any, ...]]:
 def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list[Lost], int]:
     """Free one owner's deliveries; return those that were running, one of each claim, and the number of the others."""
     params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept, "delay": CENTURY}
+    query = _HELD_BY + ("" if kept is None else _CLAIMED_BEFORE) + _IN_ORDER
+    claims: dict[Any, list[Row]] = {}
     try:
         with transaction.atomic(using=connection().alias):
-            return _free_held(_held(params), dead=dead)
+            there, held = rows(query, **params), rows(query + " {skip_locked}", **params)
+            if len(held) != len(there):
+                return [], 0  # a row that is locked is being ended, or its receiver's transaction is: soon again
+            for row in (Row(*one) for one in held):
+                if is_readable(row):
+                    claims.setdefault(row.started_at or row.id, []).append(row)  # of one claim, so of one started_at
+                else:
+                    set_aside(row.id)
+            lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
+            rest = [claimed_from(row) for _, *others in claims.values() for row in others]
+            give_back(rest)
+            return lost, len(rest)
     except Error:
         if not set_aside_among(_OF_OWNER, **params):
             logger.exception("What %s holds in %s cannot be given back.", owner, queue)
         return [], 0
-
-
-def _free_held(held: list[Row], *, dead: bool) -> tuple[list[Lost], int]:
-    claims: dict[Any, list[Row]] = {}
-    for row in held:
-        if is_readable(row):
-            # what one statement took has one started_at
-            claims.setdefault(row.started_at or row.id, []).append(row)
-        else:
-            set_aside(row.id)
-    lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
-    rest = [claimed_from(row) for _, *others in claims.values() for row in others]
-    give_back(rest)
-    return lost, len(rest)
-
-
-def _held(params: dict[str, Any]) -> list[Row]:
-    query = _HELD_BY + ("" if params["kept"] is None else _CLAIMED_BEFORE) + _IN_ORDER
-    there = rows(query, **params)
-    # a row that is locked is being ended, or its receiver's transaction is: look again in a moment
-    locked = rows(query + " {skip_locked}", **params)
-    return [Row(*row) for row in locked] if len(locked) == len(there) else []
 
 
 def _charge(row: Row, *, dead: bool) -> Lost:

@@ -1,6 +1,8 @@
 """What differs between databases, in one class each: SQL, the clock, locks, limits of time, waiting and sessions.
 
-Another database needs a class here and a migration; ``checks/databases.py`` says what each has to be set to.
+A third database is one class here and its checks in ``checks/databases.py``, provided that it has what the statements
+of the ledger and the migration take for granted: UPDATE … RETURNING, INSERT … ON CONFLICT, partial indexes, recursive
+WITH, lists of row values, and SKIP LOCKED or else one writer at a time. MariaDB and MySQL lack the first three.
 """
 
 from __future__ import annotations
@@ -21,55 +23,47 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from signals_app.exceptions import SignalsAppError
+from signals_app.ledger.commits import Naps, watch
 from signals_app.models import Delivery
 
 TABLE = Delivery._meta.db_table
 
-# Deliveries that a claim may take, of a queue as a whole and one by one. Both subqueries stand alone and are run once;
-# the table is empty unless something is paused.
+# Which deliveries a claim may take: of a queue as a whole, and one by one. Both subqueries stand alone, so each runs
+# once; their table is empty unless something is paused.
 QUEUE_RUNS = "NOT EXISTS (SELECT 1 FROM signals_app_pause WHERE kind = 'QUEUE' AND name = %(queue)s)"
 PAUSED_RECEIVERS = "SELECT name FROM signals_app_pause WHERE kind = 'RECEIVER'"
 RECEIVER_RUNS = f"receiver NOT IN ({PAUSED_RECEIVERS})"
 
 # Why not the ORM: it cannot say UPDATE … RETURNING, nor pick rows band by band. "ORDER BY priority DESC, due_at"
 # alone would walk over every delivery that waits for later in a higher band; here each band is one index range.
-# FALSE is written out: SQLite plans anew at each execution what it chose a partial index for by a parameter.
-BANDS = (
-    """
+# FALSE is written out: given a parameter, SQLite would choose the partial index anew at each execution.
+BANDS = f"""
 WITH RECURSIVE band(priority) AS (
-    SELECT max(priority) FROM {table}
-    WHERE queue = %(queue)s AND state = 'READY' AND parked = FALSE AND """
-    + QUEUE_RUNS
-    + """
+    SELECT max(priority) FROM {{table}}
+    WHERE queue = %(queue)s AND state = 'READY' AND parked = FALSE AND {QUEUE_RUNS}
     UNION ALL
-    SELECT (SELECT max(d.priority) FROM {table} d WHERE d.queue = %(queue)s AND d.state = 'READY'
+    SELECT (SELECT max(d.priority) FROM {{table}} d WHERE d.queue = %(queue)s AND d.state = 'READY'
             AND d.parked = FALSE AND d.priority < band.priority)
     FROM band WHERE band.priority IS NOT NULL
 )"""
-)
-_OF_BAND = (
-    """
-    SELECT d.id, d.priority, d.due_at FROM {table} d
+_OF_BAND = f"""
+    SELECT d.id, d.priority, d.due_at FROM {{table}} d
     WHERE d.queue = %(queue)s AND d.state = 'READY' AND d.parked = FALSE AND d.priority = band.priority
-    AND d.due_at <= {now} AND d."""
-    + RECEIVER_RUNS
-    + " ORDER BY d.due_at, d.id LIMIT %(limit)s"
-)
+    AND d.due_at <= {{now}} AND d.{RECEIVER_RUNS} ORDER BY d.due_at, d.id LIMIT %(limit)s"""
 _SLEEP = (
     "INSERT INTO signals_app_idlequeue (queue, until) SELECT %(queue)s, {later} "
     "WHERE TRUE{unsynced} "  # a note that a crash loses costs one nap
     "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
 )
 
-NAP = 0.002  # seconds between two looks at SQLite's change counter
 SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its pusher last lay down
 INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
 
 
 def distinct(column: str, where: str) -> str:
-    """Return, as SQL, a table ``lot`` of the values of a column that stand in the rows of a condition, and NULL.
+    """Return the SQL of a table ``lot``: the distinct values of a column in the rows that meet a condition, and NULL.
 
-    Each step is one probe of an index; the ORM's DISTINCT would read all the rows.
+    Each step probes an index once; the ORM's DISTINCT would read all the rows.
     """
     return f"""
 WITH RECURSIVE lot({column}) AS (
@@ -82,11 +76,12 @@ WITH RECURSIVE lot({column}) AS (
 
 @dataclass(slots=True)
 class ChangeListener:
-    """Waits, in one process, for anything to be written that a queue's pusher might care about."""
+    """Waits, in a pusher's process, for anything to be written that may concern its queue."""
 
     queue: str
-    poll: float  # seconds between looks where the database cannot wake us; also the longest nap beside LISTEN
+    poll: float  # seconds, the longest nap beside LISTEN
     version: int = -1  # of SQLite's file
+    commits: Naps | None = None  # to that file
     listening: Any = None  # PostgreSQL's session
     nap: float = 0.005
     noted: float = 0.0
@@ -106,16 +101,16 @@ class ChangeListener:
 
 
 class Database:
-    """One kind of database. This one cannot keep deliveries; it may be beside the one that does."""
+    """One kind of database; this class itself is for those that keep no deliveries, but that receivers may use."""
 
     # SQL by the names by which statements refer to it:
     # now, later, earlier     the time; with %(delay)s seconds added, or %(ago)s seconds taken off
     # due                     the query of the ids that are due first, in the order of claims
     # among_due, among_ids    the condition that an id is one of those that a claim may take, or in the list %(ids)s
     # among ... those         the condition that an id is one of those that the query between the two finds
-    # yes                     what a flag equals that is set. SQLite takes a partial index where its condition is met to
+    # yes                     what a flag that is set equals. SQLite takes a partial index where its condition is met to
     #                         the letter, and Django writes "flag" or "flag = 1": queries say flag AND flag = {yes}
-    # clock                   now, and later on in a statement later, where that is of any use
+    # clock                   the time at which a row is returned, where that can differ from now
     # skip_locked             after a SELECT: locks its rows, and leaves out those that are locked already
     # for_share               after a SELECT: waits for whoever writes to its rows
     # unsynced                after a condition: commits without waiting for the disk
@@ -131,7 +126,7 @@ class Database:
         )
 
     def to_datetime(self, db: BaseDatabaseWrapper, value: Any) -> datetime:
-        """Return a time that raw SQL answered as the ORM would have read it. Raises for what is none."""
+        """Return a time of the clock that raw SQL answered, as the ORM would have read it."""
         return cast(datetime, value)
 
     def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
@@ -146,11 +141,8 @@ class Database:
         """Return a transaction that waits no longer than that for a lock."""
         raise NotImplementedError
 
-    def limit_connection(self, options: dict[str, Any], seconds: float) -> None:
-        """Change the options of a connection so that it waits about so long for whatever it needs."""
-
-    def statement_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[object]:
-        """Return a block each of whose statements may take so long."""
+    def time_limit(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
+        """Return a block in which a connection, not yet open, waits about so long for whatever it needs."""
         return nullcontext()
 
     def journal_mode(self, db: BaseDatabaseWrapper) -> str | None:
@@ -183,10 +175,8 @@ class SQLite(Database):
     """One writer at a time, and no server: the clock is the process's, and nobody can be woken."""
 
     _due = (
-        BANDS
-        + " SELECT t.id FROM band CROSS JOIN {table} t WHERE t.id IN (SELECT id FROM ("
-        + _OF_BAND
-        + ")) ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s"
+        f"{BANDS} SELECT t.id FROM band CROSS JOIN {{table}} t WHERE t.id IN (SELECT id FROM ({_OF_BAND})) "
+        "ORDER BY t.priority DESC, t.due_at, t.id LIMIT %(limit)s"
     )
     fragments: ClassVar[Mapping[str, str]] = {
         "now": "%(now)s",
@@ -223,28 +213,31 @@ class SQLite(Database):
         return params
 
     def to_datetime(self, db: BaseDatabaseWrapper, value: Any) -> datetime:
-        read = datetime.fromisoformat(value) if isinstance(value, str) else cast(datetime, value)
-        if read.tzinfo:
-            raise ValueError(f"Django writes no zone, and what has one cannot be compared with the others: {value}")
+        read = datetime.fromisoformat(value)
         return timezone.make_aware(read, db.timezone) if settings.USE_TZ else read
 
     def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
-        # its times are this process's, and no RETURNING need read them back
+        # its times are this process's: no RETURNING has to read them back
         now = at if settings.USE_TZ else at.replace(tzinfo=None)
         return cursor.lastrowid, now + timedelta(seconds=delay), now
 
     def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
-        """Watch the counter that SQLite keeps of other connections' commits; reading it takes no lock."""
+        """Look at the counter that SQLite keeps of other connections' commits, which takes no lock."""
         end = time.monotonic() + seconds
         execute_raw = cast(Any, db.connection).execute
+        if listener.commits is None:
+            with db.wrap_database_errors:
+                listener.commits = watch(execute_raw("PRAGMA database_list").fetchone()[2])
         while True:
             with db.wrap_database_errors:
                 version = execute_raw("PRAGMA data_version").fetchone()[0]
-            left = end - time.monotonic()
-            if version != listener.version or left <= 0:
+            if version != listener.version:
+                listener.commits.found()
                 listener.version = version
                 return False
-            time.sleep(min(NAP, left))
+            if (left := end - time.monotonic()) <= 0:
+                return False
+            listener.commits.sleep(left)
 
     @contextmanager
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
@@ -258,8 +251,9 @@ class SQLite(Database):
             with db.cursor() as cursor:
                 cursor.execute(f"PRAGMA busy_timeout = {before}")
 
-    def limit_connection(self, options: dict[str, Any], seconds: float) -> None:
-        options["timeout"] = seconds
+    def time_limit(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
+        db.settings_dict["OPTIONS"]["timeout"] = seconds
+        return nullcontext()
 
     def journal_mode(self, db: BaseDatabaseWrapper) -> str | None:
         if cast(Any, db).is_in_memory_db():
@@ -288,10 +282,8 @@ class PostgreSQL(Database):
     """Rows are locked one by one, the clock is the server's, and senders wake pushers with NOTIFY."""
 
     _due = (
-        BANDS
-        + " SELECT picked.id FROM band CROSS JOIN LATERAL ("
-        + _OF_BAND
-        + "{lock}) picked ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s"
+        f"{BANDS} SELECT picked.id FROM band CROSS JOIN LATERAL ({_OF_BAND}{{lock}}) picked "
+        "ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s"
     )
     fragments: ClassVar[Mapping[str, str]] = {
         # stable within a statement, so it can bound an index scan; clock_timestamp() could not
@@ -319,7 +311,7 @@ class PostgreSQL(Database):
     FROM generate_series(date_trunc('minute', {earlier}), {now}, interval '1 minute') one""",
     }
 
-    # of psycopg, which other databases beside the one of the deliveries may do without
+    # psycopg's, written out: other databases than that of the deliveries may do without it
     _ACTIVE, _IN_TRANSACTION, _IN_ERROR = 1, 2, 3
     # what libpq knows without asking
     _REPORTED = (b"TimeZone", b"session_authorization", b"default_transaction_read_only")
@@ -370,13 +362,12 @@ class PostgreSQL(Database):
                 cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
             yield
 
-    def limit_connection(self, options: dict[str, Any], seconds: float) -> None:
+    @contextmanager
+    def time_limit(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+        options = db.settings_dict["OPTIONS"]
         options.pop("pool", None)
         options["connect_timeout"] = max(2, math.ceil(seconds))  # libpq takes no less than two
         options["tcp_user_timeout"] = math.ceil(seconds * 1000)
-
-    @contextmanager
-    def statement_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
         # local to a transaction: a pooler would hand any other setting on to its next client
         with transaction.atomic(using=db.alias):
             with db.cursor() as cursor:
@@ -444,32 +435,25 @@ def execute(db: BaseDatabaseWrapper, template: str, params: dict[str, Any], at: 
 
 
 def rows(template: str, **params: Any) -> list[tuple[Any, ...]]:
-    """Run one statement of the ledger and return the rows that it answers."""
+    """Run one statement of the ledger and return its rows."""
     with execute(connection(), template, params) as cursor:
         return list(cursor.fetchall())
 
 
 def write(template: str, **params: Any) -> int:
-    """Run one statement of the ledger that answers nothing, and return how many rows it wrote."""
+    """Run one statement of the ledger that returns no rows, and return how many it wrote."""
     with execute(connection(), template, params) as cursor:
         return int(cursor.rowcount)
 
 
 def to_datetime(value: Any) -> datetime:
-    """Return a time that a statement of the ledger answered as the ORM would have read it."""
+    """Return a time of the clock that a statement answered, as the ORM would have read it."""
     db = connection()
     return database(db).to_datetime(db, value)
 
 
-def seconds_between(earlier: datetime | str, later: datetime | str) -> float:
-    """Return the time between two moments that one statement answered; below 0 where they are in disorder."""
-    begin = datetime.fromisoformat(earlier) if isinstance(earlier, str) else earlier
-    end = datetime.fromisoformat(later) if isinstance(later, str) else later
-    return (end - begin).total_seconds()
-
-
 def short_lock_timeout(seconds: float = 0.2) -> AbstractContextManager[None]:
-    """A transaction that waits a moment only for a lock: a receiver may hold it for long."""
+    """Return a transaction that waits only a moment for a lock: a receiver may hold it for long."""
     db = connection()
     return database(db).lock_timeout(db, seconds)
 
@@ -486,10 +470,9 @@ def query_deadline(seconds: float) -> Iterator[None]:
         yield
         return
     brief = own.copy()
-    database(brief).limit_connection(brief.settings_dict["OPTIONS"], seconds)
     connections[own.alias] = brief
     try:
-        with database(brief).statement_timeout(brief, seconds):
+        with database(brief).time_limit(brief, seconds):
             yield
     finally:
         connections[own.alias] = own

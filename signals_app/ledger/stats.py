@@ -11,8 +11,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from signals_app.ledger.changes import pauses
 from signals_app.ledger.damage import readable, seconds
+from signals_app.ledger.pauses import pauses
 from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows, to_datetime
 from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, State
 
@@ -20,15 +20,18 @@ HOUR = 3600.0  # seconds
 LONG = 60.0  # seconds after which a run is a long one
 NEWEST = 2_000  # runs of each state that percentiles and shares are taken from; more would take too long to read
 
-# What waits, by queue. The index of claims answers, without the rows: of a paused receiver what waits is parked, all
-# but what was enqueued just now. Only while a receiver is paused the rows are read too.
-_HELD_UP = "parked"
-_HELD_UP_BY_RECEIVER = f"(parked OR receiver IN ({PAUSED_RECEIVERS}))"
-_WAITING = f"""
-SELECT queue, count(*), sum(CASE WHEN due_at <= {{{{now}}}} AND NOT {{held_up}} THEN 1 ELSE 0 END),
-    sum(CASE WHEN {{held_up}} THEN 1 ELSE 0 END),
-    min(CASE WHEN NOT {{held_up}} THEN {readable("due_at")} END), {{{{now}}}}
-FROM {{{{table}}}} WHERE state = 'READY' GROUP BY queue"""
+
+def _waiting(held_up: str) -> str:
+    return f"""
+SELECT queue, count(*), sum(CASE WHEN due_at <= {{now}} AND NOT {held_up} THEN 1 ELSE 0 END),
+    sum(CASE WHEN {held_up} THEN 1 ELSE 0 END), min(CASE WHEN NOT {held_up} THEN {readable("due_at")} END), {{now}}
+FROM {{table}} WHERE state = 'READY' GROUP BY queue"""
+
+
+# What waits, by queue. The index of claims answers, without the rows: what waits for a paused receiver is parked, all
+# but what was enqueued just now. Only while a receiver is paused are the rows read too.
+_WAITING = _waiting("parked")
+_WAITING_BY_ROW = _waiting(f"(parked OR receiver IN ({PAUSED_RECEIVERS}))")
 _RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
 _UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
 _RUNNING = (
@@ -36,46 +39,36 @@ _RUNNING = (
     "FROM {table} WHERE state = 'RUNNING' GROUP BY queue"
 )
 
-# The same by receiver, for which the rows have to be read. Queries of one state each: only so do both databases read
-# partial indexes, and nothing that is done.
+# The same by receiver, for which the rows have to be read. One query for each state: only so do both databases use
+# partial indexes and read nothing that is done.
 _IS_PAUSED = f"(queue IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') OR receiver IN ({PAUSED_RECEIVERS}))"
-_BY_RECEIVER = " UNION ALL ".join(
-    f"SELECT state, queue, receiver, count(*), {due}, {unroutable} FROM {{table}} WHERE {where} "
-    "GROUP BY state, queue, receiver"
-    for where, due, unroutable in (
-        (
-            "state = 'READY'",
-            f"sum(CASE WHEN due_at <= {{now}} AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END)",
-            "sum(CASE WHEN unroutable THEN 1 ELSE 0 END)",
-        ),
-        ("state = 'RUNNING'", "0", "0"),
-        ("state = 'FAILED' AND finished_at IS NOT NULL", "0", "0"),
-    )
-)
+_BY_RECEIVER = f"""
+SELECT state, queue, receiver, count(*), sum(CASE WHEN due_at <= {{now}} AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END),
+    sum(CASE WHEN unroutable THEN 1 ELSE 0 END)
+FROM {{table}} WHERE state = 'READY' GROUP BY state, queue, receiver
+UNION ALL SELECT state, queue, receiver, count(*), 0, 0
+FROM {{table}} WHERE state = 'RUNNING' GROUP BY state, queue, receiver
+UNION ALL SELECT state, queue, receiver, count(*), 0, 0
+FROM {{table}} WHERE state = 'FAILED' AND finished_at IS NOT NULL GROUP BY state, queue, receiver"""
 
 _LOT = distinct("queue", "state = 'READY'")
 _QUEUES = _LOT + " SELECT queue FROM lot WHERE queue IS NOT NULL"
 
 # the earliest of each band of priority, as claims look for it, for all queues at once
-_LONGEST_DUE = (
-    _LOT
-    + """, band(queue, priority) AS (
-    SELECT lot.queue, (SELECT max(d.priority) FROM {table} d
+_LONGEST_DUE = f"""{_LOT}, band(queue, priority) AS (
+    SELECT lot.queue, (SELECT max(d.priority) FROM {{table}} d
                        WHERE d.queue = lot.queue AND d.state = 'READY' AND d.parked = FALSE)
     FROM lot WHERE lot.queue IS NOT NULL
     UNION ALL
-    SELECT band.queue, (SELECT max(d.priority) FROM {table} d WHERE d.queue = band.queue AND d.state = 'READY'
+    SELECT band.queue, (SELECT max(d.priority) FROM {{table}} d WHERE d.queue = band.queue AND d.state = 'READY'
                         AND d.parked = FALSE AND d.priority < band.priority)
     FROM band WHERE band.priority IS NOT NULL
 )
 SELECT band.queue, min((
-    SELECT d.due_at FROM {table} d WHERE d.queue = band.queue AND d.state = 'READY' AND d.parked = FALSE
-    AND d.priority = band.priority AND d.due_at <= {now} """
-    + f"AND d.due_at > {FIRST} AND d.{RECEIVER_RUNS}"
-    + """ AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE')
-    ORDER BY d.due_at LIMIT 1)), {now}
+    SELECT d.due_at FROM {{table}} d WHERE d.queue = band.queue AND d.state = 'READY' AND d.parked = FALSE
+    AND d.priority = band.priority AND d.due_at <= {{now}} AND d.due_at > {FIRST} AND d.{RECEIVER_RUNS}
+    AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') ORDER BY d.due_at LIMIT 1)), {{now}}
 FROM band GROUP BY band.queue"""
-)
 
 # each minute is one range of an index
 _BY_MINUTE = """
@@ -86,7 +79,7 @@ SELECT since, final.state, (
 ) FROM minute CROSS JOIN (SELECT 'SUCCESSFUL' state UNION SELECT 'FAILED' UNION SELECT 'CANCELLED') final"""
 _FAILED = "SELECT count(*) FROM {table} WHERE state = 'FAILED' AND finished_at > {earlier}"
 _NEWEST = (
-    f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, finished_at FROM {{table}} "
+    f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, {readable('finished_at')} FROM {{table}} "
     "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
     "ORDER BY finished_at DESC LIMIT %(limit)s"
 )
@@ -95,13 +88,13 @@ _LOST = "SELECT count(*) FROM signals_app_attempt WHERE outcome = 'LOST' AND fin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
-    """One queue. Of the deliveries that wait (READY), ``due`` could be claimed now, ``paused`` are of a pause."""
+    """One queue. Of the deliveries that wait (READY), ``due`` could be claimed now and ``paused`` could not."""
 
     name: str
     waiting: int = 0
     due: int = 0
     paused: int = 0
-    retrying: int = 0  # of those that wait, the ones that have been attempted
+    retrying: int = 0  # of those that wait, how many have been attempted
     unroutable: int = 0
     oldest_wait: float = 0.0  # seconds since the due time of the one that has been due longest
     running: int = 0
@@ -162,7 +155,7 @@ class Stats:
 
     @property
     def oldest_wait(self) -> float:
-        """Seconds that the delivery that is due longest has waited; 0 when none is due."""
+        """For how many seconds the delivery that has been due longest has waited; 0 when none is due."""
         return max((queue.oldest_wait for queue in self.queues), default=0.0)
 
 
@@ -185,8 +178,7 @@ def current_stats() -> Stats:
 def _queues(pauses: Sequence[Pause]) -> list[QueueStats]:
     paused = {pause.name for pause in pauses if pause.kind == PauseKind.QUEUE}
     is_by_row = any(pause.kind == PauseKind.RECEIVER for pause in pauses)
-    query = _WAITING.format(held_up=_HELD_UP_BY_RECEIVER if is_by_row else _HELD_UP)
-    waiting = {name: numbers for name, *numbers in rows(query)}
+    waiting = {name: numbers for name, *numbers in rows(_WAITING_BY_ROW if is_by_row else _WAITING)}
     running = {name: numbers for name, *numbers in rows(_RUNNING, ago=LONG)}
     # counted here: asked to group, SQLite prefers an index in the order of queues to the few rows of a smaller one
     retrying, unroutable = (Counter(name for (name,) in rows(each)) for each in (_RETRYING, _UNROUTABLE))
@@ -228,25 +220,22 @@ def queues_with_work() -> list[str]:
 
 
 def oldest_waits() -> dict[str, float]:
-    """Return, for each queue in which anything waits, for how many seconds the delivery that is due longest has.
+    """Return, for each queue with READY deliveries, for how many seconds the one that has been due longest has waited.
 
     It is 0 where none is due; what is paused does not wait.
     """
     return {queue: seconds(first, now) or 0.0 for queue, first, now in rows(_LONGEST_DUE)}
 
 
-def ended_by_minute(within: float = HOUR) -> list[Ended]:
-    """Return the counts of the minutes in which something ended, within so many seconds until now."""
-    return [
-        Ended(minute=_minute(to_datetime(since)), state=State(state), count=count)
-        for since, state, count in rows(_BY_MINUTE, ago=within)
-        if count
-    ]
-
-
-def _minute(moment: datetime) -> datetime:
-    local = moment if timezone.is_naive(moment) else moment.astimezone(timezone.get_default_timezone())
-    return local.replace(second=0, microsecond=0)
+def ended_by_minute() -> list[Ended]:
+    """Return the counts of those minutes of the last hour in which a delivery ended."""
+    zone, found = timezone.get_default_timezone(), []
+    for since, state, count in rows(_BY_MINUTE, ago=HOUR):
+        if count:
+            moment = to_datetime(since)
+            local = moment if timezone.is_naive(moment) else moment.astimezone(zone)
+            found.append(Ended(minute=local.replace(second=0, microsecond=0), state=State(state), count=count))
+    return found
 
 
 def recently_failed() -> int:
@@ -255,17 +244,15 @@ def recently_failed() -> int:
     return int(count)
 
 
-def newest_runs(within: float = HOUR) -> list[Ran]:
-    """Return the newest deliveries that succeeded, and that failed, within so many seconds: ``NEWEST`` of each."""
+def newest_runs() -> list[Ran]:
+    """Return the newest ``NEWEST`` deliveries that succeeded in the last hour, and as many that failed."""
     found: list[Ran] = []
     for state in (State.SUCCESSFUL, State.FAILED):
-        for receiver, queue, due_at, started_at, finished_at in rows(
-            _NEWEST, state=state.value, ago=within, limit=NEWEST
-        ):
-            waited = seconds(due_at, started_at)
+        newest = rows(_NEWEST, state=state.value, ago=HOUR, limit=NEWEST)
+        for receiver, queue, due_at, started_at, finished_at in newest:
+            waited, ran = seconds(due_at, started_at), seconds(started_at, finished_at)
             if waited is not None and waited < 0:
                 waited = None  # a retry moves the due time past the start of the attempt before it
-            ran = seconds(started_at, finished_at)
             found.append(Ran(receiver=receiver, queue=queue, state=state, waited=waited, ran=ran))
     return found
 

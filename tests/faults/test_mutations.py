@@ -171,7 +171,7 @@ MORE = (
     Mutation(
         without="the state in an operator's cancellation",
         edits=(ledger(r"(SET state = 'CANCELLED'.*?) AND state = 'READY'", r"\1"),),
-        test="test_cancel_takes_only_what_waits",
+        test="test_a_change_takes_only_what_is_in_the_right_state_and_once",
     ),
     Mutation(
         without="one transaction around a failure and its record",

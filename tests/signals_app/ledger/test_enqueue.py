@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connections, transaction
+from django.db import connections
 from django.forms.models import model_to_dict
 from django.test import override_settings
 from django.utils import timezone
@@ -75,14 +75,6 @@ def test_a_delay_puts_the_due_time_off_and_not_the_time_of_the_enqueue() -> None
 
     assert delivery.due_at - delivery.enqueued_at == timedelta(days=1, milliseconds=250)
     assert Delivery.objects.get().due_at == delivery.due_at
-
-
-def test_it_is_part_of_the_current_savepoint() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012 - what comes before the error counts
-        ledger.enqueue(WORK)
-        raise ZeroDivisionError
-
-    assert not Delivery.objects.exists()
 
 
 class DummyRouter:

@@ -14,14 +14,14 @@ from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.cluster.supervisor import StallDetector
 from signals_app.conf import conf
-from signals_app.ledger.changes import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
+from signals_app.ledger.pauses import _BRING_BACK, _PARKED_IN_VAIN, PARK_AT_ONCE
 from signals_app.models import Delivery, Pause, PauseKind, State
 from signals_app.processes.liveness import liveness
 from tests.query_plan import query_plan
 from tests.signals_app.console.admin.rows import copies
 from tests.signals_app.ledger.acts import claim, claimed, put
 from tests.signals_app.steps import steps_of
-from tests.testapp.receivers import enqueue, gives_up, in_another_queue, nothing, work
+from tests.testapp.receivers import enqueue, gives_up, nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -40,30 +40,24 @@ def park_all() -> None:
         pass
 
 
-def test_a_paused_queue_gives_nothing_to_claims_and_its_work_stays_ready() -> None:
-    here, there = put(), put(in_another_queue)
-    assert ledger.pause(PauseKind.QUEUE, conf.queue)
-    assert claimed() == []
-    assert claimed(queue="elsewhere") == [there.id]
-    here.refresh_from_db()
-    assert (here.state, here.attempts, here.token) == (State.READY, 0, 0)
-    assert ledger.resume(PauseKind.QUEUE, conf.queue)
-    assert claimed() == [here.id]
-
-
-def test_a_paused_receiver_is_passed_over_in_every_queue_and_others_run() -> None:
-    paused, other, moved = put(), put(work), put(queue="elsewhere")
-    ledger.pause(PauseKind.RECEIVER, nothing.key)
-    assert [claimed(), claimed(queue="elsewhere")] == [[other.id], []]
-    ledger.resume(PauseKind.RECEIVER, nothing.key)
-    assert [claimed(), claimed(queue="elsewhere")] == [[paused.id], [moved.id]]
-
-
-def test_a_queue_and_a_receiver_of_one_name_are_paused_apart() -> None:
-    delivery = put()
-    ledger.pause(PauseKind.RECEIVER, conf.queue)
-    ledger.pause(PauseKind.QUEUE, nothing.key)
-    assert claimed() == [delivery.id]
+@pytest.mark.parametrize(
+    ("kind", "name", "stops"),
+    [
+        (PauseKind.QUEUE, conf.queue, ["here", "other"]),
+        (PauseKind.RECEIVER, nothing.key, ["here", "there"]),
+        (PauseKind.RECEIVER, conf.queue, []),
+        (PauseKind.QUEUE, nothing.key, []),
+    ],
+)
+def test_a_pause_keeps_what_it_names_from_claims_and_nothing_else(kind: PauseKind, name: str, stops: list[str]) -> None:
+    rows = {"here": put(), "other": put(work), "there": put(queue="elsewhere")}
+    stopped = [rows[which].id for which in stops]
+    assert ledger.pause(kind, name)
+    assert [*claimed(), *claimed(queue="elsewhere")] == [row.id for row in rows.values() if row.id not in stopped]
+    states = Delivery.objects.filter(pk__in=stopped).values_list("state", "attempts", "token")
+    assert set(states) <= {(State.READY, 0, 0)}
+    assert ledger.resume(kind, name)
+    assert [*claimed(), *claimed(queue="elsewhere")] == stopped
 
 
 def test_what_is_paused_is_not_due_so_nobody_is_woken_and_nothing_stands_still() -> None:
@@ -72,6 +66,7 @@ def test_what_is_paused_is_not_due_so_nobody_is_woken_and_nothing_stands_still()
     for kind, name in ((PauseKind.QUEUE, conf.queue), (PauseKind.RECEIVER, nothing.key)):
         ledger.pause(kind, name)
         assert ledger.due(conf.queue, limit=5) == []
+        assert (ledger.seconds_to_next(conf.queue) is None) == (kind == PauseKind.QUEUE)
         assert ledger.oldest_waits()[conf.queue] == 0
         assert DeliveryBroker().dequeue() is None
         liveness.begin()
@@ -90,13 +85,6 @@ def test_a_note_of_a_sender_wakes_nobody_in_a_paused_queue() -> None:
     assert pusher.dequeue() is None  # on PostgreSQL, senders are asked to notify from here on
     enqueue(nothing)
     assert [pusher.dequeue() for _ in range(3)] == [None] * 3
-
-
-def test_a_paused_queue_does_not_wait_for_what_is_due_later() -> None:
-    put(due_at=timezone.now() + timedelta(seconds=60))
-    assert ledger.seconds_to_next(conf.queue) is not None
-    ledger.pause(PauseKind.QUEUE, conf.queue)
-    assert ledger.seconds_to_next(conf.queue) is None
 
 
 def test_a_pause_is_kept_once_with_who_and_since_when() -> None:

@@ -112,7 +112,7 @@ def test_what_ended_is_that_of_the_last_hour() -> None:
         (stats._QUEUES, ["claim"]),
         (stats._LONGEST_DUE, ["claim"]),
         (stats._BY_RECEIVER, ["claim", "running"]),
-        (stats._WAITING.format(held_up=stats._HELD_UP), ["claim"]),
+        (stats._WAITING, ["claim"]),
         (stats._RETRYING, ["retrying"]),
         (stats._UNROUTABLE, ["unroutable"]),
         (stats._RUNNING, ["running"]),

@@ -1,17 +1,12 @@
-"""Counts for monitoring that outlive the rows they were counted from: finished deliveries are pruned."""
+"""What workers count for the metrics page. It outlives the rows it was counted from: finished deliveries are pruned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from signals_app.ledger.sql import connection, write
 from signals_app.models import Measure, Tally
-
-# By hand: the ORM can replace the values of a row that is there, and cannot add to them.
-_ADD = """INSERT INTO signals_app_tally (measure, queue, receiver, detail, bound, count, seconds) {rows}
-ON CONFLICT (measure, queue, receiver, detail, bound) DO UPDATE SET
-    count = signals_app_tally.count + excluded.count, seconds = signals_app_tally.seconds + excluded.seconds"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -33,7 +28,11 @@ class Count:
     seconds: float = 0.0
 
 
-_COLUMNS = ("measure", "queue", "receiver", "detail", "bound", "count", "seconds")
+_KEY = [field.name for field in fields(TallyKey)]
+_COLUMNS = [*_KEY, *(field.name for field in fields(Count))]
+# By hand: the ORM can replace the values of a row that is there, and cannot add to them.
+_ADD = f"""INSERT INTO signals_app_tally ({", ".join(_COLUMNS)}) {{rows}} ON CONFLICT ({", ".join(_KEY)}) DO UPDATE SET
+    count = signals_app_tally.count + excluded.count, seconds = signals_app_tally.seconds + excluded.seconds"""
 
 
 def add_tallies(counted: Mapping[TallyKey, Count]) -> None:
@@ -49,9 +48,10 @@ def add_tallies(counted: Mapping[TallyKey, Count]) -> None:
 
 def read_tallies() -> dict[TallyKey, Count]:
     """Return every count on the record."""
+    found = Tally.objects.using(connection().alias).filter(measure__in=Measure.values).values_list(*_COLUMNS)
     return {
-        TallyKey(
-            measure=Measure(one.measure), queue=one.queue, receiver=one.receiver, detail=one.detail, bound=one.bound
-        ): Count(count=one.count, seconds=one.seconds)
-        for one in Tally.objects.using(connection().alias).filter(measure__in=Measure.values)
+        TallyKey(measure=Measure(measure), queue=queue, receiver=receiver, detail=detail, bound=bound): Count(
+            count=count, seconds=seconds
+        )
+        for measure, queue, receiver, detail, bound, count, seconds in found
     }
