@@ -1,4 +1,7 @@
-"""How long to wait before the next attempt: frozen values that are called with the number of attempts so far."""
+"""How long to wait before the next attempt: frozen values that are called with the number of attempts so far.
+
+Each function raises ValueError for what is out of range.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,14 @@ Backoff = Callable[[int], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Curve:
-    """A growing delay with jitter: a random share of it is taken off, so that retries do not come in step."""
+    """Seconds that grow with the attempts: ``base ** attempts + step * attempts``, at most ``cap``.
 
+    A random share, at most ``jitter``, is taken off, so that retries do not come in step.
+    """
+
+    text: str  # how it was made
+    base: float = 0
+    step: float = 0
     cap: float
     jitter: float
 
@@ -24,64 +33,31 @@ class _Curve:
             raise ValueError(f"cap takes zero or more seconds, not {self.cap!r}.")
 
     def __call__(self, attempts: int) -> float:
-        delay = min(self.cap, self.delay(max(1, attempts)))
+        attempts = max(1, attempts)
+        # past the 64th attempt any cap is reached; the bound keeps the power from overflowing
+        delay = min(self.cap, float(self.base ** min(attempts, 64)) + self.step * attempts)
         return delay * (1 - self.jitter * random.random())  # noqa: S311 - spreads load, guards nothing
 
-    def delay(self, attempts: int) -> float:
-        """Return the delay in seconds before jitter and cap."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Exponential(_Curve):
-    base: float
-
     def __repr__(self) -> str:
-        return f"exponential(base={self.base:g}, cap={self.cap:g}, jitter={self.jitter:g})"
-
-    def delay(self, attempts: int) -> float:
-        # past the 64th attempt any cap is reached; the bound keeps the power from overflowing
-        return float(self.base ** min(attempts, 64))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Linear(_Curve):
-    step: float
-
-    def __repr__(self) -> str:
-        if self.step == self.cap:
-            return f"fixed({self.step:g}, jitter={self.jitter:g})"
-        return f"linear(step={self.step:g}, cap={self.cap:g}, jitter={self.jitter:g})"
-
-    def delay(self, attempts: int) -> float:
-        return self.step * attempts
+        return self.text
 
 
 def exponential(*, base: float = 2, cap: float = 600, jitter: float = 0.25) -> Backoff:
-    """Return a backoff of ``base ** attempts`` seconds: 2, 4, 8 … up to ``cap``.
-
-    Raises ValueError where base is below 1, cap is negative or jitter is outside 0 to 1.
-    """
+    """Return a backoff of ``base ** attempts`` seconds: 2, 4, 8 … up to ``cap``."""
     if not 1 <= base <= 1000:
         raise ValueError(f"base lies between 1 and 1000, not {base!r}.")
-    return _Exponential(base=base, cap=cap, jitter=jitter)
+    return _Curve(text=f"exponential({base=:g}, {cap=:g}, {jitter=:g})", base=base, cap=cap, jitter=jitter)
 
 
 def linear(*, step: float = 10, cap: float = 600, jitter: float = 0.25) -> Backoff:
-    """Return a backoff of ``step * attempts`` seconds: 10, 20, 30 … up to ``cap``.
-
-    Raises ValueError where step or cap is negative or jitter is outside 0 to 1.
-    """
+    """Return a backoff of ``step * attempts`` seconds: 10, 20, 30 … up to ``cap``."""
     if not 0 <= step < float("inf"):
         raise ValueError(f"step takes zero or more seconds, not {step!r}.")
-    return _Linear(step=step, cap=cap, jitter=jitter)
+    return _Curve(text=f"linear({step=:g}, {cap=:g}, {jitter=:g})", step=step, cap=cap, jitter=jitter)
 
 
 def fixed(seconds: float, *, jitter: float = 0) -> Backoff:
-    """Return a backoff that is the same before every attempt.
-
-    Raises ValueError where seconds is negative or jitter is outside 0 to 1.
-    """
+    """Return a backoff that is the same before every attempt."""
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"fixed takes zero or more seconds, not {seconds!r}.")
-    return _Linear(step=seconds, cap=seconds, jitter=jitter)
+    return _Curve(text=f"fixed({seconds:g}, {jitter=:g})", step=seconds, cap=seconds, jitter=jitter)

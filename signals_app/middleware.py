@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from signals_app.dispatcher.context import Origin, sending
+from signals_app.dispatcher.emission import Origin, sending
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from signals_app.conf import conf
-from signals_app.dispatcher.context import delivery_in
+from signals_app.dispatcher.emission import delivery_in
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction import masked, masked_text

@@ -1,4 +1,4 @@
-"""The sending side: a queued receiver takes a signal in the sender's process and hands its work to a worker."""
+"""Queued receivers: what makes a function one, what it does when a signal calls it, and the registry of all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import itertools
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any, Unpack, overload
 from uuid import UUID
 
@@ -18,27 +18,20 @@ from django.dispatch import Signal
 
 from signals_app import events, ledger, payloads
 from signals_app.conf import conf
-from signals_app.dispatcher.context import (
-    CurrentDelivery,
-    captured,
-    current_or_none,
-    current_origin,
-    emission_of,
-    restored,
-    running,
-    way_to,
-)
+from signals_app.dispatcher.context import captured, restored
+from signals_app.dispatcher.current import CurrentDelivery, current_or_none, running
+from signals_app.dispatcher.emission import current_origin, emission_of, way_to
 from signals_app.dispatcher.options import OptionArguments, ReceiverOptions
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.payloads import names
-from signals_app.payloads.names import require_importable, required_arguments
 from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.dispatcher")
 
-_NAMELESS = "a signal without a name"
-
 Receiver = Callable[..., Any]
+
+_NAMELESS = "a signal without a name"
+_made_up_ids = itertools.count(-1, -1)  # for what runs in the sender's process and has no row
 
 
 class QueuedReceiver:
@@ -56,7 +49,7 @@ class QueuedReceiver:
                 f"{func!r} is a queued receiver already. Connect it to several signals with "
                 "@queued_receiver([one, another]), or to one more with connect()."
             )
-        require_importable(func)
+        _require_importable(func)
         functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours
         self.func = func
         self.key = key or f"{func.__module__}.{func.__qualname__}"
@@ -64,14 +57,14 @@ class QueuedReceiver:
         if text != self.key or len(text) > 255 or not text.isprintable():
             raise ReceiverError(f"key={self.key!r} is not a printable text of 1 to 255 characters.")
         self.options = options
-        self._required = required_arguments(func)
+        self._required = _required_arguments(func)
         registry.add(self)
 
     def __repr__(self) -> str:
         return f"<QueuedReceiver {self.key}>"
 
     def __call__(self, /, *, signal: Signal, sender: object, **arguments: object) -> object:
-        """Hand the work off, in the sender's transaction.
+        """Write the delivery, in the sender's transaction.
 
         Raises PayloadError where an argument cannot travel, PayloadTooLarge where they are too many, ChainTooLong where
         too many deliveries led to this one, and whatever ``when`` and the project's context raise.
@@ -87,15 +80,21 @@ class QueuedReceiver:
         if when is not None and not when(signal=signal, sender=sender, **arguments):
             return None
         signal_name = names.signal_name(signal)
-        depth = self._depth(signal_name)
+        shown_name = signal_name or _NAMELESS
+        depth = self._depth(shown_name)
         for name in options.drop:
             arguments.pop(name, None)
         if not self._required <= arguments.keys():
-            self._refuse_call(arguments, signal_name or _NAMELESS)
+            name = min(self._required - arguments.keys())
+            why = "drop leaves out" if name in options.drop else "the signal does not bring"
+            raise ReceiverError(
+                f"{self.key} cannot receive {shown_name}: its parameter {name!r} has no default value, and {why} the "
+                "argument. Give it a default value, or take it out of the parameters."
+            )
         payload = payloads.encode_arguments(
             arguments,
             sender=sender,
-            signal=signal_name or _NAMELESS,
+            signal=shown_name,
             receiver=self.key,
             snapshot=options.snapshot,
             func=self.func,
@@ -124,14 +123,6 @@ class QueuedReceiver:
         events.enqueued(delivery)
         return delivery
 
-    def _refuse_call(self, arguments: dict[str, object], signal: str) -> None:
-        name = min(self._required - arguments.keys())
-        why = "drop leaves out" if name in self.options.drop else "the signal does not bring"
-        raise ReceiverError(
-            f"{self.key} cannot receive {signal}: its parameter {name!r} has no default value, and {why} the argument. "
-            "Give it a default value, or take it out of the parameters."
-        )
-
     def _depth(self, signal: str) -> int:
         """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""
         current = current_or_none()
@@ -140,7 +131,7 @@ class QueuedReceiver:
         depth = current.depth + 1
         if depth > conf.max_depth:
             raise ChainTooLong(
-                f"{self.key} cannot receive {signal or _NAMELESS}: {depth} deliveries lead to this one, "
+                f"{self.key} cannot receive {signal}: {depth} deliveries lead to this one, "
                 f'each sent by the receiver of the one before, and SIGNALS_APP["MAX_DEPTH"] allows {conf.max_depth}: '
                 f"{' → '.join(way_to(self.key))}. Send only where something changed, with when=... for instance, or "
                 "raise the limit."
@@ -156,15 +147,14 @@ class QueuedReceiver:
             max_attempts=self.options.max_attempts,
             depth=depth,
         )
-        alias = ledger.connection().alias
         with restored(context), running(current):
             try:
-                decoded = payloads.decode_text(payload)
+                decoded = payloads.decode_arguments(payload)
             except MissingObject:
                 if self.options.missing == "skip":
                     return None
                 raise
-            with transaction.atomic(using=alias) if self.options.atomic else nullcontext():
+            with transaction.atomic(using=ledger.connection().alias) if self.options.atomic else nullcontext():
                 returned = self.func(signal=signal, sender=decoded.sender, **decoded.arguments)
                 return async_to_sync(_awaited)(returned) if inspect.isawaitable(returned) else returned
 
@@ -178,6 +168,47 @@ def _tell_of_migration(key: str, model: str) -> None:
     logger.warning(
         "%s gets nothing from %s, a model of a migration, which no worker has. Connect it with sender=... .", key, model
     )
+
+
+@overload
+def queued(func: Receiver, /, **options: Unpack[OptionArguments]) -> QueuedReceiver: ...
+@overload
+def queued(**options: Unpack[OptionArguments]) -> Callable[[Receiver], QueuedReceiver]: ...
+def queued(
+    func: Receiver | None = None, /, **options: Unpack[OptionArguments]
+) -> QueuedReceiver | Callable[[Receiver], QueuedReceiver]:
+    """Make a function a queued receiver: ``@queued``, ``@queued(...)`` or ``queued(func, ...)``.
+
+    It is not connected to any signal yet. Raises ReceiverError for an option that does not exist, a value that an
+    option does not take, and a function that a worker could not find again.
+    """
+    make = functools.partial(QueuedReceiver, key=options.get("key", ""), options=ReceiverOptions(**options))
+    return make if func is None else make(func)
+
+
+def queued_receiver(
+    signal: Signal | Sequence[Signal],
+    *,
+    sender: object = None,
+    weak: bool = True,
+    dispatch_uid: object = None,
+    **options: Unpack[OptionArguments],
+) -> Callable[[Receiver], QueuedReceiver]:
+    """Make a function a queued receiver and connect it to one or more signals.
+
+    Takes what ``django.dispatch.receiver`` takes, and the options of ``queued``; raises as ``queued`` does.
+    """
+    signals = list(signal) if isinstance(signal, Sequence) else [signal]
+    if not signals or not all(isinstance(one, Signal) for one in signals):
+        raise ReceiverError(f"queued_receiver takes a signal or a list of signals, not {signal!r}.")
+
+    def connect(function: Receiver) -> QueuedReceiver:
+        made = queued(function, **options)
+        for one in signals:
+            one.connect(made, sender=sender, weak=weak, dispatch_uid=dispatch_uid)
+        return made
+
+    return connect
 
 
 class Registry:
@@ -224,6 +255,9 @@ class Registry:
         self._entries.pop(key, None)
 
 
+registry = Registry()
+
+
 def _body(module: str) -> CodeType | None:
     """Return the code of the module's body that is being run. Each time a file is loaded, that is another object."""
     frame = sys._getframe()
@@ -243,51 +277,65 @@ def _place(func: Receiver) -> tuple[str, int]:
     return (code.co_filename, code.co_firstlineno) if code else ("", 0)
 
 
-registry = Registry()
-_made_up_ids = itertools.count(-1, -1)  # for what runs in the sender's process and has no row
+_AT_MODULE_LEVEL = "with def at the top level of a module that every worker imports"
+_CALLED = f"write a function that calls it, {_AT_MODULE_LEVEL}"
 
 
-@overload
-def queued(func: Receiver, /, **options: Unpack[OptionArguments]) -> QueuedReceiver: ...
-@overload
-def queued(**options: Unpack[OptionArguments]) -> Callable[[Receiver], QueuedReceiver]: ...
-def queued(
-    func: Receiver | None = None, /, **options: Unpack[OptionArguments]
-) -> QueuedReceiver | Callable[[Receiver], QueuedReceiver]:
-    """Make a function a queued receiver: ``@queued``, ``@queued(...)`` or ``queued(func, ...)``.
+def _require_importable(func: object) -> None:
+    """Raise ReceiverError, with the cure, unless a worker could find this function and call it with any argument."""
+    if isinstance(func, classmethod):
+        raise ReceiverError(
+            f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
+        )
+    if isinstance(func, Signal):
+        raise ReceiverError("queued takes a function, not a signal; write @queued_receiver(signal) instead.")
+    if not inspect.isroutine(func) or not hasattr(func, "__module__"):  # a method of C has none
+        raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
+    name = f"{func.__module__}.{func.__qualname__}"
+    owner = getattr(func, "__self__", None)
+    if owner is not None and not isinstance(owner, type | ModuleType):
+        raise ReceiverError(
+            f"{name} is bound to an instance of {type(owner).__name__}, which exists in this process only; "
+            f"write a function that makes or finds one and calls it, {_AT_MODULE_LEVEL}."
+        )
+    if "<lambda>" in func.__qualname__:
+        raise ReceiverError(f"{name} is a lambda, which a worker cannot find by name; define it {_AT_MODULE_LEVEL}.")
+    if "<locals>" in func.__qualname__:
+        raise ReceiverError(
+            f"{name} is nested in another function, so a worker cannot find it; define it {_AT_MODULE_LEVEL}. If a "
+            "decorator returned it, put @functools.wraps above the function within the decorator."
+        )
+    if func.__module__ == "__main__":
+        raise ReceiverError(
+            f"{name} lives in the script that was started, which no worker imports; define it {_AT_MODULE_LEVEL}."
+        )
+    _require_call(func, name)
 
-    It is not connected to any signal yet. Raises ReceiverError for an option that does not exist, a value that an
-    option does not take, and a function that a worker could not find again.
-    """
-    given = ReceiverOptions(**options)
 
-    def make(function: Receiver) -> QueuedReceiver:
-        return QueuedReceiver(function, key=options.get("key", ""), options=given)
+def _required_arguments(func: Callable[..., object]) -> frozenset[str]:
+    """Return the names, beside sender and signal, without which a function cannot be called."""
+    # as it is called: a decorator may give what the function within takes
+    called = func.__func__ if isinstance(func, staticmethod) else func
+    try:
+        parameters = inspect.signature(called, follow_wrapped=False).parameters.values()
+    except ValueError:  # what functools.cache makes, for instance, takes anything and looks later
+        return frozenset()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return frozenset(p.name for p in parameters if p.kind in plain and p.default is p.empty) - {"sender", "signal"}
 
-    return make if func is None else make(func)
 
-
-def queued_receiver(
-    signal: Signal | Sequence[Signal],
-    *,
-    sender: object = None,
-    weak: bool = True,
-    dispatch_uid: object = None,
-    **options: Unpack[OptionArguments],
-) -> Callable[[Receiver], QueuedReceiver]:
-    """Make a function a queued receiver and connect it to one or more signals.
-
-    Takes what ``django.dispatch.receiver`` takes, and the options of ``queued``; raises as ``queued`` does.
-    """
-    named: list[object] = list(signal) if isinstance(signal, Sequence) else [signal]
-    signals = [one for one in named if isinstance(one, Signal)]
-    if not signals or signals != named:
-        raise ReceiverError(f"queued_receiver takes a signal or a list of signals, not {signal!r}.")
-
-    def connect(function: Receiver) -> QueuedReceiver:
-        made = queued(function, **options)
-        for one in signals:
-            one.connect(made, sender=sender, weak=weak, dispatch_uid=dispatch_uid)
-        return made
-
-    return connect
+def _require_call(func: Callable[..., object], name: str) -> None:
+    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        raise ReceiverError(f"{name} is a generator: calling it would run nothing. Return instead of yield.")
+    try:
+        parameters = list(inspect.signature(func).parameters.values())
+    except ValueError:  # of C, and it does not say
+        parameters = []
+    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+        raise ReceiverError(f"{name} must accept keyword arguments; add **kwargs to its parameters, or {_CALLED}.")
+    for p in parameters:
+        if p.kind == p.POSITIONAL_ONLY or (p.name == "self" and p.default is p.empty):
+            raise ReceiverError(
+                f"{name} takes {p.name!r} by position, but a signal passes everything by keyword; "
+                f"{'make it a staticmethod' if p.name == 'self' else 'drop the / from its parameters'}."
+            )

@@ -12,5 +12,5 @@ nothing is lost by it (Django's ``SafeString`` a plain ``str``, which templates 
 arguments share becomes two lists, and what is set on a model instance beside its fields stays behind.
 """
 
-from signals_app.payloads.decoding import Decoded, decode_arguments, decode_text
+from signals_app.payloads.decoding import Decoded, decode_arguments
 from signals_app.payloads.encoding import encode_arguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum, Flag
 from inspect import getattr_static
 from types import MemberDescriptorType
@@ -14,9 +15,9 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.payloads.errors import Decode, Decoder, Encoder, Json, Malformed, Refusal, each, field_step, shown
+from signals_app.payloads.errors import Decode, Encoder, Json, Malformed, Read, Refusal, each_named, field_step, shown
 from signals_app.payloads.names import class_path, find_class
-from signals_app.payloads.values import encode_parts, text
+from signals_app.payloads.values import encode_named, text
 
 _CHANGED = "Did the class change since the signal was sent?"
 _CACHES = (functools.cached_property, cached_property)
@@ -42,10 +43,9 @@ def model_label(model: type[Model]) -> str:
 
 def _path(cls: type) -> str:
     path = class_path(cls)
-    try:
-        found: type | None = find_class(path)
-    except LookupError:
-        found = None
+    found = None
+    with suppress(Malformed):
+        found = find_class(path)
     if found is not cls or cls.__module__ == "__main__":
         raise Refusal(
             cls,
@@ -55,11 +55,10 @@ def _path(cls: type) -> str:
     return path
 
 
-def _find(path: Json) -> type:
-    try:
-        return find_class(text(path))
-    except LookupError as error:
-        raise Malformed(f"names a class that is not here: {error.args[0]}") from error
+def _pair(value: Json) -> tuple[type, Json]:
+    if type(value) is not list or len(value) != 2:
+        raise Malformed("is not [class, value]")
+    return find_class(text(value[0])), value[1]
 
 
 def encode_enum(value: Enum, walk: Encoder) -> Json:
@@ -73,7 +72,7 @@ def encode_enum(value: Enum, walk: Encoder) -> Json:
     raise Refusal(value, "is no member of its enumeration", "Pass a member.")
 
 
-def _decode_enum(value: Json, walk: Decoder) -> object:
+def _decode_enum(value: Json, read: Read) -> object:
     kind, name = _pair(value)
     member = kind.__members__.get(text(name)) if issubclass(kind, Enum) else None
     if member is None:
@@ -81,24 +80,15 @@ def _decode_enum(value: Json, walk: Decoder) -> object:
     return member
 
 
-def _decode_flag(value: Json, walk: Decoder) -> object:
+def _decode_flag(value: Json, read: Read) -> object:
     kind, number = _pair(value)
-    bits = walk.decode(number)
-    if not issubclass(kind, Flag) or type(bits) is not int:
-        raise Malformed(f"names no flags of {class_path(kind)}: {shown(bits)}")
-    try:
-        flags = kind(bits)
-    except Exception as error:  # whatever a _missing_ of the class raises
-        raise Malformed(f"names no flags of {class_path(kind)}: {error}") from error
+    bits = read(number)
+    flags = None
+    with suppress(Exception):  # whatever a _missing_ of the class raises
+        flags = kind(bits) if issubclass(kind, Flag) and type(bits) is int else None
     if type(flags) is not kind:
-        raise Malformed(f"names no flags of {class_path(kind)}: {shown(bits)}")
+        raise Malformed(f"names no flags of {class_path(kind)}: {shown(bits)}. {_CHANGED}")
     return flags
-
-
-def _pair(value: Json) -> tuple[type, Json]:
-    if type(value) is not list or len(value) != 2:
-        raise Malformed("is not [class, value]")
-    return _find(value[0]), value[1]
 
 
 def encode_dataclass(value: Any, walk: Encoder) -> Json:
@@ -110,8 +100,7 @@ def encode_dataclass(value: Any, walk: Encoder) -> Json:
     for name in names:
         if not hasattr(value, name):
             raise Refusal(value, f"has no value in its field {name}", "Set it before the send.")
-    _refuse_stray(value, names)
-    return {"$dataclass": [_path(kind), _encode_fields(value, names, walk)]}
+    return _encode_fields("$dataclass", value, names, walk)
 
 
 @functools.lru_cache(maxsize=1_000)
@@ -125,23 +114,22 @@ def _is_made_by_object(kind: type) -> bool:
 
 def encode_namedtuple(value: Any, walk: Encoder) -> Json:
     """Write the class and every field. Raises Refusal for state that is not in a field."""
-    names = value._fields
-    if len(names) != len(value):
+    if len(value._fields) != len(value):
         raise _stray(value, "an item without a name")
-    _refuse_stray(value, names)
-    return {"$namedtuple": [_path(type(value)), _encode_fields(value, names, walk)]}
+    return _encode_fields("$namedtuple", value, value._fields, walk)
 
 
-def _encode_fields(value: object, names: Iterable[str], walk: Encoder) -> Json:
-    fields = {name: getattr(value, name) for name in names}
-    return encode_parts(fields, walk, holder=value, step=field_step)
-
-
-def _refuse_stray(value: object, names: Collection[str]) -> None:
-    """Raise Refusal where an attribute is neither a field nor the cache of a cached property."""
-    for name in stray_attributes(value, type(value).__mro__):
+def _encode_fields(tag: str, value: object, names: Collection[str], walk: Encoder) -> Json:
+    kind = type(value)
+    for name in stray_attributes(value, kind.__mro__):
         if name not in names:
             raise _stray(value, f"its attribute {name}")
+    fields = {name: getattr(value, name) for name in names}
+    return {tag: [_path(kind), encode_named(fields, walk, value, field_step)]}
+
+
+def _stray(value: object, what: str) -> Refusal:
+    return Refusal(value, f"holds more than its fields: {what} would be lost", "Make a field of it.")
 
 
 def stray_attributes(value: object, classes: Iterable[type]) -> Iterator[str]:
@@ -151,7 +139,11 @@ def stray_attributes(value: object, classes: Iterable[type]) -> Iterator[str]:
             yield name
     for base in classes:
         for name, slot in _slots(base):
-            if _is_filled(slot, value):
+            try:
+                held = slot.__get__(value, type(value))
+            except AttributeError:
+                continue
+            if held is not None:
                 yield name
 
 
@@ -161,22 +153,15 @@ def _slots(base: type) -> tuple[tuple[str, MemberDescriptorType], ...]:
     return tuple((name, slot) for name, slot in vars(base).items() if type(slot) is MemberDescriptorType)
 
 
-def _is_filled(slot: MemberDescriptorType, value: object) -> bool:
-    try:
-        return slot.__get__(value, type(value)) is not None
-    except AttributeError:
-        return False
-
-
-def _stray(value: object, what: str) -> Refusal:
-    return Refusal(value, f"holds more than its fields: {what} would be lost", "Make a field of it.")
-
-
-def _decode_dataclass(value: Json, walk: Decoder) -> object:
+def _decode_dataclass(value: Json, read: Read) -> object:
     kind, fields = _pair(value)
     if not dataclasses.is_dataclass(kind):
         raise Malformed(f"names {class_path(kind)}, which is no dataclass")
-    values = _decode_fields(kind, {field.name: _default(field) for field in dataclasses.fields(kind)}, fields, walk)
+    defaults: dict[str, object] = {
+        field.name: field.default_factory() if field.default_factory in (list, dict, set) else field.default
+        for field in dataclasses.fields(kind)
+    }
+    values = _decode_fields(kind, defaults, fields, read)
     try:
         made: object = object.__new__(kind)
         for name, part in values.items():
@@ -186,22 +171,18 @@ def _decode_dataclass(value: Json, walk: Decoder) -> object:
     return made
 
 
-def _decode_namedtuple(value: Json, walk: Decoder) -> object:
+def _decode_namedtuple(value: Json, read: Read) -> object:
     kind, fields = _pair(value)
     names = getattr_static(kind, "_fields", None)
     if not issubclass(kind, tuple) or type(names) is not tuple:
         raise Malformed(f"names {class_path(kind)}, which is no named tuple")
     known = getattr_static(kind, "_field_defaults", None)
     defaults = dict.fromkeys(names, dataclasses.MISSING) | (known if type(known) is dict else {})
-    values = _decode_fields(kind, defaults, fields, walk)
+    values = _decode_fields(kind, defaults, fields, read)
     return tuple.__new__(kind, [values[name] for name in names])
 
 
-def _default(field: dataclasses.Field[Any]) -> object:
-    return field.default_factory() if field.default_factory in (list, dict, set) else field.default
-
-
-def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, walk: Decoder) -> dict[str, object]:
+def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, read: Read) -> dict[str, object]:
     """Return the values of all fields; one that is new has its default, and one that is gone is left out.
 
     Raises Malformed where there is no default, and where there are both, as after a rename.
@@ -212,7 +193,7 @@ def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, wal
     is_renamed = new and len(kept) < len(given)
     if type(fields) is not dict or is_renamed or any(default is dataclasses.MISSING for default in new.values()):
         raise Malformed(f"does not give the fields of {class_path(kind)}: {', '.join(defaults)}. {_CHANGED}")
-    return each(kept, walk.decode, holder=kept, step=field_step) | new
+    return each_named(kept, read, kept, field_step) | new
 
 
 def find_model(label: Json) -> type[Model]:
@@ -224,8 +205,8 @@ def find_model(label: Json) -> type[Model]:
 
 
 DECODERS: dict[str, Decode] = {
-    "$class": lambda value, walk: _find(value),
-    "$model": lambda value, walk: find_model(value),
+    "$class": lambda value, read: find_class(text(value)),
+    "$model": lambda value, read: find_model(value),
     "$enum": _decode_enum,
     "$flag": _decode_flag,
     "$dataclass": _decode_dataclass,

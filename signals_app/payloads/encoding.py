@@ -21,8 +21,7 @@ from django.utils.functional import LazyObject, Promise, empty
 
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge
-from signals_app.payloads import classes, instances, values
-from signals_app.payloads.classes import stray_attributes
+from signals_app.payloads import classes, instances
 from signals_app.payloads.errors import (
     MAX_DEPTH,
     BrokenOff,
@@ -33,120 +32,17 @@ from signals_app.payloads.errors import (
     TooDeep,
     TooMany,
     cure_for,
+    is_utf_8,
     shown,
     size_of,
 )
 from signals_app.payloads.names import label
-
-
-def _items(kind: Any, value: Any) -> object:
-    return kind(kind.__iter__(value))
-
-
-# The type is an argument, since a library that freezes time puts its own classes in the place of our module's names.
-# The methods are those of the type, so that what a subclass overrides is passed by.
-_PLAIN: dict[type, Callable[[Any, Any], object]] = {
-    int: lambda kind, value: kind.__index__(value),
-    float: lambda kind, value: kind.__float__(value),
-    str: lambda kind, value: kind.__str__(value),
-    bytes: lambda kind, value: kind.__bytes__(value),
-    bytearray: lambda kind, value: kind.copy(value),
-    datetime: lambda kind, value: kind.combine(kind.date(value), kind.timetz(value)),
-    date: lambda kind, value: kind.fromordinal(kind.toordinal(value)),
-    time: lambda kind, value: kind.fromisoformat(kind.isoformat(value)).replace(tzinfo=value.tzinfo, fold=value.fold),
-    timedelta: lambda kind, value: kind.__pos__(value),
-    Decimal: lambda kind, value: kind(value),
-    UUID: lambda kind, value: kind(int=value.int),
-    list: _items,
-    tuple: _items,
-    set: _items,
-    frozenset: _items,
-    dict: lambda kind, value: kind(kind.items(value)),
-    OrderedDict: lambda kind, value: dict(kind.items(value)),
-}
-_CONTAINERS = (list, tuple, set, frozenset, dict, OrderedDict)
-_READING = frozenset({"__missing__", "__getitem__", "__iter__", "__len__", "__contains__", "keys", "items", "get"})
-
-
-def _encode_as_base(base: type, value: Any, walk: Encoder) -> Json:
-    """Write a value of a subclass as one of its base. Raises Refusal where it holds or means more."""
-    plain = _PLAIN[base](base, value)
-    lost = _lost(value, plain, base)
-    if lost:
-        raise Refusal(value, f"is more than a plain {base.__name__}: {lost} would be lost", cure_for(type(value)))
-    return _by_type[dict if base is OrderedDict else base](plain, walk)
-
-
-def _lost(value: Any, plain: object, base: type) -> str:
-    kind = type(value)
-    above = list(takewhile(lambda one: one is not base, kind.__mro__))
-    for attribute in stray_attributes(value, above):
-        return f"its attribute {attribute}"
-    for one in above:
-        for name in sorted(_READING & vars(one).keys()) if base in _CONTAINERS else ():
-            return f"its own {name}()"
-    with suppress(Exception):  # whatever an __eq__ of the class raises
-        if plain == value or plain != plain:  # NaN equals nothing
-            return ""
-    return "what makes it unequal to one"
-
+from signals_app.payloads.values import ENCODERS
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
-_by_type: dict[type, Encode] = values.ENCODERS
 
 # of a row that goes, only values can travel: of the instance all, of what a cascade began with the key
 _DELETIONS = {f"django.db.models.signals.{when}_delete": ("instance",) for when in ("pre", "post")}
-
-
-class _Walk(Encoder):
-    __slots__ = ()
-
-    def encode(self, value: object) -> Json:
-        kind = type(value)
-        encode = _by_type.get(kind)
-        return encode(value, self) if encode else _by_family(kind)(value, self)
-
-
-def _by_family(kind: type) -> Encode:
-    # types are compared, because isinstance() would evaluate a lazy object
-    if issubclass(kind, Model):
-        return instances.encode_instance
-    if issubclass(kind, type):
-        return classes.encode_class
-    if issubclass(kind, Enum):
-        return classes.encode_enum
-    if issubclass(kind, LazyObject):
-        return _encode_lazy_object
-    if issubclass(kind, Promise):
-        return _encode_promise
-    if hasattr(kind, "__dataclass_fields__"):
-        return classes.encode_dataclass
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return classes.encode_namedtuple
-    base = next((base for base in kind.__mro__ if base in _PLAIN), None)
-    return partial(_encode_as_base, base) if base else _refuse
-
-
-def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
-    if value._wrapped is empty:
-        value._setup()
-    walk.enter(0)  # one that wraps itself would never end
-    written = walk.encode(value._wrapped)
-    walk.leave()
-    return written
-
-
-def _encode_promise(value: Promise, walk: Encoder) -> Json:
-    # the result of lazy() has no public way to its value but the methods of the value's type
-    cast = getattr(value, "_proxy____cast", None)
-    made = cast() if cast else str(value)
-    if issubclass(type(made), str) and bool(made) != bool(str.__str__(made)):
-        return _refuse(made, walk)  # a plural without its number: a text that only % makes
-    return walk.encode(made)
-
-
-def _refuse(value: object, walk: Encoder) -> Json:
-    raise Refusal(value, "cannot travel to a worker", cure_for(type(value)))
 
 
 def encode_arguments(
@@ -176,10 +72,8 @@ def encode_arguments(
     try:
         written_sender = _encode_sender(sender, limit)
         for name, value in arguments.items():
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                raise Refusal(name, "is a name that UTF-8 cannot hold", "Rename it.") from None
+            if not (name.isascii() or is_utf_8(name)):
+                raise Refusal(name, "is a name that UTF-8 cannot hold", "Rename it.")
             if issubclass(type(value), Model) and first.setdefault(id(value), name) != name:
                 written[name] = {"$argument": first[id(value)]}
                 continue
@@ -193,8 +87,7 @@ def encode_arguments(
     except TooMany:
         raise _too_large(f"more than {limit:,}", limit, name, signal, receiver) from None
     except BrokenOff as broken:
-        what = _explanation(broken, name)
-        raise PayloadError(f"{receiver} cannot receive {signal}: {what}") from None
+        raise PayloadError(f"{receiver} cannot receive {signal}: {_explanation(broken, name)}") from None
     size = size_of(text)
     if size > limit:
         parts = {**written, "sender": written_sender}
@@ -205,6 +98,20 @@ def encode_arguments(
             )
         raise _too_large(f"{size:,}", limit, largest, signal, receiver)
     return text
+
+
+def _encode_sender(sender: object, budget: int) -> Json:
+    """Write a sender as it is, else as its class, else as its label: no argument is lost for its sake."""
+    kind = type(sender)
+    try:
+        return _Walk(budget).encode(sender)
+    except DatabaseError:
+        raise  # the transaction is lost already, and this says why
+    except Exception:  # BrokenOff, or whatever a sender's own code raises
+        if kind not in ENCODERS and not issubclass(kind, type):
+            with suppress(Exception):
+                return classes.encode_class(kind, _Walk(budget))
+    return label(sender)
 
 
 def _stays_behind(value: object, name: str, broken: BrokenOff, signal: str, func: Callable[..., object] | None) -> bool:
@@ -219,20 +126,6 @@ def _stays_behind(value: object, name: str, broken: BrokenOff, signal: str, func
     return False
 
 
-def _encode_sender(sender: object, budget: int) -> Json:
-    """Write a sender as it is, else as its class, else as its label: no argument is lost for its sake."""
-    kind = type(sender)
-    try:
-        return _Walk(budget).encode(sender)
-    except DatabaseError:
-        raise  # the transaction is lost already, and this says why
-    except Exception:  # BrokenOff, or whatever a sender's own code raises
-        if kind not in _by_type and not issubclass(kind, type):
-            with suppress(Exception):
-                return classes.encode_class(kind, _Walk(budget))
-    return label(sender)
-
-
 def _too_large(size: str, limit: int, largest: str, signal: str, receiver: str) -> PayloadTooLarge:
     return PayloadTooLarge(
         f"{receiver} cannot receive {signal}: its arguments take {size} bytes of JSON and "
@@ -242,15 +135,116 @@ def _too_large(size: str, limit: int, largest: str, signal: str, receiver: str) 
 
 
 def _explanation(broken: BrokenOff, name: str) -> str:
-    path = broken.path(name if name.isprintable() else shown(name))
+    root = name if name.isprintable() else shown(name)
+    path = broken.path(root)
     if isinstance(broken, Refusal):
         culprit = broken.culprit
         # types are compared, because isinstance() asks an object that may lie or fail
         kind = cast(type, culprit) if issubclass(type(culprit), type) else type(culprit)
         kind_name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        cure = broken.cure.format(argument=name, path=path)
-        return f"{path} ({kind_name}) {broken.problem}. {cure}"
-    cycle = broken.cycle(name)
-    if cycle:
+        return f"{path} ({kind_name}) {broken.problem}. {broken.cure.format(argument=name, path=path)}"
+    if cycle := broken.cycle(root):
         return f"{cycle} contains itself. Break the cycle, or pass primary keys."
     return f"{path[:80]}… is nested deeper than {MAX_DEPTH} levels. Flatten it, or store it and pass its primary key."
+
+
+_encoder_of = ENCODERS.get
+
+
+class _Walk(Encoder):
+    __slots__ = ()
+
+    def encode(self, value: object) -> Json:
+        encode = _encoder_of(type(value)) or _by_family(type(value))
+        return encode(value, self)
+
+
+def _by_family(kind: type) -> Encode:
+    # types are compared, because isinstance() would evaluate a lazy object
+    for family, encode in _FAMILIES:
+        if issubclass(kind, family):
+            return encode
+    if hasattr(kind, "__dataclass_fields__"):
+        return classes.encode_dataclass
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return classes.encode_namedtuple
+    base = next((base for base in kind.__mro__ if base in _PLAIN), None)
+    return partial(_encode_as_base, base) if base else _refuse
+
+
+def _encode_lazy_object(value: LazyObject[Any], walk: Encoder) -> Json:
+    if value._wrapped is empty:
+        value._setup()
+    walk.enter(0)  # one that wraps itself would never end
+    written = walk.encode(value._wrapped)
+    walk.depth -= 1
+    return written
+
+
+def _encode_promise(value: Promise, walk: Encoder) -> Json:
+    # the result of lazy() has no public way to its value but the methods of the value's type
+    cast = getattr(value, "_proxy____cast", None)
+    made = cast() if cast else str(value)
+    if issubclass(type(made), str) and bool(made) != bool(str.__str__(made)):
+        return _refuse(made, walk)  # a plural without its number: a text that only % makes
+    return walk.encode(made)
+
+
+def _refuse(value: object, walk: Encoder) -> Json:
+    raise Refusal(value, "cannot travel to a worker", cure_for(type(value)))
+
+
+_FAMILIES: tuple[tuple[type, Encode], ...] = (
+    (Model, instances.encode_instance),
+    (type, classes.encode_class),
+    (Enum, classes.encode_enum),
+    (LazyObject, _encode_lazy_object),
+    (Promise, _encode_promise),
+)
+
+
+# How a plain value is made of one of a subclass: by the base's own method, so that what the subclass overrides is
+# passed by. It is bound here, since a library that freezes time puts classes of its own in place of our module's names.
+_PLAIN: dict[type, Callable[[Any], object]] = {
+    int: int.__index__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: bytes.__bytes__,
+    bytearray: bytearray.copy,
+    datetime: partial(lambda kind, value: kind.combine(kind.date(value), kind.timetz(value)), datetime),
+    date: partial(lambda kind, value: kind.fromordinal(kind.toordinal(value)), date),
+    time: partial(lambda kind, value: kind.combine(kind.min, value).timetz(), datetime),
+    timedelta: timedelta.__pos__,
+    Decimal: Decimal,
+    UUID: lambda value: UUID(int=value.int),
+    list: list,
+    tuple: tuple,
+    set: set,
+    frozenset: frozenset,
+    dict: dict,
+    OrderedDict: dict,
+}
+# what a subclass of these may override that would be asked instead
+_CONTAINERS = (list, tuple, set, frozenset, dict, OrderedDict)
+_READING = frozenset({"__missing__", "__getitem__", "__iter__", "__len__", "__contains__", "keys", "items", "get"})
+
+
+def _encode_as_base(base: type, value: Any, walk: Encoder) -> Json:
+    """Write a value of a subclass as one of its base. Raises Refusal where it holds or means more."""
+    above = list(takewhile(lambda one: one is not base, type(value).__mro__))
+    lost = [f"its attribute {name}" for name in classes.stray_attributes(value, above)]
+    for one in above if base in _CONTAINERS else ():
+        lost += [f"its own {name}()" for name in sorted(_READING & vars(one).keys())]
+    if lost:
+        raise _more_than(base, value, lost[0])
+    plain = _PLAIN[base](value)
+    is_equal = False
+    with suppress(Exception):  # whatever an __eq__ of the class raises
+        is_equal = bool(plain == value or plain != plain)  # NaN equals nothing
+    if not is_equal:
+        raise _more_than(base, value, "what makes it unequal to one")
+    return ENCODERS[type(plain)](plain, walk)
+
+
+def _more_than(base: type, value: object, lost: str) -> Refusal:
+    return Refusal(value, f"is more than a plain {base.__name__}: {lost} would be lost", cure_for(type(value)))

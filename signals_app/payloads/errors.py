@@ -1,9 +1,9 @@
-"""Where in the arguments something is, and what to do about it."""
+"""The walk through arguments: where in them it is, why it ends there, and the cure for what cannot travel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MappingView
-from typing import Any, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from typing import Any, TypeAlias, TypeVar
 
 from signals_app.redaction import beginning
 
@@ -19,31 +19,71 @@ TAG = "$"  # what the only key of a tagged object begins with
 class BrokenOff(Exception):
     """Ends a walk; while the stack unwinds, each container adds the step that led to the culprit."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._steps: list[str] = []
-        self._containers: list[int] = []
+    def __init__(self, problem: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self._way: list[tuple[str, int]] = []  # from the culprit out
 
     def passing(self, step: str, container: object) -> None:
         """Add the step, such as ``[3]`` or ``.lines``, by which a container holds what the walk came from."""
-        self._steps.append(step)
-        self._containers.append(id(container))
+        self._way.append((step, id(container)))
 
     def path(self, root: str) -> str:
         """Return where the culprit is, such as ``order.lines[3]``."""
-        return root + "".join(reversed(self._steps))
+        return root + "".join(step for step, _ in reversed(self._way))
 
     def cycle(self, root: str) -> str | None:
-        """Return the path of a container that holds itself, or None."""
-        containers = self._containers[::-1]
-        for depth, container in enumerate(containers):
-            if container in containers[:depth]:
-                return root + "".join(self._steps[::-1][:depth])
+        """Return the path at which a container holds itself, or None."""
+        path, above = root, set[int]()
+        for step, container in reversed(self._way):
+            if container in above:
+                return path
+            above.add(container)
+            path += step
         return None
 
 
-def each(items: Mapping[str, T], make: Callable[[T], V], *, holder: object, step: Callable[[str], str]) -> dict[str, V]:
-    """Return what is made of each named item. Raises BrokenOff with a step from the holder to the item in its path."""
+class Refusal(BrokenOff):
+    """A value cannot travel. ``{argument}`` and ``{path}`` in the cure stand for what the sender calls it."""
+
+    def __init__(self, culprit: object, problem: str, cure: str) -> None:
+        super().__init__(problem)
+        self.culprit = culprit
+        self.cure = cure
+
+
+class TooDeep(BrokenOff):
+    """Containers are nested deeper than MAX_DEPTH."""
+
+
+class TooMany(BrokenOff):
+    """The containers hold more items than a payload may have bytes."""
+
+
+class Malformed(BrokenOff):
+    """A payload does not say what it should."""
+
+
+class Gone(BrokenOff):
+    """A model instance that a payload refers to does not exist."""
+
+
+def each(items: Iterable[T], make: Callable[[T], V], holder: object, step: Callable[[int], str]) -> list[V]:
+    """Return what is made of each item. Raises BrokenOff with the step from the holder to the item in its path."""
+    made: list[V] = []
+    try:
+        for item in items:
+            made.append(make(item))  # noqa: PERF401 - its length tells the index
+    except BrokenOff as broken:
+        broken.passing(step(len(made)), holder)
+        raise
+    return made
+
+
+def each_named(
+    items: Mapping[str, T], make: Callable[[T], V], holder: object, step: Callable[[str], str]
+) -> dict[str, V]:
+    """Do what ``each`` does for items that have names."""
     made: dict[str, V] = {}
     name = ""
     try:
@@ -55,47 +95,6 @@ def each(items: Mapping[str, T], make: Callable[[T], V], *, holder: object, step
     return made
 
 
-def field_step(name: str) -> str:
-    """Return the step to a field."""
-    return f".{name}"
-
-
-class Refusal(BrokenOff):
-    """A value cannot travel. ``{argument}`` in the cure stands for the name of the argument."""
-
-    def __init__(self, culprit: object, problem: str, cure: str) -> None:
-        super().__init__()
-        self.culprit = culprit
-        self.problem = problem
-        self.cure = cure
-
-
-class TooDeep(BrokenOff):
-    """Containers are nested deeper than MAX_DEPTH."""
-
-
-class TooMany(BrokenOff):
-    """The containers hold more items than a payload has bytes."""
-
-
-class Malformed(BrokenOff):
-    """A payload does not say what it should."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__()
-        self.reason = reason
-
-
-class Gone(BrokenOff):
-    """A model instance that a payload refers to does not exist."""
-
-    def __init__(self, model: str, pk: object, database: str) -> None:
-        super().__init__()
-        self.model = model
-        self.pk = pk
-        self.database = database
-
-
 def shown(value: object) -> str:
     """Return a short text of a value for a message, whatever its ``__repr__`` does."""
     try:
@@ -103,6 +102,24 @@ def shown(value: object) -> str:
     except Exception:  # such as the limit of 4,300 digits
         return f"a value of type {type(value).__qualname__}"
     return text if len(text) <= 60 else f"{beginning(text, 60)}…"
+
+
+# the steps to an item, to the value of a key, to a field
+item_step = "[{}]".format
+field_step = ".{}".format
+
+
+def key_step(key: object) -> str:
+    return f"[{shown(key)}]"
+
+
+def is_utf_8(text: str) -> bool:
+    """Tell whether UTF-8 can hold a text; it has no halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def size_of(text: str) -> int:
@@ -126,7 +143,7 @@ class Encoder:
         raise NotImplementedError
 
     def enter(self, size: int) -> None:
-        """Go into a container of that many items. Raises TooDeep and TooMany."""
+        """Go into a container of that many items; out of it again by ``depth``. Raises TooDeep and TooMany."""
         self.depth += 1
         self._budget -= size
         if self.depth > MAX_DEPTH:
@@ -134,20 +151,10 @@ class Encoder:
         if self._budget < 0:
             raise TooMany
 
-    def leave(self) -> None:
-        """Come back out of it."""
-        self.depth -= 1
-
-
-class Decoder(Protocol):
-    """The walk from JSON to values."""
-
-    def decode(self, value: Json, /) -> object:
-        """Return the value of JSON. Raises BrokenOff."""
-
 
 Encode = Callable[[Any, Encoder], Json]
-Decode = Callable[[Json, Decoder], object]
+Read = Callable[[Json], object]  # returns the value of JSON within JSON; raises BrokenOff
+Decode = Callable[[Json, Read], object]
 
 
 _DROP = "Add drop=({argument!r},) or pass the values you need."

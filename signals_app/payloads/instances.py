@@ -20,17 +20,19 @@ from django.db.models.query_utils import DeferredAttribute
 from signals_app.payloads.classes import find_model, model_label
 from signals_app.payloads.errors import (
     Decode,
-    Decoder,
     Encoder,
     Gone,
     Json,
     Malformed,
+    Read,
     Refusal,
-    each,
+    each_named,
     field_step,
     shown,
 )
+from signals_app.payloads.fetching import fetch
 from signals_app.payloads.values import is_bounded
+from signals_app.redaction import MASKED, has_secret_key
 
 _CHANGED = "Did the model change since the signal was sent?"
 _BY_FIELD = "$field"  # tags what a model's field has made of its value
@@ -76,11 +78,10 @@ def _encode_key(field: AnyField, instance: Model, walk: Encoder) -> Json:
     return written
 
 
-def _decode_instance(value: Json, walk: Decoder) -> object:
+def _decode_instance(value: Json, read: Read) -> object:
     if type(value) is not list or len(value) != 3:
         raise Malformed("is not [model, primary key, database]")
-    model = find_model(value[0])
-    pk = walk.decode(value[1])
+    model, pk = find_model(value[0]), read(value[1])
     parts = pk if type(pk) is tuple else (pk,)
     if not all(isinstance(part, _KEYS) for part in parts):
         raise Malformed(f"has a primary key of {type(pk).__name__}")
@@ -88,11 +89,15 @@ def _decode_instance(value: Json, walk: Decoder) -> object:
     if len(parts) != len(fields) or (type(pk) is tuple) != isinstance(model._meta.pk, CompositePrimaryKey):
         raise Malformed(f"has no primary key of {model._meta.label}: {shown(pk)}")
     database = _database(value[2])
-    key = tuple(_read(field, part) for field, part in zip(fields, parts, strict=True))
+    key = tuple(_as_read(field, part) for field, part in zip(fields, parts, strict=True))
     try:
-        return model._base_manager.using(database).get(pk=key if type(pk) is tuple else key[0])
+        return fetch(model, key if type(pk) is tuple else key[0], database)
     except ObjectDoesNotExist:
-        raise Gone(model._meta.label, pk, database) from None
+        pk_shown = MASKED if has_secret_key(model._meta.label) else shown(pk)
+        raise Gone(
+            f"was {model._meta.label} with primary key {pk_shown} in the database {database!r}, "
+            'which does not exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
+        ) from None
     except (ValueError, TypeError, ArithmeticError, ValidationError, DataError) as error:
         raise Malformed(f"has no primary key of {model._meta.label}: {error}") from error
 
@@ -106,10 +111,9 @@ def _database(alias: Json) -> str:
 def _load_deferred(value: Model) -> None:
     """Fetch what an instance was loaded without, for as long as its row is there."""
     deferred = sorted(value.get_deferred_fields())
-    if not deferred:
-        return
     try:
-        value.refresh_from_db(using=value._state.db, fields=deferred)
+        if deferred:
+            value.refresh_from_db(using=value._state.db, fields=deferred)
     except ObjectDoesNotExist:
         raise Refusal(
             value,
@@ -129,8 +133,8 @@ def _encode_snapshot(value: Model, walk: Encoder, fields: Sequence[AnyField]) ->
             deferred.append(name)
         elif not (adding and isinstance(loaded[name], DatabaseDefault)):  # which is made anew
             known[name] = field
-    written = each(known, lambda field: _encode_field(field, value, walk), holder=value, step=field_step)
-    walk.leave()
+    written = each_named(known, lambda field: _encode_field(field, value, walk), value, field_step)
+    walk.depth -= 1
     snapshot: dict[str, Json] = {"model": model_label(type(value)), "database": value._state.db, "adding": adding}
     return {"$snapshot": {**snapshot, "fields": written, "deferred": deferred}}
 
@@ -148,7 +152,7 @@ def _encode_field(field: AnyField, instance: Model, walk: Encoder) -> Json:
             walk.depth = depth
             with suppress(Exception):  # whatever the code of a field raises
                 plain = write()
-                if plain is not value and _is_same(field, instance, _read(field, plain)):
+                if plain is not value and _is_same(field, instance, _as_read(field, plain)):
                     return {_BY_FIELD: walk.encode(plain)}
         raise
 
@@ -156,30 +160,29 @@ def _encode_field(field: AnyField, instance: Model, walk: Encoder) -> Json:
 def _is_same(field: AnyField, instance: Model, read: object) -> bool:
     """Tell a field that makes such values, be it by a descriptor, from one that takes the text of anything."""
     value = instance.__dict__[field.attname]
-    descriptor = getattr_static(type(instance), field.attname, None)
     if bool(read == value):
         return True
     if type(read) is type(value):
         return type(value).__eq__ is object.__eq__  # of which nobody can tell
-    return type(descriptor) is not DeferredAttribute
+    return type(getattr_static(type(instance), field.attname, None)) is not DeferredAttribute
 
 
 def _is_by_field(value: Json) -> TypeGuard[dict[str, Json]]:
     return type(value) is dict and value.keys() == {_BY_FIELD}
 
 
-def _read(field: AnyField, plain: object) -> object:
+def _as_read(field: AnyField, plain: object) -> object:
     """Return the field's own value. Raises Malformed for what is none."""
     try:
-        read = field.to_python(plain)
+        value = field.to_python(plain)
     except Exception as error:  # whatever the code of a field raises
         raise Malformed(f"is no value of {field}: {error}") from error
-    if type(read) is Decimal and not is_bounded(read):
+    if type(value) is Decimal and not is_bounded(value):
         raise Malformed(f"is too long a number for {field}")
-    return read
+    return value
 
 
-def _decode_snapshot(value: Json, walk: Decoder) -> object:
+def _decode_snapshot(value: Json, read: Read) -> object:
     if type(value) is not dict or value.keys() != {"model", "database", "adding", "fields", "deferred"}:
         raise Malformed("is not a snapshot of model, database, adding, fields and deferred")
     model = find_model(value["model"])
@@ -192,14 +195,14 @@ def _decode_snapshot(value: Json, walk: Decoder) -> object:
     if new and gone:  # as after a rename
         raise Malformed(f"gives {', '.join(gone)} and not {', '.join(new)} of {model._meta.label}. {_CHANGED}")
 
-    def read(field: AnyField) -> object:
+    def decode(field: AnyField) -> object:
         if field.attname in new:
             return _default(field, adding)
         written = fields[field.attname]
-        return _read(field, walk.decode(written[_BY_FIELD])) if _is_by_field(written) else walk.decode(written)
+        return _as_read(field, read(written[_BY_FIELD])) if _is_by_field(written) else read(written)
 
     known = {name: field for name, field in own.items() if name in fields or name in new}
-    values = each(known, read, holder=value, step=field_step)
+    values = each_named(known, decode, value, field_step)
     loaded = {name: value for name, value in values.items() if value is not DEFERRED}
     database = None if value["database"] is None else _database(value["database"])
     try:
@@ -214,11 +217,10 @@ def _decode_snapshot(value: Json, walk: Decoder) -> object:
 
 def _default(field: AnyField, adding: bool) -> object:
     """Return the value of a field that the model did not have at the send. Raises Malformed where none is known."""
-    if field.generated or (field.has_db_default() and not adding):
+    has_db_default = field.has_db_default()
+    if field.generated or (has_db_default and not adding):
         return DEFERRED
-    if not (
-        field.has_default() or field.has_db_default() or field.null or (field.blank and field.empty_strings_allowed)
-    ):
+    if not (field.has_default() or has_db_default or field.null or (field.blank and field.empty_strings_allowed)):
         raise Malformed(f"is missing, and the field has no default. {_CHANGED}")
     return field.get_default()
 

@@ -1,10 +1,9 @@
-"""Names of receivers, senders and classes, and whether a worker can import what a name stands for."""
+"""Names of signals, senders and classes, and what a name stands for in this process."""
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import cast
@@ -15,11 +14,12 @@ from django.db.models import Model
 from django.db.models.base import ModelBase
 from django.dispatch import Signal
 
-from signals_app.exceptions import ReceiverError
+from signals_app.payloads.errors import Malformed
 from signals_app.redaction import MASKED, beginning, has_secret_key
 from signals_app.redaction.logs import one_line
 
 LONGEST_LABEL = 255
+_NO_CLASS = "names a class that is not here:"
 _NAMED = (type, FunctionType, MethodType, BuiltinFunctionType)
 
 _names: WeakKeyDictionary[Signal, str] = WeakKeyDictionary()
@@ -32,10 +32,10 @@ def class_path(cls: type) -> str:
 
 
 def find_class(path: str) -> type:
-    """Return the class of a ``module:qualname``.
+    """Return the class of a ``module:qualname``. Raises Malformed where there is none.
 
     Looks in modules that are loaded, and imports none but those of Django and of the installed apps, so a forged path
-    runs no foreign code. Raises LookupError where there is no such class.
+    runs no foreign code.
     """
     module_name, _, qualname = path.partition(":")
     found: object = _module(module_name)
@@ -45,8 +45,8 @@ def find_class(path: str) -> type:
         if found is None:
             break
     if not issubclass(type(found), type):
-        raise LookupError(
-            f"There is no class {qualname!r} in the module {module_name!r}. "
+        raise Malformed(
+            f"{_NO_CLASS} There is no class {qualname!r} in the module {module_name!r}. "
             "Was it renamed or moved since the signal was sent?"
         )
     return cast(type, found)
@@ -59,10 +59,10 @@ def signal_name(signal: Signal) -> str:
     """
     name = _names.get(signal)
     if name is None and _nameless.get(signal) != len(sys.modules):
-        _scan()
+        for found, _, its_name in sorted(_signals(), key=_rank):
+            _names.setdefault(found, its_name)
+        _nameless[signal] = len(sys.modules)
         name = _names.get(signal)
-        if name is None:
-            _nameless[signal] = len(sys.modules)
     return name or ""
 
 
@@ -71,15 +71,14 @@ def find_signal(name: str) -> Signal | None:
     module_name, _, attribute = name.rpartition(".")
     try:
         found = namespace(_module(module_name)).get(attribute)
-    except LookupError:
+    except Malformed:
         return None
     return cast(Signal, found) if issubclass(type(found), Signal) else None
 
 
 def named_signals() -> list[tuple[Signal, str]]:
     """Return every signal that a loaded module holds, with its ``signal_name``, by name."""
-    found = {id(signal): signal for signal, *_ in _signals()}.values()
-    return sorted(((signal, signal_name(signal)) for signal in found), key=lambda pair: pair[1])
+    return sorted({signal: signal_name(signal) for signal, *_ in _signals()}.items(), key=lambda pair: pair[1])
 
 
 def members() -> Iterator[tuple[str, str, object]]:
@@ -126,120 +125,37 @@ def _label(obj: object) -> str:
     if isinstance(obj, _NAMED):
         return f"{obj.__module__}.{obj.__qualname__}"
     if isinstance(obj, Model):
-        return f"{obj._meta.label}({MASKED if has_secret_key(obj._meta.label) else _key(obj.pk)})"
+        key = MASKED if has_secret_key(obj._meta.label) else beginning(str(obj.pk), LONGEST_LABEL)
+        return f"{obj._meta.label}({key})"
     return obj.__name__ if isinstance(obj, ModuleType) else _label(obj.__class__)
 
 
-def _key(key: object) -> str:
-    try:
-        return beginning(str(key), LONGEST_LABEL)
-    except Exception:  # such as the limit of 4,300 digits
-        return type(key).__qualname__
-
-
 def _module(name: str) -> ModuleType:
-    """Return a module that is loaded, or may be loaded. Raises LookupError for any other."""
-    module = sys.modules.get(name)
-    if module is not None:
+    """Return a module that is loaded, or may be loaded. Raises Malformed for any other."""
+    if (module := sys.modules.get(name)) is not None:
         return module
-    if not _may_import(name):
-        raise LookupError(
-            f"The module {name!r} is not loaded here and belongs to no installed app. "
+    # Django itself as well: request_finished is sent by WSGIHandler, which no worker has loaded
+    packages = ("django", *(config.name for config in apps.get_app_configs()))
+    is_within = any(name == package or name.startswith(f"{package}.") for package in packages)
+    if not is_within or not all(part.isidentifier() for part in name.split(".")):
+        raise Malformed(
+            f"{_NO_CLASS} The module {name!r} is not loaded here and belongs to no installed app. "
             "Move what it defines into an app, or import it in an AppConfig.ready()."
         )
     try:
         return import_module(name)
     except Exception as error:  # whatever the module's own code raises
-        raise LookupError(f"The module {name!r} cannot be imported: {error!r}.") from error
-
-
-def _may_import(name: str) -> bool:
-    # Django itself: request_finished is sent by WSGIHandler, which no worker has loaded
-    packages = ["django", *(config.name for config in apps.get_app_configs())]
-    return all(part.isidentifier() for part in name.split(".")) and any(
-        name == package or name.startswith(f"{package}.") for package in packages
-    )
-
-
-def _scan() -> None:
-    """Enter the best name of every signal that a loaded module holds."""
-    best: dict[Signal, tuple[bool, bool, int, str]] = {}
-    for signal, module_name, attribute in _signals():
-        name = f"{module_name}.{attribute}"
-        # Django's own modules hold no signals but their own; other apps import them from there
-        elsewhere = not module_name.startswith("django.")
-        rank = (elsewhere, module_name.rpartition(".")[2] != "signals", len(name), name)
-        if signal not in best or rank < best[signal]:
-            best[signal] = rank
-    for signal, (*_, name) in best.items():
-        _names.setdefault(signal, name)
+        raise Malformed(f"{_NO_CLASS} The module {name!r} cannot be imported: {error!r}.") from error
 
 
 def _signals() -> Iterator[tuple[Signal, str, str]]:
-    for module_name, attribute, value in members():
+    """Yield signal, module and whole name of everything that loaded modules hold as a signal."""
+    for module, attribute, value in members():
         if issubclass(type(value), Signal):
-            yield cast(Signal, value), module_name, attribute
+            yield cast(Signal, value), module, f"{module}.{attribute}"
 
 
-_AT_MODULE_LEVEL = "with def at the top level of a module that every worker imports"
-_CALLED = f"write a function that calls it, {_AT_MODULE_LEVEL}"
-
-
-def require_importable(func: object) -> None:
-    """Raise ReceiverError, with the cure, unless a worker could find this function and call it with any argument."""
-    if isinstance(func, classmethod):
-        raise ReceiverError(
-            f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
-        )
-    if isinstance(func, Signal):
-        raise ReceiverError("queued takes a function, not a signal; write @queued_receiver(signal) instead.")
-    if not inspect.isroutine(func) or not hasattr(func, "__module__"):  # a method of C has none
-        raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
-    name = f"{func.__module__}.{func.__qualname__}"
-    owner = getattr(func, "__self__", None)
-    if owner is not None and not isinstance(owner, type | ModuleType):
-        raise ReceiverError(
-            f"{name} is bound to an instance of {type(owner).__name__}, which exists in this process only; "
-            f"write a function that makes or finds one and calls it, {_AT_MODULE_LEVEL}."
-        )
-    if "<lambda>" in func.__qualname__:
-        raise ReceiverError(f"{name} is a lambda, which a worker cannot find by name; define it {_AT_MODULE_LEVEL}.")
-    if "<locals>" in func.__qualname__:
-        raise ReceiverError(
-            f"{name} is nested in another function, so a worker cannot find it; define it {_AT_MODULE_LEVEL}. If a "
-            "decorator returned it, put @functools.wraps above the function within the decorator."
-        )
-    if func.__module__ == "__main__":
-        raise ReceiverError(
-            f"{name} lives in the script that was started, which no worker imports; define it {_AT_MODULE_LEVEL}."
-        )
-    _require_call(func, name)
-
-
-def required_arguments(func: Callable[..., object]) -> frozenset[str]:
-    """Return the names, beside sender and signal, without which a function cannot be called."""
-    # as it is called: a decorator may give what the function within takes
-    called = func.__func__ if isinstance(func, staticmethod) else func
-    try:
-        parameters = inspect.signature(called, follow_wrapped=False).parameters.values()
-    except ValueError:  # what functools.cache makes, for instance, takes anything and looks later
-        return frozenset()
-    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return frozenset(p.name for p in parameters if p.kind in plain and p.default is p.empty) - {"sender", "signal"}
-
-
-def _require_call(func: Callable[..., object], name: str) -> None:
-    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-        raise ReceiverError(f"{name} is a generator: calling it would run nothing. Return instead of yield.")
-    try:
-        parameters = list(inspect.signature(func).parameters.values())
-    except ValueError:  # of C, and it does not say
-        parameters = []
-    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-        raise ReceiverError(f"{name} must accept keyword arguments; add **kwargs to its parameters, or {_CALLED}.")
-    for p in parameters:
-        if p.kind == p.POSITIONAL_ONLY or (p.name == "self" and p.default is p.empty):
-            raise ReceiverError(
-                f"{name} takes {p.name!r} by position, but a signal passes everything by keyword; "
-                f"{'make it a staticmethod' if p.name == 'self' else 'drop the / from its parameters'}."
-            )
+def _rank(found: tuple[Signal, str, str]) -> tuple[bool, bool, int, str]:
+    _, module, name = found
+    # Django's own modules hold no signals but their own; other apps import them from there
+    return not module.startswith("django."), module.rpartition(".")[2] != "signals", len(name), name

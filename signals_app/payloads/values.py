@@ -15,15 +15,18 @@ from django.utils.safestring import SafeString
 
 from signals_app.payloads.errors import (
     TAG,
-    BrokenOff,
     Decode,
-    Decoder,
     Encode,
     Encoder,
     Json,
     Malformed,
+    Read,
     Refusal,
-    shown,
+    each,
+    each_named,
+    is_utf_8,
+    item_step,
+    key_step,
 )
 from signals_app.redaction import beginning
 
@@ -32,10 +35,7 @@ Moment = TypeVar("Moment", datetime, time)
 
 _MOST_ALIKE = 100  # items of one hash: each is compared with all of the others, in C, where no timeout reaches
 _MOST_DIGITS = 10_000  # of a Decimal before or after its point: int() of 1E+999999999 would not end
-
-
-def _same(value: Json, walk: Encoder) -> Json:
-    return value
+_TOO_LONG = f"has more than {_MOST_DIGITS:,} digits before or after its point"
 
 
 def encode_text(value: str, walk: Encoder) -> Json:
@@ -70,54 +70,33 @@ def _encode_float(value: float, walk: Encoder) -> Json:
     return {"$float": str(value)}
 
 
-def _encode_timedelta(value: timedelta, walk: Encoder) -> Json:
-    return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-
-
 def _encode_moment(value: datetime | time, walk: Encoder) -> Json:
     """Write ISO 8601 where that says all, else ``[clock, zone, fold]``."""
     tag = "$datetime" if isinstance(value, datetime) else "$time"
-    zone = value.tzinfo
-    if not value.fold and (zone is None or zone is UTC or _is_plain_offset(zone)):
+    zone, fold = value.tzinfo, value.fold
+    if not fold and (zone is None or zone is UTC):
         return {tag: value.isoformat()}
-    return {
-        tag: [value.replace(tzinfo=None).isoformat(), _encode_zone(value, walk), value.fold],
-    }
-
-
-def _is_plain_offset(zone: tzinfo) -> bool:
-    if type(zone) is not timezone or _own_name(zone) is not None:
-        return False
-    return not zone.utcoffset(None).microseconds  # fromisoformat() takes less than a second for UTC
-
-
-def _own_name(zone: timezone) -> str | None:
-    name = zone.tzname(None)
-    return None if name == timezone(zone.utcoffset(None)).tzname(None) else name
-
-
-def _encode_zone(value: datetime | time, walk: Encoder) -> Json:
-    zone = value.tzinfo
-    if zone is None:
-        return None
+    written: Json = None
     if type(zone) is timezone:
-        return [walk.encode(zone.utcoffset(None)), walk.encode(_own_name(zone))]
-    if issubclass(type(zone), ZoneInfo) and zone.key:  # type: ignore[attr-defined]
-        return walk.encode(zone.key)  # type: ignore[attr-defined]
-    raise Refusal(
-        value,
-        f"has a tzinfo of {type(zone).__module__}.{type(zone).__qualname__}, which has no name to find it by",
-        "Use zoneinfo.ZoneInfo(name) or datetime.timezone.",
-    )
+        offset, name = zone.utcoffset(None), zone.tzname(None)
+        own_name = None if name == timezone(offset).tzname(None) else name
+        if not fold and own_name is None and not offset.microseconds:  # which fromisoformat() takes for UTC
+            return {tag: value.isoformat()}
+        written = [walk.encode(offset), walk.encode(own_name)]
+    elif isinstance(zone, ZoneInfo) and zone.key:
+        written = walk.encode(zone.key)
+    elif zone is not None:
+        raise Refusal(
+            value,
+            f"has a tzinfo of {type(zone).__module__}.{type(zone).__qualname__}, which has no name to find it by",
+            "Use zoneinfo.ZoneInfo(name) or datetime.timezone.",
+        )
+    return {tag: [value.replace(tzinfo=None).isoformat(), written, fold]}
 
 
 def _encode_decimal(value: Decimal, walk: Encoder) -> Json:
     if not is_bounded(value):
-        raise Refusal(
-            value,
-            f"has more than {_MOST_DIGITS:,} digits before or after its point",
-            "Round it, or pass str({path}).",
-        )
+        raise Refusal(value, _TOO_LONG, "Round it, or pass str({path}).")
     return {"$decimal": str(value)}
 
 
@@ -141,190 +120,144 @@ def text(value: Json) -> str:
     return value
 
 
-def _decode_timedelta(value: Json) -> timedelta:
-    if type(value) is not list or [type(part) for part in value] != [int, int, int]:
-        raise Malformed("is not [days, seconds, microseconds]")
-    return timedelta(*value)  # type: ignore[arg-type]
-
-
-def _decode_moment(value: Json, kind: type[Moment], walk: Decoder) -> Moment:
-    if type(value) is str:
-        return kind.fromisoformat(value)
-    if type(value) is not list or len(value) != 3:
-        raise Malformed("is neither ISO 8601 nor [clock, zone, fold]")
-    clock, zone, fold = value
-    if type(fold) is not int:
-        raise Malformed("has a fold that is not 0 or 1")
-    return kind.fromisoformat(text(clock)).replace(tzinfo=_decode_zone(zone, walk), fold=fold)
-
-
-def _decode_zone(value: Json, walk: Decoder) -> tzinfo | None:
-    if value is None:
-        return None
-    if type(value) is not list:
-        return ZoneInfo(text(value))
-    offset, name = value
-    delta = walk.decode(offset)
-    if not isinstance(delta, timedelta):
-        raise Malformed("has a zone whose offset is not a timedelta")
-    return timezone(delta) if name is None else timezone(delta, text(name))
-
-
-def _decode_decimal(value: str) -> Decimal:
-    number = Decimal(value)
-    if not is_bounded(number):
-        raise Malformed(f"has more than {_MOST_DIGITS:,} digits before or after its point")
-    return number
-
-
-def _checked(read: Callable[[Json, Decoder], object]) -> Decode:
+def _checked(make: Decode) -> Decode:
     """Say of whatever a constructor raises that the payload is malformed."""
 
-    def decode(value: Json, walk: Decoder) -> object:
+    def decode(value: Json, read: Read) -> object:
         try:
-            return read(value, walk)
+            return make(value, read)
         except (ValueError, TypeError, ArithmeticError, LookupError, OSError) as error:
             raise Malformed(f"cannot be read: {beginning(str(error), 200) or type(error).__name__}") from error
 
     return decode
 
 
-def _read(make: Callable[[str], object]) -> Decode:
-    return _checked(lambda value, walk: make(text(value)))
+def _of_text(make: Callable[[str], object]) -> Decode:
+    return _checked(lambda value, read: make(text(value)))
 
 
-def encode_items(value: Collection[object], walk: Encoder) -> list[Json]:
-    """Return the JSON of each item. Raises BrokenOff with the item's index in its path."""
+@_checked
+def _decode_timedelta(value: Json, read: Read) -> timedelta:
+    if type(value) is not list or [type(part) for part in value] != [int, int, int]:
+        raise Malformed("is not [days, seconds, microseconds]")
+    return timedelta(*value)  # type: ignore[arg-type]
+
+
+def _moments(kind: type[Moment]) -> Decode:
+    def decode(value: Json, read: Read) -> Moment:
+        if type(value) is str:
+            return kind.fromisoformat(value)
+        if type(value) is not list or len(value) != 3:
+            raise Malformed("is neither ISO 8601 nor [clock, zone, fold]")
+        clock, written, fold = value
+        if type(fold) is not int:
+            raise Malformed("has a fold that is not 0 or 1")
+        zone: tzinfo | None = None
+        if type(written) is list:
+            first, name = written
+            offset = read(first)
+            if not isinstance(offset, timedelta):
+                raise Malformed("has a zone whose offset is not a timedelta")
+            zone = timezone(offset) if name is None else timezone(offset, text(name))
+        elif written is not None:
+            zone = ZoneInfo(text(written))
+        return kind.fromisoformat(text(clock)).replace(tzinfo=zone, fold=fold)
+
+    return _checked(decode)
+
+
+def _decimal(value: str) -> Decimal:
+    number = Decimal(value)
+    if not is_bounded(number):
+        raise Malformed(_TOO_LONG)
+    return number
+
+
+def encode_items(value: Collection[object], walk: Encoder, step: Callable[[int], str] = item_step) -> list[Json]:
+    """Return the JSON of each item. Raises BrokenOff with a step to the item in its path."""
     walk.enter(len(value))
-    written: list[Json] = []
-    try:
-        for item in value:
-            written.append(walk.encode(item))  # noqa: PERF401 - its length tells the index
-    except BrokenOff as broken:
-        broken.passing(_step(value, len(written)), value)
-        raise
-    walk.leave()
+    written = each(value, walk.encode, value, step)
+    walk.depth -= 1
     return written
 
 
-def _step(value: Collection[object], index: int) -> str:
-    return "{…}" if isinstance(value, set | frozenset) else f"[{index}]"
+def encode_named(parts: dict[str, object], walk: Encoder, holder: object, step: Callable[[str], str]) -> Json:
+    """Return an object of the same names. Raises BrokenOff with a step to the part in its path."""
+    walk.enter(len(parts))
+    written = each_named(parts, walk.encode, holder, step)
+    walk.depth -= 1
+    return written
 
 
 def _encode_dict(value: dict[Any, object], walk: Encoder) -> Json:
     for key in value:
-        if type(key) is not str or key.startswith(TAG):
+        if type(key) is not str or key.startswith(TAG) or "\0" in key or not (key.isascii() or is_utf_8(key)):
             return {"$dict": _encode_pairs(value, walk)}
-    return encode_parts(value, walk, holder=value, step=key_step)
+    return encode_named(value, walk, value, key_step)
 
 
-def encode_parts(
-    parts: dict[str, object], walk: Encoder, *, holder: object, step: Callable[[str], str]
-) -> dict[str, Json]:
-    """Return an object of the same keys. Raises BrokenOff with a step to the part in its path."""
-    walk.enter(len(parts))
-    written: dict[str, Json] = {}
-    key = ""
-    try:
-        for key, part in parts.items():
-            encode_text(key, walk)
-            written[key] = walk.encode(part)
-    except BrokenOff as broken:
-        broken.passing(step(key), holder)
-        raise
-    walk.leave()
-    return written
-
-
-def _encode_pairs(value: dict[object, object], walk: Encoder) -> list[Json]:
+def _encode_pairs(value: dict[object, object], walk: Encoder) -> Json:
     walk.enter(len(value) * 2)
     _refuse_alike(value)
-    written: list[Json] = []
-    pair: list[Json] = []
-    key: object = None
-    try:
-        for key, item in value.items():
-            pair = []
-            pair.append(walk.encode(key))
-            pair.append(walk.encode(item))
-            written.append(pair)
-    except BrokenOff as broken:
-        broken.passing(key_step(key) if pair else f".keys()[{len(written)}]", value)
-        raise
-    walk.leave()
-    return written
+    keys = each(value, walk.encode, value, ".keys()[{}]".format)
+    items = each(value.values(), walk.encode, value, lambda index: key_step([*value][index]))
+    walk.depth -= 1
+    return [[key, item] for key, item in zip(keys, items, strict=True)]
 
 
-def key_step(key: object) -> str:
-    """Return the step to the value of a key."""
-    return f"[{shown(key)}]"
-
-
-def _encode_set(tag: str) -> Encode:
-    def encode(value: Collection[object], walk: Encoder) -> Json:
-        written = encode_items(value, walk)
-        _refuse_alike(value)
-        return {tag: written}
-
-    return encode
+def _encode_set(value: set[object] | frozenset[object], walk: Encoder) -> Json:
+    written = encode_items(value, walk, "{{…}}".format)
+    _refuse_alike(value)
+    return {"$set" if isinstance(value, set) else "$frozenset": written}
 
 
 def _refuse_alike(value: Collection[object]) -> None:
-    alike = _most_alike(value)
-    if alike > _MOST_ALIKE:
-        raise Refusal(value, f"holds {alike:,} items of one hash, of {_MOST_ALIKE} that there may be", "Pass a list.")
+    if problem := _too_many_alike(value):
+        raise Refusal(value, problem, "Pass a list.")
 
 
-def decode_items(value: Json, walk: Decoder) -> list[object]:
+def _too_many_alike(items: Collection[object]) -> str:
+    """Return what is wrong with items of which too many share a hash, else an empty text."""
+    most = max(Counter(map(hash, items)).values()) if len(items) > _MOST_ALIKE else 0
+    return f"holds {most:,} items of one hash, of {_MOST_ALIKE} that there may be" if most > _MOST_ALIKE else ""
+
+
+def decode_items(value: Json, read: Read) -> list[object]:
     """Return the value of each item. Raises BrokenOff, Malformed where there is no list."""
     if type(value) is not list:
         raise Malformed("is not a list")
-    read: list[object] = []
-    try:
-        for item in value:
-            read.append(walk.decode(item))  # noqa: PERF401 - its length tells the index
-    except BrokenOff as broken:
-        broken.passing(f"[{len(read)}]", value)
-        raise
-    return read
+    return each(value, read, value, item_step)
 
 
-def _decode_pairs(value: Json, walk: Decoder) -> object:
+def _decode_pairs(value: Json, read: Read) -> object:
     if type(value) is not list or any(type(pair) is not list or len(pair) != 2 for pair in value):
         raise Malformed("is not a list of [key, value] pairs")
-    pairs = [decode_items(pair, walk) for pair in value]
+    pairs = [decode_items(pair, read) for pair in value]
     return _gathered(dict, pairs, [key for key, _ in pairs])
 
 
-def _gathered(kind: Callable[[Any], Collection[object]], items: Sequence[object], hashed: Sequence[object]) -> object:
-    try:
-        alike = _most_alike(hashed)
-        made = kind(items) if alike <= _MOST_ALIKE else ()
-    except Exception as error:  # whatever a __hash__ or an __eq__ of a part raises
-        raise Malformed(f"holds what cannot be in it: {error}") from error
-    if alike > _MOST_ALIKE:
-        raise Malformed(f"holds {alike:,} items of one hash, of {_MOST_ALIKE} that there may be")
-    if len(made) != len(items):
-        raise Malformed("holds the same key or item twice")
-    return made
-
-
-def _most_alike(items: Collection[object]) -> int:
-    """Return how many items share the commonest hash; 0 for so few that it does not matter."""
-    return max(Counter(map(hash, items)).values()) if len(items) > _MOST_ALIKE else 0
-
-
 def _gathering(kind: Callable[[Any], Collection[object]]) -> Decode:
-    def decode(value: Json, walk: Decoder) -> object:
-        items = decode_items(value, walk)
+    def decode(value: Json, read: Read) -> object:
+        items = decode_items(value, read)
         return _gathered(kind, items, items)
 
     return decode
 
 
+def _gathered(kind: Callable[[Any], Collection[object]], items: Sequence[object], hashed: Sequence[object]) -> object:
+    try:
+        problem = _too_many_alike(hashed)
+        made = () if problem else kind(items)
+    except Exception as error:  # whatever a __hash__ or an __eq__ of a part raises
+        raise Malformed(f"holds what cannot be in it: {error}") from error
+    if problem or len(made) != len(items):
+        raise Malformed(problem or "holds the same key or item twice")
+    return made
+
+
 ENCODERS: dict[type, Encode] = {
-    type(None): _same,
-    bool: _same,
+    type(None): lambda value, walk: value,
+    bool: lambda value, walk: value,
     int: _encode_int,
     float: _encode_float,
     str: encode_text,
@@ -334,28 +267,28 @@ ENCODERS: dict[type, Encode] = {
     datetime: _encode_moment,
     time: _encode_moment,
     date: _tagged("$date", date.isoformat),
-    timedelta: _encode_timedelta,
+    timedelta: _tagged("$timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
     Decimal: _encode_decimal,
     UUID: _tagged("$uuid", str),
     list: encode_items,
     dict: _encode_dict,
     tuple: lambda value, walk: {"$tuple": encode_items(value, walk)},
-    set: _encode_set("$set"),
-    frozenset: _encode_set("$frozenset"),
+    set: _encode_set,
+    frozenset: _encode_set,
 }
 DECODERS: dict[str, Decode] = {
-    "$int": _read(lambda value: int(value, 16)),
-    "$float": _read(float),
-    "$bytes": _read(lambda value: b64decode(value, validate=True)),
-    "$bytearray": _read(lambda value: bytearray(b64decode(value, validate=True))),
-    "$datetime": _checked(lambda value, walk: _decode_moment(value, datetime, walk)),
-    "$time": _checked(lambda value, walk: _decode_moment(value, time, walk)),
-    "$date": _read(date.fromisoformat),
-    "$timedelta": _checked(lambda value, walk: _decode_timedelta(value)),
-    "$decimal": _read(_decode_decimal),
-    "$uuid": _read(UUID),
+    "$int": _of_text(lambda value: int(value, 16)),
+    "$float": _of_text(float),
+    "$bytes": _of_text(lambda value: b64decode(value, validate=True)),
+    "$bytearray": _of_text(lambda value: bytearray(b64decode(value, validate=True))),
+    "$datetime": _moments(datetime),
+    "$time": _moments(time),
+    "$date": _of_text(date.fromisoformat),
+    "$timedelta": _decode_timedelta,
+    "$decimal": _of_text(_decimal),
+    "$uuid": _of_text(UUID),
     "$dict": _decode_pairs,
-    "$tuple": lambda value, walk: tuple(decode_items(value, walk)),
+    "$tuple": lambda value, read: tuple(decode_items(value, read)),
     "$set": _gathering(set),
     "$frozenset": _gathering(frozenset),
 }

@@ -11,7 +11,8 @@ from django.db import DataError, Error, transaction
 from signals_app import events, ledger, payloads
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.dispatcher.context import CurrentDelivery, restored, running
+from signals_app.dispatcher.context import restored
+from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.exceptions import LeaseLost, NotBegun
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import State
@@ -107,7 +108,7 @@ def _receive(run: Run, sessions: Sessions, context: ExitStack | None) -> Any:
     if context is not None:
         context.enter_context(restored(run.claimed.context))
     sessions.watch(anew=context is not None)  # what the context does to its session is not the receiver's
-    decoded = payloads.decode_text(run.claimed.payload)
+    decoded = payloads.decode_arguments(run.claimed.payload)
     signal = names.find_signal(run.claimed.signal)
     return run.receiver.func(signal=signal, sender=decoded.sender, **decoded.arguments)
 

@@ -23,7 +23,7 @@ from signals_app import events, ledger
 from signals_app.backoff import exponential
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.dispatcher.current import CurrentDelivery
 from signals_app.ledger import ClaimedDelivery
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger

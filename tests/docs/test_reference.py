@@ -14,7 +14,7 @@ from django.test import RequestFactory
 
 from signals_app import backoff, dispatcher, events, exceptions, models, payloads, signals
 from signals_app.conf import Conf, Defaults
-from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.dispatcher.current import CurrentDelivery
 from tests.docs.markdown import ROOT, blocks, prose, table_cells, table_keys
 
 REFERENCE = ROOT / "docs" / "reference"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from signals_app.dispatcher import current_delivery
-from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.dispatcher.current import CurrentDelivery
 
 VARIABLE = "FAULT_JOURNAL"
 COMMITS = ".commits"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from signals_app.dispatcher import queued
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.models import FINAL_STATES, Delivery, State
-from signals_app.payloads import Decoded, decode_arguments, decode_text, encode_arguments
+from signals_app.payloads import Decoded, decode_arguments, encode_arguments
 from signals_app.payloads.errors import Json
 from signals_app.worker import loop
 from tests.faults.conftest import size
@@ -57,7 +57,7 @@ def attack(strategy: st.SearchStrategy[Any], inputs: int, attempt: Attack) -> in
 def decode(payload: Json) -> None:
     """Decode, and fail unless that makes a value or an error that a worker records."""
     with suppress(PayloadError, MissingObject):
-        assert type(decode_arguments(payload)) is Decoded
+        assert type(decode_arguments(json.dumps(payload))) is Decoded
     assert not {"antigravity", "this"} & set(sys.modules)  # which the forgeries name
 
 
@@ -87,13 +87,13 @@ def test_a_hostile_value_is_refused_in_a_sentence_or_travels(record_property: An
 def require_there_and_back(payload: str) -> None:
     """Fail unless what was handed off is read, and handed off once more comes to the same."""
     try:
-        decoded = decode_text(payload)
+        decoded = decode_arguments(payload)
     except (MissingObject, PayloadError) as error:
         if "payload_app.ByCode" not in str(error):  # those of the hostile ones lie: they were never saved
             raise
         return
     again = encode_arguments(decoded.arguments, sender=decoded.sender, signal="", receiver="", snapshot=("kept",))
-    assert fingerprint(decode_text(again).arguments) == fingerprint(decoded.arguments)
+    assert fingerprint(decode_arguments(again).arguments) == fingerprint(decoded.arguments)
 
 
 def require_sentence(message: str) -> None:

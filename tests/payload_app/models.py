@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from django.db import models
@@ -64,12 +65,39 @@ class Shown(models.Manager["Hidden"]):
         return super().get_queryset().filter(hidden=False)
 
 
+class Counted(models.Manager["Managed"]):
+    def get_queryset(self) -> models.QuerySet[Managed]:
+        return super().get_queryset().annotate(twice=models.F("pk") * 2)
+
+
 class Hidden(models.Model):
     """Its default manager does not show every row; its base manager does."""
 
     hidden = models.BooleanField(default=True)
 
     objects = Shown()
+
+
+class Managed(models.Model):
+    """Its base manager is the project's, and adds to what it fetches."""
+
+    objects = models.Manager()
+    counted = Counted()
+
+    class Meta:
+        base_manager_name = "counted"
+
+
+class Remade(models.Model):
+    """It looks at its rows as they come."""
+
+    name = models.CharField(max_length=10, default="remade")
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:
+        made = super().from_db(db, field_names, values, **kwargs)
+        made.as_loaded = made.name  # type: ignore[attr-defined]
+        return made
 
 
 class Tagged(models.Model):

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import Settings
 
 from sigdemo.shop.models import Order, OrderLine, Product
-from signals_app.dispatcher.context import CurrentDelivery, running
+from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.models import Delivery
 from tests.receivers.warehouse_server import Warehouse, warehouse_server
 from tests.sigdemo.shop.goods import bell, deliveries_of, lamp, order

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from signals_app.exceptions import PayloadError
-from signals_app.payloads import decode_text, encode_arguments
+from signals_app.payloads import Decoded, decode_arguments, encode_arguments
 
 WHO = "receivers.work cannot receive shop.placed: "
 
@@ -22,7 +23,12 @@ def encode(arguments: dict[str, object], sender: object = None, snapshot: tuple[
 def there_and_back(value: object, *, snapshot: bool = False) -> Any:
     """Return what a receiver gets for a value."""
     text = encode({"value": value}, snapshot=("value",) if snapshot else ())
-    return decode_text(text).arguments["value"]
+    return decode_arguments(text).arguments["value"]
+
+
+def read(payload: object) -> Decoded:
+    """Return what a payload that nobody's signal wrote makes."""
+    return decode_arguments(json.dumps(payload))
 
 
 def refusal(value: object, sender: object = None) -> str:

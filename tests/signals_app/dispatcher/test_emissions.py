@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 from django.dispatch import Signal
 
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.dispatcher.context import DEEPEST, emission_of, new_emission
+from signals_app.dispatcher.emission import DEEPEST, emission_of, new_emission
 from tests.signals_app.listeners import asynchronous, first, listening, second, written
 
 outer, other, nesting, inner, recursive = Signal(), Signal(), Signal(), Signal(), Signal()

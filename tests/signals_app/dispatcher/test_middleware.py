@@ -17,7 +17,7 @@ from django.test import AsyncClient, Client, modify_settings, override_settings
 from django.urls import path, re_path
 
 from signals_app.dispatcher import queued
-from signals_app.dispatcher.context import current_origin
+from signals_app.dispatcher.emission import current_origin
 from tests.cluster import PATIENCE
 from tests.signals_app.listeners import first, listening, second, written
 from tests.testapp.models import Thing

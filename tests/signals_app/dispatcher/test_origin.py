@@ -10,7 +10,7 @@ from django.test import RequestFactory, override_settings
 
 from signals_app.conf import conf
 from signals_app.console.operations import CANCEL, RETRY, Operator, perform
-from signals_app.dispatcher.context import Origin, command_in, current_origin, delivery_in, sending
+from signals_app.dispatcher.emission import Origin, command_in, current_origin, delivery_in, sending
 from signals_app.worker.loop import drain
 from tests.signals_app.listeners import written
 from tests.testapp.receivers import enqueue, nothing, sends_on

@@ -12,7 +12,7 @@ import pytest
 
 from signals_app.conf import conf
 from signals_app.dispatcher import current_delivery, queued
-from signals_app.dispatcher.context import CurrentDelivery, running
+from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.exceptions import SignalsAppError
 from signals_app.models import Delivery, State
 from signals_app.worker.loop import drain

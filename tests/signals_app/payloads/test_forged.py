@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject, PayloadError
-from signals_app.payloads import decode_arguments, decode_text, encode_arguments
+from signals_app.payloads import decode_arguments, encode_arguments
 from signals_app.payloads.errors import Json
 from tests.payload_app.models import ByCode, Plain
 from tests.payload_app.values import Careful, Pair, Point
+from tests.signals_app.travels import read
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -27,11 +28,11 @@ VALUES = "tests.payload_app.values"
 @given(st.text())
 def test_text_that_is_no_payload_makes_an_error(text: str) -> None:
     with pytest.raises(PayloadError):
-        decode_text(text)
+        decode_arguments(text)
 
 
 MALFORMED = "The payload is malformed: "
-ALIKE: list[Json] = [{"$int": hex(times * (2**61 - 1))} for times in range(2_000)]  # each has the hash 0
+ALIKE: list[Json] = [{"$int": hex(times * (2**61 - 1))} for times in range(200)]  # each has the hash 0
 
 
 def snapshot(model: str, fields: Json) -> Json:
@@ -41,7 +42,7 @@ def snapshot(model: str, fields: Json) -> Json:
 @override_settings(SIGNALS_APP={"MAX_PAYLOAD": 50})
 def test_payload_that_is_longer_than_may_be_sent_is_not_read() -> None:
     with pytest.raises(PayloadError) as caught:
-        decode_text('{"sender":null,"arguments":{"value":"éééééé"}}')
+        decode_arguments('{"sender":null,"arguments":{"value":"éééééé"}}')
     assert str(caught.value) == (
         'The payload takes more than the 50 bytes that SIGNALS_APP["MAX_PAYLOAD"] allows here. '
         "Was the limit lowered since the signal was sent?"
@@ -73,7 +74,7 @@ def test_payload_that_is_longer_than_may_be_sent_is_not_read() -> None:
 )
 def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
     with pytest.raises(PayloadError) as caught:
-        decode_text(text)
+        decode_arguments(text)
     assert message in str(caught.value)
 
 
@@ -164,9 +165,9 @@ def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
             {"$instance": ["payload_app.Plain", {"$decimal": "1E+999999999"}, "default"]},
             "value has more than 10,000 digits before or after its point.",
         ),
-        ({"$set": ALIKE}, "value holds 2,000 items of one hash, of 100 that there may be."),
-        ({"$set": [{"$tuple": [each]} for each in ALIKE]}, "value holds 2,000 items of one hash, of 100"),
-        ({"$dict": [[each, 0] for each in ALIKE]}, "value holds 2,000 items of one hash, of 100 that there may be."),
+        ({"$set": ALIKE}, "value holds 200 items of one hash, of 100 that there may be."),
+        ({"$set": [{"$tuple": [each]} for each in ALIKE]}, "value holds 200 items of one hash, of 100"),
+        ({"$dict": [[each, 0] for each in ALIKE]}, "value holds 200 items of one hash, of 100 that there may be."),
         ({"$instance": ["payload_app.ByUuid", {"$decimal": "5"}, "default"]}, "value is no value of "),
         ({"$instance": ["payload_app.Plain", {"$tuple": [5]}, "default"]}, "value has no primary key of "),
         ({"$instance": ["payload_app.ByPair", 5, "default"]}, "value has no primary key of payload_app.ByPair: 5."),
@@ -176,29 +177,17 @@ def test_payload_of_another_shape_is_told(text: str, message: str) -> None:
 )
 def test_malformed_value_is_told_with_its_path(value: Json, message: str) -> None:
     with pytest.raises(PayloadError) as caught:
-        decode_arguments({"sender": None, "arguments": {"value": value}})
+        read({"sender": None, "arguments": {"value": value}})
     assert str(caught.value).startswith(MALFORMED + "value")
     assert message in str(caught.value)
 
 
 def test_nesting_has_a_limit() -> None:
     value: Json = []
-    for _ in range(5000):
+    for _ in range(100):
         value = [value]
     with pytest.raises(PayloadError, match="is nested deeper than 32 levels"):
-        decode_arguments({"sender": None, "arguments": {"value": value}})
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        *(None, 5, object(), [1], {1: 2}, {"sender": 1}),
-        *({"sender": None, "arguments": {"value": value}} for value in (object(), (1,), {1: 2}, b"x", {"$tuple": {1}})),
-    ],
-)
-def test_what_no_json_reader_gives_is_malformed(payload: Any) -> None:
-    with pytest.raises(PayloadError, match="malformed"):
-        decode_arguments(payload)
+        read({"sender": None, "arguments": {"value": value}})
 
 
 def test_new_field_of_a_class_has_its_default_and_one_that_is_gone_is_left_out() -> None:
@@ -208,24 +197,24 @@ def test_new_field_of_a_class_has_its_default_and_one_that_is_gone_is_left_out()
     )
     for tag, name, new, gone, expected in cases:
         value: Json = [{tag: [f"{VALUES}:{name}", new]}, {tag: [f"{VALUES}:{name}", gone]}]
-        back = decode_arguments({"sender": None, "arguments": {"value": value}}).arguments["value"]
+        back = read({"sender": None, "arguments": {"value": value}}).arguments["value"]
         assert back == list(expected)
 
 
 def test_forged_class_runs_no_code_of_it() -> None:
     made = Careful.made
     careful: Json = {"$dataclass": [f"{VALUES}:Careful", {"raw": "x", "parsed": 1}]}
-    back: Any = decode_arguments({"sender": None, "arguments": {"it": careful}}).arguments["it"]
+    back: Any = read({"sender": None, "arguments": {"it": careful}}).arguments["it"]
     assert (back.raw, Careful.made) == ("x", made)
     with pytest.raises(PayloadError):
-        decode_arguments({"sender": None, "arguments": {"it": {"$class": "this:X"}}})
-    assert decode_arguments({"sender": {"$class": "this:X"}, "arguments": {}}).sender == "this.X"
+        read({"sender": None, "arguments": {"it": {"$class": "this:X"}}})
+    assert read({"sender": {"$class": "this:X"}, "arguments": {}}).sender == "this.X"
     assert "this" not in sys.modules
 
 
 def test_name_in_a_text_is_only_a_text() -> None:
     value: list[Json] = ["$class", "payload_app.Plain", "subprocess:Popen", {"model": "x"}]
-    assert decode_arguments({"sender": None, "arguments": {"value": value}}).arguments == {"value": value}
+    assert read({"sender": None, "arguments": {"value": value}}).arguments == {"value": value}
 
 
 @pytest.mark.database
@@ -233,9 +222,7 @@ def test_text_as_primary_key_finds_only_itself() -> None:
     ByCode.objects.create(code="x")
     Plain.objects.create(pk=1)
     with pytest.raises(MissingObject, match=r"value was payload_app.ByCode with primary key \"x' OR 1=1 --\""):
-        decode_arguments(
-            {"sender": None, "arguments": {"value": {"$instance": ["payload_app.ByCode", "x' OR 1=1 --", "default"]}}}
-        )
+        read({"sender": None, "arguments": {"value": {"$instance": ["payload_app.ByCode", "x' OR 1=1 --", "default"]}}})
 
 
 @pytest.mark.database
@@ -244,4 +231,4 @@ def test_broken_database_is_not_the_payloads_fault() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE payload_app_plain RENAME TO payload_app_elsewhere")
     with pytest.raises(DatabaseError):
-        decode_arguments(payload)
+        read(payload)

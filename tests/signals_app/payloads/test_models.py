@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.functional import SimpleLazyObject
 
 from signals_app.exceptions import MissingObject, PayloadError
-from signals_app.payloads import Decoded, decode_text
+from signals_app.payloads import Decoded, decode_arguments
 from tests.payload_app.fields import Code
 from tests.payload_app.models import (
     Base,
@@ -78,7 +78,7 @@ def test_instance_is_fetched_afresh_with_all_of_its_fields() -> None:
     Plain.objects.create(name="before")
     text = encode({"plain": Plain.objects.only("pk").get()})
     Plain.objects.update(name="after")
-    back: Any = decode_text(text).arguments["plain"]
+    back: Any = decode_arguments(text).arguments["plain"]
     assert (back.get_deferred_fields(), back.name) == (set(), "after")
 
 
@@ -88,13 +88,13 @@ def test_encoding_asks_no_database_and_decoding_once_for_an_instance() -> None:
         text = encode({"plain": plain}, sender=Plain)
     assert len(queries) == 0
     with CaptureQueriesContext(connection) as queries:
-        decode_text(text)
+        decode_arguments(text)
     assert len(queries) == 1
 
 
 @pytest.mark.parametrize("model", [Plain, PlainProxy, Child, Tagged.plains.through, Base, Model])
 def test_model_class_comes_back(model: type[Model]) -> None:
-    decoded = decode_text(encode({"model": model}, sender=model))
+    decoded = decode_arguments(encode({"model": model}, sender=model))
     assert decoded == Decoded(sender=model, arguments={"model": model})
 
 
@@ -103,7 +103,7 @@ def test_object_that_is_gone_is_named() -> None:
     text = encode({"lines": [1, {"it": instance}]})
     instance.delete()
     with pytest.raises(MissingObject) as caught:
-        decode_text(text)
+        decode_arguments(text)
     assert str(caught.value) == (
         "lines[1]['it'] was payload_app.ByPair with primary key ('left', 3) in the database 'other', which does not "
         'exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
@@ -142,7 +142,7 @@ def test_key_that_is_an_object_travels_as_its_field_writes_it() -> None:
         "coded": {"$instance": ["payload_app.Coded", "c-5", "default"]},
         "part": {"$instance": ["payload_app.CodedPart", "c-5", "default"]},
     }
-    assert decode_text(text).arguments == {"coded": coded, "part": part}
+    assert decode_arguments(text).arguments == {"coded": coded, "part": part}
     for instance in (coded, part):
         back = there_and_back(instance, snapshot=True)
         assert (back, back.pk) == (instance, Code(5))
@@ -180,7 +180,7 @@ def test_instance_that_two_arguments_share_is_written_once_and_comes_back_as_one
     written = json.loads(text)["arguments"]
     assert list(written["instance"]) == ["$snapshot"]
     assert (written["again"], list(written["other"])) == ({"$argument": "instance"}, ["$instance"])
-    arguments = decode_text(text).arguments
+    arguments = decode_arguments(text).arguments
     assert arguments["again"] is arguments["instance"]
 
 

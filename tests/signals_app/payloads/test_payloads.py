@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from hypothesis import example, given, settings
 
-from signals_app.payloads import decode_text, encoding
+from signals_app.payloads import decode_arguments, encoding
 from signals_app.payloads import values as payload_values
 from signals_app.payloads.errors import shown
 from tests.payload_app.models import Plain
@@ -55,7 +55,7 @@ def test_any_value_comes_back_as_it_went_through_json_of_a_strict_reader(value: 
 
     with override_settings(SIGNALS_APP={"MAX_PAYLOAD": 10_000_000}):
         text = encode({"value": value})
-        assert fingerprint(decode_text(text).arguments["value"]) == fingerprint(value)
+        assert fingerprint(decode_arguments(text).arguments["value"]) == fingerprint(value)
     payload = json.loads(text, parse_constant=refuse)
     assert (list(payload), list(payload["arguments"])) == (["sender", "arguments"], ["value"])
 
@@ -215,9 +215,9 @@ def test_payload_of_one_process_is_read_by_another() -> None:
     """Classes, members and zones are found by name in a process that has loaded none of their modules."""
     payload = encode({"value": [Colour.RED, Point(1, BERLIN.key), datetime(2024, 1, 1, tzinfo=BERLIN)]}, sender=Outer)
     script = (
-        "import django, sys; django.setup(); from signals_app.payloads import decode_text\n"
+        "import django, sys; django.setup(); from signals_app.payloads import decode_arguments\n"
         "assert 'tests.payload_app.values' not in sys.modules\n"
-        "print(decode_text(sys.argv[1]))"
+        "print(decode_arguments(sys.argv[1]))"
     )
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     result = subprocess.run(

@@ -240,7 +240,7 @@ def test_path_leads_to_the_culprit(value: object, path: str) -> None:
 
 
 def test_key_and_name_that_cannot_be_text_are_refused() -> None:
-    assert refusal({"a\0": 1}).startswith("order['a\\x00'] (str) has a NUL character at index 1")
+    assert refusal({"a\0": 1}).startswith("order.keys()[0] (str) has a NUL character at index 1")
     with pytest.raises(PayloadError, match=r": 'note\\ud83d' \(str\) is a name that UTF-8 cannot hold\. Rename it\.$"):
         encode({"note\ud83d": 1})
 

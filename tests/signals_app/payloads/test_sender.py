@@ -18,12 +18,12 @@ from django.http import HttpRequest
 from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.payloads import decode_arguments, decode_text
+from signals_app.payloads import decode_arguments
 from signals_app.payloads.errors import Json
 from signals_app.payloads.names import label
 from tests.payload_app.models import Plain
 from tests.payload_app.values import Outer, Point, Service
-from tests.signals_app.travels import encode, refusal
+from tests.signals_app.travels import encode, read, refusal
 
 
 def looped() -> Point:
@@ -34,7 +34,7 @@ def looped() -> Point:
 
 @pytest.mark.parametrize("sender", [None, "checkout", Outer, Plain, WSGIHandler, 5, Point(1), ("a", 1)])
 def test_sender_comes_back(sender: object) -> None:
-    assert decode_text(encode({}, sender=sender)).sender == sender
+    assert decode_arguments(encode({}, sender=sender)).sender == sender
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_sender_comes_back(sender: object) -> None:
     ],
 )
 def test_sender_that_cannot_travel_goes_as_its_class(sender: object, kind: type) -> None:
-    assert decode_text(encode({}, sender=sender)).sender is kind
+    assert decode_arguments(encode({}, sender=sender)).sender is kind
 
 
 class Hostile:
@@ -106,7 +106,7 @@ def migrated() -> type[Model]:
     ],
 )
 def test_sender_without_a_class_to_find_goes_as_its_label(make: Callable[[], object], label: str) -> None:
-    decoded = decode_text(encode({"order": 1}, make()))
+    decoded = decode_arguments(encode({"order": 1}, make()))
     assert (decoded.sender, decoded.arguments) == (label, {"order": 1})
 
 
@@ -117,7 +117,7 @@ def test_sender_without_a_class_to_find_goes_as_its_label(make: Callable[[], obj
 )
 def test_a_sender_whose_own_code_fails_loses_no_argument(make: Callable[[], Any]) -> None:
     sender = make()
-    assert decode_text(encode({"order": 1}, sender)).sender is type(sender)
+    assert decode_arguments(encode({"order": 1}, sender)).sender is type(sender)
     assert label(sender)
 
 
@@ -125,7 +125,7 @@ def test_a_sender_whose_own_code_fails_loses_no_argument(make: Callable[[], Any]
 def test_a_deleted_sender_goes_as_its_class() -> None:
     plain = Plain.objects.create(name="gone")
     plain.delete()
-    assert decode_text(encode({}, plain)).sender is Plain
+    assert decode_arguments(encode({}, plain)).sender is Plain
 
 
 @pytest.mark.django_db
@@ -145,7 +145,7 @@ def test_an_error_of_the_database_is_not_hidden() -> None:
     ],
 )
 def test_a_class_that_the_worker_does_not_have_comes_as_its_name(written: Json, name: str) -> None:
-    decoded = decode_arguments({"sender": written, "arguments": {"order": 1}})
+    decoded = read({"sender": written, "arguments": {"order": 1}})
     assert (decoded.sender, decoded.arguments) == (name, {"order": 1})
 
 

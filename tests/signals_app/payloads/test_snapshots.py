@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from signals_app.exceptions import PayloadError
-from signals_app.payloads import decode_text
+from signals_app.payloads import decode_arguments
 from tests.payload_app.fields import Money, Phone, Span, SpanField
 from tests.payload_app.models import Everything, Kind, Offer, Plain
 from tests.payload_app.values import Point
@@ -42,7 +42,7 @@ def test_value_of_every_field_travels() -> None:
     text = encode({"it": everything}, snapshot=("it",))
     everything.paper.delete(save=False)
     Everything.objects.all().delete()
-    back: Any = decode_text(text).arguments["it"]
+    back: Any = decode_arguments(text).arguments["it"]
     assert (back.kind, back.price, back.options) == ("l", Decimal("7.50"), {"a": [1, None], "$b": 2})
     assert (bytes(back.raw), back.lasts, back.plain) == (b"\x00\xff", timedelta(days=2), plain)
     assert back.made_at == datetime(2024, 1, 1, tzinfo=UTC)
@@ -73,7 +73,7 @@ def test_instances_inside_the_argument_travel_by_value_too() -> None:
     plain = Plain.objects.create(name="inside")
     text = encode({"it": [Point(plain, 1)]}, snapshot=("it",))
     plain.delete()
-    (point,) = decode_text(text).arguments["it"]  # type: ignore[misc]
+    (point,) = decode_arguments(text).arguments["it"]  # type: ignore[misc]
     assert point.x.name == "inside"  # type: ignore[has-type]
 
 
@@ -122,7 +122,7 @@ def test_fields_whose_values_are_objects_are_asked_for_plain_ones(offer: Offer) 
         "span": {"$field": '{"low": 1, "high": 5}'},
         "at": None,
     }
-    back: Any = decode_text(text).arguments["it"]
+    back: Any = decode_arguments(text).arguments["it"]
     assert (str(back.cost), back.phone, back.phone.country, back.span) == ("CHF 7.50", "+41 1", "41", Span(1, 5))
 
 
@@ -142,7 +142,7 @@ def changed(change: Callable[[dict[str, Any]], object], instance: models.Model) 
     """Return what new code makes of a snapshot that old code wrote."""
     payload = json.loads(encode({"it": instance}, snapshot=("it",)))
     change(payload["arguments"]["it"]["$snapshot"]["fields"])
-    return decode_text(json.dumps(payload)).arguments["it"]
+    return decode_arguments(json.dumps(payload)).arguments["it"]
 
 
 def test_new_field_has_its_default_and_one_that_is_gone_is_left_out() -> None:

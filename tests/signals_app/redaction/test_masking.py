@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject
 from signals_app.models import IdleQueue
-from signals_app.payloads import decode_text, encode_arguments
+from signals_app.payloads import decode_arguments, encode_arguments
 from signals_app.redaction import MASKED, is_secret, masked, masked_text, masking
 from tests.payload_app.values import Login
 
@@ -328,5 +328,5 @@ def test_the_key_of_a_session_that_is_gone_is_not_told() -> None:
     text = encode_arguments({"session": session}, sender=None, signal="s", receiver="r")
     session.delete()
     with pytest.raises(MissingObject, match=r"^session was sessions\.Session with primary key \*{8} in") as caught:
-        decode_text(text)
+        decode_arguments(text)
     assert SECRET not in str(caught.value)

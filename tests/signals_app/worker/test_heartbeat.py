@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.dispatcher.context import CurrentDelivery
+from signals_app.dispatcher.current import CurrentDelivery
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop

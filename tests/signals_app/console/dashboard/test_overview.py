@@ -16,7 +16,7 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.console import dashboard
 from signals_app.console.dashboard import failure_groups, last_hour, percentiles, place_of, running_by_worker
-from signals_app.dispatcher.context import new_emission
+from signals_app.dispatcher.emission import new_emission
 from signals_app.models import Outcome, State
 from signals_app.processes.identity import current_process, resident_bytes
 from tests.signals_app.console.admin.rows import attempt, delivery
