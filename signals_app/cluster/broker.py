@@ -24,6 +24,7 @@ from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker import pruning
 from signals_app.worker.connections import reconnect
+from signals_app.worker.loop import WATCH
 
 logger = get_logger("signals_app.broker")
 
@@ -31,6 +32,7 @@ LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices whe
 HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
 LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
 YIELD = 0.004  # seconds
+HEAD_START = 0.004  # seconds in which the worker on watch claims what comes; the others are woken for what it leaves
 RECOVER_EVERY = 1.0  # seconds between two looks for lost deliveries, for pauses and for maintenance
 MONITOR_PAUSE = 2.0  # seconds a result may take; then that of a hint tells whether any is recorded
 CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
@@ -80,6 +82,8 @@ class DeliveryBroker(PromptORM):
         if is_time or self._is_parking:  # what is paused is kept out of the way of claims, a batch at a time
             self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
         packages = self._hints() + (self._maintenance() if is_time else []) + (super().dequeue() or [])
+        if not packages and not liveness.watcher and not liveness.has_unstarted_task and self._has_idle_worker():
+            packages = [(None, hint(self.list_key))]  # for somebody to go on watch
         if not packages and (self._wakes() or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
@@ -88,12 +92,18 @@ class DeliveryBroker(PromptORM):
             self._listener.reset()
         return packages
 
+    def _has_idle_worker(self) -> bool:
+        return len(liveness.working()) < worker_count()
+
     def _wakes(self) -> bool:
         """Wait for a change; return whether a worker should look at once."""
         to_next = ledger.seconds_to_next(self.list_key)
         # what was hinted at and not claimed is hinted at again, so a hint's life bounds the wait too
         wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
-        is_certain = self._listener.wait(max(wait, 0.001))
+        is_certain = self._listener.wait(max(wait, 0.001)) is ledger.Change.OURS
+        if time.monotonic() - liveness.watched_at < HEAD_START:
+            time.sleep(HEAD_START)
+            return False
         return is_certain and (not self._is_paused or bool(ledger.due(self.list_key, limit=1)))
 
     def _hints(self) -> list[Package]:
@@ -176,7 +186,7 @@ def guard_cycle() -> float:
 def hint_timeout() -> int:
     """Return the seconds after which Django-Q may end a worker that got a hint: more than any receiver may take."""
     longest = max((receiver.options.timeout for receiver in registry.all()), default=conf.timeout)
-    return math.ceil(longest + conf.time_slice + conf.grace) + 5
+    return math.ceil(WATCH + longest + conf.time_slice + conf.grace) + 5
 
 
 def _delivery_at(owner: str) -> int | None:

@@ -120,7 +120,7 @@ class Supervisor:
 
     def _give_up_claims(self) -> None:
         """Have the workers stop after what they run, within a set time."""
-        liveness.may_claim = False
+        liveness.stop_claiming()
         self._deadline = min(self._deadline, time.monotonic() + conf.stop_within)
 
     def _is_beyond_waiting(self, detector: StallDetector) -> bool:
@@ -181,7 +181,7 @@ def _on_hang_up(number: int, frame: FrameType | None) -> None:
     """Stop a cluster that nobody watches any more."""
     signal.signal(signal.SIGALRM, lambda *_: _kill_group(os.getpid()))
     signal.setitimer(signal.ITIMER_REAL, conf.stop_within)
-    liveness.may_claim = False
+    liveness.stop_claiming()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -279,7 +279,8 @@ class StallDetector:
 
     def working(self) -> list[int]:
         """Return the pids of the cluster's workers that are at a task."""
-        return [pid for pid in liveness.working() if group_of(pid) == self._leader]
+        watcher = liveness.watcher
+        return [pid for pid in liveness.working() if pid != watcher and group_of(pid) == self._leader]
 
     def _not_taken(self, first: list[int]) -> object:
         """Return what waits for a worker, and when one last took a task; None where nothing waits or all are busy."""

@@ -112,7 +112,7 @@ def run_cluster() -> None:
     def on_signal(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_IGN)
-        liveness.may_claim = False
+        liveness.stop_claiming()
         stop(number, frame)
 
     for each in (signal.SIGTERM, signal.SIGINT):  # before it starts anything that could claim

@@ -9,6 +9,7 @@ import os
 import select
 import struct
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 NAP = 0.002  # seconds between two looks where nothing wakes us
@@ -26,9 +27,9 @@ _ROOM = 65_536  # bytes, for some thousand events
 class Naps:
     """For files that are in memory, and systems without inotify."""
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep until the next look, at most for so many seconds."""
-        time.sleep(min(NAP, seconds))
+    def sleep(self, seconds: float, alarm: Sequence[int]) -> None:
+        """Sleep until the next look, at most for so many seconds, or until one of the descriptors can be read."""
+        select.select(alarm, [], [], min(NAP, seconds))
 
     def found(self) -> None:
         """Note that a commit was found."""
@@ -61,11 +62,13 @@ class FileWatch(Naps):
         self._is_timed_out = False
         self._misses = 0
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, alarm: Sequence[int]) -> None:
         since = time.monotonic() - self._heard_at
         if self._misses >= MISSES:
-            super().sleep(seconds)
-        elif self.hears(min(max(FIRST_NAP, since / 4), seconds) if since < SETTLED else seconds):
+            super().sleep(seconds, alarm)
+            return
+        self._is_timed_out = False
+        if self.hears(min(max(FIRST_NAP, since / 4), seconds) if since < SETTLED else seconds, alarm):
             self._heard_at = time.monotonic()
         else:
             self._is_timed_out = since >= SETTLED
@@ -75,10 +78,12 @@ class FileWatch(Naps):
             self._misses += 1
         self._is_timed_out = False
 
-    def hears(self, seconds: float) -> bool:
-        """Wait for a write, and tell whether there was one, or has been since the last call."""
+    def hears(self, seconds: float, alarm: Sequence[int] = ()) -> bool:
+        """Wait for a write or for the alarm, and tell whether there is a write, or was one since the last call."""
         end = time.monotonic() + seconds
-        while select.select([self._descriptor], [], [], max(end - time.monotonic(), 0))[0]:
+        while found := select.select([self._descriptor, *alarm], [], [], max(end - time.monotonic(), 0))[0]:
+            if self._descriptor not in found:
+                return False
             if self._is_ours(os.read(self._descriptor, _ROOM)):
                 return True
         return False

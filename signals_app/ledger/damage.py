@@ -34,7 +34,7 @@ RANGES = {
 LONGEST_SHOWN = 80  # characters of a value
 _HEX = re.compile("[0-9a-f]{32}").fullmatch  # as a UUID is written
 
-# an expression: of a bare column SQLite's driver answers what its type makes of what stands there
+# an expression, because SQLite's driver converts a bare column by its declared type, whatever stands in it
 _COLUMN = "SELECT coalesce({column}, NULL) FROM {table} WHERE id = %(id)s"
 _SET_ASIDE = (
     "UPDATE {table} SET state = 'FAILED', finished_at = {now}, lease_until = NULL{repairs} "

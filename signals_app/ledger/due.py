@@ -1,4 +1,4 @@
-"""What is due and what waits: asked by pushers (``cluster/broker.py``) and supervisors (``cluster/stalls.py``).
+"""What is due and what waits. Pushers ask before they wake a worker (``cluster/broker.py``), and so do supervisors.
 
 How a pusher waits for a change is the database's own: see ``sql.ChangeListener``.
 """

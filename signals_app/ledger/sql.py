@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
@@ -74,6 +77,12 @@ WITH RECURSIVE lot({column}) AS (
 )"""
 
 
+class Change(IntEnum):
+    """What ended a wait: nothing that was heard of, a commit of whomever, or a send to this very queue, for now."""
+
+    NONE, ANY, OURS = range(3)
+
+
 @dataclass(slots=True)
 class ChangeListener:
     """Waits, in a pusher's process, for anything to be written that may concern its queue."""
@@ -85,19 +94,28 @@ class ChangeListener:
     listening: Any = None  # PostgreSQL's session
     nap: float = 0.005
     noted: float = 0.0
+    is_noting: bool = True  # whether senders are told that this one sleeps
+    alarm: Sequence[int] = ()  # a descriptor that can be read when a wait is to end at once
 
     def reset(self) -> None:
         """Look often again: something was found."""
         self.nap = 0.005
 
-    def wait(self, seconds: float) -> bool:
-        """Return when the database has changed, or may have, and at the latest after ``seconds``.
+    def is_alarmed(self) -> bool:
+        """Tell whether the alarm was rung, once."""
+        return any(map(_is_read, self.alarm))
 
-        True when a sender said that it has enqueued in this very queue, for now.
-        """
+    def wait(self, seconds: float) -> Change:
+        """Return when the database has changed, or may have, and at the latest after ``seconds``."""
         db = connection()
         db.ensure_connection()
         return database(db).wait(db, self, seconds)
+
+
+def _is_read(descriptor: int) -> bool:
+    with suppress(BlockingIOError):
+        return bool(os.read(descriptor, 4096))
+    return False
 
 
 class Database:
@@ -133,8 +151,8 @@ class Database:
         """Return the id of the delivery that was inserted, when it is due, and when it was enqueued."""
         raise NotImplementedError
 
-    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
-        """Return when something may have changed; True when a sender said so."""
+    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
+        """Return when something may have changed."""
         raise NotImplementedError
 
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
@@ -221,7 +239,7 @@ class SQLite(Database):
         now = at if settings.USE_TZ else at.replace(tzinfo=None)
         return cursor.lastrowid, now + timedelta(seconds=delay), now
 
-    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
+    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
         """Look at the counter that SQLite keeps of other connections' commits, which takes no lock."""
         end = time.monotonic() + seconds
         execute_raw = cast(Any, db.connection).execute
@@ -234,10 +252,12 @@ class SQLite(Database):
             if version != listener.version:
                 listener.commits.found()
                 listener.version = version
-                return False
+                return Change.ANY
             if (left := end - time.monotonic()) <= 0:
-                return False
-            listener.commits.sleep(left)
+                return Change.NONE
+            listener.commits.sleep(left, listener.alarm)
+            if listener.is_alarmed():
+                return Change.NONE
 
     @contextmanager
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
@@ -323,7 +343,7 @@ class PostgreSQL(Database):
     def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
         return cast(tuple[int, datetime, datetime], cursor.fetchone()[:3])
 
-    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> bool:
+    def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
         """Sleep until a sender's NOTIFY.
 
         A transaction that began before we lay down and commits after our last look does not notify; the naps, doubling
@@ -334,17 +354,22 @@ class PostgreSQL(Database):
             with db.cursor() as cursor:
                 cursor.execute("LISTEN signals_app")
             listener.listening = raw
-        if self._note_sleep(listener):
-            return False  # look once more: whoever wrote before the note did not notify
-        end = time.monotonic() + min(seconds, listener.nap)
-        while (left := end - time.monotonic()) > 0:
+            return Change.ANY  # what was sent before is not heard of
+        if listener.is_noting and self._note_sleep(listener):
+            return Change.ANY  # look once more: whoever wrote before the note did not notify
+        end = time.monotonic() + (min(seconds, listener.nap) if listener.is_noting else seconds)
+        while True:
             with db.wrap_database_errors:
                 # all that have come: one that is left behind would end a later wait, and wake a worker for nothing
-                notes = {note.payload for note in raw.notifies(timeout=left, stop_after=1)}
+                notes = {note.payload for note in raw.notifies(timeout=0)}
             if listener.queue in notes:
-                return True
+                return Change.OURS
+            left = end - time.monotonic()
+            if left <= 0 or listener.is_alarmed():
+                break
+            select.select([raw.fileno(), *listener.alarm], [], [], left)
         listener.nap = min(listener.poll, listener.nap * 2)
-        return False
+        return Change.NONE
 
     def _note_sleep(self, listener: ChangeListener) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""

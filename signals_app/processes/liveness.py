@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ctypes import Structure, c_bool, c_double, c_int, c_longlong
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
+from signals_app.processes.identity import group_of
+
 SLOTS = 4096  # a worker notes its pid in the slot of that number, modulo this
+WATCH_LIFE = 2.0  # seconds after which a watcher that gave no sign is taken to be stopped
 NEAR = 16  # where another worker has that one, the next of so many is used
 
 
@@ -36,6 +39,8 @@ class Liveness(Structure):
         ("result_recorded_at", c_double),  # when the monitor last dealt with a result
         ("_guarded_at", c_double),
         ("_in_guards_database", c_bool),
+        ("_watcher", c_int),  # the pid of the worker that waits for work by itself; 0 for none
+        ("_watched_at", c_double),  # when it last gave a sign
         ("_staff", c_int * SLOTS),
         ("_working", c_int * SLOTS),
         ("_beats_at", c_double * SLOTS),
@@ -51,6 +56,7 @@ class Liveness(Structure):
     def __init__(self) -> None:
         super().__init__(may_claim=True)
         self._slot = os.getpid() % SLOTS  # this process's own; not shared
+        self.alarm: tuple[int, ...] = ()  # read by the worker on watch, written by whoever wants something of it
 
     def begin(self) -> None:
         """Forget an earlier cluster; a new one is about to be forked."""
@@ -58,8 +64,24 @@ class Liveness(Structure):
         self._task_queued_at = self.task_started_at = self._task_ended_at = now
         self.result_recorded_at = self._guarded_at = now
         self._in_guards_database = False
+        self._watcher = 0
         self._staff[:] = self._working[:] = [0] * SLOTS
         self.may_claim = True
+        for descriptor in self.alarm:
+            os.close(descriptor)
+        self.alarm = os.pipe()
+        for descriptor in self.alarm:
+            os.set_blocking(descriptor, False)
+
+    def stop_claiming(self) -> None:
+        """Have workers claim no more, and the one on watch leave."""
+        self.may_claim = False
+        self._ring()
+
+    def _ring(self) -> None:
+        if self.alarm:
+            with suppress(BlockingIOError):  # full, so it is ringing
+                os.write(self.alarm[1], b"!")
 
     def claim_succeeded(self) -> None:
         self.claimed_at = time.monotonic()
@@ -102,6 +124,7 @@ class Liveness(Structure):
 
     def task_queued(self) -> None:
         self._task_queued_at = time.monotonic()
+        self._ring()
 
     @property
     def has_unstarted_task(self) -> bool:
@@ -133,6 +156,38 @@ class Liveness(Structure):
         if self._working[slot] != pid or time.monotonic() - self._beats_at[slot] >= within:
             return None
         return int(self._beats_for[slot])
+
+    @property
+    def watcher(self) -> int:
+        """The pid of the worker on watch; 0 where there is none, or it has died or stands still."""
+        pid: int = self._watcher
+        if pid and (time.monotonic() - self._watched_at > WATCH_LIFE or group_of(pid) is None):
+            self._watcher = pid = 0
+        return pid
+
+    @property
+    def watched_at(self) -> float:
+        """When there was last a worker on watch."""
+        moment: float = self._watched_at
+        return time.monotonic() if self.watcher else moment
+
+    def begin_watch(self) -> bool:
+        """Put this worker on watch, unless another is."""
+        if not self.watcher:
+            self._watched_at = time.monotonic()
+            self._watcher = os.getpid()
+        return self.is_on_watch()
+
+    def is_on_watch(self) -> bool:
+        """Tell whether it is still this worker, and not another that began at the same moment."""
+        is_this: bool = self._watcher == os.getpid()
+        if is_this:
+            self._watched_at = time.monotonic()
+        return is_this
+
+    def end_watch(self) -> None:
+        if self.is_on_watch():
+            self._watcher = 0
 
     def result_recorded(self) -> None:
         self.result_recorded_at = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from signals_app import events, ledger
 from signals_app.conf import conf, is_queue
 from signals_app.dispatcher import registry
 from signals_app.exceptions import NotBegun
-from signals_app.ledger import ClaimedDelivery
+from signals_app.ledger import Change, ClaimedDelivery
 from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
@@ -88,6 +89,9 @@ class Trouble:
 
 _trouble = Trouble()
 
+WATCH = 10.0  # seconds that a worker stays on watch
+LOOK = 1.0  # seconds between two signs of a worker on watch
+PRECEDENCE = 0.002  # seconds in which the other workers take a task, before the one on watch does
 QUICK = 0.005  # seconds: while deliveries take less on average, each claim may take twice as many
 
 
@@ -104,8 +108,13 @@ def drain(queue: object) -> int:
     owner = str(current_process())
     try:
         _uncertain.release_unstarted(queue, owner=owner)
-        ran = _work_through(queue, owner)
-        _uncertain.release_unstarted(queue, owner=owner)
+        ran, until = 0, time.monotonic() + WATCH
+        while True:
+            end = time.monotonic() + conf.time_slice
+            ran += _work_through(queue, owner, end)
+            _uncertain.release_unstarted(queue, owner=owner)
+            if time.monotonic() > end or not _watch(queue, until):
+                break
     except Error as error:
         _uncertain.is_open = True
         if not reconnect(error):
@@ -124,8 +133,44 @@ def drain(queue: object) -> int:
     return ran
 
 
-def _work_through(queue: str, owner: str) -> int:
-    end = time.monotonic() + conf.time_slice
+class Watches:
+    """How often this worker began to work without a hint, and how often it may before it is replaced."""
+
+    count = 0
+    limit: float = math.inf
+
+
+_listeners: dict[str, ledger.ChangeListener] = {}
+
+
+def _watch(queue: str, end: float) -> bool:
+    """Wait for work, if no other worker of this cluster does; return True as soon as there is some.
+
+    Saves the way by the pusher and by Django-Q's queue. False where this worker is wanted elsewhere: by a task that
+    waits, by a cluster that stops, or to be replaced.
+    """
+    if Watches.count >= Watches.limit or not liveness.begin_watch():
+        return False
+    events.write_after_drain()
+    listener = _listeners.setdefault(queue, ledger.ChangeListener(queue=queue, poll=LOOK, is_noting=False))
+    listener.alarm = liveness.alarm[:1]
+    try:
+        while (left := end - time.monotonic()) > 0 and liveness.may_claim and liveness.is_on_watch():
+            if liveness.has_unstarted_task:
+                time.sleep(PRECEDENCE)
+                if liveness.has_unstarted_task:
+                    return False
+            change = listener.wait(min(left, LOOK))
+            if change is Change.OURS or (change is Change.ANY and ledger.due(queue, limit=1)):
+                Watches.count += 1
+                return True
+        return False
+    finally:
+        liveness.end_watch()
+        reset_queries()
+
+
+def _work_through(queue: str, owner: str, end: float) -> int:
     limit, ran, ahead, isolation = 1, 0, ledger.Ahead(), Isolation()
     while liveness.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease, ahead=ahead)

@@ -158,6 +158,8 @@ OF_DELIVERIES = (
     by_choice(_("routing"), "unroutable", {"1": _("Unroutable")}, lambda _one: is_unroutable()),
     by_choice(_("running"), "long", {"1": _("For over a minute")}, lambda _one: running_long()),
     _ENDED,
+    # Reads every row, 100,000 in 25 ms. Ids and emissions have indexes, but follow the time only as far as clocks are
+    # right, and what a filter leaves out nobody retries.
     ("enqueued_at", TimeFilter),
     ("finished_at", TimeFilter),
 )

@@ -34,8 +34,10 @@ READY = [State.READY]
 def test_a_change_takes_only_what_is_in_the_right_state_and_once(
     change: Any, to: dict[str, Any], states: list[State], takes_due: bool, is_due: bool, after: dict[str, Any]
 ) -> None:
-    kept = {"attempts": 2, "due_at": LATER, "finished_at": LATER, "receiver": "old_name", "unroutable": True}
-    of = {state: put(state=state, **kept).id for state in State}
+    of = {
+        state: put(state=state, attempts=2, due_at=LATER, finished_at=LATER, receiver="old_name", unroutable=True).id
+        for state in State
+    }
     plain = put().id  # ready, due, and for a receiver that is known
     taken = [of[state] for state in states]
 

@@ -77,8 +77,8 @@ def test_a_watch_that_misses_commits_is_not_relied_on(file: Path) -> None:
     listening = FileWatch(str(file))
     slept: list[float] = []
     for _ in range(MISSES):
-        listening.sleep(0.01)
+        listening.sleep(0.01, ())
         listening.found()
     listening.hears = slept.append  # type: ignore[method-assign,assignment]
-    listening.sleep(LONG)
+    listening.sleep(LONG, ())
     assert not slept  # it napped
