@@ -8,10 +8,12 @@
 4. Main's signal handler takes a lock, for which the handler of a second signal would wait in vain; workers go on
    claiming meanwhile; and main ends with status 0 when its sentinel was killed.
 5. A worker that is to end waits for ever for threads and processes that a receiver left at work.
+6. ``recycle`` counts tasks, and a worker can be told of no other reason to end after one but its memory.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -35,6 +37,7 @@ from signals_app import events
 from signals_app.processes import tree
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
+from signals_app.worker.loop import watches
 
 logger = get_logger("signals_app.broker")
 
@@ -152,3 +155,20 @@ def _end_after_all(results: Any) -> None:
     time.sleep(LAST_MOMENT)
     logger.warning("Threads or processes that receivers left do not end; their worker ends without them.")
     os._exit(0)
+
+
+# 6: recycling
+
+
+def _limit_watches(**kwargs: object) -> None:
+    watches.limit = Conf.RECYCLE or math.inf
+
+
+def _recycle(**kwargs: object) -> None:
+    """Replace a worker that began to work without a hint as often as it may take tasks."""
+    if watches.count >= watches.limit:
+        Conf.MAX_RSS = 1  # of this process; any has more
+
+
+post_spawn.connect(_limit_watches, dispatch_uid="signals_app.recycle")
+post_execute_in_worker.connect(_recycle, dispatch_uid="signals_app.recycle")

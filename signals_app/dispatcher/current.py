@@ -13,7 +13,7 @@ from signals_app.exceptions import SignalsAppError
 
 @dataclass(kw_only=True, eq=False)
 class CurrentDelivery:
-    """What a receiver may know of, and say about, the delivery it runs for."""
+    """What a receiver may know and report about the delivery it runs for."""
 
     id: int
     emission: UUID

@@ -78,14 +78,14 @@ def emission_of(*, frame: int, signal: object, sender: object, receiver: object)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What is under way when a signal is sent; ``place`` is a line for people, empty where nothing is known."""
+    """Where a signal is sent from; ``place`` is a line for people, empty where nothing is known."""
 
     place: str = ""
     request: HttpRequest | None = None
 
     @classmethod
     def of(cls, request: HttpRequest) -> Origin:
-        """Return a request's, whose user is not looked up before somebody asks. The query string is left out."""
+        """Return a request's. Its user is not looked up before somebody asks; its query string is left out."""
         return cls(place=_line(f"{request.method} {request.path}", "sent_from"), request=request)
 
     def user(self) -> str:
@@ -99,7 +99,7 @@ class Origin:
 
 
 def _name_of(user: Any) -> object:
-    with ExitStack() as savepoints:  # else a query that fails would take the sender's transaction with it
+    with ExitStack() as savepoints:  # else a query that fails would break the sender's transaction
         if isinstance(user, SimpleLazyObject) and user._wrapped is empty:
             for db in connections.all(initialized_only=True):
                 if db.in_atomic_block:
@@ -108,7 +108,7 @@ def _name_of(user: Any) -> object:
 
 
 def _line(text: str, column: str) -> str:
-    """Return text of any origin as one line of printable characters that fits a column."""
+    """Return any text as one line of printable characters that fits a column."""
     field: Any = Delivery._meta.get_field(column)
     most: int = field.max_length
     text = one_line(text if len(text) <= most else beginning(text, most + 1))
@@ -116,7 +116,7 @@ def _line(text: str, column: str) -> str:
 
 
 def command_in(words: Sequence[str]) -> str:
-    """Return the management command that a process was started for, empty where it was for something else."""
+    """Return the management command that a process was started for, "" where it was started for something else."""
     program = PurePath(words[0]).name if words else ""
     return _line(" ".join([program, *words[1:2]]), "sent_from") if program in ("manage.py", "django-admin") else ""
 
@@ -125,24 +125,24 @@ _origin: ContextVar[Origin] = ContextVar("signals_app_origin", default=Origin(pl
 
 
 def current_origin() -> Origin:
-    """Return what a signal that is sent now comes from."""
+    """Return where a signal that is sent now comes from."""
     delivery = current_or_none()
     return _origin.get() if delivery is None else Origin(place=_DELIVERY.format(delivery.id))
 
 
 def sending(origin: Origin) -> AbstractContextManager[None]:
-    """Let what is sent within the block come from there."""
+    """Have what is sent within the block come from there."""
     return Having(_origin, origin)
 
 
 def delivery_in(place: str) -> int | None:
-    """Return the id of the delivery whose receiver sent, None where it was something else."""
+    """Return the id of the delivery whose receiver sent, None where something else did."""
     found = _IN_TEXT.fullmatch(place)
     return int(found[1]) if found else None
 
 
 def way_to(receiver: str) -> list[str]:
-    """Return the keys of the receivers that sent to one another, up to this one: from its last turn, if it had one."""
+    """Return the keys of the receivers that led to this one by their sends, from its own last turn if it had one."""
     rows = Delivery.objects.using(ledger.connection().alias).values_list("receiver", "sent_from")
     keys = [receiver]
     parent = delivery_in(current_origin().place)

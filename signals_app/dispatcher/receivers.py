@@ -44,15 +44,11 @@ class QueuedReceiver:
 
     def __init__(self, func: Receiver, *, key: str, options: ReceiverOptions) -> None:
         """Enter the function in the registry. Raises ReceiverError where a worker could not find it again."""
-        if isinstance(func, QueuedReceiver):
-            raise ReceiverError(
-                f"{func!r} is a queued receiver already. Connect it to several signals with "
-                "@queued_receiver([one, another]), or to one more with connect()."
-            )
-        _require_importable(func)
+        if why := _why_not(func):
+            raise ReceiverError(why)
         functools.update_wrapper(self, func, updated=())  # a mark "async" of the function is not ours
         self.func = func
-        self.key = key or f"{func.__module__}.{func.__qualname__}"
+        self.key = key or _name(func)
         text = str(self.key)
         if text != self.key or len(text) > 255 or not text.isprintable():
             raise ReceiverError(f"key={self.key!r} is not a printable text of 1 to 255 characters.")
@@ -69,7 +65,7 @@ class QueuedReceiver:
         Raises PayloadError where an argument cannot travel, PayloadTooLarge where they are too many, ChainTooLong where
         too many deliveries led to this one, and whatever ``when`` and the project's context raise.
         """
-        # first of all, so that a receiver that says no is known to have been called
+        # first, so that a receiver that declines counts as called
         frame = id(sys._getframe(1))
         emission = emission_of(frame=frame, signal=signal, sender=sender, receiver=self)
         if names.is_historical(sender):
@@ -215,7 +211,7 @@ class Registry:
     """Keys and the receivers they stand for."""
 
     def __init__(self) -> None:
-        # with each the run of its module's body that entered it, None where it was another's
+        # with each receiver the run of its module's body that entered it, None where other code did
         self._entries: dict[str, tuple[QueuedReceiver, CodeType | None]] = {}
 
     def add(self, receiver: QueuedReceiver) -> None:
@@ -223,24 +219,20 @@ class Registry:
 
         The same function, defined anew by a module that is loaded once more, replaces the old one.
         """
-        func, body = receiver.func, _body(receiver.func.__module__)
-        if receiver.key in self._entries:
-            known, known_body = self._entries[receiver.key]
+        key, func, body = receiver.key, receiver.func, _body(receiver.func.__module__)
+        if key in self._entries:
+            known, known_body = self._entries[key]
             has_name, has_place = _name(known.func) == _name(func), _place(known.func) == _place(func)
-            taken = f"The key {receiver.key!r} already belongs to {_name(known.func)}"
+            why = ""
             if not has_name and has_place:
-                raise ReceiverError(
-                    f"{taken}, which is the same as {_name(func)}: the file was imported under two names. "
-                    "Import it as one."
-                )
-            if not has_name:
-                raise ReceiverError(f"{taken}. Give {_name(func)} a key=... of its own.")
-            if not has_place and (body is None or body is known_body):
-                raise ReceiverError(
-                    f"{taken}, which is defined twice in its module. Rename one of the two, or give it a key=... of "
-                    "its own."
-                )
-        self._entries[receiver.key] = receiver, body
+                why = f", which is the same as {_name(func)}: the file was imported under two names. Import it as one."
+            elif not has_name:
+                why = f". Give {_name(func)} a key=... of its own."
+            elif not has_place and (body is None or body is known_body):
+                why = ", which is defined twice in its module. Rename one of the two, or give it a key=... of its own."
+            if why:
+                raise ReceiverError(f"The key {key!r} already belongs to {_name(known.func)}{why}")
+        self._entries[key] = receiver, body
 
     def get(self, key: str) -> QueuedReceiver | None:
         """Return the receiver of a key, or None when this process does not know it."""
@@ -259,7 +251,7 @@ registry = Registry()
 
 
 def _body(module: str) -> CodeType | None:
-    """Return the code of the module's body that is being run. Each time a file is loaded, that is another object."""
+    """Return the code of the module's body that is being run; each load of a file makes another code object."""
     frame = sys._getframe()
     while frame := frame.f_back:  # type: ignore[assignment]  # None ends it
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == module:
@@ -281,38 +273,55 @@ _AT_MODULE_LEVEL = "with def at the top level of a module that every worker impo
 _CALLED = f"write a function that calls it, {_AT_MODULE_LEVEL}"
 
 
-def _require_importable(func: object) -> None:
-    """Raise ReceiverError, with the cure, unless a worker could find this function and call it with any argument."""
-    if isinstance(func, classmethod):
-        raise ReceiverError(
-            f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
+def _why_not(func: object) -> str:
+    """Return why a worker could not find this function or call it with any argument, and the cure; else ""."""
+    if isinstance(func, QueuedReceiver):
+        return (
+            f"{func!r} is a queued receiver already. Connect it to several signals with "
+            "@queued_receiver([one, another]), or to one more with connect()."
         )
+    if isinstance(func, classmethod):
+        return f"{func.__func__.__qualname__} is a classmethod, which has no class yet; make it a staticmethod."
     if isinstance(func, Signal):
-        raise ReceiverError("queued takes a function, not a signal; write @queued_receiver(signal) instead.")
+        return "queued takes a function, not a signal; write @queued_receiver(signal) instead."
     if not inspect.isroutine(func) or not hasattr(func, "__module__"):  # a method of C has none
-        raise ReceiverError(f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}.")
-    name = f"{func.__module__}.{func.__qualname__}"
-    owner = getattr(func, "__self__", None)
+        return f"{func!r} is not a function, so a worker could not find it by name; {_CALLED}."
+    name, owner = _name(func), getattr(func, "__self__", None)
     if owner is not None and not isinstance(owner, type | ModuleType):
-        raise ReceiverError(
+        return (
             f"{name} is bound to an instance of {type(owner).__name__}, which exists in this process only; "
             f"write a function that makes or finds one and calls it, {_AT_MODULE_LEVEL}."
         )
-    if "<lambda>" in func.__qualname__:
-        raise ReceiverError(f"{name} is a lambda, which a worker cannot find by name; define it {_AT_MODULE_LEVEL}.")
-    if "<locals>" in func.__qualname__:
-        raise ReceiverError(
+    if "<lambda>" in name:
+        return f"{name} is a lambda, which a worker cannot find by name; define it {_AT_MODULE_LEVEL}."
+    if "<locals>" in name:
+        return (
             f"{name} is nested in another function, so a worker cannot find it; define it {_AT_MODULE_LEVEL}. If a "
             "decorator returned it, put @functools.wraps above the function within the decorator."
         )
     if func.__module__ == "__main__":
-        raise ReceiverError(
-            f"{name} lives in the script that was started, which no worker imports; define it {_AT_MODULE_LEVEL}."
-        )
-    _require_call(func, name)
+        return f"{name} lives in the script that was started, which no worker imports; define it {_AT_MODULE_LEVEL}."
+    return _why_not_called(func, name)
 
 
-def _required_arguments(func: Callable[..., object]) -> frozenset[str]:
+def _why_not_called(func: Receiver, name: str) -> str:
+    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        return f"{name} is a generator: calling it would run nothing. Return instead of yield."
+    try:
+        parameters = list(inspect.signature(func).parameters.values())
+    except ValueError:  # of C, and it does not say
+        parameters = []
+    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+        return f"{name} must accept keyword arguments; add **kwargs to its parameters, or {_CALLED}."
+    for p in parameters:
+        is_self = p.name == "self" and p.default is p.empty
+        if p.kind == p.POSITIONAL_ONLY or is_self:
+            cure = "make it a staticmethod" if is_self else "drop the / from its parameters"
+            return f"{name} takes {p.name!r} by position, but a signal passes everything by keyword; {cure}."
+    return ""
+
+
+def _required_arguments(func: Receiver) -> frozenset[str]:
     """Return the names, beside sender and signal, without which a function cannot be called."""
     # as it is called: a decorator may give what the function within takes
     called = func.__func__ if isinstance(func, staticmethod) else func
@@ -322,20 +331,3 @@ def _required_arguments(func: Callable[..., object]) -> frozenset[str]:
         return frozenset()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return frozenset(p.name for p in parameters if p.kind in plain and p.default is p.empty) - {"sender", "signal"}
-
-
-def _require_call(func: Callable[..., object], name: str) -> None:
-    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-        raise ReceiverError(f"{name} is a generator: calling it would run nothing. Return instead of yield.")
-    try:
-        parameters = list(inspect.signature(func).parameters.values())
-    except ValueError:  # of C, and it does not say
-        parameters = []
-    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-        raise ReceiverError(f"{name} must accept keyword arguments; add **kwargs to its parameters, or {_CALLED}.")
-    for p in parameters:
-        if p.kind == p.POSITIONAL_ONLY or (p.name == "self" and p.default is p.empty):
-            raise ReceiverError(
-                f"{name} takes {p.name!r} by position, but a signal passes everything by keyword; "
-                f"{'make it a staticmethod' if p.name == 'self' else 'drop the / from its parameters'}."
-            )

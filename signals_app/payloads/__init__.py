@@ -5,11 +5,11 @@ datetime and time (zone and fold included), date, timedelta, Decimal, UUID, memb
 instances, classes, model classes and model instances. An instance travels as model, primary key and database, and is
 fetched afresh; a snapshot travels with the values of its fields.
 
-A value that is no such type is written as an object with one key, its tag, such as ``{"$decimal": "1.10"}``.
+What JSON does not have is written as an object with one key, its tag, such as ``{"$decimal": "1.10"}``.
 
-What does not come back as it went: lazy objects are resolved, a value of a subclass becomes one of its base where
-nothing is lost by it (Django's ``SafeString`` a plain ``str``, which templates escape again), a list that two
-arguments share becomes two lists, and what is set on a model instance beside its fields stays behind.
+Some values come back changed: lazy objects are resolved; a value of a subclass becomes one of its base where nothing is
+lost by it, so that templates escape a ``SafeString`` again; a list that two arguments share becomes two lists; what is
+set on a model instance beside its fields stays behind.
 """
 
 from signals_app.payloads.decoding import Decoded, decode_arguments

@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.utils.functional import cached_property
 
-from signals_app.payloads.errors import Decode, Encoder, Json, Malformed, Read, Refusal, each_named, field_step, shown
+from signals_app.payloads.errors import Decode, Encoder, Json, Malformed, Read, Refusal, each_named, shown
 from signals_app.payloads.names import class_path, find_class
 from signals_app.payloads.values import encode_named, text
 
@@ -64,7 +64,7 @@ def _pair(value: Json) -> tuple[type, Json]:
 def encode_enum(value: Enum, walk: Encoder) -> Json:
     """Write a member by class and name; flags that have no name of their own by their number."""
     kind = type(value)
-    name = getattr(value, "_name_", None)  # of flags put together it has been None or "A|B"
+    name = getattr(value, "_name_", None)  # for combined flags it is None or "A|B", by Python's version
     if name is not None and kind.__members__.get(name) is value:
         return {"$enum": [_path(kind), name]}
     if isinstance(value, Flag):
@@ -113,7 +113,6 @@ def _is_made_by_object(kind: type) -> bool:
 
 
 def encode_namedtuple(value: Any, walk: Encoder) -> Json:
-    """Write the class and every field. Raises Refusal for state that is not in a field."""
     if len(value._fields) != len(value):
         raise _stray(value, "an item without a name")
     return _encode_fields("$namedtuple", value, value._fields, walk)
@@ -125,7 +124,7 @@ def _encode_fields(tag: str, value: object, names: Collection[str], walk: Encode
         if name not in names:
             raise _stray(value, f"its attribute {name}")
     fields = {name: getattr(value, name) for name in names}
-    return {tag: [_path(kind), encode_named(fields, walk, value, field_step)]}
+    return {tag: [_path(kind), encode_named(fields, walk, value)]}
 
 
 def _stray(value: object, what: str) -> Refusal:
@@ -133,7 +132,7 @@ def _stray(value: object, what: str) -> Refusal:
 
 
 def stray_attributes(value: object, classes: Iterable[type]) -> Iterator[str]:
-    """Yield what an instance holds beside the caches of cached properties, in slots those of some classes only."""
+    """Yield the attributes of an instance but the caches of cached properties; of its slots, those of some classes."""
     for name in getattr(value, "__dict__", ()):
         if not isinstance(getattr_static(type(value), name, None), _CACHES):
             yield name
@@ -183,7 +182,7 @@ def _decode_namedtuple(value: Json, read: Read) -> object:
 
 
 def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, read: Read) -> dict[str, object]:
-    """Return the values of all fields; one that is new has its default, and one that is gone is left out.
+    """Return the values of all fields; a new field has its default, and one that is gone is left out.
 
     Raises Malformed where there is no default, and where there are both, as after a rename.
     """
@@ -193,7 +192,7 @@ def _decode_fields(kind: type, defaults: Mapping[str, object], fields: Json, rea
     is_renamed = new and len(kept) < len(given)
     if type(fields) is not dict or is_renamed or any(default is dataclasses.MISSING for default in new.values()):
         raise Malformed(f"does not give the fields of {class_path(kind)}: {', '.join(defaults)}. {_CHANGED}")
-    return each_named(kept, read, kept, field_step) | new
+    return each_named(kept, read, kept) | new
 
 
 def find_model(label: Json) -> type[Model]:

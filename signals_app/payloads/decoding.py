@@ -6,26 +6,13 @@ import json
 from dataclasses import dataclass
 
 from signals_app.conf import conf
-from signals_app.exceptions import MissingObject, PayloadError
+from signals_app.exceptions import PayloadError
 from signals_app.payloads import classes, instances, values
-from signals_app.payloads.errors import (
-    MAX_DEPTH,
-    TAG,
-    BrokenOff,
-    Decode,
-    Gone,
-    Json,
-    Malformed,
-    each_named,
-    key_step,
-    shown,
-    size_of,
-)
+from signals_app.payloads.errors import MAX_DEPTH, TAG, Gone, Json, Malformed, each_named, key_step, shown, size_of
 
 _from_text = json.JSONDecoder().decode  # as json.loads() of a str
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_DECODERS: dict[str, Decode] = values.DECODERS | classes.DECODERS | instances.DECODERS
-_LONGEST = 500  # characters of what is wrong: it may name what was forged
+_DECODERS = values.DECODERS | classes.DECODERS | instances.DECODERS
 _DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
 
 
@@ -64,18 +51,13 @@ def decode_arguments(text: str) -> Decoded:
         sender = _decode_sender(payload["sender"])
         for name, value in arguments.items():
             decoded[name] = value if type(value) in _PLAIN else _decode_argument(value, decoded, fetched)
-    except BrokenOff as broken:
-        path, problem = broken.path(name), broken.problem
-        if isinstance(broken, Gone):
-            raise MissingObject(f"{path} {problem}") from None
-        problem = problem[:_LONGEST]
-        end = "" if problem.endswith((".", "?")) else "."
-        raise PayloadError(f"The payload is malformed: {path} {problem}{end}") from broken.__cause__
+    except (Malformed, Gone) as broken:
+        raise broken.error(name) from broken.__cause__
     return Decoded(sender=sender, arguments=decoded)
 
 
 def _decode_sender(written: Json) -> object:
-    """Return a sender; the name of a class that this process does not have, rather than lose the arguments for it."""
+    """Return a sender; of a class that this process does not have its name, so that no argument is lost for it."""
     try:
         return _Walk({}).decode(written)
     except Malformed:
@@ -86,7 +68,7 @@ def _decode_sender(written: Json) -> object:
 
 
 def _decode_argument(value: Json, before: dict[str, object], fetched: dict[str, object]) -> object:
-    """Return an argument, which may be an instance that an argument before it is, too."""
+    """Return an argument, which may be the same instance as one before it."""
     if type(value) is not dict or value.keys() != {"$argument"}:
         return _Walk(fetched).decode(value)
     name = value["$argument"]

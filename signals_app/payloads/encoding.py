@@ -12,7 +12,7 @@ from enum import Enum
 from functools import partial
 from inspect import signature
 from itertools import takewhile
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError
@@ -22,26 +22,13 @@ from django.utils.functional import LazyObject, Promise, empty
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from signals_app.payloads import classes, instances
-from signals_app.payloads.errors import (
-    MAX_DEPTH,
-    BrokenOff,
-    Encode,
-    Encoder,
-    Json,
-    Refusal,
-    TooDeep,
-    TooMany,
-    cure_for,
-    is_utf_8,
-    shown,
-    size_of,
-)
+from signals_app.payloads.errors import BrokenOff, Encode, Encoder, Json, Refusal, TooDeep, TooMany, is_utf_8, size_of
 from signals_app.payloads.names import label
 from signals_app.payloads.values import ENCODERS
 
 _to_text = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
-# of a row that goes, only values can travel: of the instance all, of what a cascade began with the key
+# of a row that is being deleted only values can travel: all of the instance's, the key of what a cascade began with
 _DELETIONS = {f"django.db.models.signals.{when}_delete": ("instance",) for when in ("pre", "post")}
 
 
@@ -58,7 +45,7 @@ def encode_arguments(
 
     ``signal`` and ``receiver`` are names; ``snapshot`` names the arguments whose model instances travel by value, also
     where another argument is the same instance. A sender that cannot travel, such as a service object or an unsaved
-    instance, does so as its class, and where a worker would not find that, as its label. What a signal of Django's own
+    instance, goes as its class, and where a worker would not find that, as its label. What a signal of Django's own
     brings and cannot travel stays behind, unless ``func`` cannot be called without it. Raises PayloadError for a value
     of a type that cannot travel, and PayloadTooLarge beyond ``SIGNALS_APP["MAX_PAYLOAD"]`` bytes of UTF-8.
     """
@@ -66,7 +53,7 @@ def encode_arguments(
     walk = _Walk(limit)
     walk.is_deleted = signal in _DELETIONS
     by_value = {id(arguments[name]) for name in [*snapshot, *_DELETIONS.get(signal, ())] if name in arguments}
-    first: dict[int, str] = {}  # by which name an instance travels that two arguments share
+    first: dict[int, str] = {}  # the name under which an instance travels that two arguments share
     written: dict[str, Json] = {}
     name = ""
     try:
@@ -86,8 +73,8 @@ def encode_arguments(
         text = _to_text({"sender": written_sender, "arguments": written})
     except TooMany:
         raise _too_large(f"more than {limit:,}", limit, name, signal, receiver) from None
-    except BrokenOff as broken:
-        raise PayloadError(f"{receiver} cannot receive {signal}: {_explanation(broken, name)}") from None
+    except (Refusal, TooDeep) as broken:
+        raise PayloadError(f"{receiver} cannot receive {signal}: {broken.explained(name)}") from None
     size = size_of(text)
     if size > limit:
         parts = {**written, "sender": written_sender}
@@ -115,7 +102,7 @@ def _encode_sender(sender: object, budget: int) -> Json:
 
 
 def _stays_behind(value: object, name: str, broken: BrokenOff, signal: str, func: Callable[..., object] | None) -> bool:
-    """Tell whether an argument that cannot travel is Django's own, of which a receiver can do without."""
+    """Return whether an argument that cannot travel is Django's own and one that the receiver can do without."""
     if not signal.startswith("django.") or issubclass(type(value), Model):
         return False
     parameter = signature(func).parameters.get(name) if func else None
@@ -132,20 +119,6 @@ def _too_large(size: str, limit: int, largest: str, signal: str, receiver: str) 
         f'SIGNALS_APP["MAX_PAYLOAD"] allows {limit:,}; the largest is {largest}. '
         "Store the data and pass its primary key, or raise the limit."
     )
-
-
-def _explanation(broken: BrokenOff, name: str) -> str:
-    root = name if name.isprintable() else shown(name)
-    path = broken.path(root)
-    if isinstance(broken, Refusal):
-        culprit = broken.culprit
-        # types are compared, because isinstance() asks an object that may lie or fail
-        kind = cast(type, culprit) if issubclass(type(culprit), type) else type(culprit)
-        kind_name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        return f"{path} ({kind_name}) {broken.problem}. {broken.cure.format(argument=name, path=path)}"
-    if cycle := broken.cycle(root):
-        return f"{cycle} contains itself. Break the cycle, or pass primary keys."
-    return f"{path[:80]}… is nested deeper than {MAX_DEPTH} levels. Flatten it, or store it and pass its primary key."
 
 
 _encoder_of = ENCODERS.get
@@ -186,12 +159,12 @@ def _encode_promise(value: Promise, walk: Encoder) -> Json:
     cast = getattr(value, "_proxy____cast", None)
     made = cast() if cast else str(value)
     if issubclass(type(made), str) and bool(made) != bool(str.__str__(made)):
-        return _refuse(made, walk)  # a plural without its number: a text that only % makes
+        return _refuse(made, walk)  # a plural without its number; only % makes its text
     return walk.encode(made)
 
 
 def _refuse(value: object, walk: Encoder) -> Json:
-    raise Refusal(value, "cannot travel to a worker", cure_for(type(value)))
+    raise Refusal(value, "cannot travel to a worker")
 
 
 _FAMILIES: tuple[tuple[type, Encode], ...] = (
@@ -247,4 +220,4 @@ def _encode_as_base(base: type, value: Any, walk: Encoder) -> Json:
 
 
 def _more_than(base: type, value: object, lost: str) -> Refusal:
-    return Refusal(value, f"is more than a plain {base.__name__}: {lost} would be lost", cure_for(type(value)))
+    return Refusal(value, f"is more than a plain {base.__name__}: {lost} would be lost")

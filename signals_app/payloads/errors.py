@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
+from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.redaction import beginning
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -14,6 +15,7 @@ V = TypeVar("V")
 
 MAX_DEPTH = 32  # levels of containers in one argument
 TAG = "$"  # what the only key of a tagged object begins with
+_LONGEST = 500  # characters of what is wrong with a payload: it may name what was forged
 
 
 class BrokenOff(Exception):
@@ -25,35 +27,45 @@ class BrokenOff(Exception):
         self._way: list[tuple[str, int]] = []  # from the culprit out
 
     def passing(self, step: str, container: object) -> None:
-        """Add the step, such as ``[3]`` or ``.lines``, by which a container holds what the walk came from."""
+        """Add the step, such as ``[3]`` or ``.lines``, from a container to what the walk came from."""
         self._way.append((step, id(container)))
 
-    def path(self, root: str) -> str:
+    def path(self, argument: str) -> str:
         """Return where the culprit is, such as ``order.lines[3]``."""
-        return root + "".join(step for step, _ in reversed(self._way))
-
-    def cycle(self, root: str) -> str | None:
-        """Return the path at which a container holds itself, or None."""
-        path, above = root, set[int]()
-        for step, container in reversed(self._way):
-            if container in above:
-                return path
-            above.add(container)
-            path += step
-        return None
+        return "".join([_printable(argument), *(step for step, _ in reversed(self._way))])
 
 
 class Refusal(BrokenOff):
     """A value cannot travel. ``{argument}`` and ``{path}`` in the cure stand for what the sender calls it."""
 
-    def __init__(self, culprit: object, problem: str, cure: str) -> None:
+    def __init__(self, culprit: object, problem: str, cure: str = "") -> None:
         super().__init__(problem)
         self.culprit = culprit
-        self.cure = cure
+        self.cure = cure or cure_for(type(culprit))
+
+    def explained(self, argument: str) -> str:
+        """Return what the sender is told."""
+        path, culprit = self.path(argument), self.culprit
+        # types are compared, because isinstance() asks an object that may lie or fail
+        kind = cast(type, culprit) if issubclass(type(culprit), type) else type(culprit)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        return f"{path} ({name}) {self.problem}. {self.cure.format(argument=argument, path=path)}"
 
 
 class TooDeep(BrokenOff):
-    """Containers are nested deeper than MAX_DEPTH."""
+    """Containers are nested deeper than MAX_DEPTH, perhaps because one holds itself."""
+
+    def explained(self, argument: str) -> str:
+        """Return what the sender is told."""
+        path, above = _printable(argument), set[int]()
+        for step, container in reversed(self._way):
+            if container in above:
+                return f"{path} contains itself. Break the cycle, or pass primary keys."
+            above.add(container)
+            path += step
+        return (
+            f"{path[:80]}… is nested deeper than {MAX_DEPTH} levels. Flatten it, or store it and pass its primary key."
+        )
 
 
 class TooMany(BrokenOff):
@@ -63,12 +75,31 @@ class TooMany(BrokenOff):
 class Malformed(BrokenOff):
     """A payload does not say what it should."""
 
+    def error(self, argument: str) -> Exception:
+        """Return what a worker records."""
+        problem = self.problem[:_LONGEST]
+        end = "" if problem.endswith((".", "?")) else "."
+        return PayloadError(f"The payload is malformed: {self.path(argument)} {problem}{end}")
+
 
 class Gone(BrokenOff):
     """A model instance that a payload refers to does not exist."""
 
+    def error(self, argument: str) -> Exception:
+        """Return what a worker records."""
+        return MissingObject(f"{self.path(argument)} {self.problem}")
 
-def each(items: Iterable[T], make: Callable[[T], V], holder: object, step: Callable[[int], str]) -> list[V]:
+
+# the steps to a field, to an item, to the value of a key
+field_step = ".{}".format
+item_step = "[{}]".format
+
+
+def key_step(key: object) -> str:
+    return f"[{shown(key)}]"
+
+
+def each(items: Iterable[T], make: Callable[[T], V], holder: object, step: Callable[[int], str] = item_step) -> list[V]:
     """Return what is made of each item. Raises BrokenOff with the step from the holder to the item in its path."""
     made: list[V] = []
     try:
@@ -81,7 +112,7 @@ def each(items: Iterable[T], make: Callable[[T], V], holder: object, step: Calla
 
 
 def each_named(
-    items: Mapping[str, T], make: Callable[[T], V], holder: object, step: Callable[[str], str]
+    items: Mapping[str, T], make: Callable[[T], V], holder: object, step: Callable[[str], str] = field_step
 ) -> dict[str, V]:
     """Do what ``each`` does for items that have names."""
     made: dict[str, V] = {}
@@ -104,17 +135,12 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{beginning(text, 60)}…"
 
 
-# the steps to an item, to the value of a key, to a field
-item_step = "[{}]".format
-field_step = ".{}".format
-
-
-def key_step(key: object) -> str:
-    return f"[{shown(key)}]"
+def _printable(name: str) -> str:
+    return name if name.isprintable() else shown(name)
 
 
 def is_utf_8(text: str) -> bool:
-    """Tell whether UTF-8 can hold a text; it has no halves of surrogate pairs."""
+    """Return whether UTF-8 can hold a text, which it cannot where half of a surrogate pair is in it."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -134,7 +160,7 @@ class Encoder:
 
     def __init__(self, budget: int) -> None:
         self.by_value = False  # model instances are written as snapshots
-        self.is_deleted = False  # their rows are about to go, so that others are written as their keys
+        self.is_deleted = False  # their rows are being deleted, so that others travel as their keys
         self.depth = 0
         self._budget = budget
 

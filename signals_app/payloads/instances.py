@@ -18,31 +18,20 @@ from django.db.models.expressions import Combinable, DatabaseDefault
 from django.db.models.query_utils import DeferredAttribute
 
 from signals_app.payloads.classes import find_model, model_label
-from signals_app.payloads.errors import (
-    Decode,
-    Encoder,
-    Gone,
-    Json,
-    Malformed,
-    Read,
-    Refusal,
-    each_named,
-    field_step,
-    shown,
-)
+from signals_app.payloads.errors import Decode, Encoder, Gone, Json, Malformed, Read, Refusal, each_named, shown
 from signals_app.payloads.fetching import fetch
 from signals_app.payloads.values import is_bounded
 from signals_app.redaction import MASKED, has_secret_key
 
 _CHANGED = "Did the model change since the signal was sent?"
-_BY_FIELD = "$field"  # tags what a model's field has made of its value
+_BY_FIELD = "$field"  # tags a value as the model's field writes it
 _KEYS = (int, str, UUID, Decimal, date, datetime, time, timedelta, bytes, float, Enum)
 
 AnyField: TypeAlias = "Field[Any, Any]"
 
 
 def encode_instance(value: Model, walk: Encoder) -> Json:
-    """Write a saved instance as ``[model, pk, database]``, or its fields where the walk goes by value."""
+    """Write a saved instance as ``[model, pk, database]``, or as its fields where the walk goes by value."""
     if walk.by_value:
         if walk.is_deleted:
             _load_deferred(value)
@@ -109,7 +98,7 @@ def _database(alias: Json) -> str:
 
 
 def _load_deferred(value: Model) -> None:
-    """Fetch what an instance was loaded without, for as long as its row is there."""
+    """Fetch what an instance was loaded without, while its row is still there."""
     deferred = sorted(value.get_deferred_fields())
     try:
         if deferred:
@@ -131,9 +120,9 @@ def _encode_snapshot(value: Model, walk: Encoder, fields: Sequence[AnyField]) ->
         name = field.attname
         if field not in fields or name not in loaded:
             deferred.append(name)
-        elif not (adding and isinstance(loaded[name], DatabaseDefault)):  # which is made anew
+        elif not (adding and isinstance(loaded[name], DatabaseDefault)):  # the worker's database makes it anew
             known[name] = field
-    written = each_named(known, lambda field: _encode_field(field, value, walk), value, field_step)
+    written = each_named(known, lambda field: _encode_field(field, value, walk), value)
     walk.depth -= 1
     snapshot: dict[str, Json] = {"model": model_label(type(value)), "database": value._state.db, "adding": adding}
     return {"$snapshot": {**snapshot, "fields": written, "deferred": deferred}}
@@ -158,12 +147,12 @@ def _encode_field(field: AnyField, instance: Model, walk: Encoder) -> Json:
 
 
 def _is_same(field: AnyField, instance: Model, read: object) -> bool:
-    """Tell a field that makes such values, be it by a descriptor, from one that takes the text of anything."""
+    """Return whether the field makes such values, perhaps by a descriptor, and does not just take any text."""
     value = instance.__dict__[field.attname]
     if bool(read == value):
         return True
     if type(read) is type(value):
-        return type(value).__eq__ is object.__eq__  # of which nobody can tell
+        return type(value).__eq__ is object.__eq__  # so that nobody can tell
     return type(getattr_static(type(instance), field.attname, None)) is not DeferredAttribute
 
 
@@ -172,7 +161,7 @@ def _is_by_field(value: Json) -> TypeGuard[dict[str, Json]]:
 
 
 def _as_read(field: AnyField, plain: object) -> object:
-    """Return the field's own value. Raises Malformed for what is none."""
+    """Return the value that the field makes of it. Raises Malformed where it makes none."""
     try:
         value = field.to_python(plain)
     except Exception as error:  # whatever the code of a field raises
@@ -202,7 +191,7 @@ def _decode_snapshot(value: Json, read: Read) -> object:
         return _as_read(field, read(written[_BY_FIELD])) if _is_by_field(written) else read(written)
 
     known = {name: field for name, field in own.items() if name in fields or name in new}
-    values = each_named(known, decode, value, field_step)
+    values = each_named(known, decode, value)
     loaded = {name: value for name, value in values.items() if value is not DEFERRED}
     database = None if value["database"] is None else _database(value["database"])
     try:

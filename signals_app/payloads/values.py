@@ -24,6 +24,7 @@ from signals_app.payloads.errors import (
     Refusal,
     each,
     each_named,
+    field_step,
     is_utf_8,
     item_step,
     key_step,
@@ -33,7 +34,7 @@ from signals_app.redaction import beginning
 T = TypeVar("T")
 Moment = TypeVar("Moment", datetime, time)
 
-_MOST_ALIKE = 100  # items of one hash: each is compared with all of the others, in C, where no timeout reaches
+_MOST_ALIKE = 100  # items of one hash: each is compared with all the others, in C, where no timeout reaches
 _MOST_DIGITS = 10_000  # of a Decimal before or after its point: int() of 1E+999999999 would not end
 _TOO_LONG = f"has more than {_MOST_DIGITS:,} digits before or after its point"
 
@@ -80,7 +81,7 @@ def _encode_moment(value: datetime | time, walk: Encoder) -> Json:
     if type(zone) is timezone:
         offset, name = zone.utcoffset(None), zone.tzname(None)
         own_name = None if name == timezone(offset).tzname(None) else name
-        if not fold and own_name is None and not offset.microseconds:  # which fromisoformat() takes for UTC
+        if not fold and own_name is None and not offset.microseconds:  # of which fromisoformat() makes UTC
             return {tag: value.isoformat()}
         written = [walk.encode(offset), walk.encode(own_name)]
     elif isinstance(zone, ZoneInfo) and zone.key:
@@ -101,7 +102,7 @@ def _encode_decimal(value: Decimal, walk: Encoder) -> Json:
 
 
 def is_bounded(value: Decimal) -> bool:
-    """Tell whether a number written out in digits would be of a sensible length."""
+    """Return whether a number has a sensible length when it is written out in digits."""
     return abs(value.adjusted()) <= _MOST_DIGITS
 
 
@@ -114,14 +115,14 @@ def _base64(value: bytes | bytearray) -> str:
 
 
 def text(value: Json) -> str:
-    """Return a string as it is. Raises Malformed for anything else."""
+    """Return a string unchanged. Raises Malformed for anything else."""
     if type(value) is not str:
         raise Malformed("is not a string")
     return value
 
 
 def _checked(make: Decode) -> Decode:
-    """Say of whatever a constructor raises that the payload is malformed."""
+    """Turn whatever a constructor raises into Malformed."""
 
     def decode(value: Json, read: Read) -> object:
         try:
@@ -181,7 +182,9 @@ def encode_items(value: Collection[object], walk: Encoder, step: Callable[[int],
     return written
 
 
-def encode_named(parts: dict[str, object], walk: Encoder, holder: object, step: Callable[[str], str]) -> Json:
+def encode_named(
+    parts: dict[str, object], walk: Encoder, holder: object, step: Callable[[str], str] = field_step
+) -> Json:
     """Return an object of the same names. Raises BrokenOff with a step to the part in its path."""
     walk.enter(len(parts))
     written = each_named(parts, walk.encode, holder, step)
@@ -217,7 +220,7 @@ def _refuse_alike(value: Collection[object]) -> None:
 
 
 def _too_many_alike(items: Collection[object]) -> str:
-    """Return what is wrong with items of which too many share a hash, else an empty text."""
+    """Return what is wrong where too many items share a hash, else an empty text."""
     most = max(Counter(map(hash, items)).values()) if len(items) > _MOST_ALIKE else 0
     return f"holds {most:,} items of one hash, of {_MOST_ALIKE} that there may be" if most > _MOST_ALIKE else ""
 
@@ -226,7 +229,7 @@ def decode_items(value: Json, read: Read) -> list[object]:
     """Return the value of each item. Raises BrokenOff, Malformed where there is no list."""
     if type(value) is not list:
         raise Malformed("is not a list")
-    return each(value, read, value, item_step)
+    return each(value, read, value)
 
 
 def _decode_pairs(value: Json, read: Read) -> object:

@@ -172,7 +172,9 @@ class Liveness(Structure):
         return time.monotonic() if self.watcher else moment
 
     def begin_watch(self) -> bool:
-        """Put this worker on watch, unless another is."""
+        """Put this worker on watch, unless another is. False outside of a cluster, too."""
+        if not self.alarm:
+            return False
         if not self.watcher:
             self._watched_at = time.monotonic()
             self._watcher = os.getpid()

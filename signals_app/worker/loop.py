@@ -8,6 +8,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db import Error, reset_queries
 
@@ -133,13 +134,15 @@ def drain(queue: object) -> int:
     return ran
 
 
+@dataclass(slots=True)
 class Watches:
     """How often this worker began to work without a hint, and how often it may before it is replaced."""
 
-    count = 0
+    count: int = 0
     limit: float = math.inf
 
 
+watches = Watches()
 _listeners: dict[str, ledger.ChangeListener] = {}
 
 
@@ -149,7 +152,7 @@ def _watch(queue: str, end: float) -> bool:
     Saves the way by the pusher and by Django-Q's queue. False where this worker is wanted elsewhere: by a task that
     waits, by a cluster that stops, or to be replaced.
     """
-    if Watches.count >= Watches.limit or not liveness.begin_watch():
+    if watches.count >= watches.limit or not liveness.begin_watch():
         return False
     events.write_after_drain()
     listener = _listeners.setdefault(queue, ledger.ChangeListener(queue=queue, poll=LOOK, is_noting=False))
@@ -162,7 +165,7 @@ def _watch(queue: str, end: float) -> bool:
                     return False
             change = listener.wait(min(left, LOOK))
             if change is Change.OURS or (change is Change.ANY and ledger.due(queue, limit=1)):
-                Watches.count += 1
+                watches.count += 1
                 return True
         return False
     finally:

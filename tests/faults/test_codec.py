@@ -22,8 +22,7 @@ from signals_app.payloads import Decoded, decode_arguments, encode_arguments
 from signals_app.payloads.errors import Json
 from signals_app.worker import loop
 from tests.faults.conftest import size
-from tests.payload_app.forged import forged
-from tests.payload_app.hostile import hostile, names
+from tests.payload_app.attacks import forged, hostile, names
 from tests.payload_app.strategies import fingerprint, values
 from tests.testapp.receivers import enqueue, nothing
 from tests.testapp.signals import plain

@@ -110,3 +110,13 @@ def test_plain_tasks_and_a_stop_call_a_watcher_off(tmp_path: Path) -> None:
             wait_until(lambda: Success.objects.count() == number, "the end of a plain task")  # noqa: B023
         assert cluster.stop() == 0
     assert "did not stop" not in cluster.log.read_text()
+
+
+@pytest.mark.short("sqlite")
+@pytest.mark.fault(28, "workers on watch recycled: what they do without hints counts as tasks do")
+def test_a_watcher_is_recycled_like_any_worker(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 5}') as cluster:
+        for _ in range(size(30, 300)):
+            wait_for_end([enqueue(effect)])
+        log = cluster.log.read_text()
+    assert log.count("ready for work at") > size(4, 40)

@@ -1,4 +1,4 @@
-"""Fields whose values are objects, of each kind that apps make: keys, amounts of money, phone numbers, ranges."""
+"""Fields whose values are objects, of each kind that apps make: amounts of money, phone numbers, ranges."""
 
 from __future__ import annotations
 
@@ -7,43 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import models
-
-
-class Code:
-    """A number that people see as a text."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Code) and other.number == self.number
-
-    def __hash__(self) -> int:
-        return hash(self.number)
-
-    def __str__(self) -> str:
-        return f"c-{self.number}"
-
-
-class CodeField(models.BigIntegerField):  # type: ignore[type-arg]
-    """Stores a number and gives a ``Code``."""
-
-    def from_db_value(self, value: int | None, *args: Any) -> Code | None:
-        return None if value is None else Code(value)
-
-    def to_python(self, value: Any) -> Any:
-        if value is None or isinstance(value, Code):
-            return value
-        try:
-            return Code(int(str(value).removeprefix("c-")))
-        except ValueError as error:
-            raise ValidationError(f"{value!r} is no code.") from error
-
-    def get_prep_value(self, value: Any) -> Any:
-        code = self.to_python(value)
-        return None if code is None else code.number
 
 
 class Money:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models.functions import Now
 
-from tests.payload_app.fields import CodeField, MoneyField, PhoneField, SpanField
+from tests.payload_app.fields import MoneyField, PhoneField, SpanField
 
 
 class Plain(models.Model):
@@ -44,13 +44,8 @@ class Child(Parent):
     age = models.IntegerField()
 
 
-class Kind(models.TextChoices):
-    SMALL = "s", "small"
-    LARGE = "l", "large"
-
-
 class Everything(models.Model):
-    kind = models.CharField(max_length=1, choices=Kind.choices, default=Kind.SMALL)
+    kind = models.CharField(max_length=1, choices=[("s", "small"), ("l", "large")], default="s")
     price = models.DecimalField(max_digits=10, decimal_places=2, default=Decimal("1.10"))
     options: models.JSONField[Any, Any] = models.JSONField(default=dict)
     paper = models.FileField(upload_to="papers", blank=True)
@@ -60,22 +55,9 @@ class Everything(models.Model):
     lasts = models.DurationField(null=True)
 
 
-class Shown(models.Manager["Hidden"]):
-    def get_queryset(self) -> models.QuerySet[Hidden]:
-        return super().get_queryset().filter(hidden=False)
-
-
 class Counted(models.Manager["Managed"]):
     def get_queryset(self) -> models.QuerySet[Managed]:
         return super().get_queryset().annotate(twice=models.F("pk") * 2)
-
-
-class Hidden(models.Model):
-    """Its default manager does not show every row; its base manager does."""
-
-    hidden = models.BooleanField(default=True)
-
-    objects = Shown()
 
 
 class Managed(models.Model):
@@ -104,11 +86,6 @@ class Tagged(models.Model):
     plains = models.ManyToManyField(Plain)
 
 
-class Base(models.Model):
-    class Meta:
-        abstract = True
-
-
 class Picky(models.Model):
     """Its constructor asks for more than the database has."""
 
@@ -118,10 +95,16 @@ class Picky(models.Model):
             raise KeyError("size")
 
 
-class Coded(models.Model):
-    """Its key is an object."""
+class Shown(models.Manager["Coded"]):
+    def get_queryset(self) -> models.QuerySet[Coded]:
+        return super().get_queryset().none()
 
-    code = CodeField(primary_key=True)
+
+class Coded(models.Model):
+    """Its key is an object; its default manager does not show every row, its base manager does."""
+
+    phone = PhoneField(max_length=20, primary_key=True)
+    objects = Shown()
 
 
 class CodedPart(models.Model):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import dataclass, field
-from enum import EJECT, Enum, Flag, IntEnum, IntFlag, StrEnum, auto
+from enum import EJECT, Enum, Flag, IntEnum, IntFlag, auto
 from functools import cached_property
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 from django.db.models import TextChoices
-
-T = TypeVar("T")
 
 
 class Colour(Enum):
@@ -22,11 +20,6 @@ class Colour(Enum):
 class Level(IntEnum):
     LOW = 1
     HIGH = 10
-
-
-class Word(StrEnum):
-    YES = "yes"
-    NO = "no"
 
 
 class Right(Flag):
@@ -83,19 +76,6 @@ class Careful:
     @cached_property
     def double(self) -> int:
         return self.parsed * 2
-
-
-@dataclass
-class Stray:
-    a: int
-
-    def __post_init__(self) -> None:
-        self.memo = "not a field"
-
-
-@dataclass
-class Box(Generic[T]):
-    value: T
 
 
 @dataclass

@@ -1,19 +1,68 @@
-"""Who sent an emission, and from where."""
+"""Where an emission comes from: the request and its user behind sync and async servers, a receiver, a command."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from django.dispatch import Signal
-from django.test import RequestFactory, override_settings
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory, modify_settings, override_settings
+from django.urls import path
 
 from signals_app.conf import conf
 from signals_app.console.operations import CANCEL, RETRY, Operator, perform
+from signals_app.dispatcher import queued
 from signals_app.dispatcher.emission import Origin, command_in, current_origin, delivery_in, sending
 from signals_app.worker.loop import drain
-from tests.signals_app.listeners import written
+from tests.cluster import PATIENCE
+from tests.signals_app.listeners import first, listening, written
+from tests.testapp.models import Thing
 from tests.testapp.receivers import enqueue, nothing, sends_on
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+MIDDLEWARE = "signals_app.middleware.OriginMiddleware"
+announced = Signal()
+both_arrived = asyncio.Event()
+
+
+@queued(drop=("request", "user"))
+def greets(sender: object, **kwargs: Any) -> None:
+    """Hears of a login."""
+
+
+def sync_view(request: HttpRequest) -> HttpResponse:
+    with transaction.atomic():
+        Thing.objects.create(name="lamp")
+        announced.send(sender="place")
+    return HttpResponse("sent")
+
+
+async def async_view(request: HttpRequest) -> HttpResponse:
+    await announced.asend(sender="place")
+    return HttpResponse("sent")
+
+
+async def meeting_view(request: HttpRequest, name: str) -> HttpResponse:
+    if name == "last":
+        both_arrived.set()
+    await asyncio.wait_for(both_arrived.wait(), PATIENCE)
+    return HttpResponse(current_origin().place)
+
+
+urlpatterns = [path("sync/", sync_view), path("async/", async_view), path("meeting/<str:name>/", meeting_view)]
+
+CLIENTS = pytest.mark.parametrize("make_client", [Client, AsyncClient])
+VIEWS = pytest.mark.parametrize("url", ["/sync/", "/async/"])
+AnyClient = type[Client] | type[AsyncClient]
 
 
 class Guest:
@@ -23,7 +72,6 @@ class Guest:
         self.name = name
 
     def get_username(self) -> object:
-        """Return the name, or fail."""
         if isinstance(self.name, Exception):
             raise self.name
         return self.name
@@ -37,19 +85,106 @@ def request_of(user: object = None, method: str = "POST", path: str = "/checkout
     return Origin.of(request)
 
 
+def request(client: Client | AsyncClient, url: str, method: str = "post") -> HttpResponse:
+    ask: Any = getattr(client, method)
+    answer = async_to_sync(ask)(url) if isinstance(client, AsyncClient) else ask(url)
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+def origins() -> list[tuple[str, str]]:
+    return [(one.sent_by, one.sent_from) for one in written()]
+
+
+@CLIENTS
+@VIEWS
+def test_each_delivery_says_which_request_sent_it_and_whose(make_client: AnyClient, url: str) -> None:
+    client = make_client()
+    with listening(announced, first):
+        request(client, url, "get")
+        client.force_login(User.objects.create_user("ada"))
+        request(client, f"{url}?token=abc")
+        announced.send(sender="afterwards")
+    assert origins() == [("", f"GET {url}"), ("ada", f"POST {url}"), ("", "")]
+
+
+@pytest.mark.database
+@CLIENTS
+@VIEWS
+@override_settings(SESSION_ENGINE="tests.testapp.sessions")
+def test_a_session_that_cannot_be_read_keeps_nothing_from_being_sent(
+    make_client: AnyClient, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client()
+    client.cookies["sessionid"] = "abcdefghijklmnop"
+    with listening(announced, first):
+        assert request(client, url).status_code == 200
+    assert origins() == [("", f"POST {url}")]
+    assert Thing.objects.count() == (url == "/sync/"), "the sender's transaction goes on"
+    assert f"It cannot be told whose request POST {url} is: " in caplog.text
+
+
+def test_a_login_is_sent_by_who_logged_in(client: Client) -> None:
+    with listening(user_logged_in, greets), override_settings(ROOT_URLCONF="sigdemo.urls"):
+        User.objects.create_superuser("ada", password="lovelace")
+        client.post("/admin/login/", {"username": "ada", "password": "lovelace"})
+    assert origins() == [("ada", "POST /admin/login/")]
+
+
+@VIEWS
+def test_the_user_is_looked_up_at_a_send_only(
+    url: str, client: Client, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    client.force_login(User.objects.create_user("ada"))
+    with django_assert_num_queries(3 if url == "/sync/" else 0):  # a savepoint, its release, an insert
+        assert request(client, url).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("without", "place"),
+    [([MIDDLEWARE], ""), ([AUTHENTICATION, "django.contrib.messages.middleware.MessageMiddleware"], "POST /sync/")],
+    ids=["the middleware", "users"],
+)
+def test_a_project_may_do_without(without: list[str], place: str, client: Client) -> None:
+    with modify_settings(MIDDLEWARE={"remove": without}), listening(announced, first):
+        request(client, "/sync/")
+    assert origins() == [("", place)]
+
+
+@override_settings(MIDDLEWARE=[MIDDLEWARE])  # what is not async would let one request in at a time
+def test_requests_of_one_process_do_not_see_each_other() -> None:
+    async def meet() -> list[bytes]:
+        client = AsyncClient()
+        answers = await asyncio.gather(client.get("/meeting/first/"), client.get("/meeting/last/"))
+        return [answer.content for answer in answers]
+
+    assert asyncio.run(meet()) == [b"GET /meeting/first/", b"GET /meeting/last/"]
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("ada", "ada"),
-        (42, "42"),
-        ("ada\nroot\0", "ada\\nroot\\x00"),
-        ("x" * 151, "x" * 149 + "…"),
-        ("x" * 150, "x" * 150),
+        *((42, "42"), ("ada\nroot\0", "ada\\nroot\\x00")),
+        *(("x" * 151, "x" * 149 + "…"), ("x" * 150, "x" * 150)),
     ],
-    ids=["a name", "a number", "control characters", "too long", "just right"],
+    ids=["a number", "control characters", "too long", "just right"],
 )
 def test_a_user_is_one_line_that_fits_its_column(name: object, shown: str) -> None:
     assert request_of(Guest(name)).user() == shown
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "place"),
+    [
+        ("GET", "/\ud800/café/", "GET /\\ud800/café/"),
+        ("POST", "/a\r\nPOST /forged\x1b[2J\u202e/", "POST /a\\r\\nPOST /forged\\x1b[2J\\u202e/"),
+        ("X" * 300, "/", "X" * 199 + "…"),
+        ("GET", "/" + "\x1b" * 190, ("GET /" + "\\x1b" * 60)[:199] + "…"),
+    ],
+    ids=["half of a surrogate pair", "two lines", "long method", "escapes"],
+)
+def test_a_request_is_one_line_that_fits_its_column(method: str, path: str, place: str) -> None:
+    assert request_of(method=method, path=path).place == place
 
 
 @pytest.mark.parametrize("user", [Guest(ValueError("token=abc")), object()], ids=["fails", "has no name"])
@@ -59,19 +194,6 @@ def test_a_user_that_cannot_tell_its_name_is_nobody_and_a_warning(
     assert request_of(user).user() == ""
     assert "It cannot be told whose request POST /checkout/ is: " in caplog.text
     assert "abc" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "place"),
-    [
-        ("GET", "/\ud800/", "GET /\\ud800/"),
-        ("X" * 300, "/", "X" * 199 + "…"),
-        ("GET", "/" + "\x1b" * 190, ("GET /" + "\\x1b" * 60)[:199] + "…"),
-    ],
-    ids=["half of a surrogate pair", "long method", "escapes"],
-)
-def test_a_request_is_one_line_that_fits_its_column(method: str, path: str, place: str) -> None:
-    assert request_of(method=method, path=path).place == place
 
 
 @pytest.mark.parametrize(
@@ -105,21 +227,18 @@ def test_the_request_within_is_the_one_that_counts() -> None:
     assert current_origin().place == ""
 
 
-@pytest.mark.django_db
 def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it_and_operators_leave_it() -> None:
     with sending(request_of(Guest("ada"))):
         delivery, other = enqueue(sends_on), enqueue(nothing)
         for operation in (CANCEL, RETRY):
             perform(operation, [other.pk], by=Operator(name="grace"))
         drain(conf.queue)
-
-    request = ("ada", "POST /checkout/")
-    assert [(one.sent_by, one.sent_from) for one in written()] == [request, request, ("", f"delivery #{delivery.pk}")]
+    place = ("ada", "POST /checkout/")
+    assert origins() == [place, place, ("", f"delivery #{delivery.pk}")]
 
 
 @override_settings(SIGNALS_APP={"IMMEDIATE": True})
 def test_nobody_is_looked_up_for_what_runs_at_once(caplog: pytest.LogCaptureFixture) -> None:
     with sending(request_of(Guest(ValueError("not asked")))):
         nothing(signal=Signal(), sender=None)
-
     assert not caplog.records

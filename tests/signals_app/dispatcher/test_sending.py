@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -11,18 +12,18 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, markcoroutinefunction
-from django.apps import apps
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
-from django.db.migrations.state import ProjectState
-from django.dispatch import Signal
+from django.dispatch import Signal, receiver
 from django.http import HttpRequest
+from django.test import override_settings
 from django.utils import timezone
 
 from signals_app.conf import conf
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued
+from signals_app.dispatcher import QueuedReceiver, current_delivery, queued, queued_receiver, registry
 from signals_app.exceptions import PayloadError, ReceiverError
 from signals_app.models import State
+from tests.payload_app.models import ByCode
 from tests.payload_app.strategies import fingerprint
 from tests.signals_app.listeners import Call, asynchronous, first, listening, run_waiting, second, written
 from tests.testapp.models import Effect, Thing
@@ -57,7 +58,6 @@ def test_a_send_leaves_one_row_per_queued_receiver() -> None:
     before = timezone.now()
     with listening(announced, first, second):
         announced.send(sender=Thing, label="x", price=Decimal("1.10"))
-
     one, two = written()
     assert (one.receiver, two.receiver) == (first.key, second.key)
     assert (one.signal, one.sender) == (f"{__name__}.announced", "tests.testapp.models.Thing")
@@ -77,7 +77,6 @@ def test_queued_receivers_leave_deliveries_beside_plain_ones_that_run_at_once(wa
     thing = Thing.objects.create(name="lamp")
     with listening(announced, first, plain, asynchronous, plain_async):
         responses = dict(WAYS[way](sender=Thing, thing=thing))
-
     one, two = written()
     assert responses == {first: one, plain: "plain is done", asynchronous: two, plain_async: "plain_async is done"}
     assert sorted(heard_at_once) == ["plain", "plain_async"]
@@ -106,7 +105,6 @@ def test_an_argument_that_cannot_travel_is_refused_and_the_transaction_goes_on(
             error = caught.value
             assert written() == []
         Thing.objects.create(name="after")
-
     assert isinstance(error, PayloadError)
     assert str(error).startswith(message)
     assert Thing.objects.count() == 2
@@ -147,39 +145,12 @@ def test_a_parameter_that_gets_nothing_is_told_at_the_send(
     assert [delivery.state for delivery in written()] == [State.SUCCESSFUL]
 
 
-def migrated() -> Any:
-    """Return a saved row as a migration sees it."""
-    return ProjectState.from_apps(apps).apps.get_model("payload_app", "Plain").from_db("default", ["id"], [5])
-
-
-@pytest.mark.parametrize(
-    ("make", "options"),
-    [
-        (HttpRequest, {"drop": ("order",)}),
-        (Thing, {"snapshot": ("order",)}),
-        (migrated, {"when": lambda order, **kwargs: order._meta.apps is apps}),
-    ],
-    ids=["a request", "not saved", "of a migration"],
-)
-def test_the_option_that_a_refusal_names_lets_the_send_pass(
-    make: Callable[[], object], options: dict[str, Any], made: Callable[..., QueuedReceiver]
-) -> None:
-    with listening(announced, first), pytest.raises(PayloadError) as caught:
-        announced.send(sender=None, order=make())
-    assert f"{next(iter(options))}=" in str(caught.value)
-    with listening(announced, made(first.func, key="cured", **options)):
-        announced.send(sender=None, order=make())
-        run_waiting()
-    assert {delivery.state for delivery in written()} <= {State.SUCCESSFUL}
-
-
 @every_way
 def test_the_senders_transaction_takes_its_deliveries_along(way: str) -> None:
-    with listening(announced, first):
-        with pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012 - the send comes first
-            WAYS[way](sender=None)
-            raise ZeroDivisionError
-        assert written() == []
+    with listening(announced, first), pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
+        WAYS[way](sender=None)
+        raise ZeroDivisionError
+    assert written() == []
 
 
 def test_a_sync_send_in_a_coroutine_is_refused_by_django() -> None:
@@ -200,24 +171,47 @@ def test_what_only_the_payload_can_hold_passes_the_database() -> None:
     ]
     with listening(announced, first):
         announced.send(sender=None, value=value)
-
     (call,) = run_waiting()
     assert fingerprint(call.arguments["value"]) == fingerprint(value)
 
 
-def test_a_hand_off_is_one_query(django_assert_num_queries: Callable[[int], Any]) -> None:
+@pytest.mark.database
+@pytest.mark.parametrize(
+    ("sender", "label", "received"),
+    [
+        (None, "", None),
+        ("ein Bücherwurm", "ein Bücherwurm", "ein Bücherwurm"),
+        (len, "builtins.len", "builtins.len"),
+        ("x" * 300, "x" * 255, "x" * 300),
+        ("\0\ud800", "\\x00\\ud800", "\\x00\\ud800"),
+        (ByCode(code="a\0b"), "payload_app.ByCode(a\\x00b)", ByCode),
+    ],
+    ids=["None", "text", "function", "long", "no text", "odd key"],
+)
+def test_a_sender_is_a_label_on_the_record_and_itself_for_the_worker_where_that_can_be(
+    sender: Any, label: str, received: object
+) -> None:
+    with listening(announced, first):
+        announced.send(sender=sender)
+    assert [(written()[0].sender, call.sender) for call in run_waiting()] == [(label, received)]
+
+
+def test_a_sender_is_fetched_afresh_and_a_hand_off_is_one_query(
+    django_assert_num_queries: Callable[[int], Any],
+) -> None:
     thing = Thing.objects.create(name="lamp")
     with listening(announced, first, second), django_assert_num_queries(2):
-        announced.send(sender=Thing, thing=thing)
+        announced.send(sender=thing, thing=thing)
+    Thing.objects.update(name="chair")
+    assert [call.sender.name for call in run_waiting()] == ["chair", "chair"]  # type: ignore[attr-defined]
+    assert written()[0].sender == f"testapp.Thing({thing.pk})"
 
 
 def test_the_plain_function_is_there_for_unit_tests(made: Callable[..., QueuedReceiver]) -> None:
     one: Any = made(plain, key="plain")
-
     assert (one.func, one.func(sender=None)) == (plain, "plain is done")
     assert (one.__name__, one.__doc__, one.__module__) == ("plain", "Do the work.", __name__)
     assert repr(one) == "<QueuedReceiver plain>"
-    assert written() == []
 
 
 def test_a_signal_without_a_name_is_handed_off_and_the_worker_gets_none() -> None:
@@ -226,25 +220,20 @@ def test_a_signal_without_a_name_is_handed_off_and_the_worker_gets_none() -> Non
         signal.send(sender=None)
         with pytest.raises(PayloadError, match="cannot receive a signal without a name: order "):
             signal.send(sender=None, order=object())
-
     assert [delivery.signal for delivery in written()] == [""]
     assert [call.signal for call in run_waiting()] == [None]
 
 
-async def coroutine(sender: object, **kwargs: Any) -> None:
-    await Effect.objects.acreate(label="coroutine", delivery_id=current_delivery().id)
-
-
 @markcoroutinefunction
 def marked(sender: object, **kwargs: Any) -> Awaitable[None]:
-    return coroutine(sender, **kwargs)
+    return Effect.objects.acreate(label="marked", delivery_id=current_delivery().id)  # type: ignore[return-value]
 
 
 class Tasks:
     @queued
     @staticmethod
     async def static(sender: object, **kwargs: Any) -> None:
-        await coroutine(sender, **kwargs)
+        await Effect.objects.acreate(label="static", delivery_id=current_delivery().id)
 
 
 def test_a_function_marked_async_is_awaited_by_the_worker_and_not_by_the_send(
@@ -253,6 +242,59 @@ def test_a_function_marked_async_is_awaited_by_the_worker_and_not_by_the_send(
     with listening(announced, made(marked, key="marked"), Tasks.static):
         announced.send(sender=None)
     run_waiting()
-
     assert sorted(Effect.objects.values_list("delivery_id", flat=True)) == [one.id for one in written()]
     assert [delivery.state for delivery in written()] == [State.SUCCESSFUL] * 2
+
+
+repeated = Signal()
+
+
+@receiver(announced, sender="decorated")
+@queued(queue="elsewhere")
+def under_djangos_decorator(sender: object, **kwargs: Any) -> None: ...
+
+
+@queued_receiver([announced, repeated], sender="several", dispatch_uid="several", priority=3)
+def of_several_signals(sender: object, **kwargs: Any) -> None: ...
+
+
+def test_both_decorators_connect_it() -> None:
+    announced.send(sender="decorated")
+    for signal in (announced, repeated):
+        signal.send(sender="several")
+    assert [(row.receiver, row.signal, row.queue, row.priority) for row in written()] == [
+        (under_djangos_decorator.key, f"{__name__}.announced", "elsewhere", 0),
+        (of_several_signals.key, f"{__name__}.announced", conf.queue, 3),
+        (of_several_signals.key, f"{__name__}.repeated", conf.queue, 3),
+    ]
+    assert announced.disconnect(sender="several", dispatch_uid="several")
+    announced.connect(of_several_signals, sender="several", dispatch_uid="several")
+
+
+@pytest.mark.parametrize("signal", [plain, [], "announced", [announced, None]])
+def test_what_is_no_signal_is_refused_before_the_key_is_taken(signal: Any) -> None:
+    with pytest.raises(ReceiverError) as caught:
+        queued_receiver(signal, key="no signal")(plain)
+    assert str(caught.value) == f"queued_receiver takes a signal or a list of signals, not {signal!r}."
+    assert registry.get("no signal") is None
+
+
+def test_filters_uids_and_disconnections_hold_and_djangos_check_of_receivers_passes() -> None:
+    with override_settings(DEBUG=True), listening(announced, first, asynchronous, sender=Thing):
+        announced.connect(first, sender=Thing)
+        assert [len(announced.send(sender=sender)) for sender in (Effect, None, Thing)] == [0, 0, 2]
+    with listening(announced, first, second, dispatch_uid="only one"):
+        assert [who for who, _ in announced.send(sender=None)] == [first]
+    assert announced.send(sender=Thing) == []
+    assert len(written()) == 3
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_the_registry_holds_the_receiver_of_a_weak_connection(weak: bool) -> None:
+    signal = Signal()
+    queued_receiver(signal, key="unheld", weak=weak)(plain)
+    gc.collect()
+    assert len(signal.send(sender=None)) == 1
+    registry.forget("unheld")
+    gc.collect()
+    assert len(signal.send(sender=None)) == (0 if weak else 1)

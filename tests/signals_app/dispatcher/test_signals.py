@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.migrations import Migration
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.migrations.state import ProjectState
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 from django.dispatch import Signal
+from django.http import HttpRequest
+from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.utils.functional import SimpleLazyObject
 
-from signals_app.dispatcher import QueuedReceiver, queued
+from signals_app.dispatcher import QueuedReceiver, queued, queued_receiver, registry
 from signals_app.exceptions import PayloadError
-from tests.payload_app.models import Everything, Plain, Tagged
+from signals_app.payloads import encode_arguments
+from tests.payload_app.models import Child, Everything, Parent, Plain, Tagged
 from tests.signals_app.listeners import Call, first, listening, run_waiting, second, written
 from tests.testapp.models import Thing
 
@@ -35,8 +45,6 @@ class AuditSignal(Signal):
 
 
 audited = AuditSignal()
-
-
 ACTIONS = ("pre_add", "post_add", "pre_clear", "post_clear")
 
 
@@ -55,7 +63,6 @@ def test_post_save_tells_creation_from_change() -> None:
         thing = Thing.objects.create(name="lamp")
         thing.name = "chair"
         thing.save(update_fields=["name"])
-
     same = {"instance": thing, "raw": False, "using": "default"}
     assert [(call.signal, call.sender, call.arguments) for call in run_waiting()] == [
         (post_save, Thing, {**same, "created": True, "update_fields": None}),
@@ -64,18 +71,14 @@ def test_post_save_tells_creation_from_change() -> None:
     assert written()[0].signal == "django.db.models.signals.post_save"
 
 
-def test_pre_save_of_a_new_object_asks_for_a_snapshot() -> None:
+def test_pre_save_of_a_new_object_asks_for_a_snapshot_which_brings_the_values_before_the_save(made: Make) -> None:
     with listening(pre_save, first, sender=Thing), pytest.raises(PayloadError, match=r"add snapshot=\('instance',\)"):
         Thing.objects.create(name="lamp")
     assert (written(), Thing.objects.count()) == ([], 0)
-
-
-def test_pre_save_with_a_snapshot_brings_the_values_before_the_save(made: Make) -> None:
     with listening(pre_save, made(first.func, key="snapshot", snapshot=("instance",)), sender=Thing):
         thing = Thing.objects.create(name="lamp")
         thing.name = "chair"
         thing.save()
-
     new, old = (call.arguments["instance"] for call in run_waiting())
     assert (new.pk, new.name, new._state.adding) == (None, "lamp", True)
     assert (old.pk, old.name, old._state.adding) == (thing.pk, "chair", False)
@@ -87,7 +90,6 @@ def test_post_delete_brings_what_is_gone(snapshot: tuple[str, ...], made: Make) 
     pk = thing.pk
     with listening(post_delete, made(first.func, key="mourns", snapshot=snapshot), sender=Thing):
         thing.delete()
-
     arguments = the_call().arguments
     assert (arguments["instance"].pk, arguments["instance"].name) == (pk, "lamp")
     assert arguments["origin"] is arguments["instance"]
@@ -97,7 +99,6 @@ def test_delete_of_a_queryset_leaves_its_origin_behind() -> None:
     Thing.objects.create(name="lamp")
     with listening(post_delete, first, sender=Thing), listening(pre_delete, second, sender=Thing):
         Thing.objects.all().delete()
-
     for call in run_waiting():
         assert (call.arguments["instance"].name, sorted(call.arguments)) == ("lamp", ["instance", "using"])
 
@@ -110,7 +111,6 @@ def test_delete_of_a_cascade_brings_the_key_of_its_origin_or_with_a_snapshot_all
     whole = made(first.func, key="whole", snapshot=("origin",))
     with listening(post_delete, key_only, whole, sender=Everything):
         plain.delete()
-
     key, all_of_it = (call.arguments["origin"] for call in run_waiting())
     assert (key.pk, key.get_deferred_fields()) == (pk, {"name"})
     with pytest.raises(Plain.DoesNotExist):
@@ -139,7 +139,6 @@ def test_m2m_changed_brings_model_keys_and_action() -> None:
     with listening(m2m_changed, first, sender=through):
         tagged.plains.add(*plains)
         plains[0].tagged_set.clear()
-
     calls = run_waiting()
     assert {call.sender for call in calls} == {through}
     pk_set = {plain.pk for plain in plains}
@@ -151,37 +150,26 @@ def test_m2m_changed_brings_model_keys_and_action() -> None:
     ]
 
 
-def test_user_logged_in_leaves_its_request_behind(client: Client) -> None:
-    user = User.objects.create_user("ann", password="secret")
-    with listening(user_logged_in, first):
-        assert client.login(username="ann", password="secret")
-
-    call = the_call()
-    assert (call.sender, call.signal, call.arguments) == (User, user_logged_in, {"user": user})
-
-
 @queued
 def asks_for_its_request(sender: object, request: object, **kwargs: Any) -> None: ...
 
 
-def test_receiver_that_asks_for_the_request_is_told_what_to_do(client: Client) -> None:
-    User.objects.create_user("ann", password="secret")
+def test_a_login_leaves_its_request_behind_and_a_receiver_that_asks_for_it_is_told_what_to_do(client: Client) -> None:
+    user = User.objects.create_user("ann", password="secret")
+    with listening(user_logged_in, first), listening(user_login_failed, second):
+        assert client.login(username="ann", password="secret")
+        assert not client.login(username="ann", password="wrong")
+    credentials = {"username": "ann", "password": "********************"}
+    assert [(call.sender, call.signal, call.arguments) for call in run_waiting()] == [
+        (User, user_logged_in, {"user": user}),
+        ("django.contrib.auth", user_login_failed, {"credentials": credentials, "request": None}),
+    ]
     with listening(user_logged_in, asks_for_its_request), pytest.raises(PayloadError) as caught:
         client.login(username="ann", password="secret")
-
     assert "request (django.http.request.HttpRequest) cannot travel to a worker." in str(caught.value)
     assert str(caught.value).endswith(
         "Django sends it: take the parameter request out of the receiver, or give it a default value."
     )
-
-
-def test_user_login_failed_brings_the_credentials_cleaned() -> None:
-    with listening(user_login_failed, first):
-        Client().login(username="ann", password="wrong")
-
-    call = the_call()
-    assert call.sender == "django.contrib.auth"
-    assert call.arguments == {"credentials": {"username": "ann", "password": "********************"}, "request": None}
 
 
 @pytest.mark.django_db(transaction=True)  # Django closes its connections in between
@@ -189,25 +177,82 @@ def test_request_started_and_finished_in_a_real_handler() -> None:
     with listening(request_started, first), listening(request_finished, second):
         response: Any = WSGIHandler()(RequestFactory().get("/nowhere/").environ, start_response)
         response.close()
-
     assert [(call.receiver, call.signal, call.sender, call.arguments) for call in run_waiting()] == [
         ("first", request_started, WSGIHandler, {}),
         ("second", request_finished, WSGIHandler, {}),
     ]
 
 
-def test_a_signal_class_of_another_app_is_a_signal() -> None:
-    with listening(audited, first):
-        audited.send(sender=None, action="delete")
-
-    call = the_call()
-    assert (call.signal, call.arguments) == (audited, {"action": "delete", "audited": True})
-    assert written()[0].signal == f"{__name__}.audited"
-
-
-def test_a_lazy_user_is_resolved() -> None:
+def test_a_signal_class_of_another_app_is_a_signal_and_a_lazy_user_is_resolved() -> None:
     user = User.objects.create_user("ann")
     with listening(audited, first):
         audited.send(sender=None, user=SimpleLazyObject(lambda: User.objects.get()))
+    call = the_call()
+    assert (call.signal, call.arguments) == (audited, {"user": user, "audited": True})
+    assert written()[0].signal == f"{__name__}.audited"
 
-    assert the_call().arguments == {"user": user, "audited": True}
+
+def test_a_child_of_another_table_is_saved_with_its_parent() -> None:
+    with listening(post_save, first, sender=Child), listening(post_save, second, sender=Parent):
+        child = Child.objects.create(title="t", age=4)
+    assert [(call.sender, call.arguments["instance"]) for call in run_waiting()] == [(Child, child)]
+
+
+def test_what_a_migration_saves_goes_to_no_worker_and_is_told_once(
+    made: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = ProjectState.from_apps(apps).apps.get_model("testapp", "Thing")
+    with listening(post_save, made(first.func, key="of every model")):
+        MigrationRecorder(connection).record_applied("testapp", "0002_more")
+        for name in ("lamp", "chair"):
+            model.objects.create(name=name)
+        Thing.objects.create(name="table")
+    assert [delivery.sender for delivery in written()] == ["tests.testapp.models.Thing"]
+    assert len(caplog.messages) == 2
+    assert caplog.messages[-1] == (
+        "of every model gets nothing from __fake__.Thing, a model of a migration, which no worker has. "
+        "Connect it with sender=... ."
+    )
+
+
+def plain(sender: object, **kwargs: Any) -> None: ...
+
+
+def test_a_model_may_be_named_before_it_is_loaded() -> None:
+    receiver = queued_receiver(post_save, sender="testapp.Thing")(plain)
+    try:
+        Thing.objects.create(name="lamp")
+        Plain.objects.create(name="another")
+    finally:
+        assert post_save.disconnect(receiver, sender=Thing)
+        registry.forget(receiver.key)
+    assert [delivery.sender for delivery in written()] == ["tests.testapp.models.Thing"]
+
+
+SENT: list[tuple[str, dict[str, object], set[str]]] = [
+    ("core.signals.got_request_exception", {"request": HttpRequest()}, set()),
+    ("core.signals.setting_changed", {"setting": "X", "value": object(), "enter": True}, {"setting", "enter"}),
+    ("contrib.auth.signals.user_logged_out", {"request": HttpRequest(), "user": None}, {"user"}),
+    ("db.backends.signals.connection_created", {"connection": connection}, set()),
+    (
+        "db.models.signals.post_migrate",
+        {
+            "app_config": apps.get_app_config("auth"),
+            "apps": apps,
+            "plan": [(Migration("x", "auth"), False)],
+            "stdout": sys.stdout,
+            "using": "default",
+            "interactive": False,
+            "verbosity": 1,
+        },
+        {"using", "interactive", "verbosity"},
+    ),
+    ("test.signals.template_rendered", {"template": Template(""), "context": Context()}, set()),
+    ("utils.autoreload.file_changed", {"file_path": Path("x")}, set()),
+]
+
+
+@pytest.mark.parametrize(("signal", "arguments", "travel"), SENT, ids=[signal for signal, *_ in SENT])
+def test_what_django_sends_travels_or_stays_behind(signal: str, arguments: dict[str, object], travel: set[str]) -> None:
+    payload = encode_arguments(arguments, sender=None, signal=f"django.{signal}", receiver="receivers.work")
+    assert set(json.loads(payload)["arguments"]) == travel

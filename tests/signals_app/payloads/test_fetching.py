@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from signals_app.exceptions import MissingObject
 from signals_app.payloads import decode_arguments
 from signals_app.payloads.fetching import fetch
-from tests.payload_app.fields import Code, Money
+from tests.payload_app.fields import Money, Phone
 from tests.payload_app.models import (
     ByCode,
     ByPair,
@@ -23,7 +23,6 @@ from tests.payload_app.models import (
     Coded,
     CodedPart,
     Everything,
-    Hidden,
     Managed,
     Offer,
     Parent,
@@ -35,7 +34,7 @@ from tests.signals_app.travels import encode, read
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(databases=["default", "other"])]
 
-KEY: Any = Code(5)
+KEY = Phone("+4315")
 MADE: dict[type[Model], dict[str, Any]] = {
     Plain: {"name": "plain"},
     PlainProxy: {"name": "proxy"},
@@ -45,11 +44,10 @@ MADE: dict[type[Model], dict[str, Any]] = {
     Parent: {"title": "parent"},
     Child: {"title": "child", "age": 4},
     Everything: {"options": {"a": [1]}, "raw": b"\0", "made_at": datetime(2026, 3, 29, 1, 30, tzinfo=UTC)},
-    Hidden: {},
     Managed: {},
     Remade: {},
     Offer: {"cost": "12.50"},
-    Coded: {"code": KEY},
+    Coded: {"phone": KEY},
 }
 
 
@@ -73,7 +71,7 @@ def test_a_row_is_fetched_as_the_base_manager_gets_it(model: type[Model], alias:
 
 
 def test_a_key_that_refers_to_another_model_finds_its_row() -> None:
-    part = CodedPart.objects.create(coded=Coded.objects.create(code=KEY))
+    part = CodedPart.objects.create(coded=Coded.objects.create(phone=KEY))
     assert [state(fetch(CodedPart, part.pk, "default")) for _ in range(2)] == [state(CodedPart.objects.get())] * 2
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what should never have been sent: objects that lie, fail, hold themselves or never end."""
+"""Hypothesis strategies for what should never have been sent, and for payloads that no signal wrote."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from django.utils.functional import SimpleLazyObject, lazy
 from django.utils.safestring import mark_safe
 from hypothesis import strategies as st
 
+from signals_app.payloads.decoding import _DECODERS
 from tests.payload_app.models import ByCode, Plain, Tagged
 from tests.payload_app.strategies import hashables, text, values
-from tests.payload_app.values import Colour, Number, OldPair, Outer, Pair, Point, Service, Stray, Text
+from tests.payload_app.values import Colour, Number, OldPair, Outer, Pair, Point, Service, Text
 
 
 class Liar:
@@ -72,69 +73,24 @@ def _endless_lazy() -> object:
     return [endless]  # by itself it would break the strategies
 
 
-def _incomplete() -> object:
-    point = Point(1)
-    del point.y
-    return point
-
-
-def _stray_pair() -> object:
-    return tuple.__new__(Pair, [1])
-
-
 def _with_key(pk: Any) -> object:
     instance = ByCode(code=pk)
     instance._state.adding = False
     return instance
 
 
-def _local() -> object:
-    class Local:
-        pass
-
-    return Local
-
-
 MAKERS: tuple[Callable[[], Any], ...] = (
-    Liar,
-    Growing,
-    Posing,
-    lambda: [Classless()],  # by itself it would break the strategies
-    Service,
-    object,
-    _endless_lazy,
-    _incomplete,
-    _stray_pair,
-    _local,
-    HttpRequest,
-    AnonymousUser,
-    Plain,
-    Plain.objects.all,
-    MagicMock,
-    OrderedDict,
-    deque,
-    io.BytesIO,
-    lambda: Plain.objects,
-    lambda: Tagged(pk=1).plains,
-    lambda: Mock(spec=dict),
-    lambda: Mock(spec=Plain),
-    lambda: QueryDict("a=1&a=2"),
-    lambda: defaultdict(list, a=[1]),
-    lambda: (n for n in (1, 2)),
-    lambda: map(str, (1, 2)),
-    lambda: range(10**9),
-    lambda: memoryview(b"x"),
-    lambda: {}.keys(),
-    lambda: 1j,
-    lambda: io,
-    lambda: print,
-    lambda: Service().work,
-    lambda: F("name") + 1,
-    lambda: Text("x"),
-    lambda: Number(5),
-    lambda: Stray(1),
-    lambda: ValueError("x"),
+    *(Liar, Growing, Posing, Service, object, _endless_lazy, HttpRequest, AnonymousUser, Plain, Plain.objects.all),
+    *(MagicMock, OrderedDict, deque, io.BytesIO),
+    *(lambda: [Classless()], lambda: Plain.objects, lambda: Tagged(pk=1).plains),  # alone it would break the strategies
+    *(lambda: Mock(spec=dict), lambda: Mock(spec=Plain), lambda: QueryDict("a=1&a=2")),
+    *(lambda: defaultdict(list, a=[1]), lambda: (n for n in (1, 2)), lambda: map(str, (1, 2)), lambda: range(10**9)),
+    *(lambda: memoryview(b"x"), lambda: {}.keys(), lambda: 1j, lambda: io, lambda: print, lambda: Service().work),
+    *(lambda: F("name") + 1, lambda: Text("x"), lambda: Number(5), lambda: ValueError("x")),
+    lambda: vars(Point)["__init__"],
+    lambda: object.__new__(Point),
     lambda: object.__new__(Colour),
+    lambda: tuple.__new__(Pair, [1]),
     lambda: Enum("Made", "A").A,  # type: ignore[attr-defined]
     lambda: type("Made", (), {}),
     lambda: type("Made", (Outer.Inner,), {"__module__": "nowhere\n"}),
@@ -142,20 +98,19 @@ MAKERS: tuple[Callable[[], Any], ...] = (
     lambda: datetime(2024, 1, 1, tzinfo=Unruly()),
     lambda: datetime(2024, 1, 1, tzinfo=ZoneInfo.no_cache("Europe/Berlin")),
     lambda: datetime(2024, 1, 1, tzinfo=timezone(timedelta(0), "a\0\ud800")),
-    lambda: _with_key("a\0"),
-    lambda: _with_key("\ud800"),
-    lambda: _with_key(object()),
-    lambda: _with_key(("a", [1])),
-    lambda: _with_key(10**5000),
+    *(lambda: _with_key("a\0"), lambda: _with_key("\ud800"), lambda: _with_key(object())),
+    *(lambda: _with_key(("a", [1])), lambda: _with_key(10**5000)),
     lambda: mark_safe("<b>"),
     lambda: lazy(lambda: "\ud83d", str)(),
     lambda: lazy(lambda: object(), object)(),
     lambda: SimpleLazyObject(lambda: {"a": Liar()}),
-    lambda: 10**5000,
-    lambda: {10**5000: io},
-    lambda: "x" * 70_000,
-    lambda: [[0] * 300] * 300,
-    lambda: b"\xff" * 60_000,
+    *(
+        lambda: 10**5000,
+        lambda: {10**5000: io},
+        lambda: "x" * 70_000,
+        lambda: [[0] * 300] * 300,
+        lambda: b"\xff" * 60_000,
+    ),
 )
 
 odd_text = st.text(st.characters(), max_size=8)  # NUL and lone surrogates among it
@@ -188,3 +143,54 @@ def _around(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 hostile = st.recursive(leaves, _around, max_leaves=8)
 names = st.sampled_from(["order", "request", "self", "é", "a b", "a\0", "\ud800", ""]) | text
+
+
+VALUES = "tests.payload_app.values"
+SNAPSHOT = ("model", "database", "adding", "fields", "deferred")
+
+texts = st.sampled_from(
+    [
+        *(f"{VALUES}:{name}" for name in ("Point", "Frozen", "Careful", "Failure", "Unhashable", "Pair", "OldPair")),
+        *(f"{VALUES}:{name}" for name in ("Colour", "Right", "Bit", "Service", "T", "Outer.Inner", "Nobody", "")),
+        *(f"payload_app.{name}" for name in ("Plain", "ByPair", "ByUuid", "Everything", "Coded", "Offer")),
+        *("subprocess:Popen", "builtins:eval", "builtins:int", "antigravity:X", "payload_app", "auth.User"),
+        *("default", "other", "nowhere", "RED", "READ", "Europe/Berlin", "../../etc/passwd", "Europe", "2024-01-01"),
+        *("2024-01-01T00:00:00+25:00", "0xff", "nan", "1e999999999999999999999", "AAAA", "=", "\0", "é"),
+    ]
+)
+field_names = st.sampled_from(
+    [
+        *("x", "y", "z", "a", "b", "id", "name", "left", "right", "parts"),
+        *("raw", "__class__", "price", "cost", "span", "code"),
+    ]
+)
+shapes = st.sampled_from(SNAPSHOT)
+tags = st.sampled_from([*_DECODERS, "$field", "$argument", "$unknown", "$"])
+atoms = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | texts
+
+
+def _json(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=3) | field_names | shapes, inner, max_size=4)
+        | st.dictionaries(tags, inner, min_size=1, max_size=1)
+        | st.dictionaries(tags | st.text(max_size=2), inner, max_size=3)
+        | st.builds(
+            lambda tag, name, fields: {tag: [name, fields]},
+            tags,
+            texts,
+            st.dictionaries(field_names, inner, max_size=2),
+        )
+        | st.builds(lambda model, pk, alias: {"$instance": [model, pk, alias]}, texts, inner, texts)
+        | st.fixed_dictionaries({"$snapshot": st.fixed_dictionaries(dict.fromkeys(SNAPSHOT, inner))})
+        | st.builds(
+            lambda model, fields: {
+                "$snapshot": {"model": model, "database": "default", "adding": False, "fields": fields, "deferred": []}
+            },
+            texts,
+            st.dictionaries(field_names, inner, max_size=3),
+        )
+    )
+
+
+forged = st.recursive(atoms, _json, max_leaves=15)
