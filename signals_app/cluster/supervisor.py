@@ -78,9 +78,7 @@ class Supervisor:
             pause = FIRST_PAUSE if is_well else min(LONGEST_PAUSE, pause * 2)
             wait = 0.0 if self._reason else pause
             logger.critical("The cluster of %s restarts in %.0f s.", self._queue, wait)
-            end = time.monotonic() + wait
-            while time.monotonic() < end and not self._signals:
-                time.sleep(0.1)
+            self._sleep(wait)
         return 0
 
     def _start(self) -> BaseProcess:
@@ -110,7 +108,7 @@ class Supervisor:
                 self._reason = reason
                 self._give_up_claims()
             look = LOOK_IN_DOUBT if detector.is_in_doubt else LOOK
-            self._wait(child, 0.1 if self._asked or self._reason else look)
+            self._sleep(0.1 if self._asked or self._reason else look, child)
         status = child.exitcode
         if status:
             logger.critical("The cluster of %s ended with status %s.", self._queue, status)
@@ -138,12 +136,11 @@ class Supervisor:
             return True
         return False
 
-    def _wait(self, child: BaseProcess, seconds: float) -> None:
-        """Sleep until the child ends or a signal comes, at most for that long."""
-        end = time.monotonic() + seconds
-        seen = self._signals
-        while time.monotonic() < end and child.is_alive() and self._signals == seen:
-            child.join(0.1)
+    def _sleep(self, seconds: float, child: BaseProcess | None = None) -> None:
+        """Sleep for that long, or until a signal comes or the child ends."""
+        end, seen = time.monotonic() + seconds, self._signals
+        while time.monotonic() < end and self._signals == seen and (child is None or child.is_alive()):
+            time.sleep(0.1)
 
     def _look(self, detector: StallDetector) -> str | None:
         """Return what has stalled; None as well when a signal comes, for a database that is cut off answers nobody."""

@@ -94,7 +94,7 @@ _terminate = popen_fork.Popen.terminate
 
 
 def _heed_sigterm() -> None:
-    """Undo that in a child: for ending processes in all, for a SIGTERM to itself in what receivers fork."""
+    """Undo that in a child: it ends processes as usual, and what a receiver forks ends at a SIGTERM again."""
     popen_fork.Popen.terminate = _terminate  # type: ignore[method-assign]
     if tree.generation > tree.STAFF and signal.getsignal(signal.SIGTERM) is _let_pass:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -115,14 +115,6 @@ def test_a_cluster_in_which_a_process_was_killed_is_given_less_time(monkeypatch:
         assert second_look(one) == "", "whoever takes a task has the lock of the queue"
 
 
-def test_taking_anything_is_life() -> None:
-    enqueue(nothing)
-    one = watched()
-    assert one.reason() is None
-    a_round_of_life()
-    assert one.reason() is None
-
-
 def test_a_guard_that_makes_no_round_is_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second_look(watched()) == ""
     monkeypatch.setattr(supervisor, "GUARD_ROUND", 0)

@@ -51,15 +51,6 @@ def test_a_success_counts_its_wait_from_the_due_time_and_its_run() -> None:
         assert (key.bound == "inf") == (key.measure == Measure.WAIT)
 
 
-def test_counts_of_several_drains_add_up() -> None:
-    for _ in range(3):
-        for _ in range(4):
-            enqueue(receivers.nothing)
-        loop.drain(conf.queue)
-    assert counts(Measure.RUN) == {"SUCCESSFUL": 12}
-    assert counts(Measure.WAIT) == {"": 12}
-
-
 def test_every_way_to_end_is_counted(doing: Callable[..., Delivery]) -> None:
     doing(receivers.nothing, lambda **arguments: Delivery.objects.update(token=99))
     loop.drain(conf.queue)

@@ -39,15 +39,11 @@ class Tracing:
         return [span for span in self._exporter.get_finished_spans() if span.name.startswith("process ")]
 
 
-def traced_by(provider: TracerProvider, monkeypatch: pytest.MonkeyPatch) -> Tracing:
-    """Let a provider be that of this process, which has but one for its life otherwise."""
-    monkeypatch.setattr(otel, "_TRACER_PROVIDER", provider)
-    return Tracing(provider)
-
-
 @pytest.fixture
 def tracing(monkeypatch: pytest.MonkeyPatch) -> Tracing:
-    return traced_by(TracerProvider(), monkeypatch)
+    provider = TracerProvider()
+    monkeypatch.setattr(otel, "_TRACER_PROVIDER", provider)  # a process has but one for its life otherwise
+    return Tracing(provider)
 
 
 def ids(span: otel.Span) -> tuple[int, int]:
@@ -142,9 +138,8 @@ def test_no_secret_of_an_error_is_exported(tracing: Tracing, doing: Callable[...
     assert "password=********" in span.to_json()
 
 
-def test_what_the_sender_does_not_sample_is_not_sampled_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_sender_does_not_sample_is_not_sampled_in_the_worker(tracing: Tracing) -> None:
     unsampled = TracerProvider(sampler=ALWAYS_OFF).get_tracer("a test")
-    tracing = traced_by(TracerProvider(), monkeypatch)
     with unsampled.start_as_current_span("checkout"):
         delivery = enqueue(receivers.nothing)
     assert delivery.trace

@@ -17,6 +17,7 @@ from signals_app.models import Delivery
 from signals_app.processes import identity
 from signals_app.processes.identity import ProcessIdentity, current_process, group_of, is_dead, pid_here
 from tests.cluster import wait_until
+from tests.forks import in_child
 
 PRINT_OWNER = (
     "from signals_app.processes.identity import current_process; print(current_process(), flush=True); input()"
@@ -110,11 +111,5 @@ def test_where_the_system_tells_no_boot_only_leases_decide(monkeypatch: pytest.M
 
 
 def test_a_fork_has_an_identity_of_its_own() -> None:
-    code = (
-        "import os, sys\nfrom signals_app.processes.identity import current_process\n"
-        "mine = current_process()\nchild = os.fork()\n"
-        "if not child: os._exit(0 if current_process().pid == os.getpid() != mine.pid else 1)\n"
-        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
-    )
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    mine = current_process()
+    assert in_child(lambda: os._exit(7 if current_process().pid == os.getpid() != mine.pid else 1)) == 7

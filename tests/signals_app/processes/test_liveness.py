@@ -53,13 +53,6 @@ def test_a_worker_at_its_task_is_known_by_its_beats(one: Liveness) -> None:
     assert one.beats_for(os.getppid(), within=60) is None
 
 
-def test_the_guard_has_no_moment_while_it_may_wait_for_the_database(one: Liveness) -> None:
-    before = one._guarded_at
-    with one.guarding():
-        assert one.guarded_at is None
-    assert one.guarded_at == one._guarded_at > before
-
-
 def test_workers_whose_pids_fall_on_one_slot_are_told_apart(one: Liveness, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = os.getpid(), os.getpid() + SLOTS
     one.task_started()

@@ -260,6 +260,7 @@ def test_a_secret_in_a_text_is_masked(text: str, shown: str) -> None:
     "text",
     [
         "KeyError: 'order'",
+        "login failed for hunter2",  # it cannot be told from other words
         "signals_app.exceptions.TokenError: no luck",
         "Token matching query does not exist.",
         "duplicate key value violates unique constraint",
@@ -278,10 +279,6 @@ def test_a_secret_in_a_text_is_masked(text: str, shown: str) -> None:
 )
 def test_a_text_without_secrets_is_shown_as_it_is(text: str) -> None:
     assert masked_text(text) == text
-
-
-def test_a_bare_secret_cannot_be_told_from_other_words() -> None:
-    assert masked_text("login failed for hunter2") == "login failed for hunter2"
 
 
 @given(text=st.text(alphabet="ab:=\"'\\[{( ,&\n-@/.tokenpasswdkyBr4"), seed=st.integers())

@@ -9,7 +9,6 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.models import Delivery, MaintenanceTask, State
 from signals_app.worker import pruning
@@ -58,14 +57,6 @@ def test_a_turn_ends_with_its_time_slice_and_the_next_one_follows_at_once(monkey
     with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": 5}, "TIME_SLICE": 1e-9}):
         assert [pruning.prune_for_a_while() for _ in range(2)] == [1, 1]
     assert due_in() < 1
-    assert Delivery.objects.count() == 1
-
-
-def test_one_process_prunes_at_a_time() -> None:
-    old(1)
-    ledger.begin_maintenance(pruning.TASK, owner="elsewhere", lease=60)
-    assert pruning.prune_for_a_while() == 0
-    assert pruning.prune_all() is None
     assert Delivery.objects.count() == 1
 
 

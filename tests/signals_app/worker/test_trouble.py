@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.db import (
@@ -24,7 +23,7 @@ from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery
-from signals_app.models import Attempt, ClusterStat, Delivery, State
+from signals_app.models import ClusterStat, Delivery, State
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
@@ -169,7 +168,9 @@ def standing() -> list[tuple[str, int]]:
     return list(Delivery.objects.order_by("id").values_list("state", "attempts"))
 
 
-def test_only_what_was_claimed_here_and_not_begun_goes_back_and_is_not_charged() -> None:
+def test_only_what_was_claimed_here_and_not_begun_goes_back_and_is_not_charged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     claims = UncertainClaims()
     for _ in range(4):
         enqueue(receivers.work)
@@ -182,27 +183,7 @@ def test_only_what_was_claimed_here_and_not_begun_goes_back_and_is_not_charged()
     claims.release_unstarted(conf.queue, owner=ME)
     assert standing() == [(State.RUNNING, 1), (State.READY, 0), (State.READY, 0), (State.RUNNING, 1)]
     assert not claims.is_open
-
-
-def test_a_claim_whose_answer_was_lost_is_given_back_at_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    enqueue(receivers.work)
-    make_a_claim = ledger.claim
-
-    def cut_after(queue: str, **options: Any) -> list[ClaimedDelivery]:
-        make_a_claim(queue, **options)
-        raise OperationalError("server closed the connection unexpectedly")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger, "claim", cut_after)
-        assert loop.drain(conf.queue) == 0
-    assert standing() == [(State.READY, 0)]
-    assert "A worker of sigdemo cannot reach the database: server closed the connection unexpectedly" in caplog.text
-    assert "1 claimed deliveries that had not begun are given back." in caplog.text
-    assert loop.drain(conf.queue) == 1
-    assert standing() == [(State.SUCCESSFUL, 1)]
-    assert not Attempt.objects.exists()
+    assert caplog.messages == ["2 claimed deliveries that had not begun are given back."]
 
 
 def test_what_cannot_be_given_back_now_is_given_back_before_the_drain_ends(
