@@ -3,13 +3,8 @@
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-SQLITE_OPTIONS = {
-    # A transaction that reads and then writes would otherwise ask for the write lock half-way,
-    # where SQLite can only refuse it; asking at the start lets it wait.
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,  # seconds to wait for that lock
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-}
+# A commit does not wait for the disk: a power cut may take the last ones, and corrupts nothing.
+SQLITE_OPTIONS = {"init_command": "PRAGMA synchronous=NORMAL"}
 
 # A server that is cut off answers nothing, not even that it is gone; TCP alone would wait for a quarter of an hour
 # for what was sent, and for ever for an answer.

@@ -50,13 +50,13 @@ if not SECRET_KEY:
 
 INSTALLED_APPS = [
     "sigdemo.apps.SigdemoConfig",
-    "signals_app",  # before django_q: its qcluster command is the one to run
+    "signals_app",
     "django_q",
     "receivers.apps.ReceiversConfig",
     "sigdemo.shop.apps.ShopConfig",
     "sigdemo.lab.apps.LabConfig",
     "sigdemo.throttle.apps.ThrottleConfig",
-    "sigdemo.apps.SiteAdminConfig",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -122,23 +122,13 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "shop@localhost")
 
 Q_CLUSTER: dict[str, Any] = {
     "name": "sigdemo",
-    "orm": "default",
-    "broker_class": "signals_app.cluster.broker.DeliveryBroker",
     "workers": (WORKERS := env.int("WORKERS", 2, validate=validate.Range(1))),
     "queue_limit": WORKERS,  # more would only wait in the memory of a process
-    "recycle": 500,  # tasks a worker runs before a fresh process takes its place
-    "timeout": 60,  # seconds for a plain task; deliveries have their receivers' own
-    "retry": 90,  # seconds until an unfinished plain task is given out again
-    "max_attempts": 5,
-    "poll": 0.2,
-    "guard_cycle": 0.5,
-    "scheduler": True,
-    "save_limit": 250,
+    "max_attempts": 5,  # of a plain task that fails; deliveries have their receivers' own
     "ALT_CLUSTERS": {"lab-crash": {}},  # the lab's crash test starts the workers of this queue itself
 }
-
-DJANGO_Q_ADMIN = env.bool("DJANGO_Q_ADMIN", False)
 SIGNALS_APP: dict[str, Any] = {
+    "DJANGO_Q_ADMIN": env.bool("DJANGO_Q_ADMIN", False),
     "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
     "ON_DEMAND_QUEUES": ("lab-crash",),
 }
@@ -196,8 +186,7 @@ LOGGING = {
             "style": "{",
         },
     },
-    "filters": {"without_hints": {"()": "sigdemo.log_lines.WithoutHints"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_hints"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # "django" is named to take away the handlers it has by default, which would say all twice.
     "loggers": {name: {"level": LOG_LEVEL} for name in ("signals_app", "sigdemo", "receivers", "django-q", "django")}

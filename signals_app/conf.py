@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -10,7 +11,9 @@ from functools import cache
 from typing import Any, Generic, TypeGuard, TypeVar, overload
 
 from django.conf import settings
+from django.core import mail
 from django.core.signals import setting_changed
+from django.db import DEFAULT_DB_ALIAS
 
 from signals_app.backoff import Backoff, exponential
 
@@ -18,26 +21,34 @@ DEFAULT: Mapping[str, float | None] = {"SUCCESSFUL": 7, "FAILED": 90, "CANCELLED
 
 
 def limits(given: Mapping[str, float | None] | None) -> dict[str, float]:
-    """Return for how many days each state is kept that is not kept for ever. One that is left out has its default."""
+    """Return the days for which each state is kept, without those kept for ever; one left out has its default."""
     wanted = {} if given is None else {**DEFAULT, **given}
     return {state: days for state, days in wanted.items() if days is not None}
 
 
 VARIABLE = "Q_CLUSTER_NAME"  # of the environment; says which cluster a process is
+BROKER = "signals_app.cluster.broker.DeliveryBroker"
+TIMEOUT, RETRY = 60, 90  # seconds, for plain tasks of Django-Q
+_BEFORE_ORM, _AFTER_ORM = ("iron_mq", "sqs"), ("mongo", "redis", "django_redis")  # in the order in which Django-Q asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """One cluster: ``values`` holds for it, ``own`` is the part that is said of it alone, at ``place``."""
+    """One cluster: ``written`` holds for it, of which ``own`` is written for it alone, at ``place``."""
 
     name: str
     place: str
     own: Mapping[str, Any]
-    values: Mapping[str, Any]
+    written: Mapping[str, Any]
     is_main: bool = False
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What is written, and what it is given beside that."""
+        return {**defaults(self.written), **self.written}
+
     def decides(self, *keys: str) -> bool:
-        """Tell whether any of these keys is this cluster's to say; the main one speaks for those that do not."""
+        """Return whether a problem with these keys is this cluster's own; the main one answers for what all share."""
         return self.is_main or any(key in self.own for key in keys)
 
 
@@ -47,6 +58,33 @@ def q_cluster() -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def defaults(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a cluster is given beside the settings that are written for it.
+
+    A task is given out again after its retry, so its timeout is less: each follows from the other where one is written.
+    Settings that name another broker of Django-Q's keep it; a check says what that means.
+    """
+    timeout, retry = written.get("timeout", TIMEOUT), written.get("retry", RETRY)
+    given: dict[str, Any] = {
+        "timeout": max(1, int(retry * TIMEOUT / RETRY)) if is_seconds(retry) else TIMEOUT,
+        "retry": max(RETRY, math.ceil(timeout * RETRY / TIMEOUT)) if is_seconds(timeout) else RETRY,
+    }
+    if "broker_class" in written or other_broker(written) is None:
+        given |= {"broker_class": BROKER, "orm": DEFAULT_DB_ALIAS}
+    return {key: value for key, value in given.items() if key not in written}
+
+
+def other_broker(written: Mapping[str, Any]) -> str | None:
+    """Return the key by which a cluster's settings name a broker of Django-Q's other than that of the database."""
+    others = _BEFORE_ORM if "orm" in written else _BEFORE_ORM + _AFTER_ORM
+    return next((key for key in others if key in written), None)
+
+
+def is_test_run() -> bool:
+    """Return whether this process has Django's test environment, which collects mail in an outbox."""
+    return hasattr(mail, "outbox")
+
+
 def main_queue() -> str:
     """Return the name of the main cluster, which is the default queue."""
     cluster = q_cluster()
@@ -54,7 +92,7 @@ def main_queue() -> str:
 
 
 def named_here() -> str:
-    """Return the cluster that the environment names, "" where it names none beside the main one."""
+    """Return the name of the cluster that the environment names; "" for none, or the main one."""
     name, cluster = os.environ.get(VARIABLE, ""), q_cluster()
     return "" if name in (cluster.get("name"), cluster.get("cluster_name")) else name
 
@@ -62,13 +100,28 @@ def named_here() -> str:
 def clusters() -> list[Cluster]:
     """Return the main cluster, then those of ``ALT_CLUSTERS``. What is no dict there says nothing to Django-Q."""
     shared = {key: value for key, value in q_cluster().items() if key != "ALT_CLUSTERS"}
-    found = [Cluster(name=main_queue(), place="Q_CLUSTER", own=shared, values=shared, is_main=True)]
+    found = [Cluster(name=main_queue(), place="Q_CLUSTER", own=shared, written=shared, is_main=True)]
     others = q_cluster().get("ALT_CLUSTERS")
     for name, given in (others if isinstance(others, dict) else {}).items():
         own = given if isinstance(given, dict) else {}
         place = f"Q_CLUSTER['ALT_CLUSTERS'][{name!r}]"
-        found.append(Cluster(name=str(name), place=place, own=own, values=shared | own))
+        found.append(Cluster(name=str(name), place=place, own=own, written=shared | own))
     return found
+
+
+def cluster_here() -> Cluster:
+    """Return the cluster whose settings hold in this process."""
+    main, *others = clusters()
+    return next((cluster for cluster in others if cluster.name == named_here()), main)
+
+
+def line_of_cluster(name: str) -> str:
+    """Return the line of settings that adds a cluster, for hints."""
+    if not q_cluster():
+        return f'Q_CLUSTER = {{"ALT_CLUSTERS": {{"{name}": {{}}}}}}'
+    if not isinstance(q_cluster().get("ALT_CLUSTERS"), dict):
+        return f'Q_CLUSTER["ALT_CLUSTERS"] = {{"{name}": {{}}}}'
+    return f'Q_CLUSTER["ALT_CLUSTERS"]["{name}"] = {{}}'
 
 
 T = TypeVar("T")
@@ -125,9 +178,9 @@ class _Queue(Setting[str]):
 
 @cache  # each send() reads a dozen settings; one that a project left out costs Django an exception to look up
 def given() -> Mapping[str, Any]:
-    """Return the project's ``SIGNALS_APP`` as written; empty where there is none."""
-    value: Mapping[str, Any] = getattr(settings, "SIGNALS_APP", {})
-    return value
+    """Return the project's ``SIGNALS_APP``; empty where there is none, or what is no dict."""
+    value = getattr(settings, "SIGNALS_APP", {})
+    return value if isinstance(value, Mapping) else {}
 
 
 def _forget(setting: str, **kwargs: Any) -> None:
@@ -136,6 +189,11 @@ def _forget(setting: str, **kwargs: Any) -> None:
 
 
 setting_changed.connect(_forget, dispatch_uid="signals_app.conf")
+
+
+def is_seconds(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number, as Django-Q's times are."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_number(value: Any, kind: Any, least: float, most: float) -> bool:
@@ -147,7 +205,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def is_queue(value: Any) -> TypeGuard[str]:
-    """Tell whether value can be the name of a queue."""
+    """Return whether a value can be the name of a queue."""
     return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
 
 
@@ -207,6 +265,9 @@ class Defaults:
 class Conf(Defaults):
     """Every setting of the app."""
 
+    autodiscover = Setting[bool](True, *_BOOL)
+    prepare_sqlite = Setting[bool](True, *_BOOL)
+    django_q_admin = Setting[bool](False, *_BOOL)
     context = Setting[str]("", "the dotted path of a class, or an empty text", _is_empty_or(r"\w+(\.\w+)+"))
     max_depth = Setting[int](20, *_COUNT)
     immediate = Setting[bool](False, *_BOOL)

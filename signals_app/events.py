@@ -50,24 +50,29 @@ Event = Literal[
     "operated",
 ]
 
-_ATTEMPT = "attempt %(attempt)d of %(max_attempts)d"
+_ENDED = {
+    Outcome.ERROR: "failed",
+    Outcome.TIMEOUT: "timed out",
+    Outcome.LOST: "was lost",
+    Outcome.RETRY_AFTER: "asked for another attempt",
+}
 
 
 def enqueued(delivery: Delivery) -> None:
     """Tell that a sender wrote a delivery, in a transaction that may still be rolled back."""
-    _log(logging.DEBUG, "enqueued", delivery, "is enqueued in %(queue)s.")
+    _log(logging.DEBUG, "enqueued", delivery, "is enqueued in %(queue)s")
 
 
 def started(claimed: ClaimedDelivery, *, receiver: object, wait: float) -> None:
     """Tell that the receiver is about to run, so many seconds after its delivery was due."""
-    _log(logging.DEBUG, "started", claimed, f"starts {_ATTEMPT} after a wait of %(wait).3f s.", wait=wait)
+    _log(logging.DEBUG, "started", claimed, f"starts after a wait of {_time(wait)}", wait=wait)
     count(Measure.WAIT, claimed, seconds=wait)
     _send(signals.delivery_started, receiver, delivery=claimed)
 
 
 def succeeded(claimed: ClaimedDelivery, *, receiver: object, seconds: float) -> None:
     """Tell that a delivery is recorded as SUCCESSFUL."""
-    _log(logging.INFO, "succeeded", claimed, f"succeeded at {_ATTEMPT} after %(duration).3f s.", duration=seconds)
+    _log(logging.INFO, "succeeded", claimed, f"succeeded{_at(claimed)}, {_time(seconds)}", duration=seconds)
     count(Measure.RUN, claimed, detail=State.SUCCESSFUL, seconds=seconds)
     _send(signals.delivery_succeeded, receiver, delivery=claimed, seconds=seconds)
 
@@ -81,8 +86,8 @@ def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: B
             logging.ERROR if is_final else logging.WARNING,
             "lost" if is_lost else "failed" if is_final else "attempt_failed",
             claimed,
-            f"ended {_ATTEMPT} with %(outcome)s (%(error)s) after %(duration).3f s and "
-            + ("is FAILED." if is_final else "runs again in %(delay).1f s."),
+            f"{_ENDED[end.outcome]}{_at(claimed, first=True)}, {_time(end.ran)}: %(error)s; "
+            + ("it is FAILED" if is_final else f"it runs again in {_time(end.delay)}"),
             exception=error,
             outcome=end.outcome.value,
             error=end.error_class,
@@ -104,21 +109,21 @@ def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: B
 
 def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
     """Tell that a delivery was cancelled because an object of its payload is gone."""
-    text = f"is CANCELLED at {_ATTEMPT} after %(duration).3f s: %(reason)s"
+    text = f"is CANCELLED, {_time(seconds)}: %(reason)s"
     _log(logging.INFO, "cancelled", claimed, text, duration=seconds, reason=reason)
     count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
 
 
 def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
     """Tell that an attempt ended after another claim had taken its delivery over."""
-    text = f"was taken over; its {_ATTEMPT} ended after %(duration).3f s and does not count."
+    text = f"was taken over, and this attempt does not count, {_time(seconds)}"
     _log(logging.WARNING, "stale", claimed, text, duration=seconds)
     count(Measure.RUN, claimed, detail=Outcome.STALE, seconds=seconds)
 
 
 def unroutable(claimed: ClaimedDelivery) -> None:
     """Tell that a delivery went back to its queue, since this process does not know its receiver."""
-    _log(logging.WARNING, "unroutable", claimed, "waits: this worker does not know its receiver.")
+    _log(logging.WARNING, "unroutable", claimed, "waits: this worker does not know its receiver")
 
 
 def operated(delivery: Delivery, *, operation: str, said: str, by: str) -> None:
@@ -153,8 +158,16 @@ def _log(
     }
     if isinstance(one, ClaimedDelivery):
         fields |= {"attempt": one.attempt, "max_attempts": one.max_attempts}
-    line = f"Delivery %(delivery)d (%(receiver)s, emission %(emission)s) {text}"
-    logger.log(level, line, fields, exc_info=exception, extra=fields)
+    logger.log(level, f"%(receiver)s #%(delivery)d {text}", fields, exc_info=exception, extra=fields)
+
+
+def _at(claimed: ClaimedDelivery, *, first: bool = False) -> str:
+    """Return which attempt it is; nothing of the first one, unless it is asked for."""
+    return f" at attempt {claimed.attempt} of {claimed.max_attempts}" if first or claimed.attempt > 1 else ""
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 # The signals

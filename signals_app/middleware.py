@@ -15,23 +15,22 @@ Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 
 
 class OriginMiddleware:
-    """Lets deliveries that a request sends say which request it was and whose.
+    """Records with each delivery which request sent it, and whose.
 
-    It works under WSGI and ASGI. The user is looked up when a signal is sent, as ``request.user``.
+    Works under WSGI and ASGI. The user is looked up as ``request.user``, when a signal is sent.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Answer]) -> None:
-        """Be a coroutine function where the next in line is one."""
+        """Be a coroutine function if ``get_response`` is one."""
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Answer:
-        """Pass on."""
         if self._is_async:
             return self._awaited(request)
         with sending(Origin.of(request)):

@@ -1,4 +1,4 @@
-"""For the tests of projects that use the app: run what waits, here and now."""
+"""For tests of projects that use the app: run waiting deliveries here and now."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from signals_app.worker.loop import drain
 
 
 def run_deliveries(queue: str = "") -> int:
-    """Run every due delivery of a queue in this process, as a worker would; return how many were run.
+    """Run every due delivery of a queue, by default the default one, in this process; return how many were run.
 
-    Without a queue it is the default one. What a receiver hands off in turn is run as well; what is due later, a retry
-    for example, is left. Unlike ``SIGNALS_APP["IMMEDIATE"]`` it shows the whole path: hand-off, claim, outcome, record.
+    Deliveries that receivers send are run too; those due later, such as retries, are not. Unlike
+    ``SIGNALS_APP["IMMEDIATE"]`` this goes the whole way: hand-off, claim, outcome, record.
     """
     total = 0
     while ran := drain(queue or conf.queue):

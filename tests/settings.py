@@ -62,6 +62,7 @@ STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns of one that is missing
 WHITENOISE_USE_FINDERS = True
 
 DATABASES["other"] = database(f"sqlite:///{RUN_DIR}/other.sqlite3")
+DATABASES["other"]["OPTIONS"] |= {"transaction_mode": "IMMEDIATE", "timeout": 20}  # it has no deliveries
 for _alias, _database in DATABASES.items():
     _sqlite = _database["ENGINE"] == "django.db.backends.sqlite3"
     _test_name = f"{RUN_DIR}/test_{_alias}.sqlite3" if _sqlite else f"test_{RUN_DIR.name}"
@@ -69,11 +70,17 @@ for _alias, _database in DATABASES.items():
     if os.environ.get("TEST_RUN_DB") == "1":
         _database["NAME"] = _test_name
 
+# clusters share the file with the tests, which put none into WAL by themselves
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
+
 # a site that talks to its database in another way, such as through a pool in its web processes: JSON
 if _options := json.loads(os.environ.get("TEST_OPTIONS", "{}")):
     DATABASES["default"]["OPTIONS"] |= _options
     if "pool" in _options:
         DATABASES["default"]["CONN_MAX_AGE"] = 0
+if "TEST_CONN_MAX_AGE" in os.environ:
+    DATABASES["default"]["CONN_MAX_AGE"] = int(os.environ["TEST_CONN_MAX_AGE"])
 
 Q_CLUSTER["ALT_CLUSTERS"]["elsewhere"] = {}  # some receivers of the tests name it
 # a cluster on a host whose clock is wrong by so many seconds

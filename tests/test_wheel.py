@@ -1,50 +1,173 @@
-"""The wheel: signals_app alone, whole, and typed."""
+"""What is built: an sdist of the whole repository, and a wheel of signals_app alone that needs one line of settings."""
 
+from __future__ import annotations
+
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from dj_database_url import parse
+from packaging.requirements import Requirement
+
+from sigdemo.email_url import mail_settings
+from tests.docs.reader import Reader
+from tests.docs.terminal import clean_environment
 
 ROOT = Path(__file__).parent.parent
+IGNORED = [".git", *(line.strip("/") for line in (ROOT / ".gitignore").read_text().split())]
+
+
+def is_ignored(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in IGNORED)
+
+
+def files_below(directory: Path) -> set[str]:
+    """Return the paths of the repository's files below a directory, from its root."""
+    found: set[str] = set()
+    for entry in directory.iterdir():
+        if not is_ignored(entry.name):
+            found |= files_below(entry) if entry.is_dir() else {str(entry.relative_to(ROOT))}
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What ``python -m build`` makes: an sdist, and from that a wheel."""
+
+    sdist: Path
+    wheel: Path
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build the wheel from a copy of the sources, so that nothing is left in the checkout."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "signals_app", "sigdemo", "receivers"):
-        subprocess.run(["cp", "-R", ROOT / name, source], check=True)
-    out = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Build from a copy of the sources, so that nothing is left in the checkout."""
+    source, out = tmp_path_factory.mktemp("source") / "sigdemo", tmp_path_factory.mktemp("built")
+    shutil.copytree(ROOT, source, ignore=lambda _, names: list(filter(is_ignored, names)))
     result = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source],
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source],
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    return zipfile.ZipFile(next(out.glob("signals_app-*-py3-none-any.whl")))
+    return Built(sdist=next(out.glob("*.tar.gz")), wheel=next(out.glob("signals_app-*-py3-none-any.whl")))
 
 
-def test_wheel_holds_every_file_of_signals_app_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    expected = {
-        str(file.relative_to(ROOT))
-        for file in (ROOT / "signals_app").rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
+def test_the_sdist_holds_every_file_of_the_repository(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
+        found = {name.partition("/")[2] for name in archive.getnames()}
+    assert files_below(ROOT) - found == set()
 
-    found = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    assert found == expected
+def test_the_wheel_holds_every_file_of_signals_app_and_nothing_else(built: Built) -> None:
+    found = {name for name in zipfile.ZipFile(built.wheel).namelist() if ".dist-info/" not in name}
+    assert found == files_below(ROOT / "signals_app")
     assert "signals_app/py.typed" in found
 
 
-def test_wheel_asks_for_what_signals_app_imports(wheel: zipfile.ZipFile) -> None:
-    metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+def needed(*wanted: str) -> set[str]:
+    """Return the packages that these requirements need, as this Python has them."""
+    found: set[str] = set()
+    todo = [Requirement(one) for one in wanted]
+    while todo:
+        one = todo.pop()
+        found.add(one.name)
+        for extra in one.extras or {""}:
+            requires = map(Requirement, distribution(one.name).requires or [])
+            todo += [each for each in requires if not each.marker or each.marker.evaluate({"extra": extra})]
+    return found
 
-    lines = wheel.read(metadata).decode().splitlines()
 
-    asked = [line for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
-    requirements = {line.split()[1].split("<")[0].split("!")[0] for line in asked}
-    assert requirements == {"django", "django-q2"}
+def make_environment(directory: Path, *packages: str) -> Path:
+    """Make a virtual environment of this Python, with these packages as we have them and no other; return its bin.
+
+    They are copied, which needs no network, and is where pip finds them when it looks for what a wheel asks for.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    (library,) = directory.glob("lib/python*/site-packages")
+    for name in packages:
+        for file in distribution(name).files or []:
+            if ".." not in file.parts and (place := Path(str(file.locate()))).exists():
+                (library / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(place, library / file)
+    return directory / "bin"
+
+
+MODELS = """
+from django.db import models
+
+
+class Order(models.Model):
+    email = models.EmailField()
+"""
+
+
+@pytest.fixture
+def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
+    """Somebody with a blank project and an app ``orders``, who has installed the wheel where nothing else is."""
+    on_postgresql = "TEST_DATABASE_URL" in os.environ
+    extra, driver = ("[postgres]", ["psycopg[binary]"]) if on_postgresql else ("", [])
+    tools = make_environment(tmp_path / "venv", *needed("django", "django-q2", *driver))
+    pip = [sys.executable, "-m", "pip", "--python", str(tools / "python")]
+    install = [*pip, "install", "--no-index", "--quiet", f"{built.wheel}{extra}"]
+    subprocess.run(install, check=True, env=clean_environment())
+    environment = {
+        "PATH": f"{tools}:{clean_environment()['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "error",
+    }
+    (desk := tmp_path / "desk").mkdir()
+    with Reader(tmp_path, environment, desk=desk) as reader:
+        for command in ("python -m django startproject mysite", "cd mysite", "python manage.py startapp orders"):
+            reader.run(command)
+        reader.project = tmp_path / "mysite"
+        (reader.project / "orders" / "models.py").write_text(MODELS)
+        written: dict[str, Any] = mail_settings((tmp_path / "mails").as_uri())
+        if not on_postgresql:
+            write_settings(reader, written)
+            yield reader
+            return
+        with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {(name := f'mysite_{os.getpid()}')}")
+            try:
+                database = {**parse(os.environ["TEST_DATABASE_URL"]), "NAME": name}
+                write_settings(reader, written | {"DATABASES": {"default": database}})
+                yield reader
+            finally:
+                reader.close()
+                server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def write_settings(reader: Reader, settings: dict[str, Any]) -> None:
+    with (reader.project / "mysite" / "settings.py").open("a") as file:
+        file.writelines(f"{name} = {value!r}\n" for name, value in settings.items())
+
+
+@pytest.mark.database
+def test_the_readme_is_all_that_a_blank_project_needs(somebody: Reader) -> None:
+    somebody.follow(ROOT / "README.md")
+    somebody.run("python manage.py makemigrations orders")
+    somebody.run("python manage.py migrate")
+    assert somebody.run("python manage.py check").endswith("System check identified no issues (0 silenced).\n")
+    somebody.run(
+        "python manage.py shell -c \"from orders.checkout import place_order; place_order('ada@example.com')\""
+    )
+    mails, desk = somebody.project.parent / "mails", somebody.project.parent / "desk"
+    assert not mails.exists()
+    done = "... [Q] INFO orders.receivers.send_confirmation #1 succeeded, ..."
+    somebody.keep_running("python manage.py qcluster", ["... Q Cluster ... running.", done])
+    assert [mail.read_text().count("Number 1") for mail in mails.iterdir()] == [1]
+    (log,) = [file.read_text() for file in desk.glob("terminal-*")]
+    assert not re.search("hint|warning", log, re.IGNORECASE)

@@ -9,10 +9,12 @@
    claiming meanwhile; and main ends with status 0 when its sentinel was killed.
 5. A worker that is to end waits for ever for threads and processes that a receiver left at work.
 6. ``recycle`` counts tasks, and a worker can be told of no other reason to end after one but its memory.
+7. It logs two lines for each task, a hint's too, and gives nobody's lines but its own a place to go.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -124,6 +126,26 @@ def run_cluster() -> None:
     cluster.sentinel.join()
     if cluster.sentinel.exitcode == -signal.SIGKILL:
         sys.exit(KILLED)
+
+
+# 7: its log
+
+
+def make_log_readable() -> None:
+    """In the command: leave out the news of hints, and let the app's lines go with Django-Q's where nobody says where.
+
+    What came of a delivery is in a line of its own.
+    """
+    theirs, ours = logging.getLogger("django-q"), logging.getLogger("signals_app")
+    theirs.addFilter(_is_no_news_of_hints)
+    if not ours.hasHandlers():
+        ours.setLevel(theirs.level)
+        for handler in theirs.handlers:
+            ours.addHandler(handler)
+
+
+def _is_no_news_of_hints(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or "'signals_app.worker." not in record.getMessage()
 
 
 # 5: workers that do not end

@@ -25,6 +25,7 @@ from django.db import Error, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
+from signals_app.conf import conf, is_test_run
 from signals_app.exceptions import SignalsAppError
 from signals_app.ledger.commits import Naps, watch
 from signals_app.models import Delivery
@@ -59,6 +60,7 @@ _SLEEP = (
     "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
 )
 
+BUSY_TIMEOUT = 20  # seconds to wait for SQLite's one write lock
 SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its pusher last lay down
 INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
 
@@ -151,6 +153,9 @@ class Database:
         """Return the id of the delivery that was inserted, when it is due, and when it was enqueued."""
         raise NotImplementedError
 
+    def prepare(self, db: BaseDatabaseWrapper) -> None:
+        """Set up a new connection for use beside others, as far as the project has not."""
+
     def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
         """Return when something may have changed."""
         raise NotImplementedError
@@ -238,6 +243,21 @@ class SQLite(Database):
         # its times are this process's: no RETURNING has to read them back
         now = at if settings.USE_TZ else at.replace(tzinfo=None)
         return cursor.lastrowid, now + timedelta(seconds=delay), now
+
+    def prepare(self, db: BaseDatabaseWrapper) -> None:
+        """Let several processes write to the file of the deliveries; one in memory is a process's own."""
+        sqlite, options = cast(Any, db), db.settings_dict["OPTIONS"]
+        if not conf.prepare_sqlite or db.alias != router.db_for_write(Delivery) or sqlite.is_in_memory_db():
+            return
+        commands = str(options.get("init_command", "")).lower()
+        if "transaction_mode" not in options:
+            sqlite.transaction_mode = "IMMEDIATE"  # Django sets it anew from the options at each connect
+        # Django copies the file for tests that run side by side, and would leave a log behind
+        if "journal_mode" not in commands and not is_test_run():
+            with suppress(Error), db.wrap_database_errors:  # it is read-only, or in use; a check tells
+                sqlite.connection.execute("PRAGMA journal_mode = WAL")
+        if "timeout" not in options and "busy_timeout" not in commands:
+            sqlite.connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
 
     def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
         """Look at the counter that SQLite keeps of other connections' commits, which takes no lock."""
@@ -442,6 +462,11 @@ def connection() -> BaseDatabaseWrapper:
 def database(db: BaseDatabaseWrapper) -> Database:
     """Return what is particular to the database of a connection."""
     return _DATABASES.get(db.vendor, _OTHER)
+
+
+def prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+    """Prepare a connection that was just made; a signal receiver."""
+    database(connection).prepare(connection)
 
 
 @lru_cache(maxsize=200)  # those with a list of values come in many lengths

@@ -21,19 +21,22 @@ PATIENCE = 2.0  # seconds for the database to answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueHealth:
-    """One queue: how many clusters of it live, and for how many seconds the oldest due delivery has waited."""
+    """One queue: the number of its living clusters, and for how many seconds its oldest due delivery has waited."""
 
     name: str
     clusters: int
     oldest_wait: float
 
     def lacks_cluster(self, *, max_wait: float | None = None) -> bool:
-        """Tell whether none lives that should; one of ``ON_DEMAND_QUEUES`` needs none until work waits for too long."""
+        """Return whether the queue needs a living cluster and has none.
+
+        One of ``ON_DEMAND_QUEUES`` needs none until work has waited for too long.
+        """
         limit = conf.health_max_wait if max_wait is None else max_wait
         return not self.clusters and (self.name not in conf.on_demand_queues or self.oldest_wait > limit)
 
     def problems(self, *, max_wait: float | None = None) -> list[str]:
-        """Return what is wrong with it, a sentence each; ``HEALTH_MAX_WAIT`` seconds may be waited by default."""
+        """Return each problem in a sentence; a wait of up to ``HEALTH_MAX_WAIT`` seconds is none by default."""
         limit = conf.health_max_wait if max_wait is None else max_wait
         found = [f"The queue {self.name} has no living cluster."] if self.lacks_cluster(max_wait=limit) else []
         if self.oldest_wait > limit:
@@ -44,21 +47,21 @@ class QueueHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What was found. ``queues`` is empty where the database did not answer, or was all that was asked for."""
+    """The findings. ``queues`` is empty where the database did not answer, or nothing else was asked for."""
 
     database: bool
     queues: tuple[QueueHealth, ...] = ()
 
     def problems(self, *, max_wait: float | None = None) -> list[str]:
-        """Return what is wrong, a sentence each; nothing when all is well."""
+        """Return each problem in a sentence."""
         found = [] if self.database else ["The database does not answer."]
         return found + [problem for queue in self.queues for problem in queue.problems(max_wait=max_wait)]
 
 
 def queues(alive: Iterable[str], waits: Mapping[str, float]) -> list[QueueHealth]:
-    """Return the health of the default queue, and of each that a receiver, a living cluster or waiting work names.
+    """Return the health of the default queue and of every queue that a receiver, a cluster or waiting work names.
 
-    ``alive`` names the queue of each living cluster; ``waits`` has the oldest wait of each queue in which work waits.
+    ``alive`` has the queue of each living cluster, ``waits`` the oldest wait of each queue that has work.
     """
     clusters = Counter(alive)
     named = {receiver.options.queue for receiver in registry.all()}
@@ -69,10 +72,7 @@ def queues(alive: Iterable[str], waits: Mapping[str, float]) -> list[QueueHealth
 
 
 def look(*, at_queues: bool = True) -> Health:
-    """Return the health of the database, and of every queue that a receiver or a waiting delivery names.
-
-    Without ``at_queues``, whether deliveries can be read; that is all a sender needs.
-    """
+    """Return the health of the database and, ``at_queues``, of all queues. A sender needs the former only."""
     try:
         with query_deadline(PATIENCE):
             if not at_queues:

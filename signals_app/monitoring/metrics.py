@@ -33,14 +33,13 @@ PATIENCE = 8.0  # seconds for the database; Prometheus waits for ten
 
 
 class DeliveryCollector(Collector):
-    """What the database says of deliveries and clusters. Register it in a registry of your own, or use ours.
+    """Metrics of deliveries and clusters, computed at scrape time. Register it in your own registry, or use ours.
 
-    A known receiver has a number of deliveries in each state, and of attempts of each outcome, be it 0, so that a rate
-    sees the first one.
+    Every state and outcome of a known receiver is reported from the start, as 0, so that a rate sees the first one.
     """
 
     def describe(self) -> list[Metric]:
-        """Return nothing: a registry that asks for names is not to read the database."""
+        """Return nothing, so that registering it does not read the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -74,9 +73,9 @@ def _deliveries(known: set[Who]) -> Iterator[Metric]:
 
 
 def _queues() -> Iterator[Metric]:
-    """Yield how long work waits, and which clusters live, for each queue that a receiver names or that has either.
+    """Yield the oldest wait and the living clusters of each queue.
 
-    A queue that may be without a cluster, and is, has no number of them: an alarm at 0 is to mean that one is missing.
+    A queue that needs no cluster at the moment, and has none, has no sample: 0 means that one is missing.
     """
     waits = GaugeMetricFamily(
         "signals_app_oldest_wait_seconds", "How long the delivery that is due longest has waited.", labels=("queue",)

@@ -1,4 +1,4 @@
-"""The addresses that load balancers, orchestrators and monitoring systems ask."""
+"""The pages for load balancers, orchestrators and monitoring systems."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from django.views.decorators.http import require_safe
 
 from signals_app.monitoring.health import Health, look
 
-MOST_QUEUES = MOST_PROBLEMS = 50  # that strangers are told of
+MOST_QUEUES = MOST_PROBLEMS = 50  # shown to anybody who asks
 
 
 def for_machines(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Let a view be read only, by whoever can reach it, and neither cached nor run in a transaction."""
+    """Make a view read-only, public, never cached, and run outside of a transaction."""
     return require_safe(never_cache(login_not_required(transaction.non_atomic_requests(view))))
 
 
 @for_machines
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when work flows and 503 when not, with what was found; to anybody, so without names of hosts."""
+    """Answer 200 when work flows and 503 when not, with the findings; they are public and name no hosts."""
     return _answer(look())
 
 
 @for_machines
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the database does, so that signals can be sent, and 503 when not."""
+    """Answer 200 when the database answers, so that signals can be sent, and 503 when not."""
     return _answer(look(at_queues=False))
 
 

@@ -6,10 +6,15 @@ escapes, and its secrets are masked. This is done to the record itself, so it ho
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import re
 import traceback
+from concurrent import futures
 from typing import Any
+
+import asgiref
 
 from signals_app.redaction import beginning, ending
 
@@ -17,6 +22,11 @@ LONGEST = 20_000  # characters kept of a text, and of a traceback
 
 UNPRINTABLE = "(an error that cannot be printed)"
 
+# files of whatever stands between a worker and its receiver; those of libraries where that is a coroutine
+_CALLERS = (
+    os.path.join(os.path.dirname(os.path.dirname(__file__)), "worker", ""),
+    *(os.path.join(module.__path__[0], "") for module in (asyncio, asgiref, futures)),
+)
 _LINE_END = re.compile(r"\r?\n(?!  \| )")
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 
@@ -64,13 +74,18 @@ def _keep_within(record: logging.LogRecord) -> bool:
 def traceback_of(error: BaseException) -> str:
     """Return the end of an error's traceback, which says what happened, secrets masked.
 
-    It has no values of variables, so none that ``sensitive_variables`` names. Printing the error may raise anything,
-    even what is no Exception.
+    It begins at the receiver, where the error is one's, and not at the worker that called it. It has no values of
+    variables, so none that ``sensitive_variables`` names. Printing the error may raise anything, even what is no
+    Exception.
     """
+    begin = error.__traceback__
+    while begin and begin.tb_frame.f_code.co_filename.startswith(_CALLERS):
+        begin = begin.tb_next
+    begin = begin or error.__traceback__
     try:
-        text = "".join(traceback.format_exception(error))
+        text = "".join(traceback.format_exception(type(error), error, begin))
     except BaseException:
-        text = "".join([*traceback.format_tb(error.__traceback__), UNPRINTABLE])
+        text = "".join([*traceback.format_tb(begin), UNPRINTABLE])
     return ending(text, LONGEST)
 
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 AWAY = (OperationalError, InterfaceError)  # what a database raises that is away, locked or full
 REFUSED = (DataError, IntegrityError)  # what a value raises that a new connection would refuse as well
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries, each twice as long as the one before
+KEPT = 600  # seconds, at least, for which a process of a cluster keeps a connection
 
 
 def retry_while_unavailable(work: Callable[[], T], *, seconds: float) -> T:
@@ -187,15 +188,17 @@ def stop_queries() -> None:
             ledger.database(db).cancel(db)
 
 
-def leave_pools() -> None:
-    """Have this process, and those that it will fork, connect without a pool.
+def keep_connections() -> None:
+    """Have this process, and those that it will fork, keep a connection each, whatever the web's settings say.
 
-    Both sides of a fork would use what is in the pool, and each would read the answers to the other's queries.
+    And without a pool: what is in one when a process forks would be used by both, and each would read the answers to
+    the other's queries.
     """
     for db in connections.all(initialized_only=True):
         if db.settings_dict["OPTIONS"].get("pool"):
             db.close()
             cast(Any, db).close_pool()
     for given in connections.settings.values():
-        if given["OPTIONS"].pop("pool", None):
-            given |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+        given["OPTIONS"].pop("pool", None)
+        if (age := given["CONN_MAX_AGE"]) is not None and age < KEPT:
+            given |= {"CONN_MAX_AGE": KEPT, "CONN_HEALTH_CHECKS": True}

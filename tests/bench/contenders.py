@@ -24,18 +24,7 @@ CONTENDERS = {
 }
 Q_CLUSTERS: dict[str, dict[str, Any]] = {
     # as the site has it
-    "signals_app": {
-        "broker_class": "signals_app.cluster.broker.DeliveryBroker",
-        "queue_limit": WORKERS,
-        "recycle": 500,
-        "timeout": 60,
-        "retry": 90,
-        "max_attempts": 5,
-        "poll": 0.2,
-        "guard_cycle": 0.5,
-        "scheduler": True,
-        "save_limit": 250,
-    },
+    "signals_app": {"queue_limit": WORKERS, "max_attempts": 5},
     "django_q_tuned": {"bulk": 50, "save_limit": -1, "poll": 0.02},
     "django_q": {},
 }

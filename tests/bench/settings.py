@@ -16,6 +16,12 @@ SECRET_KEY = "only for the benchmark"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES: dict[str, Any] = {"default": database(os.environ["BENCH_DATABASE"])}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # what signals_app would see to by itself
+    DATABASES["default"]["OPTIONS"] |= {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    }
 if os.environ["BENCH_CONNECTIONS"] == "reopened":  # as Django does by default; "kept" is what the site does
     DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}
 

@@ -1,25 +1,22 @@
-"""DATABASE_URL: SQLite fit for several processes, PostgreSQL with lasting connections."""
+"""DATABASE_URL: lasting connections, and what a power cut or a server that is cut off may cost."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 
 from sigdemo.database_url import database
 
 
-def test_sqlite_waits_for_its_lock_and_keeps_its_connections() -> None:
+def test_sqlite_keeps_its_connections() -> None:
     config = database("sqlite:////srv/shop/db.sqlite3")
 
     assert config["ENGINE"] == "django.db.backends.sqlite3"
     assert config["NAME"] == "/srv/shop/db.sqlite3"
     assert config["CONN_MAX_AGE"] is None
-    assert config["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
-    assert config["OPTIONS"]["timeout"] == 20
 
 
 def test_an_option_in_the_url_wins() -> None:
-    assert database("sqlite:///db?timeout=3")["OPTIONS"]["timeout"] == 3
-    assert database("sqlite:///db")["OPTIONS"]["timeout"] == 20
+    assert database("sqlite:///db")["OPTIONS"] == {"init_command": "PRAGMA synchronous=NORMAL"}
+    assert database("sqlite:///db?timeout=3&init_command=SELECT")["OPTIONS"] == {"timeout": 3, "init_command": "SELECT"}
 
 
 def test_postgresql_keeps_connections_for_a_while_and_checks_them() -> None:
@@ -46,15 +43,3 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> 
 
     assert "Write sqlite:///PATH or postgres://USER:PASSWORD@HOST:PORT/NAME" in str(caught.value)
     assert "hush" not in str(caught.value)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_sqlite_connections_use_a_write_ahead_log() -> None:
-    if connection.vendor != "sqlite":
-        pytest.fail("This test is for SQLite and must not be marked `database`.")
-    with connection.cursor() as cursor:
-        found = [
-            cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "busy_timeout")
-        ]
-
-    assert found == ["wal", 1, 20_000]

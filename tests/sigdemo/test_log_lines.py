@@ -1,4 +1,4 @@
-"""How the site writes its log, and what it leaves out."""
+"""How the site writes its log."""
 
 import logging
 import logging.config
@@ -7,26 +7,6 @@ import sys
 
 import pytest
 from django.conf import settings
-
-from sigdemo.log_lines import WithoutHints
-
-
-@pytest.mark.parametrize(
-    ("level", "message", "kept"),
-    [
-        (logging.INFO, "Processed 'signals_app.worker.loop.drain' (hint-sigdemo)", False),
-        (logging.ERROR, "Failed 'signals_app.worker.loop.drain' (hint-sigdemo) - no luck", True),
-        (logging.INFO, "Processed 'signals_app.worker.pruning.prune_for_a_while' (prune)", False),
-        (logging.INFO, "Processed 'math.sqrt' (four)", True),
-    ],
-)
-def test_news_of_hints_is_left_out_and_nothing_else(level: int, message: str, kept: bool) -> None:
-    record = logging.LogRecord("django-q", level, __file__, 1, message, None, None)
-    assert WithoutHints().filter(record) is kept
-
-
-def test_the_console_is_spared_the_hints() -> None:
-    assert "without_hints" in str(settings.LOGGING["handlers"])
 
 
 @pytest.fixture

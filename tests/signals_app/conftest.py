@@ -1,11 +1,16 @@
-"""Queued receivers that last, or do something else, for one test."""
+"""Queued receivers that last, or do something else, for one test, and a database of deliveries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import mail
+from django.db import connections
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker
 
 from signals_app.dispatcher import QueuedReceiver, queued, registry
 from signals_app.models import Delivery
@@ -36,3 +41,36 @@ def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Delivery]:
         return enqueue(receiver, **arguments)
 
     return enqueue_for
+
+
+class OddRouter:
+    """Keeps the deliveries in the database ``odd``."""
+
+    def db_for_write(self, model: type, **hints: Any) -> str:
+        return "odd"
+
+
+@pytest.fixture
+def odd_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Return the settings of a second database, which the deliveries are routed to."""
+    odd = dict(connections.settings["other"])
+    monkeypatch.setitem(connections.settings, "odd", odd)
+    with override_settings(DATABASE_ROUTERS=[f"{__name__}.OddRouter"]):
+        yield odd
+    if "odd" in connections and hasattr(connections["odd"], "close"):
+        connections["odd"].close()
+        del connections["odd"]
+
+
+@pytest.fixture
+def odd_file(
+    odd_database: dict[str, Any],
+    tmp_path: Path,
+    django_db_blocker: DjangoDbBlocker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[dict[str, Any]]:
+    """Return its settings, with no option, where it is a SQLite file that does not exist yet; as outside of tests."""
+    monkeypatch.delattr(mail, "outbox")
+    odd_database |= {"NAME": str(tmp_path / "odd.sqlite3"), "OPTIONS": {}}
+    with django_db_blocker.unblock():
+        yield odd_database

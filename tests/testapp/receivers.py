@@ -46,6 +46,12 @@ def work(sender: object, label: str = "work", **kwargs: Any) -> str:
 
 
 @queued
+def tells_connection(sender: object, **kwargs: Any) -> None:
+    """Leave what is another number for each new connection."""
+    leave_effect("connection", detail=str(connection.close_at))
+
+
+@queued
 def archive(sender: object, instance: Any, **kwargs: Any) -> None:
     leave_effect(instance.name)
 

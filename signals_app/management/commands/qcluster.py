@@ -12,9 +12,9 @@ from django_q.management.commands import qcluster
 
 from signals_app.cluster import broker
 from signals_app.cluster.supervisor import Supervisor
-from signals_app.cluster.workarounds import end_workers_in_time, run_cluster
+from signals_app.cluster.workarounds import end_workers_in_time, make_log_readable, run_cluster
 from signals_app.models import Delivery
-from signals_app.worker.connections import leave_pools
+from signals_app.worker.connections import keep_connections
 
 
 class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
@@ -29,7 +29,8 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
-        leave_pools()
+        make_log_readable()
+        keep_connections()
         end_workers_in_time()
         if options.get("run_once"):
             super().handle(*args, **options)

@@ -1,8 +1,12 @@
-"""What a check said."""
+"""What a check said, and what becomes of settings that its hint is pasted into."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
+from types import CodeType
+from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage
@@ -16,3 +20,19 @@ def assert_said(found: Iterable[CheckMessage], identity: str, *parts: str) -> No
     assert message.hint
     for part in parts:
         assert part in f"{message.msg} {message.hint}"
+
+
+def paste(found: Iterable[CheckMessage], settings: dict[str, Any]) -> None:
+    """Run the line that a message's hint has one write, at the end of these settings."""
+    (message,) = found
+    exec(_line(message.hint or ""), {}, settings)
+
+
+def _line(hint: str) -> CodeType:
+    """Return the code after the word "write": it ends at the first full stop or the like that leaves it whole."""
+    written = re.split("[Ww]rite ", hint, maxsplit=1)[1]
+    for end in re.finditer(r"[.,;:](?: |$)| for ", written):
+        if "=" in (line := written[: end.start()]) or line.startswith("del "):
+            with suppress(SyntaxError):
+                return compile(line, "<hint>", "exec")
+    raise AssertionError(f"Nothing in this hint can be pasted: {hint}")

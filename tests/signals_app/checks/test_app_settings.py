@@ -1,4 +1,4 @@
-"""What is said of wrong values in ``SIGNALS_APP``, and of apps that are missing or stand in the wrong order."""
+"""What is said of wrong values in ``SIGNALS_APP``, and of apps that are missing or stand where they should not."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_delete
 from django.test import override_settings
 
@@ -15,19 +16,29 @@ from tests.signals_app.checks.said import assert_said
 TYPES = "django.contrib.contenttypes"
 
 
+@override_settings(TENANT_APPS=["orders", "signals_app"])
+def test_deliveries_of_each_tenant_are_told() -> None:
+    assert_said(check_apps(), "E021", "signals_app is in TENANT_APPS")
+
+
 @pytest.mark.parametrize(
-    ("apps", "tenants", "identity", "message"),
-    [
-        (["signals_app", TYPES], [], "E005", "django_q is not installed, so nothing runs deliveries."),
-        (["django_q", TYPES, "signals_app"], [], "E006", "whose qcluster command is not supervised."),
-        (["signals_app", "django_q", TYPES], ["orders", "signals_app"], "E021", "signals_app is in TENANT_APPS"),
-    ],
+    ("cluster", "ids"), [({}, ["signals_app.W009"]), ({"timeout": 60}, []), ({"timeout": None}, [])]
 )
-def test_apps_that_are_missing_or_in_the_wrong_place(
-    apps: list[str], tenants: list[str], identity: str, message: str
+def test_django_q_that_stands_before_us_is_told_where_it_says_what_is_not_so(
+    cluster: dict[str, Any], ids: list[str]
 ) -> None:
-    with override_settings(INSTALLED_APPS=apps, TENANT_APPS=tenants):
-        assert_said(check_apps(), identity, message)
+    with override_settings(Q_CLUSTER=cluster):
+        assert [*check_apps()] == []
+        with override_settings(INSTALLED_APPS=["django_q", TYPES, "signals_app"]):
+            assert [message.id for message in check_apps()] == ids
+
+
+def test_a_project_without_django_q_is_refused_in_a_sentence() -> None:
+    with (
+        pytest.raises(ImproperlyConfigured, match=r'Write INSTALLED_APPS \+= \["django_q"\]\.'),
+        override_settings(INSTALLED_APPS=["signals_app", TYPES]),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("given", "kind"), [([], "list"), (None, "NoneType"), ("IMMEDIATE", "str")])
@@ -88,7 +99,7 @@ def test_a_token_without_a_client_is_a_warning(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_lease_that_one_late_heartbeat_breaks_is_an_error() -> None:
     with override_settings(SIGNALS_APP={"LEASE": 9, "HEARTBEAT": 5}):
-        assert_said(check_settings(), "E009", "SIGNALS_APP['LEASE'] is 9 s and HEARTBEAT 5 s: one late heartbeat")
+        assert_said(check_settings(), "E009", "SIGNALS_APP['LEASE'] is 9 s and HEARTBEAT 5 s: a single late heartbeat")
     with override_settings(SIGNALS_APP={"LEASE": 10, "HEARTBEAT": 5}):
         assert [*check_settings()] == []
 

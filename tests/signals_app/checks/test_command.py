@@ -14,8 +14,8 @@ from django.test import override_settings
 
 ROOT = Path(__file__).parents[3]
 WITHOUT_WAL = (
-    'DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "%s/odd.sqlite3", "CONN_MAX_AGE": None, '
-    '"OPTIONS": {"transaction_mode": "IMMEDIATE"}}'
+    'DATABASES["default"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "%s/odd.sqlite3", '
+    '"OPTIONS": {"init_command": "PRAGMA journal_mode=DELETE"}}'
 )
 
 

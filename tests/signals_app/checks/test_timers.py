@@ -60,9 +60,7 @@ def test_an_exact_guard_cycle_counts_exactly_from_two_to_the_24th_times_itself(c
 def test_a_guard_cycle_that_some_timer_would_step_past_is_an_error(cycle: float) -> None:
     assert not all(kills(cycle, timeout) for timeout in range(1, 100))
     with override_settings(Q_CLUSTER={"timeout": 60, "retry": 61, "guard_cycle": cycle}):
-        assert_said(
-            [*check_timers()], "E011", f"Q_CLUSTER['guard_cycle'] is {cycle!r}: ", "It takes 1, 0.5, 0.25, 0.125, "
-        )
+        assert_said(check_timers(), "E011", f"Q_CLUSTER['guard_cycle'] is {cycle!r}: ", "takes 1, 0.5, 0.25, 0.125, ")
 
 
 @pytest.mark.parametrize("cycle", [-1, None, "0.5", True])
@@ -79,9 +77,8 @@ SLOW = {"slow": {"timeout": 600}, "slower": {"timeout": 600, "retry": 900}, "as 
     [
         ({"timeout": 60, "retry": 60}, "Q_CLUSTER['retry'] is 60 and its timeout 60:"),
         ({"timeout": 90, "retry": 60.5}, "60.5 and its timeout 90:"),
-        ({"timeout": 61}, "60 and its timeout 61:"),
         ({"timeout": "60", "retry": 90}, "90 and its timeout '60':"),
-        ({"retry": None}, "None and its timeout None:"),
+        ({"retry": None}, "None and its timeout 60:"),
         # an own timeout of one cluster is measured against the retry of all
         (
             {"timeout": 60, "retry": 90, "ALT_CLUSTERS": SLOW},

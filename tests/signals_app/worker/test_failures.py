@@ -78,6 +78,19 @@ def charges_a_card(sender: object, **kwargs: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("receiver", "arguments"),
+    [(receivers.fails, {}), (receivers.async_atomic_work, {"fail": True}), (receivers.sleeps, {})],
+)
+def test_a_traceback_begins_at_the_receiver(receiver: QueuedReceiver, arguments: dict[str, Any]) -> None:
+    delivery = enqueue(receiver, **arguments)
+    loop.drain(delivery.queue)
+    first = delivery.failed_attempts.get().traceback.splitlines()[1]
+    assert first.startswith(f'  File "{receivers.__file__}", line ')
+    assert first.endswith(f", in {receiver.func.__name__}")
+
+
+@pytest.mark.django_db(transaction=True)
 def test_values_of_variables_are_kept_from_the_record_and_from_reports(made: Callable[..., QueuedReceiver]) -> None:
     reports: list[str] = []
 

@@ -9,21 +9,42 @@ from django.db import connection, connections, transaction
 
 from signals_app.models import Attempt, State
 from signals_app.worker import loop
-from signals_app.worker.connections import leave_pools
+from signals_app.worker.connections import keep_connections
 from tests.cluster import Cluster, wait_for_end
 from tests.testapp.models import Effect
-from tests.testapp.receivers import atomic_work, enqueue, leave_effect, nothing, work
+from tests.testapp.receivers import atomic_work, enqueue, leave_effect, nothing, tells_connection, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
-def test_a_process_that_forks_keeps_its_connections_instead_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    pooled: dict[str, Any] = {"OPTIONS": {"pool": True, "application_name": "site"}, "CONN_MAX_AGE": 0}
-    monkeypatch.setitem(connections.settings, "pooled", pooled)
-    before = {alias: dict(given) for alias, given in connections.settings.items() if alias != "pooled"}
-    leave_pools()
-    kept = {"OPTIONS": {"application_name": "site"}, "CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
-    assert connections.settings == before | {"pooled": kept}
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ({"CONN_MAX_AGE": 0}, {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}),
+        ({"CONN_MAX_AGE": 60}, {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}),
+        ({"CONN_MAX_AGE": 3600}, {"CONN_MAX_AGE": 3600}),
+        ({"CONN_MAX_AGE": None}, {"CONN_MAX_AGE": None}),
+        ({"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}, {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}),
+    ],
+    ids=str,
+)
+def test_a_cluster_keeps_its_connections_whatever_is_written_for_the_web(
+    written: dict[str, Any], kept: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written.setdefault("OPTIONS", {})["application_name"] = "site"
+    monkeypatch.setitem(connections.settings, "webs", written)
+    for alias in ("default", "other"):
+        monkeypatch.setitem(connections.settings, alias, dict(connections.settings[alias]))
+    keep_connections()
+    assert written == kept | {"OPTIONS": {"application_name": "site"}}
+
+
+def test_a_worker_has_one_connection_for_all_hints(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "log", WORKERS="1", TEST_CONN_MAX_AGE="0"):
+        for _ in range(3):  # a hint each
+            wait_for_end([enqueue(tells_connection)])
+    assert len(set(Effect.objects.values_list("pid", "detail"))) == 1
+    assert Effect.objects.count() == 3
 
 
 def test_the_processes_of_a_cluster_do_not_share_what_is_in_a_pool(tmp_path: Path) -> None:

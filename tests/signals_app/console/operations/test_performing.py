@@ -97,8 +97,7 @@ def test_who_is_no_user_is_in_the_log_only(caplog: pytest.LogCaptureFixture) -> 
     assert entries() == []
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"Delivery {row.pk} (shop.receivers.send_mail, emission {row.emission}) was changed by the terminal of ada: "
-        "Retried, with up to 5 more attempts."
+        f"shop.receivers.send_mail #{row.pk} was changed by the terminal of ada: Retried, with up to 5 more attempts."
     )
     assert (record.event, record.operation, record.delivery) == ("operated", "retry", row.pk)  # type: ignore[attr-defined]
 
