@@ -25,10 +25,10 @@ pytest := $(python) -m pytest --numprocesses auto --dist loadfile --no-loadscope
 secret := $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))'
 install := $(python) -m pip install --quiet --disable-pip-version-check $(if $(DJANGO),'$(DJANGO)')
 
-.PHONY: help run test faults bench lint types contract migrations deploy security checks clean
+.PHONY: help run test faults bench bench-peers lint types contract migrations deploy security checks clean
 
 help: ## List what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 run: export PORT := $(PORT)
 run: export SITE_URL := $(SITE_URL)
@@ -58,6 +58,9 @@ faults: $(venv)/tests ## Inject every fault at full size and print a ledger; SOA
 
 bench: $(venv)/tests ## Measure against django-q2 alone
 	$(python) -m tests.bench $(ARGS)
+
+bench-peers: .venv-peers/peers ## Measure beside huey, rq, celery, dramatiq, procrastinate and Django's own tasks
+	.venv-peers/bin/python -m tests.bench.peers $(ARGS)
 
 checks: lint types contract migrations deploy security ## All checks but the tests
 
@@ -99,6 +102,11 @@ $(venv)/site: requirements.txt | $(python)
 
 $(venv)/tests: requirements.txt tests/requirements.txt | $(python)
 	$(install) -r tests/requirements.txt
+	@touch $@
+
+.venv-peers/peers: requirements.txt tests/requirements.txt tests/bench/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/peers/requirements.txt
 	@touch $@
 
 $(python):
