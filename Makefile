@@ -25,7 +25,7 @@ pytest := $(python) -m pytest --numprocesses auto --dist loadfile --no-loadscope
 secret := $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))'
 install := $(python) -m pip install --quiet --disable-pip-version-check $(if $(DJANGO),'$(DJANGO)')
 
-.PHONY: help run test faults bench bench-peers lint types contract migrations deploy security checks clean
+.PHONY: help run test faults bench bench-peers docs site lint types contract migrations deploy security checks clean
 
 help: ## List what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -62,7 +62,10 @@ bench: $(venv)/tests ## Measure against django-q2 alone
 bench-peers: .venv-peers/peers ## Measure beside huey, rq, celery, dramatiq, procrastinate and Django's own tasks
 	.venv-peers/bin/python -m tests.bench.peers $(ARGS)
 
-checks: lint types contract migrations deploy security ## All checks but the tests
+docs: $(venv)/tests ## Serve the documentation, and follow changes; Ctrl-C stops it
+	@$(python) -m tests.docs.site serve --address '127.0.0.1:$(PORT)'
+
+checks: lint types contract migrations deploy security site ## All checks but the tests
 
 lint: $(venv)/tests ## Lint, and check the format
 	$(bin)/ruff check .
@@ -92,6 +95,9 @@ deploy: $(venv)/site ## Check the settings of a production site
 security: $(venv)/tests ## Look for insecure code and for packages known to be vulnerable; AUDIT=required makes it sure of these
 	$(bin)/bandit --quiet --recursive --configfile pyproject.toml signals_app receivers sigdemo manage.py
 	$(python) -m tests.audit
+
+site: $(venv)/tests ## Build the documentation into build/site; a broken link is an error
+	$(python) -m tests.docs.site build
 
 clean: ## Remove the virtual environments and what the tools have cached; var/ is yours and stays
 	rm -rf .venv-* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,6 +11,8 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
 from fnmatch import fnmatch
 from importlib.metadata import distribution
 from pathlib import Path
@@ -22,10 +24,13 @@ from dj_database_url import parse
 from packaging.requirements import Requirement
 
 from sigdemo.email_url import mail_settings
-from tests.docs.reader import Reader
+from tests.docs.markdown import blocks
+from tests.docs.mysite import PLACE, write_orders
+from tests.docs.reader import Reader, before_and_after
 from tests.docs.terminal import clean_environment
 
 ROOT = Path(__file__).parent.parent
+LINK = re.compile(r"\]\(([^()\s]+)\)")
 IGNORED = [".git", *(line.strip("/") for line in (ROOT / ".gitignore").read_text().split())]
 
 
@@ -50,18 +55,22 @@ class Built:
     wheel: Path
 
 
+def copy_sources(directory: Path) -> Path:
+    """Copy the repository, so that nothing is left in the checkout."""
+    shutil.copytree(ROOT, directory / "sigdemo", ignore=lambda _, names: list(filter(is_ignored, names)))
+    return directory / "sigdemo"
+
+
+def build(source: Path, out: Path, *options: str) -> None:
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), *options, str(source)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Build from a copy of the sources, so that nothing is left in the checkout."""
-    source, out = tmp_path_factory.mktemp("source") / "sigdemo", tmp_path_factory.mktemp("built")
-    shutil.copytree(ROOT, source, ignore=lambda _, names: list(filter(is_ignored, names)))
-    result = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", out, source],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    out = tmp_path_factory.mktemp("built")
+    build(copy_sources(tmp_path_factory.mktemp("source")), out)
     return Built(sdist=next(out.glob("*.tar.gz")), wheel=next(out.glob("signals_app-*-py3-none-any.whl")))
 
 
@@ -75,6 +84,32 @@ def test_the_wheel_holds_every_file_of_signals_app_and_nothing_else(built: Built
     found = {name for name in zipfile.ZipFile(built.wheel).namelist() if ".dist-info/" not in name}
     assert found == files_below(ROOT / "signals_app")
     assert "signals_app/py.typed" in found
+
+
+def metadata_of(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return message_from_bytes(archive.read(name))
+
+
+def test_the_description_links_no_file_while_the_repository_has_no_address(built: Built) -> None:
+    metadata = metadata_of(built.wheel)
+    description = str(metadata.get_payload())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert "Why and when not compares them, with sources." in description
+    assert [target for target in LINK.findall(description) if not target.startswith("https://")] == []
+
+
+def test_the_description_links_the_version_where_the_repository_has_one(tmp_path: Path) -> None:
+    project = copy_sources(tmp_path) / "pyproject.toml"
+    address = "https://code.example.org/signals"
+    project.write_text(project.read_text().replace("[project]", f'[project]\nurls.Source = "{address}"', 1))
+    build(project.parent, tmp_path / "out", "--wheel")
+    metadata = metadata_of(next((tmp_path / "out").iterdir()))
+    targets = LINK.findall(str(metadata.get_payload()))
+    assert f"{address}/blob/v{metadata['Version']}/docs/why.md" in targets
+    assert f"{address}/raw/v{metadata['Version']}/docs/images/waiting.svg" in targets
+    assert [target for target in targets if not target.startswith("https://")] == []
 
 
 def needed(*wanted: str) -> set[str]:
@@ -105,15 +140,6 @@ def make_environment(directory: Path, *packages: str) -> Path:
     return directory / "bin"
 
 
-MODELS = """
-from django.db import models
-
-
-class Order(models.Model):
-    email = models.EmailField()
-"""
-
-
 @pytest.fixture
 def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
     """Somebody with a blank project and an app ``orders``, who has installed the wheel where nothing else is."""
@@ -133,7 +159,7 @@ def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
         for command in ("python -m django startproject mysite", "cd mysite", "python manage.py startapp orders"):
             reader.run(command)
         reader.project = tmp_path / "mysite"
-        (reader.project / "orders" / "models.py").write_text(MODELS)
+        write_orders(reader.project)
         written: dict[str, Any] = mail_settings((tmp_path / "mails").as_uri())
         if not on_postgresql:
             write_settings(reader, written)
@@ -153,6 +179,7 @@ def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
 def write_settings(reader: Reader, settings: dict[str, Any]) -> None:
     with (reader.project / "mysite" / "settings.py").open("a") as file:
         file.writelines(f"{name} = {value!r}\n" for name, value in settings.items())
+        file.write('INSTALLED_APPS.append("orders")\n')
 
 
 @pytest.mark.database
@@ -161,13 +188,18 @@ def test_the_readme_is_all_that_a_blank_project_needs(somebody: Reader) -> None:
     somebody.run("python manage.py makemigrations orders")
     somebody.run("python manage.py migrate")
     assert somebody.run("python manage.py check").endswith("System check identified no issues (0 silenced).\n")
-    somebody.run(
-        "python manage.py shell -c \"from orders.checkout import place_order; place_order('ada@example.com')\""
-    )
-    mails, desk = somebody.project.parent / "mails", somebody.project.parent / "desk"
-    assert not mails.exists()
+    (change,) = [block for block in blocks(ROOT / "README.md") if block.language == "diff"]
+    receivers, mails = somebody.project / "orders" / "receivers.py", somebody.project.parent / "mails"
+
+    receivers.write_text(before_and_after(change)[0])
+    somebody.run(PLACE)
+    assert [mail.read_text().count("Number 1") for mail in mails.iterdir()] == [1]
+
+    receivers.write_text(before_and_after(change)[1])
+    somebody.run(PLACE)
+    assert len([*mails.iterdir()]) == 1
     done = "... [Q] INFO orders.receivers.send_confirmation #1 succeeded, ..."
     somebody.keep_running("python manage.py qcluster", ["... Q Cluster ... running.", done])
-    assert [mail.read_text().count("Number 1") for mail in mails.iterdir()] == [1]
-    (log,) = [file.read_text() for file in desk.glob("terminal-*")]
+    assert sorted(mail.read_text().count("Number 2") for mail in mails.iterdir()) == [0, 1]
+    (log,) = [file.read_text() for file in (somebody.project.parent / "desk").glob("terminal-*")]
     assert not re.search("hint|warning", log, re.IGNORECASE)

@@ -14,7 +14,7 @@ from tests.docs.markdown import ROOT
 from tests.docs.reader import Reader
 from tests.docs.terminal import clean_environment
 
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "signals_app")
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "signals_app")
 DEPENDENCIES = sysconfig.get_path("purelib")
 
 BakeryReader = Callable[[], Reader]

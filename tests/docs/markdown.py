@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 
-_FENCE = re.compile(r"^```(\w*) *(.*)$")
+FENCE = re.compile(r"^```(\w*) *(.*)$")
+LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$")
-_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 _CODE = re.compile(r"`[^`]*`")
 
 
@@ -61,7 +61,7 @@ def blocks(page: Path) -> list[Block]:
     opened: tuple[int, str, str] | None = None  # line, language, options
     body: list[str] = []
     for number, line in enumerate(page.read_text().splitlines(), start=1):
-        fence = _FENCE.match(line)
+        fence = FENCE.match(line)
         if opened is None and fence:
             opened, body = (number, fence[1], fence[2]), []
         elif opened is not None and line == "```":
@@ -92,7 +92,7 @@ def links(page: Path) -> list[Link]:
     return [
         Link(page=page, line=number, text=match[1], target=match[2])
         for number, line in prose(page)
-        for match in _LINK.finditer(line)
+        for match in LINK.finditer(line)
     ]
 
 

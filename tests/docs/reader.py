@@ -2,10 +2,11 @@
 
 A ``python`` block is a file: its first line, ``# orders/models.py``, names it; ``# bakery/settings.py, at the end``
 adds to it; further such lines begin further files. A ``console`` block is typed: a line with ``$`` is a command and
-must succeed, ``^C`` ends a program, other lines must be printed, in order, with ``...`` for any text. Options after
-the language: ``terminal=2`` for a program that keeps running, ``wait`` for a command that is repeated until it prints
-what it should, ``fails`` for one that must not succeed. Blocks of other languages are shown only. The port 8000 is
-replaced by one that is free.
+must succeed, ``^C`` ends a program, other lines must be printed, in order, with ``...`` for any text. Options after the
+language: ``terminal=2`` for a program that keeps running, ``wait`` for a command that is repeated until it prints what
+it should, ``fails`` for one that must not succeed. A ``diff`` block changes the file that its first line names, which
+must be what the block changes where it exists. Blocks of other languages are shown only. The port 8000 is replaced by
+one that is free.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Reader:
                 self._write(block)
             elif block.language == "console":
                 self._type(block)
+            elif block.language == "diff":
+                self._change(block)
             else:
                 assert block.language in SHOWN_ONLY, f"{block.place}: nothing is known to do with {block.language!r}."
 
@@ -82,6 +85,15 @@ class Reader:
             old = path.read_text() if adds else ""
             path.write_text(f"{old}\n{text}\n" if adds else f"{text}\n")
 
+    def _change(self, block: Block) -> None:
+        """Write what a file is after a change. Raises AssertionError where it was something else before."""
+        before, after = before_and_after(block)
+        named = _FILE.match(after.splitlines()[0])
+        assert named, f"{block.place}: begin the block with the file's name, as in ' # orders/models.py'."
+        path = self.project / named[1]
+        assert not path.exists() or path.read_text() == before, f"{block.place}: {named[1]} is not what is changed."
+        path.write_text(after)
+
     def _type(self, block: Block) -> None:
         terminal = block.options.get("terminal")
         for command, expected in _commands(self._here(block.text)):
@@ -110,6 +122,13 @@ class Reader:
             log = self._desk / f"terminal-{len(list(self._desk.iterdir()))}"
             self._programs[terminal] = self._shell.start(command, log)
         self._programs[terminal].shows(expected)
+
+
+def before_and_after(block: Block) -> tuple[str, str]:
+    """Return a file as it is before and after the change that a block of the language diff shows."""
+    lines = block.text.splitlines()
+    before, after = ("".join(f"{line[1:]}\n" for line in lines if not line.startswith(sign)) for sign in "+-")
+    return before, after
 
 
 def files_of(block: Block) -> list[tuple[str, bool, str]]:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 
@@ -47,12 +48,23 @@ def test_named_tests_exist(page: Path) -> None:
             assert f"def {name}(" in source, f"{link.place}: {link.target} has no {name}."
 
 
-def test_every_page_is_reached_from_the_index_and_the_readme() -> None:
-    for start in (ROOT / "docs" / "index.md", ROOT / "README.md"):
-        linked = {(start.parent / urlsplit(link.target).path).resolve() for link in links(start)}
-        pages = set(PAGES) - {ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs" / "index.md"}
-        missing = pages - linked
-        assert not missing, f"{name_of(start)} does not link {', '.join(map(name_of, missing))}."
+def test_every_page_is_reached_from_the_index_and_the_index_from_the_readme() -> None:
+    index, readme = ROOT / "docs" / "index.md", ROOT / "README.md"
+    linked = {(index.parent / urlsplit(link.target).path).resolve() for link in links(index)}
+    missing = {*PAGES} - {index, readme} - linked
+    assert not missing, f"the index does not link {', '.join(map(name_of, missing))}."
+    assert "docs/index.md" in {link.target for link in links(readme)}
+
+
+@pytest.mark.parametrize("picture", [*(ROOT / "docs").rglob("*.svg"), *(ROOT / "docs").rglob("*.png")], ids=name_of)
+def test_pictures_are_small_used_and_load_nothing(picture: Path) -> None:
+    assert picture.stat().st_size < 500_000
+    used = {(page.parent / link.target).resolve() for page in PAGES for link in links(page)}
+    assert picture in used
+    if picture.suffix == ".svg":
+        elements = ElementTree.parse(picture).getroot().iter()
+        assert not [one for one in elements if one.tag.endswith(("script", "image")) or "href" in str(one.attrib)]
+        assert "prefers-reduced-motion" in picture.read_text()
 
 
 @each_page

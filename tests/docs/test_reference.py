@@ -15,7 +15,7 @@ from django.test import RequestFactory
 from signals_app import backoff, dispatcher, events, exceptions, models, payloads, signals
 from signals_app.conf import Conf, Defaults
 from signals_app.dispatcher.current import CurrentDelivery
-from tests.docs.markdown import ROOT, blocks, prose, table_cells, table_keys
+from tests.docs.markdown import ROOT, blocks, links, prose, table_cells, table_keys
 
 REFERENCE = ROOT / "docs" / "reference"
 API, SETTINGS, CHECKS, COMMANDS, ENVIRONMENT = (
@@ -133,7 +133,6 @@ def test_every_variable_of_the_site_is_described() -> None:
     source = (ROOT / "sigdemo" / "settings.py").read_text()
     read = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', source))
     assert table_keys(ENVIRONMENT, heading="The site's environment") == read
-    assert table_keys(ROOT / "README.md", heading="The site's environment") <= read
 
 
 def test_the_procfile_is_shown_as_it_is() -> None:
@@ -168,9 +167,18 @@ def test_the_drawing_holds_every_room_and_its_arrows_go_down() -> None:
         assert max(floor[one] for one in rooms[upper]) < min(floor[one] for one in rooms[lower]), (upper, lower)
 
 
-def test_what_the_readme_makes_can_be_made() -> None:
+def test_what_a_page_makes_can_be_made() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?\bmake ([a-z]+)\b", (ROOT / "README.md").read_text())) <= targets
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        assert set(re.findall(r"(?:^|`)make ([a-z]+)\b", page.read_text(), re.MULTILINE)) <= targets, page.name
+
+
+def test_the_badges_say_what_the_package_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    badges = " ".join(link.text for link in links(ROOT / "README.md"))
+    for name, kind in (("Python", "Programming Language :: Python"), ("Django", "Framework :: Django")):
+        versions = re.findall(rf"^{kind} :: (\d+\.\d+)$", "\n".join(project["classifiers"]), re.MULTILINE)
+        assert f"{name} {', '.join(versions[:-1])} and {versions[-1]}" in badges
 
 
 def _is_ours(value: object, module: object) -> bool:
