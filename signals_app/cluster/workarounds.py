@@ -39,7 +39,7 @@ from signals_app import events
 from signals_app.processes import tree
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
-from signals_app.worker.loop import watches
+from signals_app.worker.loop import turns
 
 logger = get_logger("signals_app.broker")
 
@@ -182,15 +182,16 @@ def _end_after_all(results: Any) -> None:
 # 6: recycling
 
 
-def _limit_watches(**kwargs: object) -> None:
-    watches.limit = Conf.RECYCLE or math.inf
+def _limit_turns(**kwargs: object) -> None:
+    turns.limit = Conf.RECYCLE or math.inf
 
 
 def _recycle(**kwargs: object) -> None:
-    """Replace a worker that began to work without a hint as often as it may take tasks."""
-    if watches.count >= watches.limit:
+    """Replace a worker that took as many tasks as it may, or worked as often without one."""
+    turns.count += 1
+    if turns.count >= turns.limit:
         Conf.MAX_RSS = 1  # of this process; any has more
 
 
-post_spawn.connect(_limit_watches, dispatch_uid="signals_app.recycle")
+post_spawn.connect(_limit_turns, dispatch_uid="signals_app.recycle")
 post_execute_in_worker.connect(_recycle, dispatch_uid="signals_app.recycle")

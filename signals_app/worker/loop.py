@@ -135,14 +135,14 @@ def drain(queue: object) -> int:
 
 
 @dataclass(slots=True)
-class Watches:
-    """How often this worker began to work without a hint, and how often it may before it is replaced."""
+class Turns:
+    """How often this worker took up work, by a task or on watch, and how often it may before it is replaced."""
 
     count: int = 0
     limit: float = math.inf
 
 
-watches = Watches()
+turns = Turns()
 _listeners: dict[str, ledger.ChangeListener] = {}
 
 
@@ -152,7 +152,7 @@ def _watch(queue: str, end: float) -> bool:
     Saves the way by the pusher and by Django-Q's queue. False where this worker is wanted elsewhere: by a task that
     waits, by a cluster that stops, or to be replaced.
     """
-    if watches.count >= watches.limit or not liveness.begin_watch():
+    if turns.count >= turns.limit or not liveness.begin_watch():
         return False
     events.write_after_drain()
     listener = _listeners.setdefault(queue, ledger.ChangeListener(queue=queue, poll=LOOK, is_noting=False))
@@ -165,7 +165,7 @@ def _watch(queue: str, end: float) -> bool:
                     return False
             change = listener.wait(min(left, LOOK))
             if change is Change.OURS or (change is Change.ANY and ledger.due(queue, limit=1)):
-                watches.count += 1
+                turns.count += 1
                 return True
         return False
     finally:

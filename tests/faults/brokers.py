@@ -1,4 +1,4 @@
-"""A broker whose hints go astray: each comes twice, out of turn, and some come late."""
+"""Brokers that say how many hints they give, and whose hints go astray."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import random
 
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.cluster.workarounds import Package
+
+
+class CountedHints(DeliveryBroker):
+    """Says how many hints and tasks it gives."""
+
+    def dequeue(self) -> list[Package] | None:
+        if given := super().dequeue():
+            print(f"gave {len(given)} hints", flush=True)
+        return given
 
 
 class StrayingHints(DeliveryBroker):

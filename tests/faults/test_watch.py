@@ -21,11 +21,12 @@ from tests.faults.receivers.effects import effect
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+CLUSTER = {"TEST_Q_CLUSTER": '{"broker_class": "tests.faults.brokers.CountedHints"}'}
 
 
 def hints(cluster: Cluster) -> int:
-    """Return how many hints the workers have taken."""
-    return len(re.findall(r"processing hint-", cluster.log.read_text()))
+    """Return how many hints and tasks were given out."""
+    return sum(map(int, re.findall(r"gave (\d+) hints", cluster.log.read_text())))
 
 
 def runner(journal_file: Path) -> int:
