@@ -6,12 +6,14 @@ from django.urls import include, path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
+from sigdemo.home import home, trace
 from sigdemo.throttle.limits import login
 
 favicon = lazy(static, str)("site/favicon.svg")  # its name is known only after collectstatic
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/shop/"), name="home"),
+    path("", home, name="home"),
+    path("trace/<uuid:public_id>/", trace, name="trace"),
     path("shop/", include("sigdemo.shop.urls")),
     path("lab/", include("sigdemo.lab.urls")),
     path("admin/login/", login),

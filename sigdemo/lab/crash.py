@@ -22,7 +22,7 @@ from signals_app import ledger
 from signals_app.models import FINAL_STATES, Delivery
 from signals_app.processes.identity import is_dead
 
-PATIENCE = 20.0  # seconds for a process to start and take up its work
+PATIENCE = 60.0  # seconds for a process to start and take up its work
 LOOK_EVERY = 0.02  # seconds
 AT_WORK = 0.6  # seconds that the work may go on before its process is killed
 
@@ -34,13 +34,21 @@ class CrashTestFailed(Exception):
 
 
 def run(crash: LabRun) -> None:
-    """Carry a crash test out, from the first process to the last; takes some seconds. Raises CrashTestFailed."""
+    """Carry a crash test out, which takes some seconds, and give its slot back. Raises CrashTestFailed."""
+    try:
+        _run(crash)
+    finally:
+        LabRun.objects.filter(pk=crash.pk).update(slot=None)
+
+
+def _run(crash: LabRun) -> None:
     lanes = {lane.way: lane for lane in crash.lanes.select_related("run")}
     threaded, queued = lanes[Way.THREAD], lanes[Way.QUEUED]
+    with _child("--lane", str(threaded.pk)) as process:
+        _end(process, crash.death, _span_of(threaded, process, attempt=1))
     delivery = _hand_off(queued)
     queue = delivery.queue
-    with _child("--lane", str(threaded.pk)) as process, _child("--queue", queue) as first:
-        _end(process, crash.death, _span_of(threaded, process, attempt=1))
+    with _child("--queue", queue) as first:  # not beside the other, or its work might be over before its turn
         _end(first, Death.SIGKILL, _span_of(queued, first, attempt=1))
     ledger.recover_lost(queue, is_dead=is_dead)
     with _child("--queue", queue) as second:

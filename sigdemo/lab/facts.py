@@ -50,12 +50,10 @@ class Work:
 
     @property
     def ended_well(self) -> bool:
-        """Whether it did what it was asked."""
         return self.outcome == Outcome.DONE
 
     @property
     def result(self) -> str:
-        """How it ended, in a word."""
         return Outcome(self.outcome).label if self.outcome else "working"
 
 
@@ -71,13 +69,17 @@ class Lane:
     never_called: Sequence[int]
 
     @property
+    def unbegun(self) -> list[tuple[int, str]]:
+        """The receivers without an attempt to show, each with the reason."""
+        waits = [(seat, "waiting" if self.began else "not run") for seat in self.waiting]
+        return waits + [(seat, "never ran") for seat in self.never_called]
+
+    @property
     def answered_after(self) -> float | None:
-        """When the answer left."""
         return self.row.answered_after
 
     @property
     def began(self) -> bool:
-        """Whether a request has taken it."""
         return self.row.started_at is not None
 
     @property
@@ -108,17 +110,14 @@ class Facts:
 
     @property
     def is_over(self) -> bool:
-        """Whether every lane is."""
         return all(lane.is_over for lane in self.lanes)
 
     @property
     def began(self) -> bool:
-        """Whether any lane has begun."""
         return any(lane.began for lane in self.lanes)
 
     @property
     def end(self) -> float:
-        """How long the longest lane is."""
         return max([lane.end for lane in self.lanes], default=0.0)
 
 

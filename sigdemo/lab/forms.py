@@ -1,15 +1,35 @@
 """What a visitor of the lab may choose."""
 
-from typing import Any
-
 from django import forms
-from django.http import QueryDict
 
-from sigdemo.lab.kinds import LONGEST, MOST_RECEIVERS, SHORTEST, Death, Kind, Plan, Way
+from sigdemo.lab.kinds import LONGEST, MOST_RECEIVERS, SHORTEST, Death, Guess, Kind, Plan, Way
 
 SECONDS = f"Enter a duration from {SHORTEST:g} to {LONGEST:g} seconds."
 RECEIVERS = f"Enter a whole number of receivers from 1 to {MOST_RECEIVERS}."
 CRASH_SECONDS = 2.0  # of work; its worker is killed before half of it is done
+SHOWN = (Way.SIGNAL, Way.THREAD, Way.QUEUED)
+
+
+def crash_plan(death: Death) -> Plan:
+    """Return what a crash test does."""
+    return Plan(kind=Kind.WAIT, seconds=CRASH_SECONDS, fan_out=1, ways=(Way.THREAD, Way.QUEUED), death=death)
+
+
+class ShowForm(forms.Form):
+    """The guess before the run of the three ways and the crash; none need be made."""
+
+    guess = forms.ChoiceField(
+        label="Guess who waits.",
+        choices=Guess.choices,
+        required=False,
+        widget=forms.RadioSelect,
+        error_messages={"invalid_choice": "Choose one of the guesses, or none."},
+    )
+
+    def plan(self) -> Plan:
+        """Return the valid form as a plan."""
+        guess, crash = self.cleaned_data["guess"], crash_plan(Death.SIGKILL)
+        return Plan(kind=Kind.WAIT, seconds=0.5, fan_out=1, ways=SHOWN, guess=guess, crash=crash)
 
 
 class LabForm(forms.Form):
@@ -45,12 +65,9 @@ class LabForm(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose at least one of the six ways."),
     )
 
-    def __init__(self, data: QueryDict | None = None, **kwargs: Any) -> None:
-        """The button "Run all six" counts for more than the boxes."""
-        if data is not None and "all" in data:
-            data = data.copy()
-            data.setlist("ways", list(Way))
-        super().__init__(data, **kwargs)
+    def numbers(self) -> list[tuple[forms.BoundField, str]]:
+        """Return the fields that take a number, each with what may be entered."""
+        return [(self["seconds"], f"s, {SHORTEST:g} to {LONGEST:g}"), (self["fan_out"], f"1 to {MOST_RECEIVERS}")]
 
     def plan(self) -> Plan:
         """Return the valid form as a plan, its ways in the lab's order."""
@@ -71,15 +88,9 @@ class CrashForm(forms.Form):
         choices=Death.choices,
         initial=Death.SIGKILL,
         widget=forms.RadioSelect,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose how the process shall end."),
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose how the process is to end."),
     )
 
     def plan(self) -> Plan:
         """Return the valid form as a plan."""
-        return Plan(
-            kind=Kind.WAIT,
-            seconds=CRASH_SECONDS,
-            fan_out=1,
-            ways=(Way.THREAD, Way.QUEUED),
-            death=Death(self.cleaned_data["death"]),
-        )
+        return crash_plan(Death(self.cleaned_data["death"]))

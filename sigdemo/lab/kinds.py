@@ -15,7 +15,7 @@ class Way(models.TextChoices):
     ASYNC_SIGNAL = "async-signal", "Async signal"
     THREAD = "thread", "Thread"
     THREAD_JOIN = "thread-join", "Thread + join"
-    QUEUED = "queued", "Queued receiver"
+    QUEUED = "queued", "Queue"
 
 
 # The ways whose work is over when the request is: what has not begun by then never will.
@@ -40,6 +40,15 @@ class Outcome(models.TextChoices):
     LOST = "lost", "LOST"
 
 
+class Guess(models.TextChoices):
+    """Who waits until the work is done, as a visitor guesses; all but nobody are ways."""
+
+    SIGNAL = "signal", "Whoever sends the signal"
+    THREAD = "thread", "Whoever starts the thread"
+    QUEUED = "queued", "Whoever uses the queue"
+    NOBODY = "nobody", "Nobody"
+
+
 class Death(models.TextChoices):
     """How the crash test ends its sandbox process."""
 
@@ -55,13 +64,15 @@ ATTEMPTS = 3  # that a queued receiver of the lab has
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A valid setting of the lab. ``death`` is set for a crash test only."""
+    """A valid setting of the lab. ``death`` is set for a crash test only; ``crash`` is one to come after the lanes."""
 
     kind: Kind
     seconds: float
     fan_out: int
     ways: Sequence[Way]
     death: Death | None = None
+    guess: str = ""
+    crash: "Plan | None" = None
 
 
 def gil_enabled() -> bool | None:

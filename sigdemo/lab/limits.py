@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from sigdemo.lab.facts import Facts, Lane, facts_of
@@ -19,6 +18,7 @@ LONGEST_RUN = timedelta(minutes=5)  # after which a run gives its slot back, wha
 SILENCE = timedelta(seconds=20)  # after which a run whose next lane does not begin gives its slot back
 PER_CLIENT, PERIOD = 10, timedelta(minutes=1)
 MOST_WAITING = len(SLOTS) * MOST_RECEIVERS  # deliveries of the lab that may wait in the queue
+CRASH_UNDER_WAY = "Another crash test is under way. Wait a few seconds, then start yours."
 KEEP, KEEP_FOR = 200, timedelta(days=7)
 
 
@@ -34,10 +34,10 @@ class TooMuch(Exception):
 def admit(plan: Plan, *, client: str) -> LabRun:
     """Write the run that a plan asks for. Raises TooMuch, and writes nothing, when that is more than the lab does."""
     now = timezone.now()
-    recent = LabRun.objects.filter(client=client, created_at__gt=now - PERIOD)
+    recent = LabRun.objects.filter(client=client, created_at__gt=now - PERIOD, crash_of=None)
     if recent.count() >= PER_CLIENT:
         raise TooMuch(
-            f"You started {PER_CLIENT} runs within a minute, which is as many as one visitor may. "
+            f"You have started {PER_CLIENT} runs within a minute, which is the most one visitor may. "
             "Wait a minute, then run it again. Nothing was started.",
             retry_after=60,
         )
@@ -49,12 +49,26 @@ def admit(plan: Plan, *, client: str) -> LabRun:
         if run is not None:
             return run
     if plan.death:
-        raise TooMuch("A crash test is under way. Wait some seconds, then start yours.", retry_after=10)
+        raise TooMuch(CRASH_UNDER_WAY, retry_after=10)
     raise TooMuch(
-        f"{len(SLOTS)} runs are under way, which is as many as the lab does at a time. "
+        f"{len(SLOTS)} runs are under way, which is the most the lab does at a time. "
         "Wait until one is over, then run it again. Nothing was started.",
         retry_after=10,
     )
+
+
+def admit_crash(crash: LabRun) -> bool:
+    """Give a run's own crash test the one slot there is; False when it was done before.
+
+    Raises TooMuch while another one has the slot.
+    """
+    free_slots()
+    fresh = LabRun.objects.filter(pk=crash.pk, slot=None).exclude(lanes__started_at__isnull=False)
+    try:
+        with transaction.atomic():
+            return bool(fresh.update(slot=CRASH_SLOT, created_at=timezone.now()))
+    except IntegrityError:
+        raise TooMuch(CRASH_UNDER_WAY, retry_after=10) from None
 
 
 def free_slots() -> None:
@@ -67,13 +81,10 @@ def free_slots() -> None:
 
 def prune() -> int:
     """Delete runs that are old and not among the latest; return how many rows went."""
-    latest = LabRun.objects.order_by("-created_at").values_list("pk", flat=True)[:KEEP]
-    old = _old().exclude(pk__in=list(latest))
-    return old.delete()[0]
-
-
-def _old() -> QuerySet[LabRun]:
-    return LabRun.objects.filter(slot=None, created_at__lt=timezone.now() - KEEP_FOR)
+    runs = LabRun.objects.filter(crash_of=None)
+    latest = runs.order_by("-created_at").values_list("pk", flat=True)[:KEEP]
+    old = runs.filter(slot=None, created_at__lt=timezone.now() - KEEP_FOR)
+    return old.exclude(pk__in=list(latest)).delete()[0]
 
 
 def _is_idle(lane: Lane) -> bool:
@@ -109,14 +120,16 @@ def _take(slot: int, plan: Plan, client: str) -> LabRun | None:
         return None
 
 
-def write(plan: Plan, *, client: str = "", slot: int | None = None) -> LabRun:
-    """Write a run with its lanes, without asking anybody. Raises IntegrityError where the slot is taken."""
+def write(plan: Plan, *, client: str = "", slot: int | None = None, crash_of: LabRun | None = None) -> LabRun:
+    """Write a run with its lanes and its crash test, without asking. Raises IntegrityError where the slot is taken."""
     with transaction.atomic():
         run = LabRun.objects.create(
             kind=plan.kind,
             seconds=plan.seconds,
             fan_out=plan.fan_out,
             death=plan.death or "",
+            guess=plan.guess,
+            crash_of=crash_of,
             client=client,
             slot=slot,
             gil=gil_enabled(),
@@ -124,4 +137,6 @@ def write(plan: Plan, *, client: str = "", slot: int | None = None) -> LabRun:
         LabLane.objects.bulk_create(
             LabLane(run=run, way=way, position=position) for position, way in enumerate(plan.ways)
         )
+        if plan.crash:
+            write(plan.crash, crash_of=run)
     return run

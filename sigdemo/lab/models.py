@@ -9,7 +9,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from sigdemo.lab.kinds import Death, Kind, Outcome, Way
+from sigdemo.lab.kinds import Death, Guess, Kind, Outcome, Way
 
 
 class LabRun(models.Model):
@@ -27,15 +27,18 @@ class LabRun(models.Model):
     )
     gil = models.BooleanField(null=True, help_text="Whether the web process had its GIL enabled; empty: unknown.")
     idle_pings = models.JSONField(default=list, help_text="Milliseconds, while nothing ran.")
+    guess = models.CharField(max_length=10, choices=Guess.choices, blank=True, help_text="Made before the run.")
+    crash_of = models.OneToOneField(
+        "self", on_delete=models.CASCADE, null=True, related_name="crash", help_text="The run that this crash ends."
+    )
 
     class Meta:
         ordering = ("-created_at", "-id")
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, {self.seconds:g} s by {self.fan_out}"
+        return f"{self.get_kind_display()}, {self.seconds:g} s, {self.fan_out} receiver{'s' * (self.fan_out > 1)}"
 
     def get_absolute_url(self) -> str:
-        """Return the permalink."""
         return reverse("lab:run", args=[self.public_id])
 
     @property

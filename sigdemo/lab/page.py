@@ -1,75 +1,43 @@
 """What the lab's page shows, put together from runs and source files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sigdemo.lab.facts import facts_of
-from sigdemo.lab.kinds import Kind, Way, gil_enabled
+from sigdemo.lab.facts import Facts, facts_of
+from sigdemo.lab.kinds import Kind
 from sigdemo.lab.models import LabRun
-from sigdemo.lab.pings import Latency, percentile
-from sigdemo.lab.source import code_of
+from sigdemo.lab.pings import Latency
 from sigdemo.lab.timeline import timeline_of
-
-LATEST = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
-    """One way and the lines behind it."""
-
-    way: Way
-    source: str
+from sigdemo.lab.verdict import guess_of, verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gil:
-    """What is known of a process's global interpreter lock."""
-
-    enabled: bool | None
-
-    @property
-    def words(self) -> str:
-        """Say it in a sentence."""
-        if self.enabled is False:
-            return "The GIL is disabled here: threads of one process run Python side by side."
-        known = "The GIL is enabled here" if self.enabled else "This Python always has its GIL"
-        return f"{known}: threads of one process take turns at running Python."
-
-
-def lab_context() -> dict[str, Any]:
-    """Return what the page shows with and without a run."""
-    return {
-        "codes": [Code(way=way, source=code_of(way)) for way in Way],
-        "latest": LabRun.objects.all()[:LATEST],
-        "gil": Gil(enabled=gil_enabled()),
-    }
+def crash_facts_of(run: LabRun) -> Facts | None:
+    """Return what was measured in the crash that belongs to a run, if one does."""
+    crash = LabRun.objects.filter(crash_of=run).first()
+    return facts_of(crash) if crash else None
 
 
 def result_of(run: LabRun) -> dict[str, Any]:
     """Return what the page shows of a run."""
-    facts = facts_of(run)
+    facts, crash = facts_of(run), crash_facts_of(run)
     return {
         "run": run,
         "facts": facts,
-        "timeline": timeline_of(facts),
+        "crash": crash,
+        "over": facts.is_over and (crash is None or crash.is_over),
+        "verdict": verdict(facts, crash),
+        "guess": guess_of(facts),
+        "timelines": [timeline_of(facts, crash), *([timeline_of(crash)] if crash and crash.began else [])],
         "latencies": latencies_of(run),
-        "run_gil": Gil(enabled=run.gil),
     }
 
 
 def latencies_of(run: LabRun) -> Sequence[Latency]:
     """Return what other visitors noticed: idle first, then per lane; empty where nobody measured."""
-    idle_p95 = percentile(run.idle_pings, 95)
-    idle = Latency(label="Idle", samples=run.idle_pings)
+    work = "CPU" if run.kind == Kind.CPU else "waiting"
     lanes = [
-        Latency(label=_label(run, lane.get_way_display()), samples=lane.pings, idle_p95=idle_p95)
+        Latency(label=f"{lane.get_way_display()}, {work}", samples=lane.pings, idle=run.idle_pings)
         for lane in run.lanes.order_by("position")
         if lane.pings
     ]
-    return [idle, *lanes] if run.idle_pings or lanes else []
-
-
-def _label(run: LabRun, way: str) -> str:
-    work = "CPU" if run.kind == Kind.CPU else "waiting"
-    return f"{way}, {work}"
+    return [Latency(label="Idle", samples=run.idle_pings), *lanes] if run.idle_pings or lanes else []

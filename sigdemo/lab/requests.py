@@ -66,7 +66,8 @@ class MeasuredAnswer(HttpResponse):
 
     def __init__(self, lane: LabLane, since: Moment, *, error: str, location: str) -> None:
         """``location`` is where the browser goes next; "" where a script goes on."""
-        super().__init__("done", status=_status(lane.run, location))
+        last = location == verdict_address(lane.run)
+        super().__init__("done", status=200 if not location else SEE_OTHER if last else SAME_FORM)
         if location:
             self["Location"] = location
         self._lane, self._since, self._error = lane, since, error
@@ -83,15 +84,17 @@ class MeasuredAnswer(HttpResponse):
 
 
 def next_address(run: LabRun) -> str:
-    """Return the address of the next lane that has not begun, or of the run's page when all have."""
-    lane = run.lanes.filter(started_at=None).order_by("position").first()
-    return reverse("lab:lane", args=[run.public_id, lane.way]) if lane else run.get_absolute_url()
+    """Return the address of the next lane that has not begun, then of the crash, and of the verdict when all have."""
+    if lane := run.lanes.filter(started_at=None).order_by("position").first():
+        return reverse("lab:lane", args=[run.public_id, lane.way])
+    if LabRun.objects.filter(crash_of=run, lanes__started_at=None).exists():
+        return reverse("lab:run-crash", args=[run.public_id])
+    return verdict_address(run)
 
 
-def _status(run: LabRun, location: str) -> int:
-    if not location:
-        return 200
-    return SEE_OTHER if location == run.get_absolute_url() else SAME_FORM
+def verdict_address(run: LabRun) -> str:
+    """Return the permalink, at the line that says what came of it."""
+    return f"{run.get_absolute_url()}#verdict"
 
 
 def cluster_is_alive() -> bool:

@@ -1,12 +1,14 @@
-"""The code of a lane, taken from its source files when it is shown, so that it cannot drift."""
+"""The code of a way, taken from what is connected and called when it is shown, so that it cannot drift."""
 
+import ast
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+from weakref import ReferenceType
 
 from django.dispatch import Signal
 
-from sigdemo.lab import lanes, spans
+from sigdemo.lab import lanes
 from sigdemo.lab.kinds import Way
 from sigdemo.lab.signals import async_work_wanted, queued_work_wanted, work_wanted
 
@@ -18,18 +20,29 @@ SENT: dict[Way, Signal] = {
 
 
 def code_of(way: Way) -> str:
-    """Return what a lane's request runs, and what that leads to: the receivers of its signal, or plain functions."""
-    functions: list[Callable[..., Any]] = [lanes.SEND[way]]
-    if way in SENT:
-        functions += receivers_of(SENT[way])
-    elif way in (Way.THREAD, Way.THREAD_JOIN):
-        functions.append(lanes.start_threads)
-    else:
-        functions.append(spans.perform)
-    return "\n\n".join(inspect.getsource(function).strip() for function in functions)
+    """Return what a user would write: the receiver, decorator included, and the send; or the function that is called.
+
+    It is the source without its annotations and docstrings.
+    """
+    sending = _parsed(lanes.SEND[way])
+    if way not in SENT:
+        return ast.unparse(sending)
+    return "\n\n".join((ast.unparse(_parsed(receiver_of(SENT[way]))), *map(ast.unparse, sending.body)))
 
 
-def receivers_of(signal: Signal) -> list[Callable[..., Any]]:
-    """Return the plain functions behind a signal's receivers, each once. They must be held strongly."""
-    functions = [getattr(entry[1], "func", entry[1]) for entry in signal.receivers]
-    return list(dict.fromkeys(functions))
+def receiver_of(signal: Signal) -> Callable[..., Any]:
+    """Return the plain function behind the first receiver that was connected to a signal."""
+    found = signal.receivers[0][1]
+    connected = found() if isinstance(found, ReferenceType) else found
+    return cast("Callable[..., Any]", getattr(connected, "func", connected))
+
+
+def _parsed(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    [parsed] = ast.parse(inspect.getsource(function)).body
+    assert isinstance(parsed, ast.FunctionDef | ast.AsyncFunctionDef)  # noqa: S101 (for the type checker)
+    parsed.returns = None
+    if ast.get_docstring(parsed) is not None:
+        del parsed.body[0]
+    for argument in (*parsed.args.args, *filter(None, (parsed.args.vararg, parsed.args.kwarg))):
+        argument.annotation = None
+    return parsed

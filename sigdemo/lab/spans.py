@@ -12,19 +12,32 @@ from sigdemo.lab import work
 from sigdemo.lab.clock import Moment
 from sigdemo.lab.kinds import Kind, Outcome
 from sigdemo.lab.models import LabLane, LabSpan
+from signals_app.dispatcher.current import current_or_none
+from signals_app.models import Delivery
 from signals_app.processes.identity import current_process
 
 LONGEST_ERROR = 200  # characters
 
 
-def perform(lane: LabLane, *, seat: int, attempt: int = 1, enqueued_at: datetime | None = None) -> None:
-    """Do one receiver's work and measure it. Raises LabFailure where the run's kind says so."""
+def perform(lane: LabLane, *, seat: int = 1, **_: object) -> None:
+    """Do one receiver's work and measure it. Raises LabFailure where the run's kind says so.
+
+    In a worker, seat and attempt are the delivery's. A seat beyond the run's fan-out does nothing.
+    """
+    attempt, enqueued_at = 1, None
+    if current := current_or_none():
+        delivery = Delivery.objects.get(pk=current.id)
+        seat, attempt, enqueued_at = seat_of(delivery.receiver), current.attempt, delivery.enqueued_at
+    if seat not in lane.seats():
+        return
     with _measured(lane, seat=seat, attempt=attempt, enqueued_at=enqueued_at):
         work.do(lane.run.kind, lane.run.seconds, attempt=attempt)
 
 
-async def perform_async(lane: LabLane, *, seat: int) -> None:
+async def perform_async(lane: LabLane, *, seat: int = 1, **_: object) -> None:
     """Do the same as a coroutine; its span is written in the request's thread, which has the database connection."""
+    if seat not in lane.seats():
+        return
     here = threading.current_thread().name  # the loop's; the row is written in the request's
     begun = await sync_to_async(_Begun)(lane, seat=seat, thread=here)
     begun.since = Moment.now()  # the loop may have been busy with another coroutine since
@@ -34,6 +47,12 @@ async def perform_async(lane: LabLane, *, seat: int) -> None:
         await _end(begun, begun.since.elapsed(), error)
         raise
     await _end(begun, begun.since.elapsed())
+
+
+def seat_of(key: str) -> int:
+    """Return which of the fan-out a queued receiver is, by the number at the end of its key; 1 without one."""
+    number = key.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 1
 
 
 async def _end(begun: "_Begun", seconds: float, error: BaseException | None = None) -> None:

@@ -1,11 +1,14 @@
 """From measurements to a picture: bars in per cent of one time axis that all lanes share, rows in pixels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sigdemo.lab.clock import duration
 from sigdemo.lab.facts import Facts, Lane, Work
-from sigdemo.lab.sentences import sentence
+from sigdemo.lab.kinds import Way
+from sigdemo.lab.models import LabRun
+from sigdemo.lab.source import code_of
+from sigdemo.lab.verdict import Badge, badges_of, gil_words, lane_of, said
 
 REQUEST_BOTTOM = 32  # pixels
 ROW_HEIGHT, LABEL_DROP, BAR_TOP = 38, 18, 23
@@ -29,52 +32,51 @@ class Bar:
 class Row:
     """One receiver's attempt, or its waiting: a label over its bars. Positions are pixels from the lane's top."""
 
-    label_y: int
-    bar_y: int
     label: str
     thread: str
     bars: Sequence[Bar]
     word: str = ""
     word_x: str = "0"
     word_anchor: str = "start"
+    label_y: int = 0
+    bar_y: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One lane's drawing."""
+    """One lane as the page shows it: its drawing, its badges, and the code behind it."""
 
     lane: Lane
     height: int
     request: Bar | None
     answer_x: str
     rows: Sequence[Row]
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """A mark on the axis."""
-
-    x: str
-    label: str
+    said: str
+    badges: Sequence[Badge]
+    code: str
+    gil: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The drawing of a run; ``seconds`` is how long its axis is."""
+    """Lanes on one axis of so many ``seconds``; ``ticks`` are the places of its marks, with their labels."""
 
+    name: str
+    facts: Facts
     seconds: float
-    ticks: Sequence[Tick]
+    ticks: Sequence[tuple[str, str]]
     pictures: Sequence[Picture]
 
 
-def timeline_of(facts: Facts) -> Timeline:
-    """Return the drawing of a run."""
+def timeline_of(facts: Facts, crash: Facts | None = None) -> Timeline:
+    """Return the drawing of a run; ``crash`` is the crash test that ended it."""
     axis = Axis(max(facts.end, 0.02) * ROOM)
     return Timeline(
+        name="crash" if facts.run.crash_of_id else "lane",
+        facts=facts,
         seconds=axis.seconds,
         ticks=axis.ticks(),
-        pictures=tuple(_picture(lane, axis) for lane in facts.lanes),
+        pictures=tuple(_picture(lane, lane_of(crash, lane.way), facts.run, axis) for lane in facts.lanes),
     )
 
 
@@ -85,28 +87,25 @@ class Axis:
         self.seconds = seconds
 
     def at(self, moment: float) -> str:
-        """Return a moment's place."""
         return f"{100 * min(max(moment, 0.0), self.seconds) / self.seconds:.4f}%"
 
     def bar(self, kind: str, start: float, end: float, title: str) -> Bar:
-        """Return a stretch from one moment to another."""
         return Bar(kind=kind, x=self.at(start), width=self.at(max(end - start, 0.0)), title=title)
 
-    def ticks(self) -> tuple[Tick, ...]:
+    def ticks(self) -> tuple[tuple[str, str], ...]:
         """Return round marks, few enough to be read on a phone."""
         step = next((step for step in STEPS if self.seconds / step <= MOST_TICKS), STEPS[-1])
         count = int(self.seconds / step * 0.97) + 1  # a label at the very edge would be cut off
-        return tuple(
-            Tick(x=self.at(number * step), label=f"{number * step:g} s" if number else "0") for number in range(count)
-        )
+        return tuple((self.at(number * step), f"{number * step:g} s" if number else "0") for number in range(count))
 
 
-def _picture(lane: Lane, axis: Axis) -> Picture:
+def _picture(lane: Lane, crashed: Lane | None, run: LabRun, axis: Axis) -> Picture:
     answered = lane.answered_after
     rows = [_work_row(work, lane, axis) for work in lane.works]
     rows += [_waiting_row(seat, lane, axis) for seat in lane.waiting if lane.began]
     rows += [_never_row(seat) for seat in lane.never_called]
-    placed = [_at(row, number) for number, row in enumerate(rows)]
+    tops = range(REQUEST_BOTTOM, REQUEST_BOTTOM + ROW_HEIGHT * len(rows), ROW_HEIGHT)
+    placed = [replace(row, label_y=top + LABEL_DROP, bar_y=top + BAR_TOP) for row, top in zip(rows, tops, strict=True)]
     request = None
     if lane.began:
         end = lane.age if answered is None else answered
@@ -118,7 +117,10 @@ def _picture(lane: Lane, axis: Axis) -> Picture:
         request=request,
         answer_x=axis.at(answered) if answered is not None else "",
         rows=tuple(placed),
-        sentence=sentence(lane),
+        said=said(lane, crashed),
+        badges=badges_of(lane, crashed, run.idle_pings),
+        code=code_of(lane.way),
+        gil=gil_words(run.gil) if lane.way in (Way.THREAD, Way.THREAD_JOIN) else "",
     )
 
 
@@ -134,8 +136,6 @@ def _work_row(work: Work, lane: Lane, axis: Axis) -> Row:
     whose = "same process" if work.same_process else "another process"
     word = "LOST" if work.is_lost else "failed" if work.outcome == "failed" else ""
     return Row(
-        label_y=0,
-        bar_y=0,
         label=f"{work.seat} · {again}pid {work.pid} · {whose}",
         thread=work.thread,
         bars=tuple(bars),
@@ -148,28 +148,14 @@ def _work_row(work: Work, lane: Lane, axis: Axis) -> Row:
 def _waiting_row(seat: int, lane: Lane, axis: Axis) -> Row:
     since = max([work.end for work in lane.works if work.seat == seat], default=lane.answered_after or 0.0)
     bar = axis.bar("queued", since, lane.age, "Waits")
-    return Row(label_y=0, bar_y=0, label=f"{seat} · waits, no process has it yet", thread="", bars=(bar,))
+    return Row(label=f"{seat} · waits, no process has it yet", thread="", bars=(bar,))
 
 
 def _never_row(seat: int) -> Row:
-    return Row(label_y=0, bar_y=0, label=f"{seat} · never ran", thread="", bars=())
+    return Row(label=f"{seat} · never ran", thread="", bars=())
 
 
 def _look(work: Work) -> str:
     if work.is_lost:
         return "lost"
     return {"failed": "failed", "cancelled": "failed", "": "working"}.get(work.outcome, "worked")
-
-
-def _at(row: Row, number: int) -> Row:
-    top = REQUEST_BOTTOM + ROW_HEIGHT * number
-    return Row(
-        label_y=top + LABEL_DROP,
-        bar_y=top + BAR_TOP,
-        label=row.label,
-        thread=row.thread,
-        bars=row.bars,
-        word=row.word,
-        word_x=row.word_x,
-        word_anchor=row.word_anchor,
-    )

@@ -14,5 +14,6 @@ urlpatterns = [
     path("run/<uuid:public_id>/result/", views.result, name="result"),
     path("run/<uuid:public_id>/state/", views.state, name="state"),
     path("run/<uuid:public_id>/pings/<slug:stretch>/", views.pings, name="pings"),
+    path("run/<uuid:public_id>/crash/", views.run_crash, name="run-crash"),
     path("run/<uuid:public_id>/<slug:way>/", views.run_lane, name="lane"),
 ]

@@ -19,22 +19,13 @@ class ReadOnly:
     """Nobody adds, changes or deletes by hand what the site recorded."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
-        return False
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 @admin.register(Product)
 class ProductAdmin(ModelAdmin):
-    """Prices and stock."""
-
     list_display = ("name", "sku", "price", "stock", "active")
     list_filter = ("active",)
     search_fields = ("name", "sku")
@@ -42,8 +33,6 @@ class ProductAdmin(ModelAdmin):
 
 
 class OrderLineInline(ReadOnly, TabularInline):
-    """The lines of an order."""
-
     model = OrderLine
     fields = ("name", "quantity", "unit_price")
     extra = 0
@@ -51,8 +40,6 @@ class OrderLineInline(ReadOnly, TabularInline):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, ModelAdmin):
-    """Orders as they were placed."""
-
     list_display = ("number", "name", "email", "total", "placed_at", "placed_by")
     search_fields = ("name", "email", "public_id")
     date_hierarchy = "placed_at"
@@ -70,8 +57,6 @@ class InvoiceAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(DailySales)
 class DailySalesAdmin(ReadOnly, ModelAdmin):
-    """Totals per product and day."""
-
     list_display = ("date", "product", "quantity", "revenue")
     list_select_related = ("product",)
     list_filter = ("product",)
@@ -80,7 +65,5 @@ class DailySalesAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(WarehouseNotice)
 class WarehouseNoticeAdmin(ReadOnly, ModelAdmin):
-    """What the demo's warehouse was told."""
-
     list_display = ("order_number", "pieces", "received_at", "key")
     search_fields = ("order_number", "key")

@@ -61,7 +61,6 @@ class Order(models.Model):
         return self.number
 
     def get_absolute_url(self) -> str:
-        """Return the address of the order's page."""
         return reverse("shop:order", args=[self.public_id])
 
     @property

@@ -1,6 +1,6 @@
 """What became of an order's queued work: the one place of the shop that reads the deliveries' record."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from sigdemo.shop.models import Order
-from signals_app.models import FINAL_STATES, Attempt, Delivery, State
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Pause, PauseKind, State
 from signals_app.processes.identity import ProcessIdentity
 
 
@@ -47,6 +47,7 @@ class Track:
 
     delivery: Delivery
     failed_attempts: Sequence[Attempt]
+    pause: Pause | None  # what keeps it from being taken
 
     @property
     def title(self) -> str:
@@ -56,7 +57,6 @@ class Track:
 
     @property
     def state(self) -> State:
-        """Where the delivery stands."""
         return State(self.delivery.state)
 
     @property
@@ -65,17 +65,23 @@ class Track:
         return self.state in FINAL_STATES
 
     @property
-    def retrying_at(self) -> datetime | None:
-        """When the next attempt is due, after one that ended badly."""
-        is_retry = self.state is State.READY and bool(self.failed_attempts)
-        return self.delivery.due_at if is_retry else None
+    def due_later(self) -> datetime | None:
+        """When the next attempt is due, where that lies ahead and nothing is paused."""
+        waits = self.state is State.READY and self.pause is None and self.delivery.due_at > timezone.now()
+        return self.delivery.due_at if waits else None
 
     @property
-    def retry_seconds(self) -> int:
-        """How many seconds it is until then, rounded up; 0 when it is due or was never tried."""
-        if self.retrying_at is None:
-            return 0
-        return max(0, ceil((self.retrying_at - timezone.now()).total_seconds()))
+    def standing(self) -> tuple[str, str]:
+        """The state as people see it: the name of its icon, and words such as ``Retrying in 10 s``."""
+        if self.state is not State.READY:
+            return self.state.lower(), str(self.state.label).capitalize()
+        if self.pause is not None:
+            return "paused", "Paused"
+        if self.due_later is None:
+            return ("retry", "Retrying now") if self.failed_attempts else ("ready", "Ready")
+        seconds = ceil((self.due_later - timezone.now()).total_seconds())
+        wait = f"in {max(1, seconds)} s" if seconds < 120 else f"in {round(seconds / 60)} min"
+        return ("retry", f"Retrying {wait}") if self.failed_attempts else ("scheduled", f"Scheduled {wait}")
 
     @property
     def process(self) -> str:
@@ -86,17 +92,14 @@ class Track:
 
     @property
     def waited(self) -> timedelta | None:
-        """How long the running or last attempt waited once it was due."""
         return waited(self.delivery)
 
     @property
     def ran(self) -> timedelta | None:
-        """How long the finishing attempt took."""
         return ran(self.delivery)
 
     @property
     def has_progress(self) -> bool:
-        """Whether the receiver has told how far it is."""
         return self.delivery.progress_total > 0
 
 
@@ -108,7 +111,6 @@ class Tracking:
 
     @property
     def finished(self) -> int:
-        """How many deliveries have reached a final state."""
         return sum(track.final for track in self.tracks)
 
     @property
@@ -118,7 +120,6 @@ class Tracking:
 
     @property
     def summary(self) -> str:
-        """How far the work is, in a few words."""
         words = f"{self.finished} of {len(self.tracks)} done"
         failed = sum(track.state is State.FAILED for track in self.tracks)
         return f"{words}, {failed} failed" if failed else words
@@ -130,13 +131,16 @@ class Tracking:
 
 
 def tracking_of(order: Order) -> Tracking:
-    """Return the deliveries that ``order`` handed off, with their bad ends: two queries."""
+    """Return the deliveries that ``order`` handed off, with what failed, and what is paused: up to three queries."""
     if order.emission is None:
         return Tracking(tracks=())
-    deliveries = Delivery.objects.filter(emission=order.emission).order_by("id")
-    return Tracking(
-        tracks=tuple(
-            Track(delivery=delivery, failed_attempts=tuple(delivery.failed_attempts.all()))
-            for delivery in deliveries.prefetch_related("failed_attempts")
-        )
-    )
+    deliveries = Delivery.objects.filter(emission=order.emission).order_by("id").prefetch_related("failed_attempts")
+    is_waiting = any(delivery.state == State.READY for delivery in deliveries)
+    pauses = {(pause.kind, pause.name): pause for pause in Pause.objects.all()} if is_waiting else {}
+    return Tracking(tracks=tuple(_track(delivery, pauses) for delivery in deliveries))
+
+
+def _track(delivery: Delivery, pauses: Mapping[tuple[str, str], Pause]) -> Track:
+    of = ((PauseKind.RECEIVER, delivery.receiver), (PauseKind.QUEUE, delivery.queue))
+    pause = next((pauses[one] for one in of if one in pauses and delivery.state == State.READY), None)
+    return Track(delivery=delivery, failed_attempts=tuple(delivery.failed_attempts.all()), pause=pause)

@@ -18,6 +18,7 @@ from sigdemo.throttle.limits import CHECKOUT, OUTAGE, limited
 
 UNPROCESSABLE = 422  # a form that was understood and refused; the page says what to change
 LATEST = 20
+MOST_REMEMBERED = 10  # orders of one visitor, for the start page
 
 
 @never_cache
@@ -36,6 +37,8 @@ def shop(request: HttpRequest) -> HttpResponse:
         except ShopError as error:
             form.add_error(None, str(error))
         else:
+            earlier = [one for one in request.session.get("orders", []) if one != str(placement.order.public_id)]
+            request.session["orders"] = [*earlier, str(placement.order.public_id)][-MOST_REMEMBERED:]
             repeated = "?repeated" if placement.repeated else ""
             return redirect(f"{placement.order.get_absolute_url()}{repeated}")
     status = UNPROCESSABLE if form.is_bound else 200

@@ -10,7 +10,7 @@ import pytest
 
 from sigdemo.lab.models import LabRun
 from signals_app.models import Delivery, State
-from tests.browser.lab import all_done, choose, enter, rows
+from tests.browser.lab import all_done, choose, enter, open_all, rows
 from tests.browser.visitor import PATIENCE, SCREENS, Scheme, Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster
@@ -41,7 +41,8 @@ def test_a_permalink_shows_the_same_run_and_starts_nothing(lise: Visitor) -> Non
     choose(lise, "Waiting (I/O)", seconds=0.1, ways=("inline", "signal"))
     all_done(lise)
     before = lise.page.locator(".figures").inner_text()
-    lise.page.get_by_role("link", name="Permalink").click()
+    assert lise.page.url.endswith(LabRun.objects.get().get_absolute_url())
+    lise.page.reload()
     all_done(lise)
 
     assert lise.page.locator(".figures").inner_text() == before
@@ -65,10 +66,13 @@ def test_the_lab_fits_and_is_accessible(
     with visitor(browser, web.url, width=width, scheme=scheme) as guest:
         enter(guest)
         guest.is_well_made()
+        open_all(guest, ".others")
+        guest.is_well_made()
         choose(guest, "Fails once, then succeeds", seconds=0.1, fan_out=2, ways=("signal", "thread", "queued"))
         all_done(guest)
-        for details in guest.page.locator("details summary").all():
-            details.click()
         guest.is_well_made()
-        levels = [int(tag[1]) for tag in guest.page.eval_on_selector_all("h1,h2,h3", "all => all.map(h => h.tagName)")]
+        open_all(guest, ".fold")
+        guest.is_well_made()
+        headings = guest.page.eval_on_selector_all("h1,h2,h3,h4", "all => all.map(h => h.tagName)")
+        levels = [int(tag[1]) for tag in headings]
         assert all(after - before <= 1 for before, after in pairwise(levels))

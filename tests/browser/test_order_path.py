@@ -72,10 +72,10 @@ def test_a_failing_warehouse_is_tried_again_until_it_works(lise: Visitor, cluste
     WarehouseOutage.plan(2)
     lise.order(**{WHISTLE: 1})
 
-    lise.page.get_by_text("Ready to retry").wait_for(timeout=PATIENCE)
+    lise.page.get_by_text("Retrying in").wait_for(timeout=PATIENCE)
     assert lise.page.locator(".facts-next").inner_text().startswith("Next attempt")
-    lise.page.get_by_text(re.compile("attempts? ended badly")).click()
-    lise.page.get_by_text("2 attempts ended badly").wait_for(timeout=PATIENCE)
+    lise.page.get_by_text(re.compile("attempts? failed")).click()
+    lise.page.get_by_text("2 attempts failed").wait_for(timeout=PATIENCE)
     assert lise.page.get_by_text("The warehouse is out of order, as it was told to be.").count() == 2
     all_done(lise)
 

@@ -62,8 +62,9 @@ def test_staff_make_the_warehouse_fail_on_its_page(ada: Visitor) -> None:
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_every_page_is_well_made(browser: Browser, web: Web, shelves: None, width: int, scheme: Scheme) -> None:
     with visitor(browser, web.url, width=width, scheme=scheme) as guest:
-        guest.open("/shop/")
-        guest.is_well_made()
+        for page in ("/", "/shop/"):
+            guest.open(page)
+            guest.is_well_made()
 
         guest.order(**{BELL: 1})
         guest.is_well_made()

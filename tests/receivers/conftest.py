@@ -1,12 +1,11 @@
 """What the tests of the receivers share."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 from pytest_django import Settings
 
-from sigdemo.shop.models import Order, OrderLine, Product
+from sigdemo.shop.models import Order
 from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.models import Delivery
 from tests.receivers.warehouse_server import Warehouse, warehouse_server
@@ -15,22 +14,11 @@ from tests.sigdemo.shop.goods import bell, deliveries_of, lamp, order
 
 @pytest.fixture
 def placed(db: None) -> Order:
-    """An order of two bells and one lamp, 269.90 euros together."""
     return order({bell(): 2, lamp(): 1}, name="Ada Lovelace")
 
 
 @pytest.fixture
-def long_order(placed: Order) -> Order:
-    """The same order with sixty more lines."""
-    for number in range(60):
-        product = Product.objects.create(sku=f"sku-{number}", name=f"Thing {number}", price=1, stock=1)
-        OrderLine.objects.create(order=placed, product=product, name=product.name, unit_price=Decimal(1), quantity=1)
-    return placed
-
-
-@pytest.fixture
 def in_a_delivery(placed: Order) -> Iterator[Delivery]:
-    """Run the test as a worker would run a receiver: with a current delivery."""
     delivery = deliveries_of(placed).earliest("id")
     current = CurrentDelivery(id=delivery.pk, emission=delivery.emission, attempt=1, max_attempts=8)
     with running(current):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One request as it came in."""
 
     headers: dict[str, str]
@@ -37,22 +37,16 @@ def warehouse_server() -> Iterator[Warehouse]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             warehouse.received.append(Received(dict(self.headers), body))
             self.send_response(warehouse.status)
-            for name, value in warehouse.headers.items():
+            for name, value in {**warehouse.headers, "Content-Length": str(len(warehouse.body))}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(warehouse.body)))
             self.end_headers()
             self.wfile.write(warehouse.body)
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    warehouse = Warehouse(url=f"http://127.0.0.1:{server.server_address[1]}/notices/")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        warehouse = Warehouse(url=f"http://127.0.0.1:{server.server_address[1]}/notices/")
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         yield warehouse
-    finally:
         server.shutdown()
-        thread.join()
-        server.server_close()

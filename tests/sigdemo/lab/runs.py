@@ -24,12 +24,15 @@ def planned(*ways: Way, **setting: Any) -> LabRun:
 
 
 class Measured:
-    """One lane whose request came in two seconds ago; ``works`` adds spans to it."""
+    """One lane whose request came in two seconds ago; ``work`` adds spans to it."""
 
-    def __init__(self, way: Way, *, answered: float | None, fan_out: int = 1, error: str = "") -> None:
-        self.run = limits.write(plan(way, seconds=0.5, fan_out=fan_out))
+    def __init__(
+        self, way: Way, *, answered: float | None, fan_out: int = 1, error: str = "", run: LabRun | None = None
+    ) -> None:
+        self.run = run or limits.write(plan(way, seconds=0.5, fan_out=fan_out))
+        self.way = way
         self.zero: datetime = timezone.now() - timedelta(seconds=2)
-        self.run.lanes.update(
+        self.run.lanes.filter(way=way).update(
             started_at=self.zero, answered_after=answered, error=error, host="here", pid=PID, thread="web"
         )
 
@@ -38,17 +41,13 @@ class Measured:
         start: float,
         worked: float | None,
         *,
-        seat: int = 1,
-        attempt: int = 1,
         outcome: str = Outcome.DONE,
         queued_from: float | None = None,
-        lost_after: float | None = None,
         pid: int = PID,
+        **more: Any,
     ) -> "Measured":
         LabSpan.objects.create(
-            lane=LabLane.objects.get(run=self.run),
-            seat=seat,
-            attempt=attempt,
+            lane=LabLane.objects.get(run=self.run, way=self.way),
             enqueued_at=None if queued_from is None else self.zero + timedelta(seconds=queued_from),
             started_at=self.zero + timedelta(seconds=start),
             seconds=worked,
@@ -57,7 +56,7 @@ class Measured:
             host="here",
             pid=pid,
             thread="web" if pid == PID else "MainThread",
-            lost_after=lost_after,
+            **{"seat": 1, "attempt": 1} | more,
         )
         return self
 

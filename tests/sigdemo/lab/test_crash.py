@@ -1,16 +1,20 @@
 """The crash test kills real processes at their work, its own and no others."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sigdemo.lab import crash, limits
 from sigdemo.lab.facts import facts_of
-from sigdemo.lab.kinds import Death, Kind, Outcome, Plan, Way
+from sigdemo.lab.forms import CRASH_SECONDS, crash_plan
+from sigdemo.lab.kinds import Death, Outcome
+from sigdemo.lab.management.commands.lab_sandbox import ABANDONED, EXIT_STATUS
 from signals_app.models import Attempt, Delivery, State
 from signals_app.models import Outcome as Failure
-from tests.cluster import descendants
+from tests.cluster import ROOT, descendants
 
 
 @pytest.mark.database
@@ -19,25 +23,17 @@ def test_the_threads_work_is_lost_and_the_queues_is_done_again(
     death: Death, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_RUN_DB", "1")
-    run = limits.write(Plan(kind=Kind.WAIT, seconds=1.5, fan_out=1, ways=(Way.THREAD, Way.QUEUED), death=death))
+    run = limits.write(crash_plan(death))
     crash.run(run)
-
     threaded, queued = facts_of(run).lanes
-    [lost] = threaded.works
-    assert lost.is_lost
-    assert lost.worked is None
-    assert lost.same_process
-    assert lost.thread == "lab-1"
-    assert (threaded.row.answered_after or 9) < 1.0
-
-    first, second = queued.works
-    assert (first.outcome, second.outcome) == (Outcome.LOST, Outcome.DONE)
-    assert (first.attempt, second.attempt) == (1, 2)
+    [lost], [first, second] = threaded.works, queued.works
+    assert (lost.is_lost, lost.worked, lost.same_process, lost.thread) == (True, None, True, "lab-1")
+    assert 0 < (threaded.row.answered_after or 0) < lost.end
+    assert [(work.attempt, work.outcome) for work in (first, second)] == [(1, Outcome.LOST), (2, Outcome.DONE)]
     assert len({lost.pid, first.pid, second.pid, os.getpid()}) == 4
     assert queued.row.pid == os.getpid()
-    assert (second.worked or 0) >= 1.5
+    assert (second.worked or 0) >= CRASH_SECONDS
     assert facts_of(run).is_over
-
     delivery = Delivery.objects.get()
     assert (delivery.queue, delivery.state, delivery.attempts) == ("lab-crash", State.SUCCESSFUL, 2)
     assert Attempt.objects.get().outcome == Failure.LOST
@@ -48,8 +44,15 @@ def test_the_threads_work_is_lost_and_the_queues_is_done_again(
 def test_a_process_that_does_not_work_is_reported(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_RUN_DB", "1")
     monkeypatch.setenv("DATABASE_URL", "nonsense")
-    run = limits.write(Plan(kind=Kind.WAIT, seconds=1, fan_out=1, ways=(Way.THREAD, Way.QUEUED), death=Death.SIGKILL))
-
+    run = limits.write(crash_plan(Death.SIGKILL))
     with pytest.raises(crash.CrashTestFailed, match=r"The sandbox process \d+ ended with 1 by itself\."):
         crash.run(run)
     assert descendants(os.getpid()) == []
+
+
+@pytest.mark.parametrize(("word", "status"), [(b"exit\n", EXIT_STATUS), (b"", ABANDONED)])
+def test_a_worker_ends_at_a_word_or_with_its_starter(word: bytes, status: int, transactional_db: None) -> None:
+    command = [sys.executable, "manage.py", "lab_sandbox", "--settings", "tests.settings", "--queue", "lab-crash"]
+    environment = os.environ | {"TEST_RUN_DB": "1"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, input=word, timeout=30, check=False)
+    assert ended.returncode == status

@@ -1,68 +1,45 @@
-"""The server checks what the lab's form sends, whatever the browser let through."""
+"""The server checks what the lab's forms send, whatever the browser let through."""
 
 from typing import Any
 
 import pytest
-from django.http import QueryDict
 
-from sigdemo.lab.forms import CrashForm, LabForm
+from sigdemo.lab.forms import CrashForm, LabForm, ShowForm
 from sigdemo.lab.kinds import Death, Kind, Way
 
 GOOD: dict[str, Any] = {"kind": "wait", "seconds": "0.5", "fan_out": "2", "ways": ["queued", "inline"]}
-
-
-def posted(**fields: Any) -> QueryDict:
-    data = QueryDict(mutable=True)
-    for name, value in {**GOOD, **fields}.items():
-        data.setlist(name, value if isinstance(value, list) else [value])
-    return data
+SECONDS = "Enter a duration from 0.1 to 5 seconds."
+RECEIVERS = "Enter a whole number of receivers from 1 to 8."
+WAYS = "Choose at least one of the six ways."
 
 
 def test_a_valid_form_is_a_plan_in_the_labs_order() -> None:
-    form = LabForm(posted())
-
+    form = LabForm(GOOD)
     assert form.is_valid()
     plan = form.plan()
     assert (plan.kind, plan.seconds, plan.fan_out, list(plan.ways)) == (Kind.WAIT, 0.5, 2, [Way.INLINE, Way.QUEUED])
-
-
-def test_run_all_six_counts_for_more_than_the_boxes() -> None:
-    form = LabForm(posted(ways=[], all="1"))
-
-    assert form.is_valid()
-    assert list(form.plan().ways) == list(Way)
-
-
-@pytest.mark.parametrize("seconds", ["0.1", "5"])
-def test_the_ends_of_the_duration_are_taken(seconds: str) -> None:
-    assert LabForm(posted(seconds=seconds)).is_valid()
+    assert all(LabForm({**GOOD, "seconds": seconds}).is_valid() for seconds in ("0.1", "5"))
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("seconds", "0.09", "Enter a duration from 0.1 to 5 seconds."),
-        ("seconds", "5.1", "Enter a duration from 0.1 to 5 seconds."),
-        ("seconds", "nan", "Enter a duration from 0.1 to 5 seconds."),
-        ("seconds", "inf", "Enter a duration from 0.1 to 5 seconds."),
-        ("seconds", "", "Enter a duration from 0.1 to 5 seconds."),
-        ("fan_out", "0", "Enter a whole number of receivers from 1 to 8."),
-        ("fan_out", "9", "Enter a whole number of receivers from 1 to 8."),
-        ("fan_out", "1.5", "Enter a whole number of receivers from 1 to 8."),
+        *(("seconds", value, SECONDS) for value in ("0.09", "5.1", "nan", "inf", "")),
+        *(("fan_out", value, RECEIVERS) for value in ("0", "9", "1.5")),
         ("kind", "harm", "Choose one of the kinds of work."),
-        ("ways", ["pigeon"], "Choose at least one of the six ways."),
-        ("ways", [], "Choose at least one of the six ways."),
+        *(("ways", value, WAYS) for value in (["pigeon"], [])),
     ],
 )
 def test_a_value_outside_is_refused_with_what_would_be_right(field: str, value: Any, message: str) -> None:
-    form = LabForm(posted(**{field: value}))
-
-    assert form.errors == {field: [message]}
+    assert LabForm({**GOOD, field: value}).errors == {field: [message]}
 
 
-def test_a_crash_test_is_a_thread_and_the_queue() -> None:
-    form = CrashForm(QueryDict("death=os._exit"))
-
+def test_a_crash_test_is_a_thread_and_the_queue_and_the_show_ends_with_one() -> None:
+    form, show = CrashForm({"death": "os._exit"}), ShowForm({})
     assert form.is_valid()
+    assert show.is_valid()
     assert (form.plan().death, list(form.plan().ways)) == (Death.EXIT, [Way.THREAD, Way.QUEUED])
-    assert not CrashForm(QueryDict("death=rm")).is_valid()
+    assert not CrashForm({"death": "rm"}).is_valid()
+    assert (list(show.plan().ways), show.plan().guess) == ([Way.SIGNAL, Way.THREAD, Way.QUEUED], "")
+    assert show.plan().crash
+    assert ShowForm({"guess": "me"}).errors == {"guess": ["Choose one of the guesses, or none."]}

@@ -20,7 +20,6 @@ def test_bars_are_as_long_as_what_they_stand_for() -> None:
     [picture] = timeline.pictures
     [row] = picture.rows
     queued, worked = row.bars
-
     assert picture.request is not None
     assert seconds(picture.request, timeline) == pytest.approx(0.004, rel=0.01)
     assert (queued.kind, worked.kind) == ("queued", "worked")
@@ -28,40 +27,29 @@ def test_bars_are_as_long_as_what_they_stand_for() -> None:
     assert seconds(worked, timeline) == pytest.approx(0.5, rel=0.01)
     assert float(worked.x[:-1]) / 100 * timeline.seconds == pytest.approx(0.2, rel=0.01)
     assert row.label == f"1 · pid {PID + 1} · another process"
+    [picture] = timeline_of(facts_of(planned(Way.INLINE))).pictures
+    assert (picture.request, list(picture.rows)) == (None, [])
 
 
-def test_work_in_the_request_is_of_the_same_process_and_not_queued() -> None:
-    [picture] = timeline_of(facts_of(Measured(Way.INLINE, answered=0.51).work(0.002, 0.5).run)).pictures
-    [row] = picture.rows
-
-    assert row.label == f"1 · pid {PID} · same process"
-    assert [bar.kind for bar in row.bars] == ["worked"]
-
-
-def test_what_never_ended_is_hatched_and_called_lost() -> None:
-    measured = Measured(Way.THREAD, answered=0.004).work(0.1, None, outcome=Outcome.LOST, lost_after=0.6)
+@pytest.mark.parametrize("lost_after", [0.6, None])
+def test_what_never_ended_is_hatched_to_its_known_end_or_the_edge(lost_after: float | None) -> None:
+    measured = Measured(Way.THREAD, answered=0.004).work(0.1, None, outcome=Outcome.LOST, lost_after=lost_after)
     timeline = timeline_of(facts_of(measured.run))
     [row] = timeline.pictures[0].rows
     [bar] = row.bars
-
     assert (bar.kind, bar.title, row.word) == ("lost", "Never ended", "LOST")
-    assert seconds(bar, timeline) == pytest.approx(0.6, rel=0.01)
-
-
-def test_what_was_lost_unseen_is_hatched_to_the_edge() -> None:
-    measured = Measured(Way.THREAD, answered=0.004).work(0.1, None, outcome=Outcome.LOST)
-    timeline = timeline_of(facts_of(measured.run))
-    [row] = timeline.pictures[0].rows
-
-    assert float(row.bars[0].x[:-1]) + float(row.bars[0].width[:-1]) == pytest.approx(100, abs=0.01)
-    assert row.word_anchor == "end"
+    assert row.label == f"1 · attempt 1 · pid {PID} · same process"
+    if lost_after:
+        assert seconds(bar, timeline) == pytest.approx(lost_after, rel=0.01)
+    else:
+        assert float(bar.x[:-1]) + float(bar.width[:-1]) == pytest.approx(100, abs=0.01)
+        assert row.word_anchor == "end"
 
 
 def test_an_attempt_waits_from_the_end_of_the_one_before() -> None:
     measured = Measured(Way.QUEUED, answered=0.004)
     measured.work(0.1, 0.2, outcome=Outcome.FAILED, queued_from=0.0).work(0.9, 0.2, attempt=2, queued_from=0.0)
     first, second = measured.lane().works
-
     assert first.waited == pytest.approx(0.1, abs=1e-3)
     assert second.waited == pytest.approx(0.6, abs=1e-3)
 
@@ -69,21 +57,13 @@ def test_an_attempt_waits_from_the_end_of_the_one_before() -> None:
 def test_receivers_that_wait_are_drawn_from_the_answer_until_now() -> None:
     timeline = timeline_of(facts_of(Measured(Way.QUEUED, answered=0.5, fan_out=2).run))
     rows = timeline.pictures[0].rows
-
     assert [row.label for row in rows] == ["1 · waits, no process has it yet", "2 · waits, no process has it yet"]
     assert seconds(rows[0].bars[0], timeline) == pytest.approx(1.5, rel=0.1)
-
-
-def test_a_run_that_nobody_began_has_a_picture_without_bars() -> None:
-    [picture] = timeline_of(facts_of(planned(Way.INLINE))).pictures
-
-    assert (picture.request, list(picture.rows)) == (None, [])
 
 
 @pytest.mark.parametrize("length", [0.02, 0.5, 3.0, 41.0, 130.0])
 def test_an_axis_has_few_round_marks(length: float) -> None:
     ticks = Axis(length).ticks()
-
     assert 2 <= len(ticks) <= 7
-    assert ticks[0].label == "0"
-    assert all(float(tick.x[:-1]) <= 97.1 for tick in ticks)
+    assert ticks[0] == ("0.0000%", "0")
+    assert all(float(place[:-1]) <= 97.1 for place, _ in ticks)

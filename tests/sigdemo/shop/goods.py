@@ -23,7 +23,6 @@ def lamp() -> Product:
 
 
 def checkout(quantities: Mapping[Product, int], *, token: UUID | None = None, name: str = "Ada") -> Checkout:
-    """Return what somebody wants to buy."""
     return Checkout(
         name=name,
         email="ada@example.com",
@@ -33,12 +32,10 @@ def checkout(quantities: Mapping[Product, int], *, token: UUID | None = None, na
 
 
 def order(quantities: Mapping[Product, int], *, name: str = "Ada") -> Order:
-    """Place an order."""
     return place_order(checkout(quantities, name=name)).order
 
 
 def deliveries_of(placed: Order) -> QuerySet[Delivery]:
-    """Return what an order handed off."""
     assert placed.emission is not None
     return Delivery.objects.filter(emission=placed.emission)
 

@@ -1,10 +1,24 @@
-"""``manage.py lab_sandbox``: a process of the crash test, which starts it and kills it."""
+"""``manage.py lab_sandbox``: a process of the crash test, which starts it and kills it.
 
+It obeys its standard input: "exit" ends it as ``os._exit`` does, and so does the end of whoever started it.
+"""
+
+import os
+import sys
+import threading
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from sigdemo.lab import sandbox
+from sigdemo.lab import requests
+from sigdemo.lab.clock import Moment
+from sigdemo.lab.models import LabLane
+from signals_app.worker import loop
+
+EXIT_STATUS = 3
+ABANDONED = 4
+IDLE = 0.02  # seconds between two looks of the worker at its queue
 
 
 class Command(BaseCommand):
@@ -14,14 +28,30 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take either a lane or a queue."""
         role = parser.add_mutually_exclusive_group(required=True)
         role.add_argument("--lane", type=int, help="start this lane's work in a thread")
         role.add_argument("--queue", help="work for this queue")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: Any, lane: int | None, queue: str, **options: Any) -> None:
         """Never return."""
-        if options["lane"] is not None:
-            sandbox.answer_like_a_web_process(options["lane"])
-        else:
-            sandbox.drain_forever(options["queue"])
+        if lane is not None:
+            answer_like_a_web_process(LabLane.objects.select_related("run").get(pk=lane))
+            obey()
+        threading.Thread(target=obey, daemon=True, name="obey").start()
+        while True:
+            loop.drain(queue)
+            time.sleep(IDLE)
+
+
+def answer_like_a_web_process(lane: LabLane) -> None:
+    """Do what the thread lane's request does: start the work in a thread, and answer."""
+    since = Moment.now()
+    requests.begin(lane, since)
+    requests.send(lane)
+    requests.answered(lane, since)
+
+
+def obey() -> None:
+    """Wait for a word of whoever started this process, and end it without further ado."""
+    word = sys.stdin.readline().strip()
+    os._exit(EXIT_STATUS if word == "exit" else ABANDONED)

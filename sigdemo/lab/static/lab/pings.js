@@ -1,7 +1,7 @@
 // Other visitors: asks for a trivial page again and again, and draws how long each answer took.
 "use strict";
 
-const PING_EVERY = 25; // milliseconds
+const PING_EVERY = 10; // milliseconds
 const MOST_OPEN = 3; // pings on their way at a time; a slow site is not asked even more
 const MOST_SAMPLES = 2400;
 const PLOT_HEIGHT = 34;

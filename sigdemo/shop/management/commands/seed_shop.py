@@ -13,7 +13,6 @@ class Command(BaseCommand):
     help = "Adds the demo's products to the shop. Safe to run again."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take ``--restock``."""
         parser.add_argument("--restock", action="store_true", help="fill products up that have been sold")
 
     def handle(self, *args: Any, **options: Any) -> None:
