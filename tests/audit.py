@@ -1,4 +1,4 @@
-"""Are any of the installed packages known to be vulnerable? ``python -m tests.audit`` asks, and says if it could not.
+"""Check the installed packages for known vulnerabilities: ``python -m tests.audit``; it says what it could not check.
 
 pip-audit itself passes when the service knows none of the packages, as a mirror of PyPI without its database does.
 """
@@ -46,8 +46,8 @@ def told(report: str, *, required: bool) -> tuple[int, list[str]]:
 
 
 def _vulnerability(package: dict[str, Any], one: dict[str, Any]) -> str:
-    mended = ", ".join(one["fix_versions"]) or "no version"
-    return f"{package['name']} {package['version']}: {one['id']}, mended in {mended}"
+    fixed = ", ".join(one["fix_versions"]) or "no version"
+    return f"{package['name']} {package['version']}: {one['id']}, fixed in {fixed}"
 
 
 def _last_line(text: str) -> str:

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
-from signals_app.models import FINAL_STATES, Delivery
+from signals_app.models import FINAL_STATES, Delivery, State
+from signals_app.processes.identity import ProcessIdentity
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 30.0  # seconds until a test gives up waiting
+ROLES = {
+    "worker": r"ready for work at (\d+)",
+    "monitor": r"monitoring at (\d+)",
+    "pusher": r"pushing tasks at (\d+)",
+}
 
 
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = PATIENCE) -> None:
-    """Poll until a condition holds. Raises AssertionError, saying what did not come about, after ``seconds``."""
+    """Poll until a condition holds. Raises AssertionError, saying what did not happen, after ``seconds``."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come about within {seconds:g} s.")
+            raise AssertionError(f"{what} did not happen within {seconds:g} s.")
         time.sleep(0.02)
 
 
@@ -39,6 +48,16 @@ def wait_for_end(deliveries: Iterable[Delivery], *, seconds: float = PATIENCE) -
         wait_until(ended, "the end of every delivery", seconds=seconds)
     except AssertionError as error:
         raise AssertionError(f"{error} {[(d.receiver, d.state, d.attempts) for d in waiting]}") from None
+
+
+def is_all_done() -> bool:
+    """Tell whether every delivery has ended."""
+    return not Delivery.objects.exclude(state__in=FINAL_STATES).exists()
+
+
+def wait_for_all(*, seconds: float = PATIENCE) -> None:
+    """Wait until every delivery has ended."""
+    wait_until(is_all_done, "the end of every delivery", seconds=seconds)
 
 
 class Cluster:
@@ -95,12 +114,7 @@ class Cluster:
         """End whatever is left of it, with every process that it started."""
         if self._process is None:
             return
-        family = descendants(self._process.pid)
-        for pid in [self._process.pid, *family]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        kill(self._process.pid, *descendants(self._process.pid))
         self._process.wait()
         self._process = None
         if self._output:
@@ -109,6 +123,20 @@ class Cluster:
     def family(self) -> list[int]:
         """Return the pids of the processes below ``manage.py qcluster``, parents first."""
         return descendants(self.pid)
+
+    def living(self, role: str) -> list[int]:
+        """Return the pids of its living processes of one of ``ROLES``, oldest first; ``main`` and ``sentinel`` too."""
+        family = self.family()
+        if role in ("main", "sentinel"):  # each has the next one as its first child
+            return [pid for pid in family[role == "sentinel" :][:1] if is_alive(pid)]
+        named = [int(pid) for pid in re.findall(ROLES[role], self.log.read_text(errors="replace"))]
+        return [pid for pid in dict.fromkeys(named) if pid in family and is_alive(pid)]
+
+    def running(self) -> list[int]:
+        """Return the pids of its workers that run a delivery just now, by the record."""
+        owners = Delivery.objects.filter(state=State.RUNNING).values_list("owner", flat=True)
+        pids = {process.pid for process in map(ProcessIdentity.parse, owners) if process}
+        return [pid for pid in self.living("worker") if pid in pids]
 
     def cpu_seconds(self) -> float:
         """Return how long its living processes have computed."""
@@ -145,6 +173,23 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def kill(*pids: int, number: int = signal.SIGKILL) -> int:
+    """Send processes a signal, one right after the other; return how many of them there were."""
+    sent = 0
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+            sent += 1
+    return sent
+
+
+def wait_for_death(pids: Iterable[int], *, seconds: float = PATIENCE) -> float:
+    """Wait until none of these processes lives; return how many seconds that took."""
+    began, family = time.monotonic(), list(pids)
+    wait_until(lambda: not any(map(is_alive, family)), "the end of every process", seconds=seconds)
+    return time.monotonic() - began
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether a process runs; a zombie does not."""
     try:
@@ -161,3 +206,9 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """Return a port of the loopback device that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -7,7 +7,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from signals_app.models import ClusterStat, IdleQueue
-from tests.cluster import Cluster, is_alive, wait_until
+from tests.cluster import Cluster, wait_for_death
 
 pytest_plugins = ["tests.nothing_skipped"]
 
@@ -40,7 +40,7 @@ def cluster(
     with Cluster(log, **getattr(request.module, "CLUSTER", {})) as running:
         yield running
         family = running.family()
-    wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
+    wait_for_death(family)
     with django_db_blocker.unblock():  # its last words come after the last test's clean-up
         ClusterStat.objects.all().delete()
         IdleQueue.objects.all().delete()

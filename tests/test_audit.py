@@ -26,10 +26,10 @@ def test_all_checked_and_nothing_found_passes(required: bool) -> None:
     assert told(report(KNOWN, OURS), required=required) == (0, ["1 packages checked for vulnerabilities, 0 found."])
 
 
-def test_a_known_vulnerability_fails_and_says_what_mends_it() -> None:
+def test_a_known_vulnerability_fails_and_says_what_fixes_it() -> None:
     status, lines = told(report(KNOWN, VULNERABLE, HOPELESS), required=False)
     assert status == 1
-    assert lines[1:] == ["pillow 1.0: CVE-2026-1, mended in 1.1, 2.0", "old 0.1: PYSEC-7, mended in no version"]
+    assert lines[1:] == ["pillow 1.0: CVE-2026-1, fixed in 1.1, 2.0", "old 0.1: PYSEC-7, fixed in no version"]
 
 
 @pytest.mark.parametrize(("required", "status"), [(False, 0), (True, 1)])

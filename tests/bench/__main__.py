@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import databases, machine, measuring, report
+from tests.bench import databases, measuring, report
 from tests.bench.figures import FULL, QUICK
 
 
@@ -29,14 +29,14 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sigdemo-bench-") as name:
         directory = Path(name)
-        where = machine.describe(directory)
+        where = report.describe_machine(directory)
         print(report.heading(where), flush=True)
         runs = []
         for vendor in options.database or databases.available():
             print(f"Measuring on {vendor} …", file=sys.stderr, flush=True)
             runs.append(measuring.measure(vendor, QUICK if options.quick else FULL, directory))
             print(report.tables(runs[-1]), flush=True)
-    after = {"load after": machine.load(), "seconds": f"{time.monotonic() - began:.0f}"}
+    after = {"load after": report.load(), "seconds": f"{time.monotonic() - began:.0f}"}
     print("", report.heading(after), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(report.as_json(where | after, runs), indent=2) + "\n")

@@ -1,24 +1,26 @@
 """A contender's measuring process, run by the benchmark as ``python -m tests.bench.child``.
 
-It sends signals, watches the queue that they fill, and takes the receivers' reports at a port that it says first.
+It sends signals, watches the queue that they fill, and takes the receivers' reports at a port that it says first. Then
+it answers requests, a line each: the name of a measure in ``do``, and its arguments. It ends with its input.
 """
 
+import json
+import os
 import random
 import socket
+import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
-from importlib import import_module
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import django
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from tests.bench.apps import side
-from tests.bench.serving import serve
-from tests.bench.signals import asked, placed
-from tests.bench.work import DATAGRAM
+from tests.bench.work import DATAGRAM, asked, placed
 
 PATIENCE = 30.0  # seconds until something that ought to happen has not
 GAPS = (0.03, 0.17)  # seconds between two sends to an idle cluster
@@ -26,15 +28,58 @@ GAPS = (0.03, 0.17)  # seconds between two sends to an idle cluster
 mailbox = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Where a contender keeps its work, by ends of a SELECT; with literals, so that partial indexes answer."""
+
+    tables: tuple[str, ...]
+    unfinished: tuple[str, ...]
+    finished: str
+
+    def clear(self) -> None:
+        """Forget everything queued and recorded."""
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute(f"TRUNCATE {', '.join(self.tables)}")
+            else:
+                for table in self.tables:
+                    cursor.execute(f"DELETE FROM {table}")
+
+    def count_unfinished(self) -> int:
+        return sum(_ask(f"count(*) FROM {where}") for where in self.unfinished)
+
+    def is_any_unfinished(self) -> bool:
+        return bool(_ask(" OR ".join(f"EXISTS (SELECT 1 FROM {where})" for where in self.unfinished)))
+
+    def count_finished(self) -> int:
+        """Return how many are on record; django-q2 keeps ``save_limit``, none when it is -1."""
+        return _ask(f"count(*) FROM {self.finished}")
+
+
+def _ask(query: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {query}")
+        return int(cursor.fetchone()[0])
+
+
+WAITING = "signals_app_delivery WHERE queue = 'bench' AND state = "
+OURS = Queue(
+    tables=("signals_app_attempt", "signals_app_delivery"),
+    unfinished=(f"{WAITING}'READY'", f"{WAITING}'RUNNING'"),
+    finished="signals_app_delivery WHERE state = 'SUCCESSFUL'",
+)
+# its monitor deletes a task's row once the task ran and was saved
+DJANGO_QS = Queue(tables=("django_q_ormq", "django_q_task"), unfinished=("django_q_ormq",), finished="django_q_task")
+QUEUE = OURS if os.environ["BENCH_CONTENDER"] == "signals_app" else DJANGO_QS
+
+
 def migrate() -> dict[str, Any]:
-    """Make the tables."""
     call_command("migrate", verbosity=0, stdout=sys.stderr)
     return {}
 
 
 def clear() -> dict[str, Any]:
-    """Forget everything queued and recorded."""
-    side().clear()
+    QUEUE.clear()
     return {}
 
 
@@ -57,23 +102,22 @@ def fill(count: int) -> dict[str, Any]:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-    return {"unfinished": side().unfinished()}
+    return {}
 
 
 def watch(queued: int, window: float) -> dict[str, Any]:
     """Time a starting cluster from the first work that it has finished and recorded to the last, or for a window."""
-    queue = side()
     deadline = time.monotonic() + PATIENCE
-    while (before := queue.unfinished()) == queued:
+    while (before := QUEUE.count_unfinished()) == queued:
         if time.monotonic() > deadline:
             raise TimeoutError(f"The cluster finished nothing within {PATIENCE:g} s.")
         time.sleep(0.005)
     first = time.monotonic()
-    while queue.is_any_unfinished() and time.monotonic() - first < window:
+    while QUEUE.is_any_unfinished() and time.monotonic() - first < window:
         time.sleep(0.01)
     last = time.monotonic()
-    after = queue.unfinished()
-    return {"finished": before - after, "seconds": last - first, "left": after, "records": queue.records()}
+    after = QUEUE.count_unfinished()
+    return {"finished": before - after, "seconds": last - first, "left": after, "records": QUEUE.count_finished()}
 
 
 def ask(count: int, warm_up: int) -> dict[str, Any]:
@@ -89,39 +133,38 @@ def ask(count: int, warm_up: int) -> dict[str, Any]:
     return {"seconds": seconds[warm_up:]}
 
 
-def prepare(**rows: int) -> dict[str, Any]:
-    """Write rows; see ``claims``, which only the side of signals_app can load."""
-    return cast(dict[str, Any], import_module("tests.bench.claims").prepare(**rows))
-
-
-def claim(count: int) -> dict[str, Any]:
-    """Time claims; see ``claims``."""
-    return cast(dict[str, Any], import_module("tests.bench.claims").claim(count))
+SAYS = {
+    "sqlite": "PRAGMA journal_mode synchronous cache_size",
+    "postgresql": "SHOW server_version fsync synchronous_commit shared_buffers full_page_writes",
+}
 
 
 def database() -> dict[str, Any]:
     """Return what the database says of itself."""
-    questions = {
-        "sqlite": ("sqlite_version()", ("journal_mode", "synchronous", "cache_size")),
-        "postgresql": (
-            "current_setting('server_version')",
-            ("fsync", "synchronous_commit", "shared_buffers", "full_page_writes"),
-        ),
-    }
-    version, names = questions[connection.vendor]
-    word = "PRAGMA" if connection.vendor == "sqlite" else "SHOW"
+    word, *names = SAYS[connection.vendor].split()
+    facts = {"sqlite_version": sqlite3.sqlite_version} if word == "PRAGMA" else {}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {version}")
-        facts = {"version": cursor.fetchone()[0]}
         for name in names:
-            cursor.execute(f"{word} {name}")
-            facts[name] = cursor.fetchone()[0]
+            facts[name] = cursor.execute(f"{word} {name}").fetchone()[0]
     options: dict[str, Any] = connection.settings_dict["OPTIONS"]
     return facts | options
 
 
-if __name__ == "__main__":
+def main() -> None:
     django.setup()
+    measures: list[Callable[..., dict[str, Any]]] = [migrate, clear, send, fill, watch, ask, database]
+    if QUEUE is OURS:
+        from tests.bench import claims  # what only this side can load
+
+        measures += [claims.prepare, claims.claim]
     mailbox.bind(("127.0.0.1", 0))
     mailbox.settimeout(PATIENCE)
-    serve(migrate, clear, send, fill, watch, ask, prepare, claim, database, port=mailbox.getsockname()[1])
+    print(json.dumps({"port": mailbox.getsockname()[1]}), flush=True)
+    by_name = {measure.__name__: measure for measure in measures}
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(by_name[request.pop("do")](**request), default=str), flush=True)
+
+
+if __name__ == "__main__":
+    main()

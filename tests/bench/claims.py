@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from signals_app import ledger
 from signals_app.models import Delivery
-from tests.bench.signals import placed
+from tests.bench.work import placed
 
 VENDORS = {
     "sqlite": {

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.bench import claiming, databases
-from tests.bench.clusters import Cluster, Memory
-from tests.bench.contenders import CONTENDERS, Child, Setup
+from tests.bench import databases
+from tests.bench.contenders import CONTENDERS, Child, Cluster, Memory, Setup
 from tests.bench.figures import NOTHING, Scale, Spread
 
 WARM_UP = 3  # sends to a cluster before its latency counts
+TURNS = 10  # of each case of claims
 
 
 @dataclass(slots=True)
@@ -51,14 +52,14 @@ def measure(vendor: str, scale: Scale, directory: Path) -> Found:
     """Measure everything on one database, which is made for it."""
     log = directory / f"{vendor}.log"
     with databases.made(vendor, directory) as url:
-        with Child(Setup(contender="signals_app", database=url, connections="kept", log=log)) as child:
+        with _ours(url, log) as child:
             child.ask("migrate")
             facts = child.ask("database")
         return Found(
             vendor=vendor,
             facts=facts,
             results={connections: compare(url, connections, scale, log) for connections in scale.rounds},
-            claims=claiming.measure(vendor, scale, directory, log),
+            claims=measure_claims(vendor, scale, directory, log),
         )
 
 
@@ -73,7 +74,7 @@ def compare(database: str, connections: str, scale: Scale, log: Path) -> dict[st
         _compare_sends(children, results, scale)
         latencies: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
         for number in range(scale.rounds[connections]):
-            for contender in list(CONTENDERS)[:: -1 if number % 2 else 1]:
+            for contender in _in_turn(CONTENDERS, number):
                 if contender != "django_q" or number < scale.slow_rounds[connections]:
                     latencies[contender] += _run(children, contender, results[contender], scale)
         for contender, seconds in latencies.items():
@@ -89,15 +90,11 @@ def _compare_sends(children: dict[str, Child], results: dict[str, Result], scale
         for child in children.values():
             child.ask("send", count=5, in_transaction=in_transaction)
         for number in range(scale.blocks):
-            for contender in list(children)[:: -1 if number % 2 else 1]:
+            for contender in _in_turn(children, number):
                 answer = children[contender].ask("send", count=scale.block, in_transaction=in_transaction)
                 seconds[contender] += answer["seconds"]
         for contender, result in results.items():
-            spread = Spread.of(seconds[contender])
-            if in_transaction:
-                result.send_in_transaction = spread
-            else:
-                result.send = spread
+            setattr(result, "send_in_transaction" if in_transaction else "send", Spread.of(seconds[contender]))
 
 
 def _run(children: dict[str, Child], contender: str, result: Result, scale: Scale) -> list[float]:
@@ -119,3 +116,40 @@ def _run(children: dict[str, Child], contender: str, result: Result, scale: Scal
 def _clear(children: dict[str, Child]) -> None:
     for contender in ("signals_app", "django_q"):
         children[contender].ask("clear")
+
+
+def measure_claims(vendor: str, scale: Scale, directory: Path, log: Path) -> dict[str, dict[str, Spread]]:
+    """Time claims of one delivery beside backlogs and histories, in a database for each case so that they take turns.
+
+    The key of a case says what is in its table.
+    """
+    few, many, past = scale.few, scale.many, scale.finished
+    cases = [(few, 0, 0), (many, 0, 0), (few, past, 0), (many, past, 0), (few, past, many)]
+    with ExitStack() as stack:
+        histories = {}
+        for finished in (0, past):
+            histories[finished] = stack.enter_context(databases.made(vendor, directory))
+            with _ours(histories[finished], log) as child:
+                child.ask("migrate")
+                child.ask("prepare", finished=finished)
+        children = {}
+        for waiting, finished, later in cases:
+            url = stack.enter_context(databases.made(vendor, directory, like=histories[finished]))
+            child = stack.enter_context(_ours(url, log))
+            child.ask("prepare", waiting=waiting, later=later)
+            children[f"{waiting} waiting, {finished} finished, {later} for later"] = child
+        measured: dict[str, dict[str, list[float]]] = {name: {} for name in children}
+        for number in range(TURNS):
+            for name in _in_turn(children, number):
+                for what, seconds in children[name].ask("claim", count=scale.claims // TURNS).items():
+                    measured[name].setdefault(what, []).extend(seconds)
+    return {name: {what: Spread.of(seconds) for what, seconds in case.items()} for name, case in measured.items()}
+
+
+def _ours(url: str, log: Path) -> Child:
+    return Child(Setup(contender="signals_app", database=url, connections="kept", log=log))
+
+
+def _in_turn(names: Iterable[str], number: int) -> list[str]:
+    """Return them forwards, or backwards every other time."""
+    return list(names)[:: -1 if number % 2 else 1]

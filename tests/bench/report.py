@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -65,8 +69,28 @@ def as_json(machine: dict[str, str], runs: Sequence[Found]) -> dict[str, Any]:
     }
 
 
+def describe_machine(directory: Path) -> dict[str, str]:
+    """Return what anyone who compares two runs must know, and the file system that SQLite is on."""
+    cpu = Path("/proc/cpuinfo").read_text().splitlines()
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    holding = [(len(point), kind) for point, kind in mounts if directory.is_relative_to(point)]
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("django", "django-q2", "psycopg")},
+        "kernel": platform.release(),
+        "processor": next((line.partition(":")[2].strip() for line in cpu if line.startswith("model name")), "unknown"),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "load before": load(),
+        "SQLite's directory": max(holding, default=(0, "unknown"))[1],
+    }
+
+
+def load() -> str:
+    """Return the load of the last 1, 5 and 15 minutes; the benchmark alone makes it about 2."""
+    return " ".join(f"{value:.1f}" for value in os.getloadavg())
+
+
 def heading(machine: dict[str, str]) -> str:
-    """Return where a run took place."""
     return "\n".join(f"{name:20} {value}" for name, value in machine.items())
 
 

@@ -1,12 +1,16 @@
-"""What the receivers of every contender do in the end."""
+"""What is sent, whoever receives it, and what the receivers of every contender do in the end."""
 
 import os
 import socket
 import struct
 import time
 
-DATAGRAM = struct.Struct("!qd")  # a number, and when its receiver began
+from django.dispatch import Signal
 
+placed = Signal()  # number: int, label: str; its receiver does nothing
+asked = Signal()  # number: int, label: str; its receiver says when it began
+
+DATAGRAM = struct.Struct("!qd")  # a number, and when its receiver began
 _telegraph = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 

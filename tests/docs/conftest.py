@@ -4,8 +4,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,6 @@ from tests.docs.terminal import clean_environment
 
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "signals_app")
 DEPENDENCIES = sysconfig.get_path("purelib")
-
-BakeryReader = Callable[[], Reader]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bakery:
-    """The tutorial's directory, with the variables of a shell that has its environment activated."""
-
-    directory: Path
-    environment: dict[str, str]
 
 
 def environment(tools: Path) -> dict[str, str]:
@@ -44,8 +33,8 @@ def environment(tools: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
-    """Follow the tutorial to its end."""
+def bakery(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Follow the tutorial to its end; return its project, and the variables of a shell that has its environment."""
     directory, desk = tmp_path_factory.mktemp("tutorial"), tmp_path_factory.mktemp("desk")
     (directory / "sigdemo").mkdir()
     for name in SOURCES:
@@ -60,14 +49,15 @@ def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
     with Reader(directory, environment(tools), desk=desk) as reader:
         reader.follow(ROOT / "docs" / "tutorial.md")
         path = reader.run('printf %s "$PATH"')
-    return Bakery(directory=directory / "bakery", environment={**environment(tools), "PATH": path})
+    return directory / "bakery", environment(tools) | {"PATH": path}
 
 
 @pytest.fixture
-def reader(bakery: Bakery, tmp_path: Path) -> Iterator[Reader]:
+def reader(bakery: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator[Reader]:
     """Somebody who has followed the tutorial, in a copy of its project."""
+    project, variables = bakery
     desk = tmp_path / "desk"
     desk.mkdir()
-    shutil.copytree(bakery.directory, tmp_path / "bakery")
-    with Reader(tmp_path, bakery.environment, at="bakery", desk=desk) as somebody:
+    shutil.copytree(project, tmp_path / "bakery")
+    with Reader(tmp_path, variables, at="bakery", desk=desk) as somebody:
         yield somebody

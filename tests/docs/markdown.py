@@ -1,13 +1,13 @@
-"""Reading a page of the documentation: its fenced blocks, its headings and its links.
+"""A page of the documentation: its fenced blocks, headings, links and tables.
 
-Our own fifty lines in place of a library: those that collect examples run each block alone and in the tests' process,
-and ours are files and commands of a project that is built up from top to bottom of a page.
+Libraries that collect examples run each block alone and in the tests' process; ours are files and commands of a project
+that is built up from top to bottom of a page.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,33 +21,21 @@ _CODE = re.compile(r"`[^`]*`")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A fenced block: ``line`` is that of its fence, ``options`` are the words after its language."""
+    """A fenced block: ``place`` is page and line of its fence, ``options`` are the words after its language."""
 
-    page: Path
-    line: int
+    place: str
     language: str
     options: dict[str, str]
     text: str
 
-    @property
-    def place(self) -> str:
-        """Where it stands, for messages."""
-        return f"{name_of(self.page)}:{self.line}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A link and the text that it stands under."""
+    """A link, the text that it stands under, and page and line where it stands."""
 
-    page: Path
-    line: int
+    place: str
     text: str
     target: str
-
-    @property
-    def place(self) -> str:
-        """Where it stands, for messages."""
-        return f"{name_of(self.page)}:{self.line}"
 
 
 def name_of(page: Path) -> str:
@@ -58,20 +46,19 @@ def name_of(page: Path) -> str:
 def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page. Raises AssertionError for one that does not end."""
     found: list[Block] = []
-    opened: tuple[int, str, str] | None = None  # line, language, options
+    opened: Block | None = None
     body: list[str] = []
     for number, line in enumerate(page.read_text().splitlines(), start=1):
         fence = FENCE.match(line)
         if opened is None and fence:
-            opened, body = (number, fence[1], fence[2]), []
+            options = {key: value for key, _, value in (word.partition("=") for word in fence[2].split())}
+            opened, body = Block(place=f"{name_of(page)}:{number}", language=fence[1], options=options, text=""), []
         elif opened is not None and line == "```":
-            at, language, words = opened
-            options = {key: value for key, _, value in (word.partition("=") for word in words.split())}
-            found.append(Block(page=page, line=at, language=language, options=options, text="\n".join(body)))
+            found.append(replace(opened, text="\n".join(body)))
             opened = None
         else:
             body.append(line)
-    assert opened is None, f"{name_of(page)}: the block of line {opened[0]} does not end."
+    assert opened is None, f"{opened.place}: the block does not end."
     return found
 
 
@@ -90,7 +77,7 @@ def prose(page: Path) -> list[tuple[int, str]]:
 def links(page: Path) -> list[Link]:
     """Return the links of a page, pictures included."""
     return [
-        Link(page=page, line=number, text=match[1], target=match[2])
+        Link(place=f"{name_of(page)}:{number}", text=match[1], target=match[2])
         for number, line in prose(page)
         for match in LINK.finditer(line)
     ]
@@ -114,27 +101,25 @@ def table_keys(page: Path, *, heading: str) -> set[str]:
 
     Raises ValueError for what has two rows.
     """
-    keys: set[str] = set()
+    keys = [code.strip("`") for cells in table(page, heading=heading) for code in _CODE.findall(cells[0])]
+    if len(keys) > len(set(keys)):
+        raise ValueError(f"{page.name} has {max(keys, key=keys.count)} twice under {heading!r}.")
+    return set(keys)
+
+
+def table_cells(page: Path, *, heading: str) -> dict[str, list[str]]:
+    """Return the cells of each row of the tables under a heading, by the first code in the first cell."""
+    rows = table(page, heading=heading)
+    return {cells[0].strip("`"): cells for cells in rows if cells[0].startswith("`")}
+
+
+def table(page: Path, *, heading: str) -> list[list[str]]:
+    """Return the cells of each row of the tables under a heading."""
+    rows: list[list[str]] = []
     current = ""
     for _, line in prose(page):
         if match := _HEADING.match(line):
             current = match[1]
         elif line.startswith("| ") and current == heading:
-            found = {code.strip("`") for code in _CODE.findall(line.split("|")[1])}
-            if twice := found & keys:
-                raise ValueError(f"{page.name} has {', '.join(twice)} twice under {heading!r}.")
-            keys |= found
-    return keys
-
-
-def table_cells(page: Path, *, heading: str) -> dict[str, list[str]]:
-    """Return the cells of each row of the tables under a heading, by the first code in the first cell."""
-    rows: dict[str, list[str]] = {}
-    current = ""
-    for _, line in prose(page):
-        if match := _HEADING.match(line):
-            current = match[1]
-        elif line.startswith("| `") and current == heading:
-            cells = [cell.strip() for cell in line.strip("|").split("|")]
-            rows[cells[0].strip("`")] = cells
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
     return rows

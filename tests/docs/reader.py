@@ -12,11 +12,10 @@ one that is free.
 from __future__ import annotations
 
 import re
-import socket
 from pathlib import Path
 from typing import Self
 
-from tests.cluster import wait_until
+from tests.cluster import free_port, wait_until
 from tests.docs.markdown import Block, blocks
 from tests.docs.terminal import PATIENCE, Program, Shell, differs
 
@@ -31,7 +30,7 @@ class Reader:
     def __init__(self, directory: Path, environment: dict[str, str], *, at: str = "", desk: Path) -> None:
         """``at`` is the directory's part where the page begins; ``desk`` is for what is not the project's."""
         self.project = directory / at
-        self.port = _free_port()
+        self.port = free_port()
         self._desk = desk
         self._shell = Shell(self.project, environment, desk / "shell")
         self._programs: dict[str, Program] = {}
@@ -40,9 +39,6 @@ class Reader:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         """End the programs that still run."""
         for program in self._programs.values():
             program.close()
@@ -65,9 +61,9 @@ class Reader:
         assert status == 0, f"{command}\n{output}"
         return output
 
-    def keep_running(self, command: str, expected: list[str]) -> None:
-        """Start a program in a terminal of its own and wait until it prints these lines."""
-        self._watch(command, self._here(command), [self._here(line) for line in expected])
+    def keep_running(self, command: str, expected: str) -> None:
+        """Start a program in a terminal of its own and wait until it prints this line."""
+        self._watch(command, self._here(command), [self._here(expected)])
 
     def wait_for(self, command: str, expected: list[str]) -> None:
         """Repeat a command until it prints these lines."""
@@ -161,10 +157,3 @@ def _commands(text: str) -> list[tuple[str, list[str]]]:
                 found.append(("", []))
             found[-1][1].append(line)
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,9 +7,10 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from shlex import quote
 from typing import IO
 
-from tests.cluster import descendants, wait_until
+from tests.cluster import descendants, kill, wait_until
 
 PATIENCE = 90.0  # seconds for a command or a program's output; starting Django takes a second on a busy machine
 
@@ -42,15 +43,15 @@ class Shell:
     """Runs commands one after the other; directory and exported variables last from one to the next."""
 
     def __init__(self, directory: Path, environment: dict[str, str], state: Path) -> None:
-        self._state = state
-        exports = "".join(f"export {name}={_quoted(value)}\n" for name, value in environment.items())
-        state.write_text(f"{exports}cd {_quoted(str(directory))}\n")
+        self._state = quote(str(state))
+        exports = "".join(f"export {name}={quote(value)}\n" for name, value in environment.items())
+        state.write_text(f"{exports}cd {quote(str(directory))}\n")
 
     def run(self, command: str) -> tuple[int, str]:
         """Run a command and return its exit status and what it printed."""
-        keep = f"{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > {_quoted(str(self._state))}"
+        keep = f"{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} > {self._state}"
         ended = subprocess.run(
-            ["bash", "-c", f"{self._entry()}\n{command}\nstatus=$?\n{keep}\nexit $status"],
+            ["bash", "-c", f". {self._state}\n{command}\nstatus=$?\n{keep}\nexit $status"],
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -63,10 +64,7 @@ class Shell:
 
     def start(self, command: str, log: Path) -> Program:
         """Start a program that keeps running, in another terminal of the same directory and variables."""
-        return Program(f"{self._entry()}\nexec env {command}", log)
-
-    def _entry(self) -> str:
-        return f". {_quoted(str(self._state))}"
+        return Program(f". {self._state}\nexec env {command}", log)
 
 
 class Program:
@@ -105,14 +103,6 @@ class Program:
     def close(self) -> None:
         """End whatever is left of it."""
         if self._process.poll() is None:
-            for pid in [self._process.pid, *descendants(self._process.pid)]:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            kill(self._process.pid, *descendants(self._process.pid))
             self._process.wait()
         self._output.close()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"

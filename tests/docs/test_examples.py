@@ -17,58 +17,37 @@ from tests.docs.mysite import write_orders
 from tests.docs.reader import SHOWN_ONLY, Reader, before_and_after, files_of
 
 DOCS = ROOT / "docs"
+HOW_TO = DOCS / "how-to"
 ON_THE_TUTORIAL = [
-    DOCS / "how-to" / "deploy.md",
-    DOCS / "how-to" / "migrate.md",
-    DOCS / "how-to" / "monitor.md",
-    DOCS / "how-to" / "signals-map.md",
-    DOCS / "how-to" / "test-receivers.md",
-    DOCS / "how-to" / "atomic-receivers.md",
+    *(HOW_TO / f"{name}.md" for name in ("deploy", "migrate", "monitor", "signals-map")),
+    *(HOW_TO / f"{name}.md" for name in ("test-receivers", "atomic-receivers")),
     DOCS / "reference" / "api.md",
 ]
 ON_THEIR_OWN = [
-    DOCS / "tutorial.md",
-    DOCS / "explanation.md",
-    DOCS / "how-to" / "install.md",
-    DOCS / "how-to" / "postgresql.md",
-    DOCS / "how-to" / "tenants.md",
+    *(HOW_TO / f"{name}.md" for name in ("install", "postgresql", "tenants")),
+    *(DOCS / "tutorial.md", DOCS / "explanation.md"),
     ROOT / "README.md",  # in tests/test_wheel.py
 ]
 
 
-class Visitor:
-    """A browser without scripts, on the web server of the page that is followed."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._site = f"http://127.0.0.1:{reader.port}"
-        self._cookies = CookieJar()
-        self._open = build_opener(ProxyHandler({}), HTTPCookieProcessor(self._cookies)).open
-
-    def get(self, path: str) -> str:
-        """Return the text of a page."""
-        with self._open(f"{self._site}{path}", timeout=20) as answer:
-            text: str = answer.read().decode()
-        return text
-
-    def log_in(self, name: str, password: str) -> None:
-        """Log in to the admin."""
-        self.get("/admin/login/")
-        token = next(cookie.value for cookie in self._cookies if cookie.name == "csrftoken")
-        form = {"username": name, "password": password, "csrfmiddlewaretoken": token, "next": "/admin/"}
-        with self._open(f"{self._site}/admin/login/", urlencode(form).encode(), timeout=20) as answer:
-            assert "Log out" in answer.read().decode()
-
-
 def test_the_tutorial_ends_with_the_record_in_the_admin(reader: Reader) -> None:
-    reader.keep_running("python manage.py runserver 8000", ["Starting ... server at http://127.0.0.1:8000/"])
-    visitor = Visitor(reader)
-    visitor.log_in("baker", "sourdough")
-    deliveries = visitor.get("/admin/signals_app/delivery/")
+    reader.keep_running("python manage.py runserver 8000", "Starting ... server at http://127.0.0.1:8000/")
+    site, cookies = f"http://127.0.0.1:{reader.port}/admin/", CookieJar()
+    browser = build_opener(ProxyHandler({}), HTTPCookieProcessor(cookies))
+
+    def get(path: str, **form: str) -> str:
+        with browser.open(site + path, urlencode(form).encode() or None, timeout=20) as answer:
+            return str(answer.read().decode())
+
+    get("login/")
+    token = next(cookie.value or "" for cookie in cookies if cookie.name == "csrftoken")
+    get("login/", username="baker", password="sourdough", csrfmiddlewaretoken=token, next="/admin/")
+    deliveries = get("signals_app/delivery/")
     assert "2 deliveries" in deliveries
     assert deliveries.count("print_label") >= 2
     assert "1/5" in deliveries
     assert "3/5" in deliveries
-    page = visitor.get("/admin/signals_app/delivery/2/change/")
+    page = get("signals_app/delivery/2/change/")
     assert page.count("OSError: The printer is out of paper.") == 2
     assert "orders.Order" in page  # the order travels by its primary key
 
@@ -106,8 +85,8 @@ def test_pages_that_go_on_from_the_tutorial(reader: Reader, page: Path) -> None:
 
 def test_installing_in_another_project(reader: Reader) -> None:
     start_mysite(reader)
-    reader.follow(DOCS / "how-to" / "install.md")
-    import_everything(reader, DOCS / "how-to" / "install.md")
+    reader.follow(HOW_TO / "install.md")
+    import_everything(reader, HOW_TO / "install.md")
     assert [file.read_text().count("Number 1") for file in (reader.project / "mails").iterdir()] == [1]
 
 
@@ -137,7 +116,7 @@ if "TEST_DATABASE_URL" in os.environ:  # make test runs the tests of databases o
                     reader.run(f"export DB_{key}='{server[key]}'")
                 reader.run(f"export DB_NAME={name}")
                 for page in ("postgresql.md", "tenants.md"):
-                    reader.follow(DOCS / "how-to" / page)
+                    reader.follow(HOW_TO / page)
             finally:
-                reader.close()
+                reader.__exit__()
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

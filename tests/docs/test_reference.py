@@ -3,9 +3,9 @@
 import re
 import tomllib
 from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Collection
 from inspect import getmembers, isclass
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -52,13 +52,44 @@ def test_every_setting_is_described_with_its_default() -> None:
             assert written == repr(known[key].default).replace("'", '"'), f"the default of {key}"
 
 
-def test_every_check_is_described() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "signals_app").rglob("*.py"))
-    assert table_keys(CHECKS, heading="System checks") == set(re.findall(r'id="(signals_app\.[EW]\d+)"', source))
+def is_public(name: str) -> bool:
+    value = getattr(backoff, name)
+    return callable(value) and value.__module__ == backoff.__name__ and not name.startswith("_")
 
 
-def test_every_option_is_described() -> None:
-    assert table_keys(API, heading="Options of a queued receiver") == OPTIONS | {"key"}
+SOURCE = "".join(path.read_text() for path in (ROOT / "signals_app").rglob("*.py"))
+READ_BY_THE_SITE = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', (ROOT / "sigdemo" / "settings.py").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "expected"),
+    [
+        (CHECKS, "System checks", re.findall(r'id="(signals_app\.[EW]\d+)"', SOURCE)),
+        (API, "Options of a queued receiver", OPTIONS | {"key"}),
+        (API, "signals_app.backoff", [name for name in vars(backoff) if is_public(name)]),
+        (API, "Exceptions", dict(getmembers(exceptions, isclass))),
+        (API, "Signals", [name for name, value in vars(signals).items() if isinstance(value, Signal)]),
+        (API, "State", models.State.values),
+        (API, "Outcome", models.Outcome.values),
+        (MONITOR, "The log", events.Event),
+        (ENVIRONMENT, "The site's environment", READ_BY_THE_SITE),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_table_has_everything_there_is_and_nothing_else(
+    page: Path, heading: str, expected: Collection[str]
+) -> None:
+    assert names(table_keys(page, heading=heading)) == set(expected)
+
+
+def test_the_readme_shows_variables_of_the_site() -> None:
+    assert table_keys(ROOT / "README.md", heading="The site's environment") <= READ_BY_THE_SITE
+
+
+@pytest.mark.parametrize("model", [models.Delivery, models.Attempt])
+def test_every_field_of_the_record_is_described(model: type[models.Delivery] | type[models.Attempt]) -> None:
+    described = table_keys(API, heading=model.__name__)
+    assert described == {field.name for field in model._meta.concrete_fields} - ({"id"} - described)
 
 
 def test_every_public_name_of_the_dispatcher_is_described() -> None:
@@ -71,36 +102,6 @@ def test_what_a_receiver_sees_of_its_delivery_is_described() -> None:
     made = CurrentDelivery(id=1, emission=models.Delivery().emission, attempt=1, max_attempts=1)
     public |= {name for name in vars(made) if not name.startswith("_")}
     assert names(table_keys(API, heading="current_delivery")) == public
-
-
-def test_every_backoff_is_described() -> None:
-    functions = {name for name, value in vars(backoff).items() if not name.startswith("_") and _is_ours(value, backoff)}
-    assert names(table_keys(API, heading="signals_app.backoff")) == functions
-
-
-def test_every_exception_is_described() -> None:
-    classes = {name for name, value in getmembers(exceptions, isclass)}
-    assert names(table_keys(API, heading="Exceptions")) == classes
-
-
-def test_every_lifecycle_signal_is_described() -> None:
-    found = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert table_keys(API, heading="Signals") == found
-
-
-@pytest.mark.parametrize("model", [models.Delivery, models.Attempt])
-def test_every_field_of_the_record_is_described(model: type[models.Delivery] | type[models.Attempt]) -> None:
-    described = table_keys(API, heading=model.__name__)
-    assert described == {field.name for field in model._meta.concrete_fields} - ({"id"} - described)
-
-
-@pytest.mark.parametrize("choices", [models.State, models.Outcome])
-def test_every_state_and_outcome_is_described(choices: type[models.State] | type[models.Outcome]) -> None:
-    assert table_keys(API, heading=choices.__name__) == set(choices.values)
-
-
-def test_every_line_of_the_log_is_described() -> None:
-    assert table_keys(MONITOR, heading="The log") == set(get_args(events.Event))
 
 
 def test_every_command_and_its_options_are_described() -> None:
@@ -127,12 +128,6 @@ def test_every_command_that_a_page_advises_can_be_given() -> None:
     assert advised
     for arguments in advised:
         parser.parse_args(arguments.replace("TIME", "2h").split())
-
-
-def test_every_variable_of_the_site_is_described() -> None:
-    source = (ROOT / "sigdemo" / "settings.py").read_text()
-    read = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', source))
-    assert table_keys(ENVIRONMENT, heading="The site's environment") == read
 
 
 def test_the_procfile_is_shown_as_it_is() -> None:
@@ -179,7 +174,3 @@ def test_the_badges_say_what_the_package_says() -> None:
     for name, kind in (("Python", "Programming Language :: Python"), ("Django", "Framework :: Django")):
         versions = re.findall(rf"^{kind} :: (\d+\.\d+)$", "\n".join(project["classifiers"]), re.MULTILINE)
         assert f"{name} {', '.join(versions[:-1])} and {versions[-1]}" in badges
-
-
-def _is_ours(value: object, module: object) -> bool:
-    return callable(value) and getattr(value, "__module__", "") == getattr(module, "__name__", "")

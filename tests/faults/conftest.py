@@ -1,33 +1,30 @@
-"""What the fault tests share: their size, the journal, the invariant, and the ledger that a run prints at its end."""
+"""The journal, clusters, a server to break, and the ledger that a run of the fault tests prints at its end."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from tests.cluster import ROOT, Cluster
+from tests.cluster import Cluster
 from tests.faults import journal
+from tests.faults.harness import FAULTS, FULL, VENDOR, Fault
 from tests.faults.server import Server
-
-Holds = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def journal_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The journal of a module's receivers; ask for it before a cluster is started. Ids of deliveries never recur."""
+    """The journal of a module's receivers; ask for it before a cluster is started.
+
+    Ids of deliveries never recur on a server; a module keeps to this run's or to ``own_server``.
+    """
     path = tmp_path_factory.mktemp("journal") / "journal"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(journal.VARIABLE, str(path))
@@ -41,30 +38,9 @@ def cluster(journal_file: Path, cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def invariant(transactional_db: None, journal_file: Path) -> Holds:
-    """Return a function that asks the invariant, in a process of its own, and returns its ledger; it has to hold."""
-
-    def ask() -> dict[str, Any]:
-        asked = subprocess.run(
-            [sys.executable, "-m", "tests.faults.invariant", database_url(), str(journal_file)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert asked.returncode == 0, asked.stdout + asked.stderr
-        ledger: dict[str, Any] = json.loads(asked.stdout)
-        return ledger
-
-    return ask
-
-
-def database_url() -> str:
-    """Return the URL of the database that the test and its clusters use."""
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite://{name}"
-    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+def fault(transactional_db: None, journal_file: Path, tmp_path: Path, record_property: Any) -> Fault:
+    """What a test does its harm with."""
+    return Fault(tmp_path, journal_file, record_property)
 
 
 @pytest.fixture(scope="session")
@@ -118,13 +94,13 @@ def _is_short(item: pytest.Item) -> bool:
     mark = item.get_closest_marker("short")
     if mark is None:
         return item.get_closest_marker("fault") is None
-    return not mark.args or ("postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite") in mark.args
+    return not mark.args or VENDOR in mark.args
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the ledger: each fault, how it went, and the figures that its test noted with ``record_property``."""
+    """Print the ledger: each fault, how it went, and the figures that its test noted."""
     if lines := Counter(_lines(terminalreporter)):
-        database = "PostgreSQL" if os.environ.get("TEST_DATABASE_URL") else "SQLite"
+        database = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}[VENDOR]
         terminalreporter.section(f"faults on {database}, {'full size' if FULL else 'short form'}")
         for (number, line), times in sorted(lines.items()):
             terminalreporter.line(f"{number:>3}  {line}{f' ({times} times)' if times > 1 else ''}")
@@ -138,12 +114,3 @@ def _lines(terminalreporter: Any) -> Iterator[tuple[int, str]]:
                 number, what = noted.pop("fault")
                 figures = ", ".join(f"{value} {name}" for name, value in noted.items())
                 yield number, f"{words}  {what}{': ' if figures else ''}{figures}"
-
-
-FAULTS = os.environ.get("FAULTS")  # "all" has each of them injected, "full" at full size
-FULL = FAULTS == "full"
-
-
-def size(short: int, full: int) -> int:
-    """Return how much of something a test does: ``short`` in ``make test``, ``full`` in ``make faults``."""
-    return full if FULL else short

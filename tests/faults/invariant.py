@@ -6,7 +6,7 @@ It reads tables and a file and knows nothing of the code that wrote them:
 - a receiver whose key begins with ``exactly_once.`` left one effect, of its last attempt, where it is SUCCESSFUL, and
   none elsewhere;
 - a FAILED delivery has an attempt on the record that says why;
-- the attempts that were counted are those on the record: every bad end, numbered once, and the success;
+- the attempts that were counted are those on the record: each failure, numbered once, and the success;
 - the attempts that ran, by the journal, are those that were counted; none began twice, and none is on the record as
   having ended otherwise than LOST without having begun.
 """
@@ -107,7 +107,7 @@ def _of_delivery(
         yield f"delivery {one} is FAILED and nothing says why"
     if sorted(ends) != list(range(1, attempts + 1 - successes)) or any(len(of) > 1 for of in ends.values()):
         recorded = {number: [outcome for outcome, _ in of] for number, of in sorted(ends.items())}
-        yield f"delivery {one} is {state} after {attempts} attempts, and its bad ends are {recorded}"
+        yield f"delivery {one} is {state} after {attempts} attempts, and its failed attempts are {recorded}"
 
 
 def _of_runs(
@@ -127,7 +127,6 @@ def _of_runs(
 
 
 def read_journal(path: Path) -> Journal:
-    """Return, for each delivery, how often each of its attempts began."""
     journal: Journal = defaultdict(Counter)
     for line in path.read_text().splitlines() if path.exists() else []:
         delivery, number, *_ = line.split()

@@ -1,7 +1,7 @@
-"""What really ran, in a file beside the database: one line for each attempt that a receiver began.
+"""What really ran, in a file beside the database, and gates where an attempt waits until its test lets it go on.
 
-The line is written by one ``write()`` in append mode, so that lines of many processes do not mix and a line is there
-even when its process is killed by the next instruction.
+The journal has a line for each attempt that a receiver began. It is written by one ``write()`` in append mode, so that
+lines of many processes do not mix and a line is there even when its process is killed by the next instruction.
 """
 
 import os
@@ -10,14 +10,10 @@ from pathlib import Path
 
 from signals_app.dispatcher import current_delivery
 from signals_app.dispatcher.current import CurrentDelivery
+from tests.cluster import PATIENCE, wait_until
 
 VARIABLE = "FAULT_JOURNAL"
 COMMITS = ".commits"
-
-
-def begin(delivery: int, attempt: int) -> None:
-    """Note that an attempt begins, where the environment names a journal."""
-    _note(os.environ.get(VARIABLE), delivery, attempt)
 
 
 def attempt() -> CurrentDelivery:
@@ -27,10 +23,14 @@ def attempt() -> CurrentDelivery:
     return current
 
 
+def begin(delivery: int, attempt: int) -> None:
+    """Note that an attempt begins, where the environment names a journal."""
+    _note("", delivery, attempt)
+
+
 def commit(delivery: int, attempt: int) -> None:
     """Note that an attempt has committed, in a file of its own."""
-    path = os.environ.get(VARIABLE)
-    _note(path and path + COMMITS, delivery, attempt)
+    _note(COMMITS, delivery, attempt)
 
 
 def runners(path: Path) -> set[tuple[int, int]]:
@@ -44,10 +44,33 @@ def commits(path: Path) -> list[tuple[int, int]]:
     return [(int(delivery), int(attempt)) for delivery, attempt, *_ in map(str.split, lines)]
 
 
-def _note(path: str | None, delivery: int, attempt: int) -> None:
-    if not path:
+def wait_at_gate(delivery: int, attempt: int) -> None:
+    """In an attempt: say that it has come to its gate, and wait until ``open_gate``."""
+    beside = Path(os.environ[VARIABLE])
+    _gate(beside, delivery, attempt, "reached").touch()
+    end = time.monotonic() + PATIENCE
+    while not _gate(beside, delivery, attempt, "open").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def wait_for_gate(beside: Path, delivery: int, attempt: int) -> None:
+    """In a test: wait until an attempt has come to its gate; ``beside`` is the journal."""
+    wait_until(_gate(beside, delivery, attempt, "reached").exists, f"attempt {attempt} at its gate")
+
+
+def open_gate(beside: Path, delivery: int, attempt: int) -> None:
+    """In a test: let an attempt go on, now or when it comes."""
+    _gate(beside, delivery, attempt, "open").touch()
+
+
+def _gate(beside: Path, delivery: int, attempt: int, what: str) -> Path:
+    return beside.with_name(f"{beside.name}.{delivery}.{attempt}.{what}")
+
+
+def _note(suffix: str, delivery: int, attempt: int) -> None:
+    if not (path := os.environ.get(VARIABLE)):
         return
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path + suffix, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, f"{delivery} {attempt} {os.getpid()} {time.time():.6f}\n".encode())
     finally:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,9 +17,7 @@ from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import loop
 from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
-from tests.faults.receivers.effects import effect, fails_at_first
-from tests.faults.receivers.references import may_do_without
-from tests.faults.receivers.slow import takes_long, takes_long_outside
+from tests.faults.receivers import bare_effect, effect, fails_at_first, may_do_without
 from tests.forks import in_child
 from tests.testapp.models import Thing
 from tests.testapp.receivers import enqueue
@@ -28,8 +25,7 @@ from tests.testapp.receivers import enqueue
 OLD = timedelta(days=400)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
+class Path(NamedTuple):
     """What is there before, and the step that may be broken off; both take the name of a queue of their own."""
 
     prepare: Callable[[str], object]
@@ -55,7 +51,7 @@ def nothing(queue: str) -> None:
     """There is nothing before."""
 
 
-def hand_off_with_a_row(queue: str) -> None:
+def enqueue_with_a_row(queue: str) -> None:
     with transaction.atomic():
         Thing.objects.create(name=queue)
         enqueue(effect, name=queue)
@@ -117,9 +113,9 @@ def pause_queue(queue: str) -> None:
 
 
 def pause_receiver(queue: str) -> None:
-    ledger.pause(PauseKind.RECEIVER, takes_long.key)
+    ledger.pause(PauseKind.RECEIVER, fails_at_first.key)
     ledger.park(queue)
-    ledger.resume(PauseKind.RECEIVER, takes_long.key)
+    ledger.resume(PauseKind.RECEIVER, fails_at_first.key)
 
 
 def do_maintenance(queue: str) -> None:
@@ -135,48 +131,47 @@ def say_how_it_is(queue: str) -> None:
     ledger.ChangeListener(queue=queue, poll=0.01).wait(0.01)
 
 
+def recover_lost(queue: str) -> None:
+    ledger.recover_lost(queue, is_dead=is_dead)
+
+
+def prune(queue: str) -> None:
+    for part in ledger.expired():
+        ledger.prune(part, limit=1_000)
+
+
 PATHS = {
-    "hand off": Path(prepare=nothing, step=lambda queue: enqueue(effect)),
-    "hand off in a transaction": Path(prepare=nothing, step=hand_off_with_a_row),
-    "claim, run, complete": Path(prepare=lambda queue: put(queue, takes_long_outside), step=loop.drain),
-    "claim, run, complete as one": Path(prepare=put, step=loop.drain),
-    "fail and try again": Path(prepare=lambda queue: put(queue, fails_at_first), step=loop.drain),
-    "fail for good": Path(prepare=lambda queue: put(queue, fails_at_first, max_attempts=1), step=loop.drain),
-    "skip": Path(prepare=put_what_is_missing, step=loop.drain),
-    "find no receiver": Path(prepare=lambda queue: put(queue, receiver="nobody.knows"), step=loop.drain),
-    "set aside": Path(prepare=lambda queue: put(queue, token=2**31 - 1), step=loop.drain),
-    "give back": Path(prepare=lambda queue: [put(queue), put(queue, losses=1)], step=run_the_first_of_two),
-    "give back what is in doubt": Path(prepare=lambda queue: [put(queue), put(queue)], step=give_back_unstarted),
-    "claim ahead": Path(prepare=put, step=claim_ahead),
-    "renew and report": Path(prepare=put, step=beat),
-    "rescue": Path(
-        prepare=put_two_that_a_dead_process_holds, step=lambda queue: ledger.recover_lost(queue, is_dead=is_dead)
+    "enqueue": Path(nothing, lambda queue: enqueue(effect)),
+    "enqueue in a transaction": Path(nothing, enqueue_with_a_row),
+    "claim, run, complete": Path(lambda queue: put(queue, bare_effect), loop.drain),
+    "claim, run, complete as one": Path(put, loop.drain),
+    "fail and try again": Path(lambda queue: put(queue, fails_at_first), loop.drain),
+    "fail for good": Path(lambda queue: put(queue, fails_at_first, max_attempts=1), loop.drain),
+    "skip": Path(put_what_is_missing, loop.drain),
+    "find no receiver": Path(lambda queue: put(queue, receiver="nobody.knows"), loop.drain),
+    "set aside": Path(lambda queue: put(queue, token=2**31 - 1), loop.drain),
+    "give back": Path(lambda queue: [put(queue), put(queue, losses=1)], run_the_first_of_two),
+    "give back what is uncertain": Path(lambda queue: [put(queue), put(queue)], give_back_unstarted),
+    "claim ahead": Path(put, claim_ahead),
+    "renew and report": Path(put, beat),
+    "recover": Path(put_two_that_a_dead_process_holds, recover_lost),
+    "recover the last attempt": Path(
+        lambda queue: put_two_that_a_dead_process_holds(queue, max_attempts=1), recover_lost
     ),
-    "rescue the last attempt": Path(
-        prepare=lambda queue: put_two_that_a_dead_process_holds(queue, max_attempts=1),
-        step=lambda queue: ledger.recover_lost(queue, is_dead=is_dead),
-    ),
-    "come too late": Path(prepare=put, step=come_too_late),
-    "cancel": Path(prepare=put, step=lambda queue: ledger.cancel(ids(queue))),
-    "retry": Path(
-        prepare=lambda queue: put(queue, state=State.CANCELLED), step=lambda queue: ledger.retry(ids(queue), attempts=3)
-    ),
-    "move": Path(prepare=put, step=lambda queue: ledger.move(ids(queue), queue=f"{queue}, moved")),
-    "run now": Path(
-        prepare=lambda queue: put(queue, due_at=timezone.now() + OLD), step=lambda queue: ledger.run_now(ids(queue))
-    ),
+    "come too late": Path(put, come_too_late),
+    "cancel": Path(put, lambda queue: ledger.cancel(ids(queue))),
+    "retry": Path(lambda queue: put(queue, state=State.CANCELLED), lambda queue: ledger.retry(ids(queue), attempts=3)),
+    "move": Path(put, lambda queue: ledger.move(ids(queue), queue=f"{queue}, moved")),
+    "run now": Path(lambda queue: put(queue, due_at=timezone.now() + OLD), lambda queue: ledger.run_now(ids(queue))),
     "reassign": Path(
-        prepare=lambda queue: put(queue, receiver="nobody.knows", unroutable=True),
-        step=lambda queue: ledger.reassign(ids(queue), receiver=effect.key),
+        lambda queue: put(queue, receiver="nobody.knows", unroutable=True),
+        lambda queue: ledger.reassign(ids(queue), receiver=effect.key),
     ),
-    "pause a queue": Path(prepare=put_without_a_pause, step=pause_queue),
-    "pause a receiver": Path(prepare=lambda queue: put_without_a_pause(queue, takes_long), step=pause_receiver),
-    "prune": Path(
-        prepare=put_one_that_is_old,
-        step=lambda queue: [ledger.prune(part, limit=1_000) for part in ledger.expired()],
-    ),
-    "do maintenance": Path(prepare=nothing, step=do_maintenance),
-    "say how it is": Path(prepare=nothing, step=say_how_it_is),
+    "pause a queue": Path(put_without_a_pause, pause_queue),
+    "pause a receiver": Path(lambda queue: put_without_a_pause(queue, fails_at_first), pause_receiver),
+    "prune": Path(put_one_that_is_old, prune),
+    "do maintenance": Path(nothing, do_maintenance),
+    "say how it is": Path(nothing, say_how_it_is),
 }
 
 
@@ -190,7 +185,7 @@ def recover() -> None:
 def _recovered() -> bool:
     waiting = Delivery.objects.exclude(state__in=FINAL_STATES)
     for queue in set(waiting.values_list("queue", flat=True)):
-        ledger.recover_lost(queue, is_dead=is_dead)
+        recover_lost(queue)
         ledger.reassign(ids(queue), receiver=effect.key)
         ledger.run_now(ids(queue))
         loop.drain(queue)

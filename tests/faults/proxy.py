@@ -20,22 +20,18 @@ class Ambush:
     - not passed on, where ``at`` is ``before``;
     - passed on, where it is ``sent``: the sender is cut off while the server works on it;
     - worked off, where it is ``answer``: the sender is cut off when the whole answer has come.
-
-    ``times`` statements are caught. ``sprung`` counts them.
     """
 
     matches: Callable[[bytes], bool]
     at: str
-    times: int = 1
-    sprung: int = 0
+    is_sprung: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def takes(self, sent: bytes) -> bool:
-        """Tell whether this statement is one to lose, and count it."""
         with self.lock:
-            if self.sprung == self.times or not self.matches(sent):
+            if self.is_sprung or not self.matches(sent):
                 return False
-            self.sprung += 1
+            self.is_sprung = True
             return True
 
 
@@ -45,11 +41,12 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self._server = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._flows = threading.Event()
-        self._flows.set()
+        self.flows = threading.Event()
+        self.flows.set()
         self._wires: set[Wire] = set()
         self.ambush: Ambush | None = None
-        self.port = int(self._listener.getsockname()[1])
+        port = int(self._listener.getsockname()[1])
+        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -60,33 +57,29 @@ class Proxy:
         self.heal()
         self.reset()
 
-    def lay(self, matches: Callable[[bytes], bool], *, at: str, times: int = 1) -> Ambush:
+    def lay(self, matches: Callable[[bytes], bool], *, at: str) -> Ambush:
         """Lie in wait for a statement; see ``Ambush``."""
-        self.ambush = Ambush(matches=matches, at=at, times=times)
+        self.ambush = Ambush(matches=matches, at=at)
         return self.ambush
 
     def cut(self) -> None:
         """Pass nothing on and close nothing: what an unplugged cable looks like, from either end."""
-        self._flows.clear()
+        self.flows.clear()
 
     def heal(self) -> None:
         """Pass on again, beginning with what was sent meanwhile, as TCP would."""
-        self._flows.set()
+        self.flows.set()
 
     def reset(self) -> None:
         """Break every connection."""
         for wire in tuple(self._wires):
             wire.reset()
 
-    def wait(self) -> None:
-        """Return while the wire is whole."""
-        self._flows.wait()
-
     def _accept(self) -> None:
         with suppress(OSError):  # closed by __exit__
             while True:
                 client, _ = self._listener.accept()
-                self.wait()
+                self.flows.wait()
                 try:
                     wire = Wire(self, client, socket.create_connection(self._server))
                 except OSError:
@@ -109,7 +102,6 @@ class Wire:
             threading.Thread(target=self._run, args=(pump, ended), daemon=True).start()
 
     def reset(self) -> None:
-        """Break the connection on both sides, without a word."""
         for end in (self._client, self._server):
             _break(end)
 
@@ -122,7 +114,7 @@ class Wire:
 
     def _send(self) -> None:
         while sent := self._client.recv(65_536):
-            self._proxy.wait()
+            self._proxy.flows.wait()
             ambush = self._proxy.ambush
             if ambush and ambush.takes(sent):
                 if ambush.at == "before":
@@ -135,7 +127,7 @@ class Wire:
     def _answer(self) -> None:
         """Pass answers on; what a caught statement is answered is read, so that the server is not disturbed."""
         while answer := self._server.recv(65_536):
-            self._proxy.wait()
+            self._proxy.flows.wait()
             if not self._caught:
                 self._client.sendall(answer)
             elif ANSWERED in answer:

@@ -6,6 +6,7 @@ The test app carries it out as it starts. Several names are separated by commas,
 from __future__ import annotations
 
 import os
+import random
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -14,15 +15,14 @@ from typing import Any
 from django_q.signals import post_execute_in_worker
 
 from signals_app.cluster import supervisor
+from signals_app.cluster.broker import DeliveryBroker
+from signals_app.cluster.workarounds import Package
 from signals_app.ledger import claims, outcomes, sql
 from tests.faults import journal
 
-VARIABLE = "FAULT_SABOTAGE"
-
 
 def carry_out() -> None:
-    """Do what the environment names."""
-    for order in filter(None, os.environ.get(VARIABLE, "").split(",")):
+    for order in filter(None, os.environ.get("FAULT_SABOTAGE", "").split(",")):
         name, _, argument = order.partition(":")
         ORDERS[name](*[argument][: bool(argument)])
 
@@ -37,9 +37,12 @@ def without_token() -> None:
         module.write = write  # type: ignore[attr-defined]
 
 
+DIE = ".die"  # of the file beside the journal that orders it
+
+
 def die_in_timer_lock() -> None:
     """Kill the worker that ends a task once ``order_death`` was called: it holds the lock its guard waits for."""
-    order = _order(Path(os.environ[journal.VARIABLE]))
+    order = Path(os.environ[journal.VARIABLE] + DIE)
 
     def die(**kwargs: object) -> None:
         with suppress(FileNotFoundError):
@@ -51,12 +54,9 @@ def die_in_timer_lock() -> None:
 
 def order_death(beside: Path) -> Path:
     """In a test: have ``die_in_timer_lock`` strike once; the file that is returned is there until then."""
-    _order(beside).touch()
-    return _order(beside)
-
-
-def _order(beside: Path) -> Path:
-    return beside.with_name(f"{beside.name}.die")
+    order = Path(f"{beside}{DIE}")
+    order.touch()
+    return order
 
 
 def impatient_guard_watch(seconds: str) -> None:
@@ -65,3 +65,30 @@ def impatient_guard_watch(seconds: str) -> None:
 
 
 ORDERS = {order.__name__: order for order in (without_token, die_in_timer_lock, impatient_guard_watch)}
+
+
+class CountedHints(DeliveryBroker):
+    """Says how many hints and tasks it gives."""
+
+    def dequeue(self) -> list[Package] | None:
+        if given := super().dequeue():
+            print(f"gave {len(given)} hints", flush=True)
+        return given
+
+
+class StrayingHints(DeliveryBroker):
+    """A ``broker_class`` that doubles its packages, holds some back, and shuffles what it gives; says how many."""
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key=list_key)
+        self._held: list[Package] = []
+        self._chance = random.Random(17)
+
+    def dequeue(self) -> list[Package] | None:
+        packages = self._held + (super().dequeue() or []) * 2
+        self._chance.shuffle(packages)
+        kept = self._chance.randint(0, len(packages))
+        self._held, given = packages[kept:], packages[:kept]
+        if given:
+            print(f"gave {len(given)} hints", flush=True)
+        return given or None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import Any, Self
 
 import psycopg
 import pytest
+
+from tests.cluster import free_port
 
 MISSING = "PostgreSQL's initdb is missing: install the package postgresql, or put its programs on the PATH."
 
@@ -154,10 +155,3 @@ def programs() -> Path | None:
     if not found and not on_path:
         return None
     return (found[-1] if found else Path(str(on_path)).resolve()).parent
-
-
-def free_port() -> int:
-    """Return a port of the loopback device that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

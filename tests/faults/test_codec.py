@@ -21,7 +21,7 @@ from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.payloads import Decoded, decode_arguments, encode_arguments
 from signals_app.payloads.errors import Json
 from signals_app.worker import loop
-from tests.faults.conftest import size
+from tests.faults.harness import size
 from tests.payload_app.attacks import forged, hostile, names
 from tests.payload_app.strategies import fingerprint, values
 from tests.testapp.receivers import enqueue, nothing
@@ -153,20 +153,4 @@ def test_a_worker_outlives_whatever_stands_in_a_payload(record_property: Any) ->
 
 
 ERRORS = ("signals_app.exceptions.PayloadError", "signals_app.exceptions.MissingObject")
-PIECES = [
-    '"',
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    "\\",
-    '{"$',
-    '"$instance":',
-    "NaN",
-    "-Infinity",
-    "1e999",
-    "null",
-    "\\ud800",
-]
+PIECES = [*'"{}[],:\\', '{"$', '"$instance":', "NaN", "-Infinity", "1e999", "null", "\\ud800"]

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.models import FINAL_STATES, Attempt, Delivery, State
-from tests.cluster import Cluster, wait_for_end, wait_until
-from tests.faults.conftest import Holds, size
+from signals_app.models import Delivery, State
+from tests.cluster import Cluster, is_all_done, wait_for_end, wait_until
+from tests.faults.harness import Fault, enqueue_many, outcomes, size, stands
 from tests.faults.proxy import Proxy
-from tests.faults.receivers.commits import bare_effect, waits_at_its_commit
-from tests.faults.receivers.effects import effect
+from tests.faults.receivers import bare_effect, effect, waits_at_its_commit
 from tests.faults.server import Server
 from tests.testapp.receivers import enqueue
 
@@ -26,20 +25,22 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("pos
 
 @pytest.fixture(scope="module")
 def wire(server: Server) -> Iterator[Proxy]:
-    """What the cluster takes for its database."""
     with Proxy(server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
-def cut_off(
-    server: Server, wire: Proxy, journal_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
+def far_cluster(wire: Proxy, journal_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of one worker at the end of the wire."""
     log = tmp_path_factory.mktemp("cluster") / "log"
-    url = f"postgres://postgres@127.0.0.1:{wire.port}/postgres"
-    with Cluster(log, DATABASE_URL=url, WORKERS="1", TEST_Q_CLUSTER='{"scheduler": false}') as cluster:
+    with Cluster(log, DATABASE_URL=wire.url, WORKERS="1", TEST_Q_CLUSTER='{"scheduler": false}') as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def cut_off(own_server: Server, far_cluster: Cluster) -> Cluster:
+    """The cluster, on the database of this test."""
+    return far_cluster
 
 
 @pytest.fixture
@@ -54,37 +55,33 @@ def standby(own_server: Server) -> Iterator[Callable[[str], None]]:
     name("")
 
 
-def sessions(server: Server, waiting_for: str) -> list[int]:
-    """Return the pids of the sessions that wait for something."""
-    query = f"SELECT pid FROM pg_stat_activity WHERE wait_event = '{waiting_for}' OR wait_event_type = '{waiting_for}'"
-    return [row[0] for row in server.execute(query)]
+def is_waited_for(server: Server, what: str) -> bool:
+    query = f"SELECT pid FROM pg_stat_activity WHERE wait_event = '{what}' OR wait_event_type = '{what}'"
+    return bool(server.execute(query))
 
 
 def run(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
     """Hand off, and return when the cluster is through with it: its one worker has turned to the next delivery."""
     delivery = enqueue(receiver, **arguments)
     wait_for_end([delivery], seconds=15)  # less than the lease: nothing waits for it to run out
-    wait_for_end([enqueue(effect)], seconds=15)
+    wait_for_end(enqueue_many(1), seconds=15)
     return delivery
 
 
 def commits(sent: bytes) -> bool:
-    """Tell whether a message to the server is a COMMIT."""
     return b"Q\x00\x00\x00\x0bCOMMIT\x00" in sent
 
 
 def claims(sent: bytes) -> bool:
-    """Tell whether it is a claim."""
     return b"UPDATE signals_app_delivery SET state = 'RUNNING'" in sent
 
 
 def succeeds(sent: bytes) -> bool:
-    """Tell whether it is the record of a success."""
     return b"UPDATE signals_app_delivery SET state = 'SUCCESSFUL'" in sent
 
 
 LOST = [
-    # receiver, arguments, the statement, where the connection is lost over it, the bad ends that are on the record then
+    # receiver, arguments, the statement, where the connection is lost over it, the failures that are on the record then
     pytest.param(effect, {}, commits, "before", ["ERROR"], id="commit that never came"),
     pytest.param(effect, {}, commits, "answer", [], id="commit's answer"),
     pytest.param(effect, {}, claims, "before", [], id="claim that never came"),
@@ -98,34 +95,29 @@ LOST = [
 
 @pytest.mark.short("postgresql")
 @pytest.mark.fault(8, "the connection cut over the statement that decides")
-@pytest.mark.parametrize(("receiver", "arguments", "statement", "at", "failed_attempts"), LOST)
+@pytest.mark.parametrize(("receiver", "arguments", "statement", "at", "failures"), LOST)
 def test_a_statement_that_costs_its_connection_is_found_out_and_done_once(
-    own_server: Server,
-    cut_off: Cluster,
     wire: Proxy,
-    invariant: Holds,
+    fault: Fault,
     receiver: QueuedReceiver,
     arguments: dict[str, Any],
     statement: Callable[[bytes], bool],
     at: str,
-    failed_attempts: list[str],
+    failures: list[str],
 ) -> None:
     ambush = wire.lay(statement, at=at)
     delivery = run(receiver, **arguments)
-    assert ambush.sprung == 1
-    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, len(failed_attempts) + 1)
-    assert list(delivery.failed_attempts.values_list("outcome", flat=True)) == failed_attempts
-    invariant()
+    assert ambush.is_sprung
+    assert (stands(delivery), outcomes(delivery)) == ((State.SUCCESSFUL, len(failures) + 1), failures)
+    fault.invariant()
 
 
 @pytest.mark.fault(8, "pg_terminate_backend at the commit, before it is written")
-def test_a_session_that_is_ended_in_its_commit_has_done_nothing(
-    own_server: Server, cut_off: Cluster, invariant: Holds, suicide: None
-) -> None:
+def test_a_session_that_is_ended_in_its_commit_has_done_nothing(fault: Fault, suicide: None) -> None:
     delivery = run(effect)
-    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 2)
+    assert stands(delivery) == (State.SUCCESSFUL, 2)
     assert "terminating connection due to administrator command" in delivery.failed_attempts.get().message
-    invariant()
+    fault.invariant()
 
 
 @pytest.fixture
@@ -145,54 +137,48 @@ def suicide(own_server: Server) -> Iterator[None]:
 
 @pytest.mark.fault(8, "pg_terminate_backend at the commit, after it is written")
 def test_a_session_that_is_ended_when_its_commit_is_written_has_succeeded(
-    own_server: Server, cut_off: Cluster, invariant: Holds, standby: Callable[[str], None]
+    own_server: Server, fault: Fault, standby: Callable[[str], None]
 ) -> None:
     standby("nobody")
     delivery = enqueue(waits_at_its_commit)
-    wait_until(lambda: sessions(own_server, "SyncRep"), "a commit that waits")
+    wait_until(lambda: is_waited_for(own_server, "SyncRep"), "a commit that waits")
     own_server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
     run(effect)
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
-    assert not Attempt.objects.exists()
-    invariant()
+    assert (stands(delivery), outcomes(delivery)) == ((State.SUCCESSFUL, 1), [])
+    fault.invariant()
 
 
 @pytest.mark.fault(8, "the connection cut while the server still commits")
 def test_a_worker_waits_for_a_commit_that_the_server_is_still_at(
-    own_server: Server, cut_off: Cluster, wire: Proxy, invariant: Holds, standby: Callable[[str], None]
+    own_server: Server, wire: Proxy, fault: Fault, standby: Callable[[str], None]
 ) -> None:
     standby("nobody")
     ambush = wire.lay(commits, at="sent")
     delivery = enqueue(waits_at_its_commit)
-    wait_until(lambda: sessions(own_server, "SyncRep") and sessions(own_server, "Lock"), "a worker that waits")
-    assert ambush.sprung == 1
+    wait_until(
+        lambda: is_waited_for(own_server, "SyncRep") and is_waited_for(own_server, "Lock"), "a worker that waits"
+    )
+    assert ambush.is_sprung
     standby("")
     run(effect)
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
-    assert not Attempt.objects.exists()
-    invariant()
+    assert (stands(delivery), outcomes(delivery)) == ((State.SUCCESSFUL, 1), [])
+    fault.invariant()
 
 
 @pytest.mark.fault(8, "connections reset at random moments")
 def test_connections_that_break_at_random_lose_nothing_and_repeat_nothing(
-    own_server: Server, cut_off: Cluster, wire: Proxy, invariant: Holds, record_property: Any
+    cut_off: Cluster, wire: Proxy, fault: Fault
 ) -> None:
     deliveries, resets, chance = size(40, 1_000), size(10, 200), random.Random(8)
     family = cut_off.family()
-    with transaction.atomic():
-        for _ in range(deliveries):
-            enqueue(effect, before=0.01, after=0.01)
+    enqueue_many(deliveries, before=0.01, after=0.01)
     broken = 0
-    while Delivery.objects.exclude(state__in=FINAL_STATES).exists():
+    while not is_all_done():
         time.sleep(chance.uniform(0.01, 0.2))  # a random moment is what this is about
         if broken < resets:
             wire.reset()
             broken += 1
-    ledger = invariant()
-    record_property("resets", broken)
-    record_property("deliveries", deliveries)
-    record_property("bad ends", sum(ledger["failed_attempts"].values()))
+    ledger = fault.invariant()
+    fault.note(resets=broken, deliveries=deliveries, failures=sum(ledger["failed_attempts"].values()))
     assert set(ledger["states"]) == {"SUCCESSFUL"}
     assert cut_off.family() == family

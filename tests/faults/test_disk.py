@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import Error, connection, transaction
+from django.db import Error, connection
 from django.db.models import QuerySet
 
 from signals_app.models import FINAL_STATES, Delivery
-from tests.cluster import Cluster, wait_until
-from tests.faults import disk
-from tests.faults.conftest import Holds, size
-from tests.faults.receivers.effects import effect
+from tests.cluster import Cluster, wait_for_all, wait_until
+from tests.faults.harness import Fault, enqueue_many, quiet, size
+from tests.faults.receivers import effect
 from tests.faults.server import Server
-from tests.faults.spinning import quiet
 from tests.testapp.receivers import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,16 +28,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.mark.database("sqlite")
 @pytest.mark.fault(24, "SQLite on a full disk")
-def test_sqlite_on_a_full_disk_says_so_and_recovers(
-    transactional_db: None, invariant: Holds, tmp_path: Path, record_property: Any
-) -> None:
-    with disk.mounted(megabytes=8) as small, moved_to(small), Cluster(tmp_path / "log") as cluster:
-        refusal = fill_up(small, cluster, "database or disk is full", record_property)
+def test_sqlite_on_a_full_disk_says_so_and_recovers(fault: Fault) -> None:
+    with small_disk(megabytes=8) as disk, moved_to(disk), fault.cluster() as cluster:
+        refusal = fill_up(disk, cluster, fault, "database or disk is full")
     assert refusal == "database or disk is full"
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA integrity_check")
         assert cursor.fetchall() == [("ok",)]
-    invariant()
+    fault.invariant()
 
 
 @contextmanager
@@ -59,15 +57,13 @@ def moved_to(directory: Path) -> Iterator[None]:
 
 @pytest.mark.database("postgresql")
 @pytest.mark.fault(24, "PostgreSQL's tables on a full disk")
-def test_postgresql_whose_tables_are_on_a_full_disk_says_so_and_recovers(
-    own_server: Server, invariant: Holds, tmp_path: Path, record_property: Any
-) -> None:
-    with disk.mounted(megabytes=16) as small, tables_in(small, own_server), Cluster(tmp_path / "log") as cluster:
-        refusal = fill_up(small, cluster, "No space left on device", record_property)
+def test_postgresql_whose_tables_are_on_a_full_disk_says_so_and_recovers(own_server: Server, fault: Fault) -> None:
+    with small_disk(megabytes=16) as disk, tables_in(disk, own_server), fault.cluster() as cluster:
+        refusal = fill_up(disk, cluster, fault, "No space left on device")
     assert "No space left on device" in refusal
     assert own_server.is_running()
     own_server.check(connection.settings_dict["NAME"])
-    invariant()
+    fault.invariant()
 
 
 @contextmanager
@@ -92,14 +88,12 @@ def _move(server: Server, source: str, target: str) -> None:
 
 @pytest.mark.database("postgresql")
 @pytest.mark.fault(24, "PostgreSQL's write-ahead log on a full disk")
-def test_postgresql_that_a_full_disk_has_stopped_has_lost_nothing(
-    own_server: Server, invariant: Holds, tmp_path: Path, record_property: Any
-) -> None:
-    with disk.mounted(megabytes=24) as small, log_in(small, own_server), Cluster(tmp_path / "log") as cluster:
-        fill_up(small, cluster, "cannot reach the database", record_property, server=own_server)
+def test_postgresql_that_a_full_disk_has_stopped_has_lost_nothing(own_server: Server, fault: Fault) -> None:
+    with small_disk(megabytes=24) as disk, log_in(disk, own_server), fault.cluster() as cluster:
+        fill_up(disk, cluster, fault, "cannot reach the database", server=own_server)
     assert "PANIC" in own_server.log
     own_server.check(connection.settings_dict["NAME"])
-    invariant()
+    fault.invariant()
 
 
 @contextmanager
@@ -114,34 +108,29 @@ def log_in(directory: Path, server: Server) -> Iterator[None]:
         server.move_log(None)
 
 
-def fill_up(small: Path, cluster: Cluster, said: str, record_property: Any, *, server: Server | None = None) -> str:
+def fill_up(disk: Path, cluster: Cluster, fault: Fault, said: str, *, server: Server | None = None) -> str:
     """Have the disk run full in the middle of work, and give it room when the cluster has said so; see all work done.
 
     Return what a sender was told. A server that the disk has stopped is started again.
     """
     family = cluster.family()
-    with transaction.atomic():
-        for _ in range(size(40, 500)):
-            enqueue(effect, before=0.02)
-    wait_until(lambda: unfinished().count() < size(30, 480), "work on it")
-    with disk.full(small):
-        refusal = hand_off_until_refused()
+    enqueue_many(size(40, 500), before=0.02)
+    unfinished: QuerySet[Delivery] = Delivery.objects.exclude(state__in=FINAL_STATES)
+    wait_until(lambda: unfinished.count() < size(30, 480), "work on it")
+    with filled(disk):
+        refusal = enqueue_until_refused()
         wait_until(lambda: said in cluster.log.read_text(), "the cluster's word for it")
-        with quiet(cluster, record_property):
+        with quiet(cluster, fault):
             time.sleep(size(1, 10))  # the fault itself
     if server and not server.is_running():
         server.start()
-    wait_until(lambda: not unfinished().exists(), "the end of every delivery", seconds=120)
+    wait_for_all(seconds=120)
     assert cluster.family() == family
-    record_property("deliveries", Delivery.objects.count())
+    fault.note(deliveries=Delivery.objects.count())
     return refusal
 
 
-def unfinished() -> QuerySet[Delivery]:
-    return Delivery.objects.exclude(state__in=FINAL_STATES)
-
-
-def hand_off_until_refused() -> str:
+def enqueue_until_refused() -> str:
     """Hand off until the database takes no more, not even the smallest; return what it says."""
     said = ""
     for length in (30_000, 300, 1):
@@ -155,3 +144,36 @@ def hand_off_until_refused() -> str:
                 break
     assert said, "The disk is not full."
     return said
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """Mount a file system of that size in memory. Skips the test where that is not allowed."""
+    directory = Path(tempfile.mkdtemp(prefix="sigdemo-disk-"))
+    directory.chmod(0o755)
+    try:
+        if os.getuid() or _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "disk", str(directory)):
+            pytest.skip("A small disk cannot be mounted here: that takes root.")
+        yield directory
+    finally:
+        _run("umount", "--lazy", str(directory))
+        directory.rmdir()
+
+
+@contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """Take every byte that is left of a disk while the block runs."""
+    filler = disk / "filler"
+    try:
+        with filler.open("wb", buffering=0) as file:
+            for size in (2**20, 2**12, 1):
+                with suppress(OSError):
+                    while file.write(bytes(size)) == size:
+                        pass
+        yield
+    finally:
+        filler.unlink()
+
+
+def _run(*command: str) -> int:
+    return subprocess.run(command, check=False, capture_output=True).returncode

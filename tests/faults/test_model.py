@@ -7,8 +7,8 @@ from django.db import connection
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.faults.conftest import FULL, size
-from tests.faults.model.clusters import Clusters
+from tests.faults.harness import FULL, size
+from tests.faults.model import Clusters
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import ROOT
-from tests.faults.conftest import FULL
+from tests.faults.harness import FULL, VENDOR
 
 PARTS = ("signals_app", "sigdemo", "receivers", "tests", "manage.py", "pyproject.toml")
 OWN = ("TEST_RUN", "FAULT", "PYTEST_")  # how variables of this run of the tests begin; the copy's has its own
@@ -58,132 +58,134 @@ class Mutation:
     without: str
     edits: tuple[Edit, ...]
     test: str
-    vendors: tuple[str, ...] = ("sqlite", "postgresql")
+    vendors: tuple[str, ...]
+
+
+def without(what: str, *edits: Edit, test: str, vendors: tuple[str, ...] = ("sqlite", "postgresql")) -> Mutation:
+    return Mutation(without=what, edits=edits, test=test, vendors=vendors)
 
 
 def ledger(pattern: str, instead: str = "", *, function: str = "") -> Edit:
     return Edit(package="ledger", pattern=pattern, instead=instead, function=function)
 
 
-def worker(pattern: str, instead: str, *, function: str = "") -> Edit:
-    return Edit(package="worker", pattern=pattern, instead=instead, function=function)
+def worker(pattern: str, instead: str) -> Edit:
+    return Edit(package="worker", pattern=pattern, instead=instead)
 
 
 # those that the design names; they are tried in the short form
-FIRST = (
-    Mutation(
-        without="the token",
-        edits=(ledger(r" AND token = %\(token\)s"),),
-        test="test_a_claim_that_was_taken_over_can_write_nothing",
+FIRST = [
+    without(
+        "the token", ledger(r" AND token = %\(token\)s"), test="test_a_claim_that_was_taken_over_can_write_nothing"
     ),
-    Mutation(
-        without="the state in the claim's condition",
-        edits=(ledger(r"state = 'READY' AND (?=id )"), ledger(r" AND (d\.)?state = 'READY'")),
+    without(
+        "the state in the claim's condition",
+        ledger(r"state = 'READY' AND (?=id )"),
+        ledger(r" AND (d\.)?state = 'READY'"),
         test="test_a_claimed_delivery_is_not_claimed_again",
     ),
-    Mutation(
-        without="the recovery's look at the owner",
-        edits=(ledger(r" AND owner = %\(owner\)s"),),
+    without(
+        "the recovery's check of the owner",
+        ledger(r" AND owner = %\(owner\)s"),
         test="test_a_dead_process_takes_with_it_what_it_held_and_no_more",
     ),
-)
-
-MORE = (
-    Mutation(
-        without="the lock and the state of a row that another claim is about to take",
-        edits=(ledger(r"state = 'READY' AND (?=id )"), ledger(r"FOR UPDATE SKIP LOCKED")),
+]
+MORE = [
+    without(
+        "the lock and the state of a row that another claim is about to take",
+        ledger(r"state = 'READY' AND (?=id )"),
+        ledger(r"FOR UPDATE SKIP LOCKED"),
         test="test_workers_that_claim_at_the_same_time_never_get_the_same_delivery",
         vendors=("postgresql",),
     ),
-    Mutation(
-        without="a new token for each claim",
-        edits=(ledger(r"THEN token \+ 1", "THEN token"),),
+    without(
+        "a new token for each claim",
+        ledger(r"THEN token \+ 1", "THEN token"),
         test="test_a_claim_that_was_taken_over_can_write_nothing",
     ),
-    Mutation(
-        without="the count of attempts",
-        edits=(ledger(r"THEN attempts \+ 1", "THEN attempts"),),
+    without(
+        "the count of attempts",
+        ledger(r"THEN attempts \+ 1", "THEN attempts"),
         test="test_exhausted_attempts_fail_a_delivery",
     ),
-    Mutation(
-        without="the lease in the recovery's condition",
-        edits=(ledger(r" AND \(%\(dead\)s OR \{\w+\}\)"),),
+    without(
+        "the lease in the recovery's condition",
+        ledger(r" AND \(%\(dead\)s OR \{\w+\}\)"),
         test="test_a_lease_that_was_renewed_outlives_the_others_of_its_process",
     ),
-    Mutation(
-        without="a loss that is charged",
-        edits=(ledger(r"record_failure\((\w+), \w+\)", r"give_back([\1])"),),
+    without(
+        "a loss that is charged",
+        ledger(r"record_failure\((\w+), \w+\)", r"give_back([\1])"),
         test="test_losing_the_last_attempt_fails_the_delivery",
     ),
-    Mutation(
-        without="giving back an attempt that never began",
-        edits=(ledger(r"THEN attempts - 1", "THEN attempts"),),
+    without(
+        "giving back an attempt that never began",
+        ledger(r"THEN attempts - 1", "THEN attempts"),
         test="test_what_is_given_back_was_never_attempted",
     ),
-    Mutation(
-        without="the record of what came too late",
-        edits=(ledger(r"if not held:", "if False:", function="record_failure"),),
+    without(
+        "the record of what came too late",
+        ledger(r"if not held:", "if False:", function="record_failure"),
         test="test_an_end_that_comes_too_late_is_kept_as_stale_and_changes_nothing",
     ),
-    Mutation(
-        without="the refusal that rolls an atomic receiver back",
-        edits=(worker(r"if not (\w*succeed\([^:]*\)):(?= raise LeaseLost)", r"if (\1) is None:"),),
+    without(
+        "the refusal that rolls an atomic receiver back",
+        worker(r"if not (\w*succeed\([^:]*\)):(?= raise LeaseLost)", r"if (\1) is None:"),
         test="test_an_atomic_receiver_whose_claim_was_taken_over_leaves_no_effect",
     ),
-    Mutation(
-        without="one transaction around an atomic receiver",
-        edits=(worker(r"\b_call_atomically if", "_call if"),),
+    without(
+        "one transaction around an atomic receiver",
+        worker(r"\b_call_atomically if", "_call if"),
         test="test_an_atomic_receiver_that_fails_leaves_nothing_behind",
     ),
-    Mutation(
-        without="a claim of its own for what was ever lost",
-        edits=(worker(r"if (\w+)\.losses:", r"if \1.losses < 0:"),),
+    without(
+        "a claim of its own for what was ever lost",
+        worker(r"if (\w+)\.losses:", r"if \1.losses < 0:"),
         test="test_a_delivery_that_was_ever_lost_never_shares_a_claim",
     ),
-    Mutation(
-        without="a look at the lease after standing still",
-        edits=(worker(r"return ledger\.renew\([^\n]*$", "return True"),),
+    without(
+        "a check of the lease after standing still",
+        worker(r"return ledger\.renew\([^\n]*$", "return True"),
         test="test_a_worker_that_stood_still_makes_sure_of_its_lease",
     ),
-    Mutation(
-        without="an end for receivers that raise SystemExit",
-        edits=(worker(r"except BaseException as error", "except Exception as error"),),
+    without(
+        "an end for receivers that raise SystemExit",
+        worker(r"except BaseException as error", "except Exception as error"),
         test="test_exceptions_that_end_a_program_end_an_attempt_only",
     ),
-    Mutation(
-        without="the clock's word on a receiver that swallowed its timeout",
-        edits=(worker(r"if time\.monotonic\(\) > end: raise \w+\(seconds\) return", "return"),),
+    without(
+        "the clock's word on a receiver that swallowed its timeout",
+        worker(r"if time\.monotonic\(\) > end: raise \w+\(seconds\) return", "return"),
         test="test_swallowing_the_interruption_does_not_help",
         vendors=("sqlite",),
     ),
-    Mutation(
-        without="the write lock taken from a receiver that is ended",
-        edits=(worker(r"^( +)ledger\S+\.free_write_lock\([^\n]*$", r"\1pass"),),
+    without(
+        "the write lock taken from a receiver that is ended",
+        worker(r"^( +)ledger\S+\.free_write_lock\([^\n]*$", r"\1pass"),
         test="test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged",
         vendors=("sqlite",),
     ),
-    Mutation(
-        without="the start time that tells a recycled pid",
-        edits=(Edit(package="processes", pattern=r"(_started\(\w+\.pid\)) != \w+\.started", instead=r"not \1"),),
+    without(
+        "the start time that tells a recycled pid",
+        Edit(package="processes", pattern=r"(_started\(\w+\.pid\)) != \w+\.started", instead=r"not \1"),
         test="test_a_recycled_pid_is_not_taken_for_the_dead_one",
         vendors=("sqlite",),
     ),
-    Mutation(
-        without="the state in an operator's cancellation",
-        edits=(ledger(r"(SET state = 'CANCELLED'.*?) AND state = 'READY'", r"\1"),),
+    without(
+        "the state in an operator's cancellation",
+        ledger(r"(SET state = 'CANCELLED'.*?) AND state = 'READY'", r"\1"),
         test="test_a_change_takes_only_what_is_in_the_right_state_and_once",
     ),
-    Mutation(
-        without="one transaction around a failure and its record",
-        edits=(ledger(r"with transaction\.atomic\([^\n]*:$", "if True:", function="record_failure"),),
+    without(
+        "one transaction around a failure and its record",
+        ledger(r"with transaction\.atomic\([^\n]*:$", "if True:", function="record_failure"),
         test="faults/test_failpoints.py",
     ),
-)
+]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the code and its tests."""
     root = tmp_path_factory.mktemp("copy")
     for name in PARTS:
         if (ROOT / name).is_dir():
@@ -230,8 +232,7 @@ def path_of(test: str) -> str:
 
 
 def chosen() -> list[Mutation]:
-    vendor = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
-    return [one for one in FIRST + MORE * FULL if vendor in one.vendors]
+    return [one for one in FIRST + MORE * FULL if VENDOR in one.vendors]
 
 
 @pytest.mark.database

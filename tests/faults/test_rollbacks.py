@@ -8,15 +8,14 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from signals_app.models import FINAL_STATES, Delivery
-from tests.cluster import Cluster, wait_until
-from tests.faults.conftest import Holds, size
-from tests.faults.receivers.effects import effect
+from signals_app.models import Delivery
+from tests.cluster import Cluster, wait_for_all
+from tests.faults.harness import Fault, size
+from tests.faults.receivers import effect
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
 
@@ -84,42 +83,33 @@ def nests(depth: int) -> Iterator[Block]:
 
 def siblings() -> Iterator[Block]:
     """Yield every way to put two blocks, one after the other, into a third."""
-    ends = (True, False)
-    for how, well, first, second, one, two in itertools.product(
-        ("", "durable"), ends, ends, ends, ("savepoint", "no savepoint"), ("savepoint", "no savepoint")
-    ):
-        yield Block(how=how, ends_well=well, inner=(Block(how=one, ends_well=first), Block(how=two, ends_well=second)))
+    inner = [Block(how=how, ends_well=well) for how in ("savepoint", "no savepoint") for well in (True, False)]
+    for how, well in itertools.product(("", "durable"), (True, False)):
+        for pair in itertools.product(inner, repeat=2):
+            yield Block(how=how, ends_well=well, inner=pair)
 
 
 def names() -> list[str]:
-    """Return the names of the deliveries that there are."""
     return [json.loads(payload)["arguments"]["name"] for payload in Delivery.objects.values_list("payload", flat=True)]
-
-
-def all_ended() -> bool:
-    return not Delivery.objects.exclude(state__in=FINAL_STATES).exists()
 
 
 @pytest.mark.short
 @pytest.mark.fault(18, "rollbacks at every depth")
-def test_what_is_rolled_back_leaves_no_row_and_runs_nowhere(
-    invariant: Holds, cluster: Cluster, record_property: Any
-) -> None:
+def test_what_is_rolled_back_leaves_no_row_and_runs_nowhere(fault: Fault, cluster: Cluster) -> None:
     blocks = [*itertools.chain(*map(nests, range(1, size(3, 5) + 1))), *siblings()]
     enqueued = [name for number, block in enumerate(blocks) for name in play(block, f"{number} {block}")]
     expected = {name for number, block in enumerate(blocks) for name in kept(block, f"{number} {block}")}
     assert set(names()) == expected
-    wait_until(all_ended, "the end of every delivery", seconds=60)
-    ledger = invariant()
-    record_property("shapes of transactions", len(blocks))
-    record_property("handed off", len(enqueued))
-    record_property("kept", len(expected))
+    wait_for_all(seconds=60)
+    ledger = fault.invariant()
+    fault.note(shapes_of_transactions=len(blocks), handed_off=len(enqueued), kept=len(expected))
     assert ledger["states"] == {"SUCCESSFUL": len(expected)}
     assert ledger["effects"] == Effect.objects.count() == len(expected) < len(enqueued)
 
 
+@pytest.mark.short
 @pytest.mark.fault(18, "a sibling commits while a parent rolls back")
-def test_another_connection_commits_while_this_one_rolls_back(invariant: Holds, cluster: Cluster) -> None:
+def test_another_connection_commits_while_this_one_rolls_back(fault: Fault, cluster: Cluster) -> None:
     def commit() -> None:
         with transaction.atomic():
             leave("sibling")
@@ -134,36 +124,32 @@ def test_another_connection_commits_while_this_one_rolls_back(invariant: Holds, 
         raise Undone
     sibling.join()
     assert names() == ["sibling"]
-    wait_until(all_ended, "the end of the delivery")
-    assert invariant()["states"] == {"SUCCESSFUL": 1}
+    wait_for_all()
+    assert fault.invariant()["states"] == {"SUCCESSFUL": 1}
 
 
+@pytest.mark.short
 @pytest.mark.fault(18, "errors of a sender after it sent")
-def test_an_error_after_the_send_takes_the_delivery_with_it(invariant: Holds, cluster: Cluster) -> None:
-    def durable_within() -> None:
-        with transaction.atomic():
-            leave("before a durable block")
-            with transaction.atomic(durable=True):
-                leave("in a durable block")
+def test_an_error_after_the_send_takes_the_delivery_with_it(fault: Fault, cluster: Cluster) -> None:
+    def open_durable_within() -> None:
+        with transaction.atomic(durable=True):
+            leave("in a durable block")
 
-    def broken_by_the_database() -> None:
-        with transaction.atomic():
-            leave("before an error of the database")
-            Effect.objects.create(pk=1)
-            Effect.objects.create(pk=1)
+    def break_by_the_database() -> None:
+        Effect.objects.create(pk=1)
+        Effect.objects.create(pk=1)
 
-    def marked() -> None:
-        with transaction.atomic():
-            leave("in a block marked for rollback")
-            transaction.set_rollback(True)
+    def mark_for_rollback() -> None:
+        transaction.set_rollback(True)
 
-    for sender in (durable_within, broken_by_the_database, marked):
-        with suppress(Exception):
-            sender()
-    with suppress(Undone), transaction.atomic():
-        leave("before an exception")
+    def fail() -> None:
         raise Undone
+
+    for error in (open_durable_within, break_by_the_database, mark_for_rollback, fail):
+        with suppress(Exception), transaction.atomic():
+            leave(f"before {error.__name__}")
+            error()
     assert names() == []
     leave("after all of it")
-    wait_until(all_ended, "the end of the delivery")
-    assert invariant()["states"] == {"SUCCESSFUL": 1}
+    wait_for_all()
+    assert fault.invariant()["states"] == {"SUCCESSFUL": 1}

@@ -3,21 +3,19 @@
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import Error, connection, transaction
+from django.db import Error, connection
 
-from signals_app.models import FINAL_STATES, Attempt, Delivery, State
+from signals_app.models import Attempt, Delivery, State
 from signals_app.monitoring.health import look
-from tests.cluster import Cluster, wait_for_end, wait_until
-from tests.faults.conftest import Holds, size
-from tests.faults.receivers.effects import effect
+from tests.cluster import is_all_done, wait_for_all, wait_for_end, wait_until
+from tests.faults.harness import Fault, enqueue_many, signals_app, size
 from tests.faults.server import Server
-from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
+
+IMPATIENT = signals_app(STALL=3)
 
 
 @pytest.fixture
@@ -36,26 +34,22 @@ def asking_server(own_server: Server) -> Iterator[Server]:
 
 @pytest.mark.fault(8, "the database's password changed")
 def test_a_cluster_whose_password_is_old_ends_so_that_its_manager_starts_it_with_the_new_one(
-    asking_server: Server, tmp_path: Path, record_property: Any
+    asking_server: Server, fault: Fault
 ) -> None:
-    settings = {"TEST_SIGNALS_APP": '{"STALL": 3}'}
-    old = Cluster(tmp_path / "log", DATABASE_URL=url(asking_server, "old"), **settings).start()
-    wait_for_end([enqueue(effect) for _ in range(20)])
+    url = f"postgres://shop:{{}}@{asking_server.host}:{asking_server.port}/postgres"
+    old = fault.cluster(DATABASE_URL=url.format("old"), **IMPATIENT).start()
+    wait_for_end(enqueue_many(20))
     asking_server.execute("ALTER ROLE shop PASSWORD 'new'")
     asking_server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
-    deliveries = [enqueue(effect) for _ in range(20)]
+    deliveries = enqueue_many(20)
     wait_until(lambda: old.status() is not None, "the end of the cluster", seconds=60)
     assert old.status() == 77, old.log.read_text()
     assert "has been refused by the database for" in old.log.read_text()
     assert "The database refuses the logins of" in old.log.read_text()
     old.kill()
-    with Cluster(tmp_path / "log", DATABASE_URL=url(asking_server, "new"), **settings):
+    with fault.cluster(DATABASE_URL=url.format("new"), **IMPATIENT):
         wait_for_end(deliveries)
-    assert not Delivery.objects.exclude(state__in=FINAL_STATES).exists()
-
-
-def url(server: Server, password: str) -> str:
-    return f"postgres://shop:{password}@{server.host}:{server.port}/postgres"
+    assert is_all_done()
 
 
 ALARM = "The queue sigdemo has no living cluster."
@@ -64,17 +58,15 @@ OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =
 
 
 @pytest.mark.fault(8, "a server that is read-only for a while")
-def test_sessions_that_cannot_write_are_noticed_and_left(
-    own_server: Server, tmp_path: Path, record_property: Any
-) -> None:
+def test_sessions_that_cannot_write_are_noticed_and_left(own_server: Server, fault: Fault) -> None:
     name = connection.settings_dict["NAME"]
     with connection.cursor() as cursor:
         own = cursor.execute("SELECT pg_backend_pid()").fetchone()[0]
-    with Cluster(tmp_path / "log", TEST_SIGNALS_APP='{"STALL": 3}') as cluster:
-        wait_for_end([enqueue(effect) for _ in range(5)])
+    with fault.cluster(**IMPATIENT) as cluster:
+        wait_for_end(enqueue_many(5))
         own_server.execute(NEW_SESSIONS.format(name, "SET") + " = on")
         own_server.execute(OTHERS.format(name, own))
-        deliveries = [enqueue(effect) for _ in range(20)]
+        deliveries = enqueue_many(20)
         wait_until(lambda: ALARM in look().problems(), "an alarm")
         wait_until(lambda: "has had every claim fail for" in cluster.log.read_text(), "an end of it", seconds=60)
         lines = cluster.log.read_text().count("read-only transaction")
@@ -82,7 +74,7 @@ def test_sessions_that_cannot_write_are_noticed_and_left(
         own_server.execute(OTHERS.format(name, own))
         wait_for_end(deliveries, seconds=60)
         wait_until(lambda: ALARM not in look().problems(), "a living cluster")
-    record_property("log lines", lines)
+    fault.note(log_lines=lines)
     assert lines < 200
     assert {(one.state, one.attempts) for one in deliveries} == {(State.SUCCESSFUL, 1)}
     assert not Attempt.objects.exists()
@@ -90,39 +82,36 @@ def test_sessions_that_cannot_write_are_noticed_and_left(
 
 @pytest.mark.fault(8, "PostgreSQL restarted with -m immediate")
 def test_a_server_that_crashes_again_and_again_loses_nothing_and_repeats_nothing(
-    own_server: Server, invariant: Holds, tmp_path: Path, record_property: Any
+    own_server: Server, fault: Fault
 ) -> None:
     restarts, chance = size(2, 10), random.Random(8)
-    answered: list[int] = []
+    answered: set[int] = set()
     refused = 0
-    with Cluster(tmp_path / "log") as cluster:
+    with fault.cluster() as cluster:
         family = cluster.family()
         for _ in range(restarts):
-            refused += hand_off_for(chance.uniform(0.5, 1.5), answered)
+            refused += enqueue_for(chance.uniform(0.5, 1.5), answered)
             own_server.stop("immediate")
-            refused += hand_off_for(chance.uniform(0, 1), answered)
+            refused += enqueue_for(chance.uniform(0, 1), answered)
             own_server.start()
-        refused += hand_off_for(0.5, answered)
-        wait_until(lambda: not Delivery.objects.exclude(state__in=FINAL_STATES).exists(), "the end", seconds=120)
+        refused += enqueue_for(0.5, answered)
+        wait_for_all(seconds=120)
         assert cluster.family()[:2] == family[:2]  # main and sentinel
-    ledger = invariant()
-    record_property("restarts", restarts)
-    record_property("deliveries", len(answered))
-    record_property("hand-offs refused", refused)
-    record_property("errors on the record", ledger["failed_attempts"].get("ERROR", 0))
-    record_property("lost attempts", ledger["failed_attempts"].get("LOST", 0))
-    assert set(ledger["states"]) == {"SUCCESSFUL"}
-    assert set(answered) <= set(Delivery.objects.values_list("id", flat=True))
+    asked = fault.invariant()
+    errors, lost = (asked["failed_attempts"].get(outcome, 0) for outcome in ("ERROR", "LOST"))
+    fault.note(restarts=restarts, deliveries=len(answered), sends_refused=refused)
+    fault.note(errors_on_the_record=errors, lost_attempts=lost)
+    assert set(asked["states"]) == {"SUCCESSFUL"}
+    assert answered <= set(Delivery.objects.values_list("id", flat=True))
 
 
-def hand_off_for(seconds: float, answered: list[int]) -> int:
+def enqueue_for(seconds: float, answered: set[int]) -> int:
     """Hand off for some time, as a web server would; note what was committed, and return how often it was refused."""
     end, refused = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         try:
-            with transaction.atomic():
-                delivery = enqueue(effect, before=0.02, after=0.02)
-            answered.append(delivery.id)
+            (delivery,) = enqueue_many(1, before=0.02, after=0.02)
+            answered.add(delivery.id)
         except Error:
             refused += 1
             connection.close()

@@ -2,121 +2,87 @@
 
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
 
-from signals_app.models import FINAL_STATES, Delivery
-from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
-from tests.faults.conftest import Holds, size
-from tests.faults.receivers.effects import effect
-from tests.faults.victims import ROLES, kill, living, running
-from tests.testapp.receivers import enqueue
+from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
+from tests.faults.harness import Fault, enqueue_many, signals_app, size
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
-QUICK_TO_NOTICE = '{"STALL": 2}'
+QUICK_TO_NOTICE = signals_app(STALL=2)
+BRIEF: dict[str, Any] = {"before": 0.02, "after": 0.02}  # seconds
+
+
+def pick(chance: random.Random, pids: list[int]) -> list[int]:
+    return chance.sample(pids, min(1, len(pids)))
 
 
 @pytest.mark.short
 @pytest.mark.fault(1, "workers killed at random moments")
-def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(
-    invariant: Holds, tmp_path: Path, record_property: Any
-) -> None:
+def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(fault: Fault) -> None:
     deliveries, kills, chance = size(40, 2_000), size(6, 200), random.Random(1)
-    hand_off_many(deliveries)
+    enqueue_many(deliveries, **BRIEF)
     killed = at_work = 0
-    with Cluster(tmp_path / "log", TEST_SIGNALS_APP=QUICK_TO_NOTICE) as cluster:
-        while are_under_way():
+    with fault.cluster(**QUICK_TO_NOTICE) as cluster:
+        while not is_all_done():
             if killed == kills:
                 time.sleep(0.1)
                 continue
             time.sleep(chance.uniform(0.01, 0.3))  # a random moment is what this is about
-            busy = running(cluster)
-            for pid in pick(chance, busy if chance.random() < 0.9 else living(cluster, "worker")):
+            busy = cluster.running()
+            for pid in pick(chance, busy if chance.random() < 0.9 else cluster.living("worker")):
                 at_work += pid in busy
                 killed += kill(pid)
         family = cluster.family()
-    ledger = settled(invariant, family)
-    record_property("kills", killed)
-    record_property("of them at work", at_work)
-    record_property("deliveries", deliveries)
-    record_property("lost attempts", ledger["failed_attempts"].get("LOST", 0))
+    ledger = fault.invariant(family=family)
+    lost = ledger["failed_attempts"].get("LOST", 0)
+    fault.note(kills=killed, of_them_at_work=at_work, deliveries=deliveries, lost_attempts=lost)
     assert ledger["states"] == {"SUCCESSFUL": deliveries}
     assert killed == kills
-    assert ledger["failed_attempts"]["LOST"] > kills / 2  # it would prove little otherwise
+    assert lost > kills / 2  # or it proves little
 
 
 @pytest.mark.fault(2, "any process of the cluster killed")
-def test_any_process_killed_loses_nothing_and_comes_back(
-    invariant: Holds, tmp_path: Path, record_property: Any
-) -> None:
+def test_any_process_killed_loses_nothing_and_comes_back(fault: Fault) -> None:
     kills, chance = size(5, 30), random.Random(2)
     roles = [*ROLES, "main", "sentinel"]
-    with Cluster(tmp_path / "log", TEST_SIGNALS_APP=QUICK_TO_NOTICE) as cluster:
+    with fault.cluster(**QUICK_TO_NOTICE) as cluster:
         for number in range(kills):
             if number % len(roles) == 0:
                 chance.shuffle(roles)
-            hand_off_many(10)
+            enqueue_many(10, **BRIEF)
             role = roles[number % len(roles)]
-            wait_until(lambda role=role: living(cluster, role), f"a {role}", seconds=60)  # type: ignore[misc]
+            wait_until(lambda role=role: cluster.living(role), f"a {role}", seconds=60)  # type: ignore[misc]
             time.sleep(chance.uniform(0, 0.5))
             # it may be gone again, along with another one that was killed before
-            wait_until(lambda role=role: kill(*pick(chance, living(cluster, role))), f"a {role}", seconds=60)  # type: ignore[misc]
-        wait_until(lambda: not are_under_way(), "the end of every delivery", seconds=120)
+            wait_until(lambda role=role: kill(*pick(chance, cluster.living(role))), f"a {role}", seconds=60)  # type: ignore[misc]
+        wait_for_all(seconds=120)
         family = cluster.family()
-        log = cluster.log.read_text()
-    ledger = settled(invariant, family)
-    record_property("kills", kills)
-    record_property("deliveries", 10 * kills)
-    record_property("lost attempts", ledger["failed_attempts"].get("LOST", 0))
-    record_property("restarts", log.count("starts anew"))
+        restarts = cluster.log.read_text().count("starts anew")
+    ledger = fault.invariant(family=family)
+    lost = ledger["failed_attempts"].get("LOST", 0)
+    fault.note(kills=kills, deliveries=10 * kills, lost_attempts=lost, restarts=restarts)
     assert ledger["states"] == {"SUCCESSFUL": 10 * kills}
 
 
 @pytest.mark.fault(2, "a storm of kills at any process, then none")
-def test_work_flows_again_after_a_storm_of_kills(invariant: Holds, tmp_path: Path, record_property: Any) -> None:
+def test_work_flows_again_after_a_storm_of_kills(fault: Fault) -> None:
     storms, kills, chance = size(2, 10), size(40, 200), random.Random(4)
     waits: list[float] = []
-    with Cluster(tmp_path / "log") as cluster:
+    with fault.cluster() as cluster:
         for _ in range(storms):
-            hand_off_many(10)
+            enqueue_many(10, **BRIEF)
             for _ in range(kills):
                 time.sleep(chance.uniform(0, 0.2))  # a random moment, again
                 kill(*pick(chance, cluster.family()))
             began = time.monotonic()
             for _ in range(4):
-                wait_for_end([enqueue(effect)], seconds=15)
+                wait_for_end(enqueue_many(1), seconds=15)
             waits.append(time.monotonic() - began)
-        wait_until(lambda: not are_under_way(), "the end of every delivery")
+        wait_for_all()
         family = cluster.family()
-        log = cluster.log.read_text()
-    settled(invariant, family)
-    record_property("kills", storms * kills)
-    record_property("s at most until the next deliveries had run", round(max(waits), 1))
-    record_property("restarts", log.count("starts anew"))
-
-
-def hand_off_many(count: int) -> None:
-    """Hand off deliveries of some hundredths of a second each."""
-    with transaction.atomic():
-        for _ in range(count):
-            enqueue(effect, before=0.02, after=0.02)
-
-
-def are_under_way() -> bool:
-    """Tell whether any delivery has not ended."""
-    return Delivery.objects.exclude(state__in=FINAL_STATES).exists()
-
-
-def pick(chance: random.Random, pids: list[int]) -> list[int]:
-    """Return one of them, if there is any."""
-    return chance.sample(pids, min(1, len(pids)))
-
-
-def settled(invariant: Holds, family: list[int]) -> dict[str, Any]:
-    """Ask the invariant once no process of a cluster is left."""
-    wait_until(lambda: not any(map(is_alive, family)), "the end of every process")
-    return invariant()
+        restarts = cluster.log.read_text().count("starts anew")
+    fault.invariant(family=family)
+    fault.note(kills=storms * kills, s_at_most_until_the_next_deliveries_had_run=max(waits), restarts=restarts)

@@ -36,18 +36,16 @@ from sigdemo.throttle.limits import LOGIN
 from signals_app.models import Delivery
 from tests.browser.web import Web
 from tests.cluster import wait_until
-from tests.faults.conftest import size
+from tests.faults.harness import VENDOR, Fault, size
 from tests.faults.server import Server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 WORDS = "The site cannot reach its data"
-POSTGRESQL = bool(os.environ.get("TEST_DATABASE_URL"))
+POSTGRESQL = VENDOR == "postgresql"
 
 
 class Visitor:
-    """Somebody with a browser that keeps its cookies."""
-
     def __init__(self, site: str, session: str = "") -> None:
         self.site = site
         self._browser = build_opener(HTTPCookieProcessor(CookieJar()), ProxyHandler({}))
@@ -82,7 +80,6 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def ada(web: Web) -> Visitor:
-    """A visitor of a shop with goods in it."""
     stock_shelves(restock=False)
     return Visitor(web.url)
 
@@ -90,14 +87,14 @@ def ada(web: Web) -> Visitor:
 @contextmanager
 def nobody_let_in() -> Iterator[None]:
     """PostgreSQL: every connection is cut, and none is accepted."""
-    name = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
-    with server() as cursor:
-        cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    allow = f'ALTER DATABASE "{connection.settings_dict["NAME"]}" ALLOW_CONNECTIONS'
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as server:
+        server.execute(f"{allow} false")
         try:
-            cut(cursor, f"pid <> {own_pid()}")
+            cut(others())
             yield
         finally:
-            cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            server.execute(f"{allow} true")
 
 
 @contextmanager
@@ -106,19 +103,16 @@ def cut_in_mid_request() -> Iterator[None]:
     over = threading.Event()
 
     def cut_whoever_waits() -> None:
-        with server() as cursor:
-            while not over.wait(0.05):
-                cut(cursor, "wait_event_type = 'Lock'")
+        while not over.wait(0.05):
+            cut("wait_event_type = 'Lock'")
 
-    cutting = threading.Thread(target=cut_whoever_waits)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with ThreadPoolExecutor(1) as pool, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE shop_order IN ACCESS EXCLUSIVE MODE")
-        cutting.start()
+        pool.submit(cut_whoever_waits)
         try:
             yield
         finally:
             over.set()
-            cutting.join()
 
 
 @contextmanager
@@ -127,6 +121,20 @@ def write_lock_held() -> Iterator[None]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE shop_product SET stock = stock")
         yield
+
+
+def others() -> str:
+    """Return the condition that a connection is not this one."""
+    connection.ensure_connection()
+    return f"pid <> {connection.connection.info.backend_pid}"
+
+
+def cut(which: str) -> int:
+    """PostgreSQL: cut the connections to the test's database for which the condition holds; return how many."""
+    query = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND {which}"
+    with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as server:
+        (number,) = server.execute(query, [connection.settings_dict["NAME"]]).fetchone() or (0,)
+    return int(number)
 
 
 OUTAGES = [nobody_let_in, cut_in_mid_request] if POSTGRESQL else [write_lock_held]
@@ -152,10 +160,10 @@ def test_an_outage_is_told_and_over_by_itself(outage: Callable[[], Any], ada: Vi
 @pytest.mark.database("postgresql")
 @pytest.mark.fault(8, "PostgreSQL restarted with -m immediate, seen from the web")
 def test_a_server_that_crashes_again_and_again_costs_no_order_and_doubles_none(
-    own_server: Server, tmp_path: Path, record_property: Any
+    own_server: Server, fault: Fault
 ) -> None:
     restarts = 10
-    with Web(tmp_path / "web.log") as web, ThreadPoolExecutor(1) as pool:
+    with Web(fault.directory / "web.log") as web, ThreadPoolExecutor(1) as pool:
         family, ada = web.family(), Visitor(web.url)
         stock_shelves(restock=False)
         told: Counter[int] = Counter()
@@ -172,8 +180,7 @@ def test_a_server_that_crashes_again_and_again_costs_no_order_and_doubles_none(
             own_server.start()
             assert ada.ask("/shop/", form)[0] == 200
         assert web.family() == family
-    record_property("restarts", restarts)
-    record_property("requests cut short", told[503])
+    fault.note(restarts=restarts, requests_cut_short=told[503])
     assert set(told) <= {200, 503}
     assert Order.objects.count() == restarts
     assert set(Counter(Delivery.objects.values_list("receiver", flat=True)).values()) == {restarts}
@@ -184,15 +191,12 @@ def test_a_disturbance_between_requests_is_not_even_noticed(ada: Visitor) -> Non
     for _ in range(3):
         form = ada.order()
         if POSTGRESQL:
-            with server() as cursor:
-                assert cut(cursor, f"pid <> {own_pid()}") > 0
+            assert cut(others()) > 0
             assert ada.ask("/shop/", form)[0] == 200
         else:
-            with write_lock_held():
-                asking = threading.Thread(target=ada.ask, args=("/shop/", form))
-                asking.start()
+            with ThreadPoolExecutor(1) as pool, write_lock_held():
+                pool.submit(ada.ask, "/shop/", form)
                 time.sleep(0.2)  # the request has to find the lock held
-            asking.join()
     assert Order.objects.count() == 3
 
 
@@ -206,30 +210,6 @@ def test_all_processes_together_let_nobody_try_passwords_without_end(ada: Visito
 
         statuses = Counter(pool.map(try_password, range(24)))
     assert statuses == {200: LOGIN.most, 429: 24 - LOGIN.most}
-
-
-@contextmanager
-def server() -> Iterator[psycopg.Cursor]:
-    """A connection of its own, to another database of the server."""
-    with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as own, own.cursor() as cursor:
-        yield cursor
-
-
-def own_pid() -> int:
-    """Return the pid of the test's own backend."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return int(cursor.fetchone()[0])
-
-
-def cut(cursor: psycopg.Cursor, which: str) -> int:
-    """Cut the connections to the test's database for which the condition holds; return how many."""
-    name = connection.settings_dict["NAME"]
-    cursor.execute(
-        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND {which}", [name]
-    )
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
@@ -251,8 +231,10 @@ NEVER_READ = b"GET /static/admin/js/vendor/jquery/jquery.js HTTP/1.1\r\nHost: lo
 @pytest.mark.parametrize("said", [HALF_A_HEAD, HALF_A_BODY, NEVER_READ], ids=["head", "body", "answer"])
 def test_slow_clients_keep_no_thread(said: bytes, ada: Visitor, web: Web) -> None:
     slow = size(100, 1_000)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as stack:
-        stack.enter_context(many_files())
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most[1], most[1]))
         connections = [stack.enter_context(socket.create_connection(("127.0.0.1", web.port))) for _ in range(slow)]
         for sent in said, b"x", b"x":
             for one in connections:
@@ -301,14 +283,3 @@ def test_what_is_being_answered_ends_before_the_server_does(tmp_path: Path) -> N
                 os.kill(process, signal.SIGTERM)
             assert browser.getresponse().status == 302
     assert Order.objects.count() == 1
-
-
-@contextmanager
-def many_files() -> Iterator[None]:
-    """Let this process have as many connections as the machine lets anybody have."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

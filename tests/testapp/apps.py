@@ -13,9 +13,9 @@ class TestAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        import_module("tests.testapp.receivers")
+        for name in ("testapp.receivers", "testapp.neighbours", "faults.receivers", "faults.misbehaving"):
+            import_module(f"tests.{name}")
         if "TEST_TRACES" in os.environ:
             import_module("tests.testapp.traces")
-        import_module("tests.faults.receivers").load()
         if os.environ.get("FAULT_SABOTAGE"):
             import_module("tests.faults.sabotage").carry_out()

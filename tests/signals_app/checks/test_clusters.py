@@ -56,7 +56,7 @@ def test_another_broker_of_one_cluster_is_told_of_that_cluster(path: str) -> Non
 
 
 def test_a_broker_made_from_ours_wakes_workers() -> None:
-    with only_mail(broker_class="tests.faults.brokers.StrayingHints"):
+    with only_mail(broker_class="tests.faults.sabotage.StrayingHints"):
         assert [*check_broker()] == []
 
 

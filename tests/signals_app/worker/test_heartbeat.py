@@ -18,7 +18,7 @@ from signals_app.worker import heartbeat, loop
 from signals_app.worker.heartbeat import ClaimedBatch, Heartbeat, Run
 from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
-from tests.faults.receivers import overruns
+from tests.faults import misbehaving
 from tests.forks import in_child
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
@@ -114,8 +114,8 @@ def test_a_database_that_fails_does_not_end_the_heartbeat(
 
 
 def test_what_waits_behind_a_run_whose_process_is_ended_goes_back_uncharged() -> None:
-    for receiver in (overruns.digests_atomically, receivers.work, receivers.work):
-        enqueue(receiver, times=1)
+    for receiver in (misbehaving.overruns_atomically, receivers.work, receivers.work):
+        enqueue(receiver, how="digests in C", times=1)
 
     def run_all_that_is_claimed() -> None:
         loop._run_all(ledger.claim(conf.queue, owner="me", limit=3, lease=30), Isolation())

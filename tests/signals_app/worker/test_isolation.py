@@ -14,8 +14,7 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import State
 from signals_app.worker.isolation import _warn_once
 from signals_app.worker.loop import drain
-from tests.faults.receivers import neighbours
-from tests.testapp import receivers
+from tests.testapp import neighbours, receivers
 from tests.testapp.receivers import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,8 +5,7 @@ import pytest
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import State
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
-from tests.faults.receivers import neighbours
-from tests.testapp import receivers
+from tests.testapp import neighbours, receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
 

@@ -1,33 +1,61 @@
-"""Senders, and the processes of clusters: how they hand off, claim, run, die, stand still and rescue."""
+"""A model of the ledger that hypothesis plays against the real one: what may happen to deliveries, in any order.
+
+The model knows of each delivery what its row should say, and of each worker what it believes to hold. After every step
+the rows are compared with it; at the end the clusters recover, and the invariant is asked.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from signals_app import ledger
 from signals_app.ledger import ClaimedDelivery, Failure
-from signals_app.models import FINAL_STATES, Delivery, Outcome, PauseKind, State
-from tests.faults.conftest import database_url
-from tests.faults.invariant import examine, read
-from tests.faults.model.expected import QUEUES, Expected, Row, Worker, queues, receivers
-from tests.faults.model.operators import Operators
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
+from tests.faults.harness import database_url
+from tests.faults.invariant import Journal, examine, read
 from tests.testapp.models import Effect
 
+QUEUES = ("one", "two")
+RECEIVERS = ("exactly_once.first", "exactly_once.second")
 LEASE = 3600.0  # seconds; nothing runs out but by a rule
-numbers = st.integers(0, 2)
+ORDER = ("-priority", "due_at", "id")
+queues, receivers = st.sampled_from(QUEUES), st.sampled_from(RECEIVERS)
+numbers, positions = st.integers(0, 2), st.integers(0, 30)
 
 
-def some(condition: Callable[[Worker], object]) -> Callable[[Expected], bool]:
-    """Return the precondition that a worker is as said."""
-    return lambda machine: any(condition(worker) for worker in machine.workers)
+@dataclass(slots=True)
+class Row:
+    """What a delivery's row should say; ``expired`` is whether its lease has run out, ``claim`` which one took it."""
+
+    queue: str
+    receiver: str
+    max_attempts: int
+    state: State = State.READY
+    attempts: int = 0
+    effects: int = 0
+    token: int = 0
+    owner: str = ""
+    claim: int = 0
+    expired: bool = False
+
+
+@dataclass(slots=True)
+class Worker:
+    """A process: what it believes to hold. One that stood still makes sure before it begins."""
+
+    owner: str
+    waiting: list[ClaimedDelivery] = field(default_factory=list)
+    running: ClaimedDelivery | None = None
+    stood_still: bool = False
 
 
 def is_idle(worker: Worker) -> bool:
@@ -46,8 +74,42 @@ def holds(worker: Worker) -> bool:
     return not is_idle(worker)
 
 
-class Clusters(Operators):
-    """Senders, workers and pushers of two queues, beside the operators."""
+def some(condition: Callable[[Worker], object]) -> Callable[[Clusters], bool]:
+    """Return the precondition that a worker is as said."""
+    return lambda machine: any(condition(worker) for worker in machine.workers)
+
+
+def operators_have_a_turn(machine: Clusters) -> bool:
+    """What they cancel or pause keeps the workers from doing much."""
+    return machine.age % 4 == 0 and bool(machine.rows)
+
+
+class Clusters(RuleBasedStateMachine):
+    """Senders, the workers and pushers of two queues, and operators."""
+
+    steps = 0
+
+    @initialize()
+    def begin(self) -> None:
+        for model in (Attempt, Delivery, Effect, Pause):
+            model._default_manager.all().delete()
+        self.rows: dict[int, Row] = {}
+        self.journal: Journal = defaultdict(Counter)
+        self.pauses: set[tuple[PauseKind, str]] = set()
+        self.dead: set[str] = set()
+        self.workers = [Worker(owner=f"worker {n}") for n in range(3)]
+        self.born = 3
+        self.claims = 0
+        self.age = 0
+
+    @invariant()
+    def the_rows_are_as_the_model_says(self) -> None:
+        type(self).steps += 1
+        self.age += 1
+        rows = {
+            one: (state, attempts) for one, state, attempts in Delivery.objects.values_list("pk", "state", "attempts")
+        }
+        assert rows == {one: (row.state.value, row.attempts) for one, row in self.rows.items()}
 
     # senders
 
@@ -83,8 +145,7 @@ class Clusters(Operators):
     @rule(number=numbers, queue=queues, limit=st.integers(1, 3))
     def claim(self, number: int, queue: str, limit: int) -> None:
         worker = self._one(number, is_idle)
-        order = ("-priority", "due_at", "id")
-        due = Delivery.objects.filter(pk__in=self.claimable(queue)).order_by(*order)
+        due = Delivery.objects.filter(pk__in=self.claimable(queue)).order_by(*ORDER)
         expected = list(due.values_list("pk", flat=True)[:limit])
         claimed = ledger.claim(queue, owner=worker.owner, limit=limit, lease=LEASE)
         assert [one.id for one in claimed] == expected
@@ -98,14 +159,12 @@ class Clusters(Operators):
         worker.waiting, worker.stood_still = claimed, False
 
     def claimable(self, queue: str) -> list[int]:
-        """Return what a claim may take from a queue."""
-        paused = {name for kind, name in self.pauses if kind == PauseKind.RECEIVER}
         if (PauseKind.QUEUE, queue) in self.pauses:
             return []
         return [
             one
             for one, row in self.rows.items()
-            if row.state == State.READY and row.queue == queue and row.receiver not in paused
+            if row.state == State.READY and row.queue == queue and (PauseKind.RECEIVER, row.receiver) not in self.pauses
         ]
 
     @precondition(some(may_start))
@@ -135,9 +194,7 @@ class Clusters(Operators):
     @precondition(some(is_running))
     @rule(number=numbers, commits=st.booleans())
     def succeed(self, number: int, commits: bool) -> None:
-        worker = self._one(number, is_running)
-        one, worker.running = worker.running, None
-        assert one
+        worker, one = self._end(number)
         with transaction.atomic():
             Effect.objects.create(label="effect", delivery_id=one.id, attempt=one.attempt)
             recorded = ledger.succeed(one, ran=0)
@@ -147,7 +204,7 @@ class Clusters(Operators):
             row = self.rows[one.id]
             row.state, row.effects = State.SUCCESSFUL, 1
         elif recorded:
-            self._end_badly(worker, one, Outcome.ERROR, is_final=one.is_last_attempt)
+            self._fail(worker, one, Outcome.ERROR, is_final=one.is_last_attempt)
         else:
             ledger.record_stale(one, ran=0)
 
@@ -158,12 +215,10 @@ class Clusters(Operators):
         is_permanent=st.booleans(),
     )
     def fail(self, number: int, outcome: Outcome, is_permanent: bool) -> None:
-        worker = self._one(number, is_running)
-        one, worker.running = worker.running, None
-        assert one
-        self._end_badly(worker, one, outcome, is_final=one.is_last_attempt or is_permanent)
+        worker, one = self._end(number)
+        self._fail(worker, one, outcome, is_final=one.is_last_attempt or is_permanent)
 
-    def _end_badly(self, worker: Worker, one: ClaimedDelivery, outcome: Outcome, *, is_final: bool) -> None:
+    def _fail(self, worker: Worker, one: ClaimedDelivery, outcome: Outcome, *, is_final: bool) -> None:
         state = State.FAILED if is_final else State.READY
         if outcome == Outcome.SKIPPED:
             state = State.CANCELLED
@@ -176,8 +231,7 @@ class Clusters(Operators):
     @rule(number=numbers)
     def record_nothing(self, number: int) -> None:
         """It has no memory left, say, and lives on: its lease decides. What it has not begun goes back."""
-        worker = self._one(number, is_running)
-        worker.running = None
+        worker, _ = self._end(number)
         self._give_back(worker, known=True)
 
     @precondition(some(may_start))
@@ -203,6 +257,12 @@ class Clusters(Operators):
     def _one(self, number: int, condition: Callable[[Worker], object]) -> Worker:
         workers = [worker for worker in self.workers if condition(worker)]
         return workers[number % len(workers)]
+
+    def _end(self, number: int) -> tuple[Worker, ClaimedDelivery]:
+        worker = self._one(number, is_running)
+        one, worker.running = worker.running, None
+        assert one
+        return worker, one
 
     # what happens to workers
 
@@ -239,14 +299,16 @@ class Clusters(Operators):
         for row in self.rows.values():
             row.expired |= row.state == State.RUNNING and row.owner == worker.owner
 
-    @precondition(lambda machine: any(row.expired or row.owner in machine.dead for row in machine.running()))
+    def _is_free(self, row: Row) -> bool:
+        return row.state == State.RUNNING and (row.expired or row.owner in self.dead)
+
+    @precondition(lambda machine: any(map(machine._is_free, machine.rows.values())))
     @rule(queue=queues)
     def recover_lost(self, queue: str) -> None:
-        order = ("-priority", "due_at", "id")
-        running = Delivery.objects.filter(queue=queue, state=State.RUNNING).order_by(*order).values_list("pk", "owner")
         free: defaultdict[int, list[int]] = defaultdict(list)
-        for one, owner in running:
-            if owner in self.dead or self.rows[one].expired:
+        running = Delivery.objects.filter(queue=queue, state=State.RUNNING).order_by(*ORDER)
+        for one in running.values_list("pk", flat=True):
+            if self._is_free(self.rows[one]):
                 free[self.rows[one].claim].append(one)
         recovered = ledger.recover_lost(queue, is_dead=self.dead.__contains__)
         assert {lost.claimed.id for lost in recovered.lost} == {first for first, *_ in free.values()}
@@ -256,6 +318,59 @@ class Clusters(Operators):
             row.state = State.FAILED if row.attempts >= row.max_attempts else State.READY
             for one in rest:
                 self.rows[one].state, self.rows[one].attempts = State.READY, self.rows[one].attempts - 1
+
+    # operators, and what is pruned
+
+    @precondition(operators_have_a_turn)
+    @rule(position=positions)
+    def cancel(self, position: int) -> None:
+        one, row = self._at(position)
+        expected = [one] if row.state == State.READY else []
+        assert ledger.cancel([one]) == expected
+        if expected:
+            row.state = State.CANCELLED
+
+    @precondition(operators_have_a_turn)
+    @rule(position=positions, attempts=st.integers(1, 2))
+    def retry(self, position: int, attempts: int) -> None:
+        one, row = self._at(position)
+        expected = [one] if row.state in (State.FAILED, State.CANCELLED) else []
+        assert ledger.retry([one], attempts=attempts) == expected
+        if expected:
+            row.state, row.max_attempts = State.READY, row.attempts + attempts
+
+    @precondition(operators_have_a_turn)
+    @rule(position=positions, queue=queues)
+    def move(self, position: int, queue: str) -> None:
+        one, row = self._at(position)
+        expected = [one] if row.state == State.READY and row.queue != queue else []
+        assert ledger.move([one], queue=queue) == expected
+        row.queue = queue if expected else row.queue
+
+    @precondition(lambda machine: machine.age % 12 == 0)
+    @rule(what=st.sampled_from([(PauseKind.QUEUE, "one"), *((PauseKind.RECEIVER, key) for key in RECEIVERS)]))
+    def pause_or_resume(self, what: tuple[PauseKind, str]) -> None:
+        assert ledger.resume(*what) if what in self.pauses else ledger.pause(*what)
+        self.pauses ^= {what}
+
+    @precondition(lambda machine: machine.pauses)
+    @rule(queue=queues, limit=st.integers(1, 3))
+    def park(self, queue: str, limit: int) -> None:
+        ledger.park(queue, limit=limit)
+
+    @precondition(lambda machine: any(row.state in FINAL_STATES for row in machine.rows.values()))
+    @rule(state=st.sampled_from(FINAL_STATES), limit=st.integers(1, 2))
+    def prune(self, state: State, limit: int) -> None:
+        finished = {one for one, row in self.rows.items() if row.state == state}
+        pruned = ledger.prune(ledger.Expired(state=state, before=timezone.now() + timedelta(days=1)), limit=limit)
+        gone = set(self.rows) - set(Delivery.objects.values_list("pk", flat=True))
+        assert gone <= finished
+        assert pruned == len(gone) == min(limit, len(finished))
+        for one in gone:
+            assert Effect.objects.filter(delivery_id=one).delete()[0] == self.rows.pop(one).effects
+
+    def _at(self, position: int) -> tuple[int, Row]:
+        return list(self.rows.items())[position % len(self.rows)]
 
     def teardown(self) -> None:
         """Recover as living clusters would, and ask the invariant."""
@@ -267,18 +382,15 @@ class Clusters(Operators):
             self.dead.add(worker.owner)
             self.workers[number] = Worker(owner=f"the last worker {number}")
         for _ in range(100):  # more than enough for every attempt that is left
-            self._recover()
-        asked = examine(read(database_url()), self.journal)
-        assert asked.violations == []
+            if any(row.state not in FINAL_STATES for row in self.rows.values()):
+                self._recover()
+        assert examine(read(database_url()), self.journal).violations == []
 
     def _recover(self) -> None:
-        for queue in QUEUES if self._is_work_left() else ():
+        for queue in QUEUES:
             self.recover_lost(queue)
             ledger.park(queue)
             self.claim(0, queue, 3)
             while self.workers[0].waiting:
                 self.start_next(0)
                 self.succeed(0, commits=True)
-
-    def _is_work_left(self) -> bool:
-        return any(row.state not in FINAL_STATES for row in self.rows.values())
