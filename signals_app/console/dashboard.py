@@ -164,12 +164,12 @@ def fleet() -> list[dict[str, Any]]:
             {"pid": pid, "delivery": running.get((seen.host, pid)), "memory": resident_bytes(seen.host, pid)}
             for pid in (status.workers if status else ())
         ]
-        found.append({"seen": seen, "status": status, "workers": workers})
+        at = timezone.now() - timedelta(seconds=seen.age)
+        found.append({"seen": seen, "at": at, "status": status, "workers": workers})
     return found
 
 
 def running_by_worker() -> dict[tuple[str, int], Delivery]:
-    """Return what each worker runs, by host and pid."""
     rows = (
         Delivery.objects.using(ledger.connection().alias)
         .filter(state=State.RUNNING)
@@ -219,8 +219,8 @@ def _rising(figures: Stats, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
     if due < DEPTH or sent <= ended:
         return
     text = ngettext(
-        "The depth is rising: %(sent)d handed off in the last %(minutes)d minutes, %(ended)d ended, %(due)d is due.",
-        "The depth is rising: %(sent)d handed off in the last %(minutes)d minutes, %(ended)d ended, %(due)d are due.",
+        "The depth is rising: %(sent)d enqueued in the last %(minutes)d minutes, %(ended)d ended, %(due)d is due.",
+        "The depth is rising: %(sent)d enqueued in the last %(minutes)d minutes, %(ended)d ended, %(due)d are due.",
         due,
     )
     words = {"sent": sent, "ended": ended, "minutes": RISING_OVER, "due": due}

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from signals_app.conf import conf
 from signals_app.dispatcher.emission import delivery_in
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.models import Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_line, one_record
@@ -81,14 +81,17 @@ def ran(delivery: Delivery, now: datetime) -> timedelta | None:
     if delivery.started_at is None or not has_run(delivery):
         return None
     end = now if delivery.state == State.RUNNING else delivery.finished_at
-    return None if end is None else max(end - delivery.started_at, timedelta())
+    return max(end - delivery.started_at, timedelta()) if end else None
 
 
 def written(duration: timedelta | float | None) -> str:
-    """Write a duration, a number is seconds: ``4.2 ms``, ``1.35 s``, ``2 min 5 s``, ``3 h 12 min``, ``4 d 3 h``."""
+    """Write a duration, a number is seconds: ``4.2 ms``, ``1.35 s``, ``2 min 5 s``, ``3 h 12 min``, ``4 d 3 h``.
+
+    A negative one, by clocks that disagree, is none at all: ``0.0 ms``.
+    """
     if duration is None:
         return NONE
-    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    seconds = max(0.0, duration.total_seconds() if isinstance(duration, timedelta) else duration)
     if seconds < 0.0995:
         return f"{seconds * 1000:.1f}{_SPACE}ms"
     if seconds < 0.9995:
@@ -123,7 +126,6 @@ def moment(value: datetime | None) -> str | SafeString:
 
 
 def icon(kind: str) -> SafeString:
-    """Return the icon of a kind of badge, alone."""
     return format_html(
         '<svg class="signals-icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">'
         '<use href="{}#{}"></use></svg>',
@@ -141,13 +143,10 @@ def state_badge(delivery: Delivery) -> SafeString:
     return badge(*kind_and_word(State, delivery.state))
 
 
-def unroutable_badge() -> SafeString:
-    """Return the mark of a delivery whose receiver no worker knew."""
-    return badge("unroutable", _("unroutable"))
-
-
-def outcome_badge(attempt: Attempt) -> SafeString:
-    return badge(*kind_and_word(Outcome, attempt.outcome))
+def state_badges(delivery: Delivery) -> SafeString:
+    """Return its state and, where no worker knew its receiver, a mark that says so."""
+    unroutable = badge("unroutable", _("unroutable")) if delivery.unroutable else ""
+    return format_html("{} {}", state_badge(delivery), unroutable)
 
 
 def kind_and_word(choices: type[State | Outcome], value: object) -> tuple[str, str]:

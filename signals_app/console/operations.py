@@ -1,10 +1,11 @@
-"""What operators do: one set of functions, which the admin's pages and the commands call."""
+"""What operators do to deliveries, queues and receivers. The admin's pages and the commands both call it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app import events, ledger
 from signals_app.conf import clusters, conf
-from signals_app.console.queries import Selection, possible
+from signals_app.console.queries import Selection, is_unroutable, possible
 from signals_app.dispatcher import registry
 from signals_app.exceptions import OperationRefused
 from signals_app.models import Delivery, Pause, PauseKind, State
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
     from django.utils.functional import _StrPromise
+
+logger = get_logger("signals_app.operations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +40,48 @@ class Operator:
 
     @classmethod
     def of(cls, user: AbstractBaseUser | AnonymousUser) -> Operator:
-        """Return a user as operator."""
         return cls(name=user.get_username(), user_id=user.pk)
 
-
-def remember(rows: Iterable[Delivery | Pause], said: str, by: Operator) -> None:
-    """Write what was done to rows of one model into the admin's history, where the project has one."""
-    if by.user_id is not None and apps.is_installed("django.contrib.admin"):
-        log_entry: Any = apps.get_model("admin", "LogEntry")  # the app runs without the admin, too
-        log_entry.objects.log_actions(by.user_id, rows, _CHANGE, said)
+    def did(self, said: str, rows: Iterable[Delivery | Pause]) -> None:
+        """Write what was done to rows of one model into the admin's history, where the project has one."""
+        if self.user_id is not None and apps.is_installed("django.contrib.admin"):
+            log_entry: Any = apps.get_model("admin", "LogEntry")  # the app runs without the admin, too
+            log_entry.objects.log_actions(self.user_id, rows, _CHANGE, said)
 
 
 _CHANGE = 2  # django.contrib.admin.models.CHANGE, a module that cannot be imported where the admin is not installed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an operation needs beside the deliveries: one of ``names()``."""
+
+    question: _StrPromise
+    names: Callable[[], list[str]]
+    refusal: str  # of a name there is not, which stands for {!r}
+
+    def require(self, name: str) -> None:
+        """Raise OperationRefused for a name there is not, with those that are like it or else with all of them."""
+        known = self.names()
+        if name not in known:
+            close = get_close_matches(name, known)
+            others = f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known)}."
+            raise OperationRefused(f"{self.refusal.format(name)} {others}")
+
+
+def _known_queues() -> list[str]:
+    """Return the queues that a setting, a receiver, a cluster of the last hour or a waiting delivery names."""
+    of_settings = {conf.queue} | {cluster.name for cluster in clusters()}
+    of_receivers = {receiver.options.queue for receiver in registry.all()}
+    return sorted(of_settings | of_receivers | {one.queue for one in ledger.clusters()} | {*ledger.queues_with_work()})
+
+
+QUEUE = Target(question=_("To the queue"), names=_known_queues, refusal="There is no queue {!r}.")
+RECEIVER = Target(
+    question=_("To the receiver"),
+    names=lambda: [receiver.key for receiver in registry.all()],
+    refusal="This process knows no receiver {!r}.",
+)
 
 
 # what an entry of the history says -> the deliveries it is said of
@@ -56,63 +89,21 @@ Changed = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What an operation needs beside the deliveries: a name, one of ``names()``."""
-
-    question: _StrPromise
-    names: Callable[[], list[str]]
-    refusal: str  # of a name there is not, which stands for {!r}
-
-    def require(self, name: str) -> None:
-        """Raise OperationRefused, with the names that are like it or else all, where there is no such name."""
-        known = self.names()
-        if name not in known:
-            last = name.rpartition(".")[2].lower()
-            alike = [one for one in known if last and last in one.lower()]
-            raise OperationRefused(f"{self.refusal.format(name)} There are: {', '.join(alike or known)}.")
-
-
-def _known_queues() -> list[str]:
-    """Return the queues that a setting, a receiver, a cluster that was heard of or a waiting delivery names."""
-    of_settings = {conf.queue} | {cluster.name for cluster in clusters()}
-    of_receivers = {receiver.options.queue for receiver in registry.all()}
-    return sorted(of_settings | of_receivers | {one.queue for one in ledger.clusters()} | {*ledger.queues_with_work()})
-
-
-def _known_receivers() -> list[str]:
-    return [receiver.key for receiver in registry.all()]
-
-
-QUEUE = Target(question=_("To the queue"), names=_known_queues, refusal="There is no queue {!r}.")
-RECEIVER = Target(question=_("To the receiver"), names=_known_receivers, refusal="This process knows no receiver {!r}.")
-
-
-def require_pausable(kind: PauseKind, name: str) -> None:
-    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key."""
-    if kind == PauseKind.QUEUE:
-        QUEUE.require(name)
-    elif not ledger.awaits(name):
-        RECEIVER.require(name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """A change by hand; ``name`` is that of its permission, as in ``retry_delivery``. ``to`` is the target once chosen.
 
-    ``change`` takes the ids of one batch and the target, changes those that it can and returns them under what their
-    history is to say; it may be repeated. ``done`` and ``refused`` say how many were changed, and left as they were.
+    ``condition`` takes the target and is met by the deliveries that can be changed. ``change`` takes the ids of one
+    batch and the target, changes those that it can and returns them; it may be repeated.
     """
 
     name: str
     verb: _StrPromise
     of_many: _StrPromise
+    help: str  # in the terminal
+    condition: Callable[[str], Q]
     change: Callable[[Sequence[int], str], Changed]
-    done: _StrPromise
-    refused: _StrPromise
-    states: tuple[State, ...] = (State.READY,)  # those that it can change, and of these
-    later: bool = False  # only what is due later
-    unroutable: bool = False  # only what waits for a receiver that no worker knows
-    elsewhere: bool = False  # only what is in another queue than the target
+    done: _StrPromise  # says how many were changed
+    only: _StrPromise  # says which ones can be changed, where others were chosen
     target: Target | None = None
     title: _StrPromise | None = None  # in place of the verb, once the target is chosen
     to: str = ""
@@ -123,7 +114,6 @@ class Operation:
         return f"signals_app.{self.name}_delivery"
 
     def label(self) -> str:
-        """Return its name, with the target where that is chosen."""
         return self.title % {"to": self.to} if self.title and self.to else str(self.verb)
 
     def aimed_at(self, to: str) -> Operation:
@@ -133,26 +123,10 @@ class Operation:
         self.target.require(to)
         return replace(self, to=to)
 
-    def condition(self) -> Q:
-        """Return the condition that it can change a delivery."""
-        found = Q(state__in=self.states)
-        found &= Q(due_at__gt=timezone.now()) if self.later else Q()
-        found &= Q(unroutable=True) if self.unroutable else Q()
-        return found & ~Q(queue=self.to) if self.elsewhere else found
 
-    def can_change(self, delivery: Delivery) -> bool:
-        """Tell whether a delivery meets the condition, without a query."""
-        return (
-            delivery.state in self.states
-            and (not self.later or delivery.due_at > timezone.now())
-            and (not self.unroutable or delivery.unroutable)
-            and (not self.elsewhere or delivery.queue != self.to)
-        )
-
-
-def _retry(ids: Sequence[int], _to: str) -> Changed:
+def _retry(ids: Sequence[int], to: str) -> Changed:
     """Grant each delivery as many attempts as its receiver is given where this process knows it, else the default."""
-    rows = Delivery.objects.using(ledger.connection().alias).filter(pk__in=ids, state__in=RETRY.states).order_by("pk")
+    rows = Delivery.objects.using(ledger.connection().alias).filter(RETRY.condition(to), pk__in=ids).order_by("pk")
     granted = defaultdict(list)
     # locked in one order: group by group, two operators who retry the same deliveries could wait for each other
     for key, pk in rows.select_for_update().values_list("receiver", "pk"):
@@ -168,94 +142,81 @@ RETRY = Operation(
     name="retry",
     verb=_("Retry"),
     of_many=_("Retry selected deliveries"),
-    states=(State.FAILED, State.CANCELLED),
+    help="make failed and cancelled deliveries ready again",
+    condition=lambda _to: Q(state__in=(State.FAILED, State.CANCELLED)),
     change=_retry,
     done=ngettext_lazy("%(count)d delivery is ready again.", "%(count)d deliveries are ready again.", "count"),
-    refused=ngettext_lazy(
-        "%(count)d delivery was neither failed nor cancelled and was left as it is.",
-        "%(count)d deliveries were neither failed nor cancelled and were left as they are.",
-        "count",
-    ),
+    only=_("only failed and cancelled ones can be retried"),
 )
 CANCEL = Operation(
     name="cancel",
     verb=_("Cancel"),
     of_many=_("Cancel selected deliveries"),
+    help="cancel deliveries that wait",
+    condition=lambda _to: Q(state=State.READY),
     change=lambda ids, _to: {gettext("Cancelled."): ledger.cancel(ids)},
     done=ngettext_lazy("%(count)d delivery was cancelled.", "%(count)d deliveries were cancelled.", "count"),
-    refused=ngettext_lazy(
-        "%(count)d delivery was not ready and was left as it is.",
-        "%(count)d deliveries were not ready and were left as they are.",
-        "count",
-    ),
+    only=_("only ready ones can be cancelled"),
 )
 RUN_NOW = Operation(
     name="run_now",
     verb=_("Run now"),
     of_many=_("Run selected deliveries now"),
-    later=True,
+    help="make deliveries that wait for later due now",
+    condition=lambda _to: Q(state=State.READY, due_at__gt=timezone.now()),
     change=lambda ids, _to: {gettext("Made due now."): ledger.run_now(ids)},
     done=ngettext_lazy("%(count)d delivery is due now.", "%(count)d deliveries are due now.", "count"),
-    refused=ngettext_lazy(
-        "%(count)d delivery did not wait for later and was left as it is.",
-        "%(count)d deliveries did not wait for later and were left as they are.",
-        "count",
-    ),
+    only=_("only ready ones that are due later can be run now"),
 )
 MOVE = Operation(
     name="move",
     verb=_("Move to another queue"),
     title=_("Move to the queue %(to)s"),
     of_many=_("Move selected deliveries to another queue"),
+    help="put deliveries that wait in another queue",
     target=QUEUE,
-    elsewhere=True,
+    condition=lambda to: Q(state=State.READY) & ~Q(queue=to),
     change=lambda ids, to: {gettext("Moved to the queue %(to)s.") % {"to": to}: ledger.move(ids, queue=to)},
     done=ngettext_lazy(
         "%(count)d delivery is in the queue %(to)s now.", "%(count)d deliveries are in the queue %(to)s now.", "count"
     ),
-    refused=ngettext_lazy(
-        "%(count)d delivery was not ready, or in that queue already, and was left as it is.",
-        "%(count)d deliveries were not ready, or in that queue already, and were left as they are.",
-        "count",
-    ),
+    only=_("only ready ones of another queue can be moved"),
 )
 REASSIGN = Operation(
     name="reassign",
     verb=_("Give to another receiver"),
     title=_("Give to the receiver %(to)s"),
     of_many=_("Give selected deliveries to another receiver"),
+    help="give unroutable deliveries to another receiver",
     target=RECEIVER,
-    unroutable=True,
+    condition=lambda _to: is_unroutable(),
     change=lambda ids, to: {gettext("Given to the receiver %(to)s.") % {"to": to}: ledger.reassign(ids, receiver=to)},
     done=ngettext_lazy(
         "%(count)d delivery waits for %(to)s now.", "%(count)d deliveries wait for %(to)s now.", "count"
     ),
-    refused=ngettext_lazy(
-        "%(count)d delivery was not ready and unroutable and was left as it is.",
-        "%(count)d deliveries were not ready and unroutable and were left as they are.",
-        "count",
-    ),
+    only=_("only ready, unroutable ones can be given to another receiver"),
 )
 OPERATIONS = {one.name: one for one in (RETRY, CANCEL, RUN_NOW, MOVE, REASSIGN)}
-move_to, reassign_to = MOVE.aimed_at, REASSIGN.aimed_at
 
-
+_LEFT = ngettext_lazy(
+    "%(count)d delivery was left as it is: %(only)s.", "%(count)d deliveries were left as they are: %(only)s.", "count"
+)
 _BATCH = 500  # deliveries of one transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of it: the ids that changed, in order, and how many were left as they were."""
+    """The ids that changed, in order, and how many were left as they were."""
 
     operation: Operation
     changed: tuple[int, ...]
     refused: int = 0
 
     def sentences(self) -> list[str]:
-        """Return what to tell the operator."""
-        counts = ((self.operation.done, len(self.changed)), (self.operation.refused, self.refused))
-        told = [said % {"count": count, "to": self.operation.to} for said, count in counts if count]
-        return told or [self.operation.done % {"count": 0, "to": self.operation.to}]
+        counts = ((self.operation.done, len(self.changed)), (_LEFT, self.refused))
+        words = {"to": self.operation.to, "only": self.operation.only}
+        told = [said % {"count": count, **words} for said, count in counts if count]
+        return told or [self.operation.done % {"count": 0, **words}]
 
 
 def perform(operation: Operation, ids: Iterable[int], *, by: Operator) -> Result:
@@ -270,7 +231,7 @@ def perform(operation: Operation, ids: Iterable[int], *, by: Operator) -> Result
 def perform_on(operation: Operation, selection: Selection, *, by: Operator, limit: int | None = None) -> Result:
     """Change the selected deliveries that can be changed, oldest first, and at most ``limit`` of them.
 
-    What is handed off meanwhile is left; what changed its state meanwhile is counted as refused.
+    What is enqueued meanwhile is left; what changes its state meanwhile is counted as refused.
     """
     changed: list[int] = []
     tried = 0
@@ -288,7 +249,7 @@ def perform_on(operation: Operation, selection: Selection, *, by: Operator, limi
 
 def matching(operation: Operation, selection: Selection) -> QuerySet[Delivery]:
     """Return the selected deliveries that an operation can change; to be counted before it is done."""
-    return selection.rows().filter(operation.condition())
+    return selection.rows().filter(operation.condition(operation.to))
 
 
 def _perform_batch(operation: Operation, ids: list[int], by: Operator) -> list[int]:
@@ -298,42 +259,46 @@ def _perform_batch(operation: Operation, ids: list[int], by: Operator) -> list[i
         changed = operation.change(ids, operation.to)
         groups = {said: list(rows.filter(pk__in=group)) for said, group in changed.items() if group}
         for said, group in groups.items():
-            remember(group, said, by)
+            by.did(said, group)
     for said, group in groups.items():
         for row in group:
             events.operated(row, operation=operation.name, said=said, by=by.name)
     return sorted(row.pk for group in groups.values() for row in group)
 
 
-logger = get_logger("signals_app.operations")
-
 PAUSE_PERMISSION = "signals_app.pause_delivery"  # to pause, and to resume
 
 
-def pause(kind: PauseKind, name: str, *, by: Operator) -> bool:
-    """Pause a queue or a receiver. False when it is paused already.
+def require_pausable(kind: PauseKind, name: str) -> None:
+    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key."""
+    if kind == PauseKind.QUEUE:
+        QUEUE.require(name)
+    elif not ledger.awaits(name):
+        RECEIVER.require(name)
 
-    Raises OperationRefused where there is no such queue or receiver.
+
+# whether it was to be paused, and whether that changed anything -> what to tell the operator
+_PAUSED = {
+    (True, True): _("The %(kind)s %(name)s is paused."),
+    (True, False): _("The %(kind)s %(name)s was paused already."),
+    (False, True): _("The %(kind)s %(name)s is resumed."),
+    (False, False): _("The %(kind)s %(name)s was not paused."),
+}
+
+
+def set_paused(kind: PauseKind, name: str, paused: bool, *, by: Operator) -> tuple[bool, str]:
+    """Pause or resume a queue or a receiver. Return whether that changed anything, and what to tell the operator.
+
+    Raises OperationRefused where what is to be paused does not exist.
     """
-    require_pausable(kind, name)
-    with transaction.atomic(using=ledger.connection().alias):
-        if not ledger.pause(kind, name, by=by.name):
-            return False
-        remember(_pauses_of(kind, name), gettext("Paused."), by)
-    logger.warning("The %s %s is paused by %s.", kind.label, name, by.name)
-    return True
-
-
-def resume(kind: PauseKind, name: str, *, by: Operator) -> bool:
-    """Resume a queue or a receiver. False when it was not paused."""
-    with transaction.atomic(using=ledger.connection().alias):
-        rows = _pauses_of(kind, name)
-        if not ledger.resume(kind, name):
-            return False
-        remember(rows, gettext("Resumed."), by)
-    logger.warning("The %s %s is resumed by %s.", kind.label, name, by.name)
-    return True
-
-
-def _pauses_of(kind: PauseKind, name: str) -> list[Pause]:
-    return list(Pause.objects.using(ledger.connection().alias).filter(kind=kind, name=name))
+    if paused:
+        require_pausable(kind, name)
+    pauses = Pause.objects.using(ledger.connection().alias).filter(kind=kind, name=name)
+    with transaction.atomic(using=pauses.db):
+        before = list(pauses)
+        changed = ledger.pause(kind, name, by=by.name) if paused else ledger.resume(kind, name)
+        if changed:
+            by.did(gettext("Paused.") if paused else gettext("Resumed."), before or pauses.all())
+    if changed:
+        logger.warning("The %s %s is %s by %s.", kind.label, name, "paused" if paused else "resumed", by.name)
+    return changed, _PAUSED[paused, changed] % {"kind": kind.label, "name": name}

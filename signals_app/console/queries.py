@@ -7,14 +7,16 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
+from django.conf import settings
 from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.text import smart_split, unescape_string_literal
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -84,13 +86,23 @@ def row_number(word: str) -> int | None:
     return number if number <= _LARGEST_ID else None
 
 
+def moment(text: str) -> datetime | None:
+    """Read a date and perhaps a time, in the current time zone unless it names one; None for what is none."""
+    with suppress(ValueError, OverflowError):
+        if read := parse_datetime(text):
+            aware = timezone.make_aware(read) if timezone.is_naive(read) else read
+            utc = aware.astimezone(UTC)  # fails for what no database could look for, and below for what no page shows
+            timezone.localtime(utc)
+            return utc if settings.USE_TZ else timezone.make_naive(utc)
+    return None
+
+
 def possible(ids: Iterable[int]) -> list[int]:
     """Return those numbers that a delivery can have; SQLite cannot even be asked for a larger one."""
     return [one for one in ids if 0 < one <= _LARGEST_ID]
 
 
 def _terms(text: str) -> tuple[list[str], list[_Held]]:
-    """Return what is looked for: names, and what a payload is to hold."""
     given = words(text) if len(text) <= MOST_WORDS * (LONGEST_WORD + 3) else [text]
     if len(given) > MOST_WORDS or any(len(word) > LONGEST_WORD for word in given):
         said = gettext("A search takes up to %(words)d words of up to %(letters)d characters. Look for less.")
@@ -146,7 +158,6 @@ def _is_numbered(word: str, prefix: str) -> Q | None:
 
 
 def _argument(name: str, value: str) -> _Held:
-    """Look for an argument of a value."""
     values = _written(_unquoted(value))
 
     def is_in(payload: Any) -> bool:
@@ -232,13 +243,11 @@ NEWEST_OF_FEW = (F("pk") + 0).desc()
 
 
 def in_state(state: str) -> Q:
-    """Return the condition that a delivery is in a state."""
     # what is final has ended; said, so that the index of what has ended is used
     return Q(state=state, finished_at__isnull=False) if state in FINAL_STATES else Q(state=state)
 
 
 def is_unroutable() -> Q:
-    """Return the condition that a delivery waits for a receiver that no worker knows."""
     return Q(state=State.READY, unroutable=True)
 
 
@@ -250,7 +259,6 @@ def last_ended_with(error_class: str) -> Q:
 
 
 def running_long() -> Q:
-    """Return the condition that a delivery has been running for over a minute."""
     return Q(state=State.RUNNING, started_at__lt=timezone.now() - timedelta(seconds=ledger.LONG))
 
 
@@ -258,8 +266,8 @@ def running_long() -> Q:
 class Selection:
     """Deliveries to which everything that is given applies; nothing given means all of them.
 
-    ``error_class`` is that of the last attempt; ``attempts`` is how many were made at least; ``since`` and
-    ``until`` bound the hand-off, ``until`` itself left out; ``ended`` is when they ended at the earliest; ``long`` are
+    ``error_class`` is that of the last attempt; ``attempts`` is how many were made at least; ``since`` and ``until``
+    bound when they were enqueued, ``until`` itself left out; ``ended`` is when they ended at the earliest; ``long`` are
     those that have been running for long; ``search`` finds what the admin's search finds.
     """
 
@@ -277,33 +285,24 @@ class Selection:
     long: bool = False
     ids: tuple[int, ...] = ()
 
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing was given."""
-        return self == Selection()
-
     def rows(self) -> QuerySet[Delivery]:
         """Return the deliveries, in no order."""
-        given = {
-            "state__in": self.states,
-            "receiver": self.receiver,
-            "signal": self.signal,
-            "queue": self.queue,
-            "attempts__gte": self.attempts,
-            "enqueued_at__gte": self.since,
-            "enqueued_at__lt": self.until,
-            "finished_at__gte": self.ended,
-        }
-        found = Q(**{lookup: value for lookup, value in given.items() if value})
-        if self.ids:
-            found &= Q(pk__in=possible(self.ids))
-        if self.long:
-            found &= running_long()
-        if self.unroutable:
-            found &= is_unroutable()
-        if self.error_class:
-            found &= last_ended_with(self.error_class)
-        rows = Delivery.objects.using(ledger.connection().alias).filter(found)
+        conditions = (
+            (self.ids, Q(pk__in=possible(self.ids))),
+            (self.states, Q(*map(in_state, self.states), _connector=Q.OR)),
+            (self.receiver, Q(receiver=self.receiver)),
+            (self.signal, Q(signal=self.signal)),
+            (self.queue, Q(queue=self.queue)),
+            (self.error_class, last_ended_with(self.error_class)),
+            (self.attempts, Q(attempts__gte=self.attempts)),
+            (self.since, Q(enqueued_at__gte=self.since)),
+            (self.until, Q(enqueued_at__lt=self.until)),
+            (self.ended, Q(finished_at__gte=self.ended)),
+            (self.unroutable, is_unroutable()),
+            (self.long, running_long()),
+        )
+        found = (condition for given, condition in conditions if given)
+        rows = Delivery.objects.using(ledger.connection().alias).filter(*found)
         return find_deliveries(rows, self.search) if self.search else rows
 
     def newest(self) -> QuerySet[Delivery]:

@@ -15,7 +15,8 @@ register = template.Library()
 register.simple_tag(formatting.badge, name="badge")
 register.simple_tag(formatting.cell, name="cell")
 register.simple_tag(formatting.icon, name="icon")
-register.filter("name", formatting.name)
+for one in (formatting.moment, formatting.name, formatting.process_name, formatting.readable_name, formatting.until):
+    register.filter(one.__name__, one)
 register.filter("one_line", one_line)
 
 

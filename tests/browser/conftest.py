@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sigdemo.shop.assortment import stock_shelves
-from tests.browser.lab import enter
 from tests.browser.visitor import Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster
@@ -73,10 +72,10 @@ def grace(browser: Browser, web: Web, shelves: None) -> Iterator[Visitor]:
 @pytest.fixture
 def lise(ada: Visitor) -> Visitor:
     """A visitor of the staff, on the lab's page."""
-    return enter(ada)
+    return ada.enter_lab()
 
 
 @pytest.fixture
 def mary(grace: Visitor) -> Visitor:
     """A visitor of the staff without JavaScript."""
-    return enter(grace)
+    return grace.enter_lab()

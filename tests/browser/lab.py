@@ -11,13 +11,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
 
-def enter(guest: Visitor) -> Visitor:
-    """Go to the lab as staff, which is whom it is for."""
-    guest.log_in()
-    guest.open("/lab/")
-    return guest
-
-
 def choose(guest: Visitor, kind: str, *, seconds: float, fan_out: int = 1, ways: tuple[str, ...] = ()) -> None:
     """Fill in the form of the six ways and send it."""
     open_all(guest, ".fold", ".others")

@@ -71,7 +71,6 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         page_of(Delivery.objects.get(receiver=RECEIVER)): "or give it to another receiver",
         f"{ADMIN}attempt/": "31 attempts",
         page_of(hostile.failed_attempts.all()[0]): "Traceback:",
-        f"{ADMIN}clusterstat/": "2 clusters",
     }
     for path, words in pages.items():
         guest.open(path)

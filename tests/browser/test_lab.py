@@ -10,7 +10,7 @@ import pytest
 
 from sigdemo.lab.models import LabRun
 from signals_app.models import Delivery, State
-from tests.browser.lab import all_done, choose, enter, open_all, rows
+from tests.browser.lab import all_done, choose, open_all, rows
 from tests.browser.visitor import PATIENCE, SCREENS, Scheme, Visitor, visitor
 from tests.browser.web import Web
 from tests.cluster import Cluster
@@ -64,7 +64,7 @@ def test_the_lab_fits_and_is_accessible(
     browser: Browser, web: Web, cluster: Cluster, width: int, scheme: Scheme
 ) -> None:
     with visitor(browser, web.url, width=width, scheme=scheme) as guest:
-        enter(guest)
+        guest.enter_lab()
         guest.is_well_made()
         open_all(guest, ".others")
         guest.is_well_made()

@@ -46,6 +46,12 @@ class Visitor:
         cookie = client.cookies[settings.SESSION_COOKIE_NAME]
         self.page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.site}])
 
+    def enter_lab(self) -> Visitor:
+        """Go to the lab as staff, which is whom it is for."""
+        self.log_in()
+        self.open("/lab/")
+        return self
+
     def order(self, **pieces: int) -> None:
         """Fill in the shop's form for products by name, and send it."""
         self.fill_in(**pieces)

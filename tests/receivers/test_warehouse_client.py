@@ -49,6 +49,7 @@ def ahead(seconds: int) -> str:
 @pytest.mark.parametrize(
     ("asked", "seconds"),
     [("7", 7), (" 12 ", 12), ("9" * 12, 3600), (ahead(1800), 1800), (ahead(-90), 0), (ahead(10**6), 3600)],
+    ids=["seconds", "spaces", "long", "a date", "a date that is over", "a date far ahead"],
 )
 def test_a_delay_is_honoured_up_to_an_hour(placed: Order, warehouse: Warehouse, asked: str, seconds: float) -> None:
     warehouse.status, warehouse.headers = 503, {"Retry-After": asked}

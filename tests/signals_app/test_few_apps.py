@@ -7,13 +7,13 @@ import pytest
 from tests.signals_app.projects import Project
 
 DONE = {
-    "deliveries status": "No queue has work, and no cluster was heard of.",
+    "deliveries status": "No queue has work, and no cluster was seen.",
     "deliveries list": "No delivery matches.",
     "deliveries check": "The queue default has no living cluster.",
     "deliveries pause queue default --yes": "The queue default is paused by",
     "deliveries cancel --all --yes": "0 deliveries were cancelled.",
     "deliveries cancel --all --yes --as ada": "CommandError: This project has no users: leave out --as.",
-    "deliveries prune": "Nothing is to be pruned.",
+    "deliveries prune": "There is nothing to prune.",
     "signals": "Deliveries that ended are counted from",
 }
 

@@ -1,4 +1,4 @@
-"""The overview, deliveries, attempts, clusters and the signals map in Django's admin."""
+"""The overview, deliveries, attempts and the signals map in Django's admin."""
 
 from typing import Any
 
@@ -8,10 +8,9 @@ from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.console.admin.attempts import AttemptAdmin
-from signals_app.console.admin.clusters import ClusterAdmin
 from signals_app.console.admin.deliveries import DeliveryAdmin
 from signals_app.console.admin.map_page import MapAdmin
-from signals_app.console.admin.overview import ENTRY, OverviewAdmin
+from signals_app.console.admin.overview import ENTRY, ClusterAdmin, OverviewAdmin
 from signals_app.console.admin.pages import page_entry
 from signals_app.models import Attempt, ClusterStat, Delivery
 

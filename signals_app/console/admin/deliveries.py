@@ -1,43 +1,69 @@
-"""The list of deliveries."""
+"""Deliveries in the admin: the list, and the operations from it and from a delivery's page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from signals_app.console import formatting
-from signals_app.console.admin.actions import OperationForm, ask_or_do, of_list
-from signals_app.console.admin.changelist import RecordAdmin, column
-from signals_app.console.admin.delivery_page import page_of
-from signals_app.console.admin.emission import show_emission
+from signals_app.console.admin.delivery_pages import delivery_page, emission_page
 from signals_app.console.admin.filters import OF_DELIVERIES
+from signals_app.console.admin.lists import RecordAdmin, column
 from signals_app.console.admin.pages import LIVE
-from signals_app.console.operations import OPERATIONS
+from signals_app.console.operations import OPERATIONS, Operation, Operator, perform
 from signals_app.console.queries import DELIVERY_HELP, NEWEST_OF_FEW, find_deliveries
+from signals_app.exceptions import OperationRefused
 from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.redaction.logs import one_line
 
+AT_ONCE = 5_000  # deliveries that one request changes, so that it ends
+EMISSION_STYLES = ("signals_app/admin.css", "signals_app/overview.css", "signals_app/emission.css")
+
+
+class Matching(forms.CheckboxInput):
+    """A box with words of its own: not every theme writes the labels of an action's form."""
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        words = _("on all that match the filter")
+        return format_html('<label class="signals-matching">{} {}</label>', super().render(*args, **kwargs), words)
+
+
+class OperationForm(ActionForm):
+    """Django's choice of an action, with one that needs no ticks, nor the script that counts them."""
+
+    matching = forms.BooleanField(label="", required=False, widget=Matching)
+
+
+def _action(operation: Operation) -> Callable[[DeliveryAdmin, HttpRequest, QuerySet[Delivery]], HttpResponse]:
+    """Return an operation as Django's lists take it; done, it leads back to the same filtered list."""
+
+    def act(of: DeliveryAdmin, request: HttpRequest, rows: QuerySet[Delivery]) -> HttpResponse:
+        return of.ask_or_do(request, rows, operation, back=request.get_full_path())
+
+    act.__name__ = operation.name
+    return admin.action(act, description=operation.of_many)
+
 
 class DeliveryAdmin(RecordAdmin):
-    """The list and the page of deliveries."""
-
     list_display = ("number", "standing", "by_receiver", "by_signal", "by_queue", "tries", "waited", "ran", "finished")
     list_display_links = ("number", "by_receiver")
     list_filter = OF_DELIVERIES
@@ -46,7 +72,7 @@ class DeliveryAdmin(RecordAdmin):
     find = staticmethod(find_deliveries)
     sortable_by = ("number",)  # any other order would have to sort the whole table
     unlisted = ("payload", "sender", "sent_by", "sent_from", "emission")
-    actions = tuple(map(of_list, OPERATIONS.values()))
+    actions = tuple(map(_action, OPERATIONS.values()))
     action_form = OperationForm
 
     # the columns
@@ -63,23 +89,18 @@ class DeliveryAdmin(RecordAdmin):
 
     @admin.display(description=_("state"))
     def standing(self, delivery: Delivery) -> SafeString:
-        marks = (
-            formatting.state_badge(delivery),
-            formatting.unroutable_badge() if delivery.unroutable else "",
-            formatting.progress_bar(delivery) if delivery.state == State.RUNNING else "",
-        )
-        return format_html("{} {} {}", *marks)
+        progress = formatting.progress_bar(delivery) if delivery.state == State.RUNNING else ""
+        return format_html("{} {}", formatting.state_badges(delivery), progress)
 
     @admin.display(description=_("waited"))
     def waited(self, delivery: Delivery) -> SafeString:
-        """How long it waited once it was due; when it is due, where that lies ahead."""
+        """Say how long it waited once it was due, or when it is due."""
         now = timezone.now()
         if delivery.state == State.READY and delivery.due_at > now:
             return formatting.cell(gettext("Due"), formatting.until(delivery.due_at, now))
         return formatting.cell(gettext("Waited"), formatting.written(formatting.waited(delivery, now)))
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address where an operation is done to one delivery, and the page of an emission."""
         view = self.admin_site.admin_view
         operate, emission = "<path:object_id>/operate/<str:name>/", "emission/<uuid:emission>/"
         return [
@@ -98,8 +119,7 @@ class DeliveryAdmin(RecordAdmin):
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """Return the actions that the user may do; from version 6.1 on Django says for which of its pages."""
-        where = () if action_location is None else (action_location,)
-        found: dict[str, Any] = super().get_actions(request, *where)
+        found: dict[str, Any] = super().get_actions(request, *filter(None, [action_location]))
         refused = {one.name for one in OPERATIONS.values() if not request.user.has_perm(one.permission)}
         return {name: one for name, one in found.items() if name not in refused}
 
@@ -111,12 +131,23 @@ class DeliveryAdmin(RecordAdmin):
             request.POST = posted  # type: ignore[assignment]
         return super().changelist_view(request, extra_context)
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if (delivery := kwargs.get("obj")) is not None:
+            context["page"] = delivery_page(delivery, request.user, site=self.admin_site.name, now=timezone.now())
+            context["media"] += forms.Media(js=(LIVE,))
+        return super().render_change_form(request, context, *args, **kwargs)
+
     @method_decorator(require_safe)
     def emission_view(self, request: HttpRequest, emission: UUID) -> HttpResponse:
         """Show one ``send()`` and what became of it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return show_emission(self, request, emission)
+        rows, site = self.get_queryset(request), self.admin_site.name
+        page = emission_page(emission, rows, site=site, now=timezone.now())
+        media = forms.Media(css={"all": EMISSION_STYLES}, js=(LIVE,))
+        return self.show(request, "admin/signals_app/emission.html", title=gettext("Emission"), page=page, media=media)
 
     @method_decorator(require_POST)
     def operate_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
@@ -124,21 +155,55 @@ class DeliveryAdmin(RecordAdmin):
         operation = OPERATIONS.get(name)
         delivery = self.get_object(request, unquote(object_id))
         if operation is None or delivery is None:
-            raise Http404(gettext("There is no such delivery, or nothing of that name can be done to it."))
+            raise Http404(gettext("There is no such delivery, or no such operation."))
         if not (self.has_view_permission(request, delivery) and request.user.has_perm(operation.permission)):
             raise PermissionDenied
-        request.current_app = self.admin_site.name  # {% url %} reads it
         address = formatting.address(self.admin_site.name, "delivery_change", delivery.pk)
         preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
-        back = add_preserved_filters(preserved, address)
         rows = self.get_queryset(request).filter(pk=delivery.pk)
-        return ask_or_do(self, request, rows, operation, back=back, about=str(delivery))
+        back = add_preserved_filters(preserved, address)
+        return self.ask_or_do(request, rows, operation, back=back, about=str(delivery))
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    def ask_or_do(
+        self, request: HttpRequest, rows: QuerySet[Delivery], operation: Operation, *, back: str, about: str = ""
     ) -> HttpResponse:
-        """Show the delivery's page in place of a form."""
-        if (delivery := kwargs.get("obj")) is not None:
-            context["page"] = page_of(delivery, request, site=self.admin_site.name, now=timezone.now())
-            context["media"] += forms.Media(js=(LIVE,))
-        return super().render_change_form(request, context, *args, **kwargs)
+        """Ask for the target, then for confirmation; with both, do it and go ``back``."""
+        to = request.POST.get("to", "")
+        asked: dict[str, Any] = {"target": operation.target}
+        if to or operation.target is None:
+            try:
+                operation = operation.aimed_at(to)
+            except OperationRefused as refused:
+                messages.error(request, str(refused))
+                return HttpResponseRedirect(back)
+            if "confirmed" in request.POST:
+                self._do(request, rows, operation)
+                return HttpResponseRedirect(back)
+            named = rows.order_by()
+            possible = named.filter(operation.condition(operation.to)).count()
+            asked = {"to": operation.to, "count": named.count(), "possible": possible, "at_once": AT_ONCE}
+        return self.show(
+            request,
+            "admin/signals_app/confirm.html",
+            title=operation.label(),
+            about=about,
+            back=back,
+            action=request.POST.get("action", ""),
+            selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
+            across=request.POST.get("select_across", "0"),
+            **asked,
+        )
+
+    def _do(self, request: HttpRequest, rows: QuerySet[Delivery], operation: Operation) -> None:
+        ids = list(rows.values_list("pk", flat=True)[: AT_ONCE + 1])
+        if ids:
+            result = perform(operation, ids[:AT_ONCE], by=Operator.of(request.user))
+            level = messages.WARNING if result.refused else messages.SUCCESS
+            self.message_user(request, " ".join(result.sentences()), level)
+        if len(ids) > AT_ONCE:
+            left = ngettext(
+                "Only the newest %(count)d was taken; do it again for the rest.",
+                "Only the newest %(count)d were taken; do it again for the rest.",
+                AT_ONCE,
+            )
+            self.message_user(request, left % {"count": AT_ONCE}, messages.WARNING)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from itertools import chain
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.admin import FieldListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from signals_app.conf import conf
-from signals_app.console.queries import in_state, is_unroutable, last_ended_with, running_long
-from signals_app.dispatcher import registry
+from signals_app.console.operations import QUEUE, RECEIVER
+from signals_app.console.queries import in_state, is_unroutable, last_ended_with, moment, running_long
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.redaction.logs import one_line
 
@@ -91,20 +86,22 @@ class TimeFilter(FieldListFilter):
         return [*_bounds(self.field_path)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(**{lookup: moment for lookup, moment in self._ends().items() if moment})
+        return queryset.filter(**{lookup: end for lookup, end in self._ends().items() if end})
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        ends = self._ends()
-        local = [end and (timezone.localtime(end) if timezone.is_aware(end) else end) for end in ends.values()]
-        # as a browser's field has it
-        written = [end.replace(tzinfo=None).isoformat(timespec="minutes") if end else "" for end in local]
-        others = [pair for pair in changelist.params.items() if pair[0] not in ends]
-        yield {"ends": [*zip((_("From"), _("Before")), ends, written, strict=True)], "others": others}
+        for label, (lookup, end) in zip((_("From"), _("Before")), self._ends().items(), strict=True):
+            local = timezone.localtime(end) if end and timezone.is_aware(end) else end
+            # as a browser's field has it
+            written = local.replace(tzinfo=None).isoformat(timespec="minutes") if local else ""
+            yield {"label": label, "name": lookup, "value": written}
 
     def _ends(self) -> dict[str, datetime | None]:
         given: dict[str, Any] = self.used_parameters
         texts = {lookup: given.get(lookup, [""])[-1] for lookup in _bounds(self.field_path)}
-        return {lookup: _moment(text) if text else None for lookup, text in texts.items()}
+        ends = {lookup: moment(text) for lookup, text in texts.items()}
+        if any(text and ends[lookup] is None for lookup, text in texts.items()):
+            raise IncorrectLookupParameters("An end of the span is not a date and time.")
+        return ends
 
 
 def _bounds(field: str) -> list[str]:
@@ -113,26 +110,8 @@ def _bounds(field: str) -> list[str]:
 
 def parameters_of(list_filter: Iterable[Any]) -> set[str]:
     """Return the parameters of an address that a list's filters read."""
-    names = (_bounds(one[0]) if isinstance(one, tuple) else [one.parameter_name] for one in list_filter)
-    return {*chain.from_iterable(names)}
-
-
-def _moment(text: str) -> datetime:
-    with suppress(ValueError, OverflowError):
-        if read := parse_datetime(text):
-            aware = timezone.make_aware(read) if timezone.is_naive(read) else read
-            utc = aware.astimezone(UTC)  # fails for what no database could look for, and below for what no page shows
-            timezone.localtime(utc)
-            return utc if settings.USE_TZ else timezone.make_naive(utc)
-    raise IncorrectLookupParameters(f"{text!r} is no moment.")
-
-
-def _receivers() -> list[str]:
-    return [receiver.key for receiver in registry.all()]
-
-
-def _queues() -> set[str]:
-    return {conf.queue, *(receiver.options.queue for receiver in registry.all())}
+    names = [_bounds(one[0]) if isinstance(one, tuple) else [one.parameter_name] for one in list_filter]
+    return {name for some in names for name in some}
 
 
 _SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
@@ -145,9 +124,9 @@ _ENDED = by_choice(
 
 OF_DELIVERIES = (
     by_choice(_("state"), "state", {one.value: capfirst(one.label) for one in State}, in_state),
-    by_name(_("receiver"), "receiver", known=_receivers),
+    by_name(_("receiver"), "receiver", known=RECEIVER.names),
     by_name(_("signal"), "signal"),
-    by_name(_("queue"), "queue", known=_queues),
+    by_name(_("queue"), "queue", known=QUEUE.names),
     by_name(_("error class"), "error_class", model=Attempt, condition=last_ended_with),
     by_choice(
         _("attempts"),
@@ -168,7 +147,7 @@ OF_ATTEMPTS = (
         _("outcome"), "outcome", {one.value: capfirst(one.label) for one in Outcome}, lambda value: Q(outcome=value)
     ),
     by_name(_("error class"), "error_class", model=Attempt),
-    by_name(_("receiver"), "delivery__receiver", parameter="receiver", model=Attempt, known=_receivers),
+    by_name(_("receiver"), "delivery__receiver", parameter="receiver", model=Attempt, known=RECEIVER.names),
     _ENDED,
     ("finished_at", TimeFilter),
 )

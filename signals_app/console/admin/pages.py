@@ -1,4 +1,4 @@
-"""Pages that belong to no model."""
+"""What every page of ours in the admin has: its frame, who may see it, and that nobody edits a record in it."""
 
 from __future__ import annotations
 
@@ -29,33 +29,34 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 
-def page_entry(name: str, title: str | Promise) -> type[Model]:
-    """Return what ``register`` takes in place of a model; the page's address is its name in lower case.
-
-    It lives in no registry of models, so there is no table, migration, content type or permission of it.
-    """
-    words = {"app_label": "signals_app", "apps": Apps(), "verbose_name": title, "verbose_name_plural": title}
-    made = ModelBase(name, (Model,), {"__module__": __name__, "Meta": type("Meta", (), words)})
-    return cast("type[Model]", made)
-
-
-def crumbs(opts: Any) -> dict[str, Any]:
-    """Return what the breadcrumbs of a page are made from."""
-    return {
-        "opts": opts,
-        "app_name": apps.get_app_config(opts.app_label).verbose_name,
-        "is_list_of_crumbs": django.VERSION >= (6, 0),  # each version styles its own markup only
-    }
-
-
-class PageAdmin(ModelAdmin):
-    """One page, for those who may do what ``permission`` says; its template extends ``admin/signals_app/page.html``."""
-
-    template: ClassVar[str]
-    permission: ClassVar[str] = "signals_app.view_delivery"
+class ReadOnlyAdmin(ModelAdmin):
+    """Nobody adds, changes or deletes by hand what the app recorded: a running delivery would go on without it."""
 
     class Media:
         css: ClassVar = {"all": ("signals_app/admin.css",)}
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+    def show(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+        """Answer with a page whose template extends ``admin/signals_app/page.html``."""
+        request.current_app = self.admin_site.name  # {% url %} reads it
+        standard = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": capfirst(str(self.opts.verbose_name_plural)).strip(),
+            "media": self.media,
+            "is_list_of_crumbs": django.VERSION >= (6, 0),  # each version styles its own markup only
+        }
+        return TemplateResponse(request, template, standard | context)
+
+
+class PageAdmin(ReadOnlyAdmin):
+    """One page that belongs to no model, for those who may view deliveries."""
+
+    template: ClassVar[str]
 
     @property
     def media(self) -> forms.Media:
@@ -73,27 +74,20 @@ class PageAdmin(ModelAdmin):
     def page_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        request.current_app = self.admin_site.name  # {% url %} reads it
-        context = {
-            **self.admin_site.each_context(request),
-            **crumbs(self.opts),
-            "title": capfirst(str(self.opts.verbose_name_plural)),
-            "media": self.media,
-            **self.page_context(request),
-        }
-        return TemplateResponse(request, self.template, context)
+        return self.show(request, self.template, **self.page_context(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm(self.permission)
+        return request.user.has_perm("signals_app.view_delivery")
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+    has_module_permission = has_view_permission
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+def page_entry(name: str, title: str | Promise) -> type[Model]:
+    """Return what ``register`` takes in place of a model; the page's address is its name in lower case.
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    It lives in no registry of models, so there is no table, migration, content type or permission of it.
+    """
+    words = {"app_label": "signals_app", "apps": Apps(), "verbose_name": title, "verbose_name_plural": title}
+    made = ModelBase(name, (Model,), {"__module__": __name__, "Meta": type("Meta", (), words)})
+    made._meta.apps = apps  # type: ignore[attr-defined]  # where pages look for the name of the app
+    return cast("type[Model]", made)

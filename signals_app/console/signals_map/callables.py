@@ -69,7 +69,6 @@ def _file_of(module: str) -> str:
 
 
 def _line(filename: str, pattern: str) -> int:
-    """Return the number of the first line that begins like a pattern, or 0."""
     begins = re.compile(pattern).match
     lines = enumerate(linecache.getlines(filename), start=1) if filename.endswith(".py") else ()
     return next((number for number, line in lines if begins(line)), 0)
@@ -106,8 +105,6 @@ _DEEPEST = 32  # layers of decorators that are looked through
 
 
 class Form(TextChoices):
-    """What was connected."""
-
     FUNCTION = "function", _("function")
     DECORATED = "decorated", _("decorated function")
     METHOD = "method", _("method")

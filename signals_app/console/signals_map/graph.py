@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db.models import Count, Model, QuerySet, Sum, TextChoices
 from django.dispatch import Signal
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from signals_app import backoff, ledger
@@ -20,22 +21,19 @@ from signals_app.console.signals_map.callables import Form, Place, callee, gone,
 from signals_app.dispatcher import QueuedReceiver, registry
 from signals_app.models import FINAL_STATES, Delivery, PauseKind, State
 from signals_app.payloads.names import label, members, named_signals
+from signals_app.redaction.logs import one_line
 
 DAY = timedelta(days=1)
 COUNTED = 50_000  # ended deliveries of each state that are counted, the newest; a million takes seconds on SQLite
 
 
 class Kind(TextChoices):
-    """When a receiver works."""
-
     PLAIN = "plain", _("plain")  # within send()
     ASYNC = "async", _("async")  # within send(), awaited
     QUEUED = "queued", _("queued")  # in a worker
 
 
 class Mark(TextChoices):
-    """What deserves a look."""
-
     FAILING = "failing", _("failures")  # a queued receiver, of whose deliveries some failed within the day
     PAUSED = "paused", _("paused")  # a queued receiver that is paused itself, or whose queue is
     UNHEARD = "unheard", _("nobody listens")  # a signal of the project without a living receiver
@@ -94,7 +92,27 @@ class Row:
 
     def texts(self, *, given: bool) -> list[str]:
         """Return the options that were given, or those that were not, as ``name=value``."""
-        return [_text(name, value) for name, value in self.options.items() if (name in self.given) == given]
+        found = []
+        for name, value in self.options.items():
+            if (name in self.given) == given:
+                words = ", ".join(value) or "()" if isinstance(value, tuple) else value
+                found.append(f"{name}={words:g}" if isinstance(words, float) else f"{name}={words}")
+        return found
+
+    def how(self) -> Iterator[str]:
+        """Yield how it is connected, where that is unusual."""
+        if self.form not in (Form.FUNCTION, Form.GONE):
+            yield str(self.form.label)
+        if self.sender == "?":
+            yield gettext("one sender, which cannot be named")
+        elif self.sender:
+            yield gettext("sender %(name)s") % {"name": one_line(self.sender)}
+        if self.dispatch_uid:
+            yield gettext("dispatch_uid %(uid)s") % {"uid": one_line(self.dispatch_uid)}
+        if self.is_dead:
+            yield gettext("weak, and gone")
+        elif not self.is_weak:
+            yield gettext("strong")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +131,7 @@ class SignalRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalsMap:
-    """Everything at one moment. ``since`` says from when ended deliveries are counted."""
+    """The map at one moment. ``since`` says from when ended deliveries are counted."""
 
     at: datetime
     since: datetime
@@ -123,8 +141,6 @@ class SignalsMap:
     unexplained: tuple[Row, ...]  # deliveries of a signal and a receiver that are not connected in this process
 
     def marked(self, mark: Mark) -> SignalsMap:
-        """Return the part of the map that bears a mark."""
-
         def bearing(rows: tuple[Row, ...]) -> tuple[Row, ...]:
             return tuple(row for row in rows if mark in row.marks)
 
@@ -137,14 +153,13 @@ class SignalsMap:
         )
 
     def count(self, mark: Mark) -> int:
-        """Return how many signals, connections and receivers bear a mark."""
         rows = [row for signal in self.signals for row in signal.receivers]
         of_rows = sum(mark in row.marks for row in (*rows, *self.unconnected, *self.unexplained))
         return of_rows + sum(mark in signal.marks for signal in self.signals)
 
 
 def signals_map() -> SignalsMap:
-    """Look at this process and at the record: five queries."""
+    """Read this process and the record: five queries."""
     now = timezone.now()
     since, counted = tally(now - DAY)
     paused = {(one.kind, one.name) for one in ledger.pauses()}
@@ -162,7 +177,7 @@ def signals_map() -> SignalsMap:
         return replace(row, counts=counts, marks=(*marks, *more))
 
     named = {name: signal for signal, name in named_signals()}
-    signals = [_signal(name, tuple(map(recorded, rows))) for name, rows in connections(named)]
+    signals = [_signal_rows(name, tuple(map(recorded, rows))) for name, rows in connections(named)]
     queued = {(row.signal, row.receiver) for one in signals for row in one.receivers if row.counts is not None}
     heard_of = {receiver for _signal_name, receiver in (*queued, *counted)}
     return SignalsMap(
@@ -175,17 +190,12 @@ def signals_map() -> SignalsMap:
     )
 
 
-def _signal(name: str, rows: tuple[Row, ...]) -> SignalRows:
+def _signal_rows(name: str, rows: tuple[Row, ...]) -> SignalRows:
     place = place_of_signal(name)
     is_library = _is_library(place)
-    is_unheard = not is_library and all(row.is_dead for row in rows)
-    return SignalRows(
-        name=name,
-        place=place,
-        is_foreign=is_library and all(_is_library(row.place) and row.counts is None for row in rows),
-        marks=(Mark.UNHEARD,) if is_unheard else (),
-        receivers=rows,
-    )
+    is_foreign = is_library and all(_is_library(row.place) and row.counts is None for row in rows)
+    marks = () if is_library or not all(row.is_dead for row in rows) else (Mark.UNHEARD,)
+    return SignalRows(name=name, place=place, is_foreign=is_foreign, marks=marks, receivers=rows)
 
 
 def _is_library(place: Place | None) -> bool:
@@ -196,9 +206,8 @@ def _loose(signal: str, key: str) -> Row:
     """Return a queued receiver without a connection: place and options are of this process, if it knows it."""
     known = registry.get(key)
     found = callee(known) if known else gone(None)
-    return Row(
-        signal=signal, receiver=key, kind=Kind.QUEUED, form=found.form, place=found.place, **_options_of(found.queued)
-    )
+    options = _options_of(found.queued)
+    return Row(signal=signal, receiver=key, kind=Kind.QUEUED, form=found.form, place=found.place, **options)
 
 
 Tally = dict[tuple[str, str], Counts]  # by signal name and receiver key
@@ -207,19 +216,17 @@ Tally = dict[tuple[str, str], Counts]  # by signal name and receiver key
 def tally(day_ago: datetime) -> tuple[datetime, Tally]:
     """Count in four queries, whatever there is; from a day ago, or from later where that would be too many."""
     rows = Delivery.objects.using(ledger.connection().alias)
-    cuts = [_cut(rows.filter(state=state, finished_at__gte=day_ago)) for state in FINAL_STATES]
-    since = max((cut for cut in cuts if cut), default=day_ago)
+    since = day_ago
+    for final in FINAL_STATES:  # when the last one ended that is one too many
+        newest = rows.filter(state=final, finished_at__gte=day_ago).order_by("-finished_at")
+        cut = newest.values_list("finished_at", flat=True)[COUNTED : COUNTED + 1].first()
+        since = max(since, cut or since)
     counted: Tally = {}
     for signal, receiver, state, count, runs in _grouped(rows, since):
         counts = counted.get((signal, receiver), _NONE)
         ended = runs if state in FINAL_STATES else 0
         counted[signal, receiver] = replace(counts, runs=counts.runs + ended, **{_FIELD_OF[State(state)]: count})
     return since, counted
-
-
-def _cut(ended: QuerySet[Delivery]) -> datetime | None:
-    """Return when the last delivery ended that is one too many."""
-    return ended.order_by("-finished_at").values_list("finished_at", flat=True)[COUNTED : COUNTED + 1].first()
 
 
 def _grouped(rows: QuerySet[Delivery], since: datetime) -> QuerySet[Delivery, tuple[str, str, str, int, int]]:
@@ -317,9 +324,3 @@ def _value(value: object) -> Value:
         return tuple(sorted(map(str, value)))
     # a backoff of ours says what it is made of; whatever else is a function is known by its name
     return repr(value) if type(value).__module__ == backoff.__name__ else callee(value).name
-
-
-def _text(name: str, value: Value) -> str:
-    if isinstance(value, tuple):
-        return f"{name}={', '.join(value) or '()'}"
-    return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"

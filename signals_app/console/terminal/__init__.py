@@ -1,13 +1,9 @@
-"""``manage.py deliveries``: a module for subcommands that are alike.
-
-They parse and print; what they do stands in ``operations``, ``ledger``, ``pruning`` and ``monitoring``.
-"""
+"""``manage.py deliveries``. Its subcommands parse and print; what they do stands elsewhere."""
 
 from signals_app.console.terminal.changing import CHANGES
-from signals_app.console.terminal.checking import CHECK, PRUNE
 from signals_app.console.terminal.screen import Terminal
-from signals_app.console.terminal.showing import LIST, SHOW, STATUS
+from signals_app.console.terminal.showing import SHOWS
 
-SUBCOMMANDS = {one.name: one for one in (STATUS, LIST, SHOW, *CHANGES, PRUNE, CHECK)}
+SUBCOMMANDS = {one.name: one for one in (*SHOWS, *CHANGES)}
 
 __all__ = ["SUBCOMMANDS", "Terminal"]

@@ -1,10 +1,9 @@
-"""The subcommands that change deliveries, queues and receivers."""
+"""The subcommands that change deliveries, queues and receivers, and ``prune``."""
 
 from __future__ import annotations
 
 import getpass
 from argparse import ArgumentParser
-from collections.abc import Callable
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -13,74 +12,64 @@ from django.core.management.base import CommandError
 
 from signals_app import ledger
 from signals_app.console.operations import (
-    CANCEL,
+    OPERATIONS,
     PAUSE_PERMISSION,
-    RETRY,
-    RUN_NOW,
     Operation,
     Operator,
     matching,
-    move_to,
-    pause,
     perform,
     perform_on,
-    reassign_to,
     require_pausable,
-    resume,
+    set_paused,
 )
 from signals_app.console.queries import Selection
 from signals_app.console.terminal.choosing import add_filters, number, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent
-from signals_app.models import PauseKind
+from signals_app.models import PauseKind, State
+from signals_app.worker import pruning
 
 
-def _change(name: str, text: str, operation_of: Callable[[str], Operation], to: str = "") -> Subcommand:
-    """Return the subcommand that does an operation; ``to`` says what it does it with, where that has to be named."""
-
+def _change(operation: Operation) -> Subcommand:
     def add_arguments(parser: ArgumentParser) -> None:
-        if to:
-            parser.add_argument("--to", required=True, help=to)
+        if operation.target:
+            parser.add_argument("--to", required=True, help=str(operation.target.question).lower())
         add_filters(parser)
         parser.add_argument("--all", action="store_true", help="of all deliveries, where no filter is given")
         parser.add_argument("--limit", type=number, metavar="N", help="at most so many, the oldest")
         _add_operator(parser)
 
     def run(options: Options, terminal: Terminal) -> None:
-        operation, selection, limit = operation_of(options.get("to", "")), selection_of(options), options["limit"]
+        aimed, selection, limit = operation.aimed_at(options.get("to", "")), selection_of(options), options["limit"]
         _require_choice(selection, options)
-        there_are = matching(operation, selection).count()
+        there_are = matching(aimed, selection).count()
         chosen = there_are if limit is None else min(there_are, limit)
-        plan = f"{operation.label()}: {chosen} {'delivery' if chosen == 1 else 'deliveries'}."
-        told = {"operation": operation.name, "dry_run": options["dry_run"]}
+        plan = f"{aimed.label()}: {chosen} {'delivery' if chosen == 1 else 'deliveries'}."
+        told = {"operation": aimed.name, "dry_run": options["dry_run"]}
         if options["dry_run"]:
             terminal.tell(lambda: told | {"matching": chosen}, lambda: [f"{plan} Nothing was changed."])
             return
-        by = _operator(options, operation.permission)
+        by = _operator(options, aimed.permission)
         if chosen and not terminal.agrees(options, f"{plan} Go on?"):
             return
         if selection == Selection(ids=selection.ids) and limit is None and selection.ids:
-            result = perform(operation, selection.ids, by=by)
+            result = perform(aimed, selection.ids, by=by)
         else:
-            result = perform_on(operation, selection, by=by, limit=limit)
+            result = perform_on(aimed, selection, by=by, limit=limit)
         terminal.tell(lambda: told | {"changed": result.changed, "refused": result.refused}, result.sentences)
 
-    return Subcommand(name=name, help=text, add_arguments=add_arguments, run=run)
+    return Subcommand(name=operation.name.replace("_", "-"), help=operation.help, add_arguments=add_arguments, run=run)
 
 
 def _require_choice(selection: Selection, options: Options) -> None:
     """Refuse what may be a slip: no choice at all, and deliveries that do not exist."""
-    if selection.is_everything and not options["all"]:
+    if selection == Selection() and not options["all"]:
         raise CommandError("Name deliveries, give a filter, or say --all.")
     known = set(Selection(ids=selection.ids).rows().values_list("pk", flat=True)) if selection.ids else set()
     if missing := [f"#{one}" for one in sorted(selection.ids) if one not in known]:
         raise CommandError(f"There is no delivery {', '.join(missing)}. Nothing was changed.")
 
 
-def _set(
-    name: str, text: str, done: str, require: Callable[[PauseKind, str], None], act: Callable[..., bool]
-) -> Subcommand:
-    """Return the subcommand that begins a pause or ends one."""
-
+def _pausing(name: str, text: str, *, paused: bool) -> Subcommand:
     def add_arguments(parser: ArgumentParser) -> None:
         kinds = [kind.value for kind in PauseKind]
         parser.add_argument("kind", type=str.upper, choices=kinds, help="QUEUE or RECEIVER")
@@ -89,21 +78,17 @@ def _set(
 
     def run(options: Options, terminal: Terminal) -> None:
         kind, of, is_dry = PauseKind(options["kind"]), options["name"], options["dry_run"]
-        require(kind, of)
-        changes = ledger.is_paused(kind, of) == (done == "resumed")
+        if paused:
+            require_pausable(kind, of)
+        changes = ledger.is_paused(kind, of) != paused
+        said = f"The {kind.label} {of} would be {name}d. Nothing was changed." if changes else "Nothing would change."
         if not is_dry:
             by = _operator(options, PAUSE_PERMISSION)
             if changes and not terminal.agrees(options, f"{name.capitalize()} the {kind.label} {of}?"):
                 return
-            changes = act(kind, of, by=by)
-        if not changes:
-            became = "was not paused" if done == "resumed" else "was paused already"
-        else:
-            became = f"would be {done}. Nothing was changed" if is_dry else f"is {done}"
-        terminal.tell(
-            lambda: {"kind": kind, "name": of, done: changes, "dry_run": is_dry},
-            lambda: [f"The {kind.label} {of} {became}."],
-        )
+            changes, said = set_paused(kind, of, paused, by=by)
+        facts = {"kind": kind, "name": of, f"{name}d": changes, "dry_run": is_dry}
+        terminal.tell(lambda: facts, lambda: [said])
 
     return Subcommand(name=name, help=text, add_arguments=add_arguments, run=run)
 
@@ -138,17 +123,32 @@ def _operator(options: Options, permission: str) -> Operator:
     return Operator.of(user)
 
 
+def _prune(options: Options, terminal: Terminal) -> None:
+    expired, verb = pruning.to_be_pruned(), "would be deleted"
+    if not options["dry_run"]:
+        if expired.total() and not terminal.agrees(options, f"Delete {_counted(expired)}?"):
+            return
+        pruned, verb = pruning.prune_all(), "deleted"
+        if pruned is None:
+            raise CommandError("Another process is pruning right now; try again in a moment.")
+        expired = pruned
+    terminal.tell(
+        lambda: {"dry_run": options["dry_run"], "total": expired.total(), "states": expired},
+        lambda: [f"{_counted(expired)} {verb}." if expired.total() else "There is nothing to prune."],
+    )
+
+
+def _counted(found: pruning.Pruned) -> str:
+    *parts, last = [f"{found[state]} {state.label}" for state in State if found[state]]
+    noun = "delivery" if found.total() == 1 else "deliveries"
+    return f"{', '.join(parts)} and {last} {noun}" if parts else f"{last} {noun}"
+
+
 CHANGES = (
-    _change("retry", "make failed and cancelled deliveries ready again", lambda to: RETRY),
-    _change("cancel", "cancel deliveries that wait", lambda to: CANCEL),
-    _change("move", "put deliveries that wait into another queue", move_to, to="the queue that they are to be in"),
-    _change("run-now", "make deliveries that wait for later due now", lambda to: RUN_NOW),
-    _change(
-        "reassign",
-        "give unroutable deliveries another receiver",
-        reassign_to,
-        to="the key of the receiver that is to have them",
+    *map(_change, OPERATIONS.values()),
+    _pausing("pause", "stop claims from a queue, or for a receiver", paused=True),
+    _pausing("resume", "end a pause", paused=False),
+    Subcommand(
+        name="prune", help='delete now what SIGNALS_APP["KEEP"] does not keep', add_arguments=add_assent, run=_prune
     ),
-    _set("pause", "let nobody claim from a queue, or for a receiver", "paused", require_pausable, pause),
-    _set("resume", "end a pause", "resumed", lambda kind, name: None, resume),
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
+from signals_app.console import queries
 from signals_app.console.queries import Selection, row_number
 from signals_app.console.terminal.screen import Options
 from signals_app.models import State
@@ -31,8 +31,8 @@ def add_filters(parser: ArgumentParser) -> None:
     take("--queue", default="", help="by its name")
     take("--error", dest="error_class", default="", metavar="CLASS", help="of its last attempt: builtins.ValueError")
     take("--attempts", type=count, default=0, metavar="N", help="made at least so many")
-    take("--since", type=moment, metavar="WHEN", help="handed off then or later: 2h, 3d, 2026-11-23T12:00")
-    take("--until", type=moment, metavar="WHEN", help="handed off before")
+    take("--since", type=moment, metavar="WHEN", help="enqueued then or later: 2h, 3d, 2026-11-23T12:00")
+    take("--until", type=moment, metavar="WHEN", help="enqueued before")
     take("--ended", type=moment, metavar="WHEN", help="ended then or later")
     take("--search", default="", metavar="TEXT", help="what the admin's search finds")
     take("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
@@ -40,13 +40,11 @@ def add_filters(parser: ArgumentParser) -> None:
 
 
 def selection_of(options: Options) -> Selection:
-    """Return the deliveries that are meant."""
     given: dict[str, Any] = {field.name: options[field.name] for field in fields(Selection)}
     return Selection(**given | {name: tuple(value) for name, value in given.items() if isinstance(value, list)})
 
 
 def delivery_id(text: str) -> int:
-    """Read the id of a delivery. Raises ArgumentTypeError where it is none."""
     found = row_number(text.removeprefix("#"))
     if found is None:
         raise ArgumentTypeError(f"{text!r} is not the id of a delivery, such as 42 or #42.")
@@ -54,29 +52,25 @@ def delivery_id(text: str) -> int:
 
 
 def moment(text: str) -> datetime:
-    """Read a moment: an age such as 90s, 15m, 2h or 3d, or a date and perhaps a time, in the project's time zone.
-
-    Raises ArgumentTypeError where it is none.
-    """
-    try:
-        if age := _AGE.fullmatch(text):
-            return timezone.now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
-        if read := parse_datetime(text):
-            return timezone.make_aware(read) if settings.USE_TZ and timezone.is_naive(read) else read
-    except (ValueError, OverflowError):
-        pass
-    raise ArgumentTypeError(f"{text!r} is neither an age such as 15m, 2h or 3d nor a date such as 2026-11-23T12:00.")
+    """Read an age, or a date and perhaps a time in the project's time zone."""
+    read = queries.moment(text)
+    if age := _AGE.fullmatch(text):
+        with suppress(OverflowError):
+            read = timezone.now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    if read is None:
+        raise ArgumentTypeError(
+            f"{text!r} is neither an age such as 15m, 2h or 3d nor a date such as 2026-11-23T12:00."
+        )
+    return read
 
 
 def count(text: str) -> int:
-    """Read a whole number. Raises ArgumentTypeError where it is none."""
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise ArgumentTypeError(f"{text!r} is not a whole number.")
     return int(text)
 
 
 def number(text: str) -> int:
-    """Read a whole number, 1 or more. Raises ArgumentTypeError where it is none."""
     if not (counted := count(text)):
         raise ArgumentTypeError(f"{text!r} is not 1 or more.")
     return counted

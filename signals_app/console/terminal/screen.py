@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TextIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import Error
@@ -46,21 +46,18 @@ class Text(str):
 class Terminal:
     """Where a subcommand prints and asks. What it prints holds no control characters, whoever wrote it."""
 
-    def __init__(self, out: OutputWrapper, asks: OutputWrapper, source: TextIO, *, as_json: bool) -> None:
-        self._out = out
-        self._asks = asks
-        self._source = source
-        self._as_json = as_json
+    def __init__(self, out: OutputWrapper, asks: OutputWrapper, *, as_json: bool) -> None:
+        self._out, self._asks, self._as_json = out, asks, as_json
 
     @classmethod
     @contextmanager
     def of(cls, command: BaseCommand, *, as_json: bool) -> Iterator[Terminal]:
-        """Give a command its terminal. What it cannot do is one sentence; whoever reads along may go at any time."""
+        """Give a command its terminal. Errors are told in one sentence; whoever reads along may go at any time."""
         stream = command.stdout._out
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
         try:
-            yield cls(command.stdout, command.stderr, sys.stdin, as_json=as_json)
+            yield cls(command.stdout, command.stderr, as_json=as_json)
             command.stdout.flush()
         except OperationRefused as error:
             raise CommandError(str(error)) from None
@@ -94,17 +91,17 @@ class Terminal:
         return lines
 
     def agrees(self, options: Options, question: str) -> bool:
-        """Tell whether to go on: because ``--yes`` was said, or whoever sits here says so, beside what is printed.
+        """Tell whether to go on: by ``--yes``, or by an answer, which is asked for beside what is printed.
 
-        Raises CommandError where nobody can be asked.
+        Raises CommandError where there is no terminal to ask at.
         """
         if options["yes"]:
             return True
-        if not self._source.isatty():
-            raise CommandError("Nobody can be asked here. Say --yes to do it, or --dry-run to see what would be done.")
+        if not sys.stdin.isatty():
+            raise CommandError("Not a terminal. Say --yes to do it, or --dry-run to see what would be done.")
         self._asks.write(_line(f"{question} [y/N] "), str, ending="")
         self._asks.flush()
-        agreed = self._source.readline().strip().lower() in ("y", "yes")
+        agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
         if not agreed:
             self._asks.write("Nothing was changed.", str)
         return agreed
@@ -128,7 +125,6 @@ def stamp(moment: datetime) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return the lines of a table; numbers stand to the right."""
     cells = [heads, *([_line(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(heads))]
     right = {n for n in range(len(heads)) if rows and all(isinstance(row[n], int) for row in rows)}
@@ -148,6 +144,5 @@ def _cells(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[s
 
 
 def add_assent(parser: ArgumentParser) -> None:
-    """Take ``--dry-run`` and ``--yes``."""
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done and do nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask; needed where nobody can be asked")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")

@@ -1,8 +1,9 @@
-"""The subcommands that show: ``status``, ``list`` and ``show``."""
+"""The subcommands that change nothing: ``status``, ``list``, ``show`` and ``check``."""
 
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import Error
 from django.utils import timezone
 
 from signals_app import ledger
@@ -25,9 +27,10 @@ from signals_app.console.formatting import (
     written,
 )
 from signals_app.console.queries import Selection
-from signals_app.console.terminal.choosing import add_filters, delivery_id, number, selection_of
+from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain, stamp
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
+from signals_app.monitoring.health import look
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
 
@@ -56,7 +59,7 @@ def _status(options: Options, terminal: Terminal) -> None:
             counts = (one.waiting, one.due, one.retrying, one.unroutable, one.paused)
             rows.append((one.name, alive[one.name], *counts, oldest, one.running, one.long_running))
         heads = ("queue", "clusters", "waiting", "due", "retrying", "unroutable", "paused", "oldest", "running", "long")
-        yield from terminal.table(heads, rows) if rows else ["No queue has work, and no cluster was heard of."]
+        yield from terminal.table(heads, rows) if rows else ["No queue has work, and no cluster was seen."]
         yield ""
         ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled"
         yield f"In the last hour: {ended}, {found.lost} lost {'attempt' if found.lost == 1 else 'attempts'}."
@@ -64,9 +67,6 @@ def _status(options: Options, terminal: Terminal) -> None:
             yield f"Paused since {stamp(pause.since)} by {pause.by or 'somebody'}: {pause}."
 
     terminal.tell(as_json, lines)
-
-
-STATUS = Subcommand(name="status", help="print what waits, runs and has ended", run=_status)
 
 
 _TEXTS = ("state", "receiver", "signal", "queue", "priority", "attempts", "max_attempts", "losses")
@@ -117,7 +117,6 @@ def _payload_as_json(delivery: Delivery) -> Any:
 
 
 def _is_paused(delivery: Delivery, pauses: list[Pause]) -> bool:
-    """Tell whether a delivery waits for the end of a pause."""
     names = {(PauseKind.QUEUE.value, delivery.queue), (PauseKind.RECEIVER.value, delivery.receiver)}
     return delivery.state == State.READY and any((pause.kind, pause.name) in names for pause in pauses)
 
@@ -133,7 +132,7 @@ def _list(options: Options, terminal: Terminal) -> None:
     shown, more = found[:limit], len(found) > limit
 
     def lines() -> Iterator[str]:
-        heads = ("delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "handed off")
+        heads = ("delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "enqueued")
         rows = [_cells(one, pauses, now) for one in shown]
         yield from terminal.table(heads, rows) if shown else ["No delivery matches."]
         if more:
@@ -156,9 +155,6 @@ def _cells(one: Delivery, pauses: list[Pause], now: datetime) -> tuple[str, ...]
         written(ran(one, now)),
         stamp(one.enqueued_at),
     )
-
-
-LIST = Subcommand(name="list", help="print deliveries, newest first", add_arguments=_add_list_arguments, run=_list)
 
 
 SHOWN = 25  # attempts, and other deliveries of the emission
@@ -211,9 +207,37 @@ def _said(value: object) -> str:
     return "-" if value in (None, "") else str(plain(value))
 
 
-SHOW = Subcommand(
-    name="show",
-    help="print all of one delivery",
-    add_arguments=_add_id,
-    run=_show,
+def _add_check_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-wait",
+        type=count,
+        metavar="SECONDS",
+        help='a due delivery may wait so long; SIGNALS_APP["HEALTH_MAX_WAIT"] by default',
+    )
+    parser.add_argument("--max-failed", type=count, metavar="N", help="so many may have failed in the last hour")
+
+
+def _check(options: Options, terminal: Terminal) -> None:
+    problems, most = look().problems(max_wait=options["max_wait"]), options["max_failed"]
+    if most is not None:
+        try:
+            if (failed := ledger.recently_failed()) > most:
+                problems.append(f"Failed in the last hour: {failed}, more than {most}.")
+        except Error:
+            pass  # that the database does not answer has been said
+    terminal.tell(lambda: {"ok": not problems, "problems": problems}, lambda: problems or ["All is well."])
+    if problems:
+        sys.exit(1)
+
+
+SHOWS = (
+    Subcommand(name="status", help="print what waits, runs and has ended", run=_status),
+    Subcommand(name="list", help="print deliveries, newest first", add_arguments=_add_list_arguments, run=_list),
+    Subcommand(name="show", help="print all of one delivery", add_arguments=_add_id, run=_show),
+    Subcommand(
+        name="check",
+        help="exit with 1 when something is wrong: for cron and health checks",
+        add_arguments=_add_check_arguments,
+        run=_check,
+    ),
 )

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from signals_app.console.signals_map.callables import Form
 from signals_app.console.signals_map.graph import COUNTED, Mark, Row, SignalsMap, signals_map
 from signals_app.console.terminal import Terminal
 from signals_app.console.terminal.screen import stamp
@@ -37,14 +36,14 @@ _DEEP = " " * 10  # beneath the name of a receiver
 
 def _lines(whole: SignalsMap, show: str | None, *, with_foreign: bool) -> Iterator[str]:
     if show and not whole.count(Mark(show)):
-        yield f"Nothing is marked as {show}."
+        yield f"Nothing has the mark {show}."
     shown = [signal for signal in whole.signals if with_foreign or not signal.is_foreign]
     for signal in shown:
         yield _spaced(signal.name, signal.place, _brackets(signal.marks))
         for row in signal.receivers:
             name = row.receiver or "a receiver that is gone"
             yield f"  {_spaced(f'{row.kind.value:<6}', name, row.place, _brackets(row.marks))}"
-            if how := ", ".join(_how(row)):
+            if how := ", ".join(row.how()):
                 yield _DEEP + how
             yield from _queued(row)
         if not signal.receivers:
@@ -56,19 +55,6 @@ def _lines(whole: SignalsMap, show: str | None, *, with_foreign: bool) -> Iterat
     yield f"Deliveries that ended are counted from {stamp(whole.since)}{cut}."
     if left_out := len(whole.signals) - len(shown):
         yield f"{left_out} signals of libraries are left out; --all shows them."
-
-
-def _how(row: Row) -> Iterator[str]:
-    if row.form != Form.FUNCTION:
-        yield row.form.value
-    if row.sender:
-        yield f"sender {row.sender}"
-    if row.dispatch_uid:
-        yield f"dispatch_uid {row.dispatch_uid}"
-    if not row.is_weak:
-        yield "strong"
-    if row.is_dead:
-        yield "dead"
 
 
 def _loose(title: str, rows: tuple[Row, ...]) -> Iterator[str]:

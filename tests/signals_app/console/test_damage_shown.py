@@ -44,9 +44,7 @@ def damage(table: str, column: str, value: Any) -> bool:
 def look(client: Client, one: Delivery) -> str:
     """Read every page and command that shows records; return the delivery's page."""
     page = reverse("admin:signals_app_delivery_change", args=[one.pk])
-    lists = (
-        reverse(f"admin:signals_app_{name}_changelist") for name in ("delivery", "attempt", "overview", "clusterstat")
-    )
+    lists = (reverse(f"admin:signals_app_{name}_changelist") for name in ("delivery", "attempt", "overview"))
     for url in (*lists, reverse("admin:signals_app_emission", args=[one.emission]), page):
         answer = client.get(url)
         assert answer.status_code == 200, url

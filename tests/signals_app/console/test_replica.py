@@ -61,4 +61,4 @@ def test_the_admin_shows_the_clusters_that_live(admin_client: Client) -> None:
     ClusterStat.objects.using("default").create(
         key="one", package="package", queue="bakery", host="oven-1", seen_at=timezone.now(), expires_at=timezone.now()
     )
-    assert "oven-1" in admin_client.get(reverse("admin:signals_app_clusterstat_changelist")).content.decode()
+    assert "oven-1" in admin_client.get(reverse("admin:signals_app_overview_changelist")).content.decode()

@@ -1,4 +1,4 @@
-"""Deliveries and attempts as a cluster would have left them."""
+"""Deliveries and attempts as a cluster would have left them, and members of staff who look at them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.db.models import QuerySet
+from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from signals_app.models import Attempt, Delivery, Outcome, State
+from tests.testapp.receivers import nothing
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OWNER = "worker-3.example.org/b00t.4026531836/4711/998877"
 
 DELIVERIES = "admin:signals_app_delivery_changelist"
 ATTEMPTS = "admin:signals_app_attempt_changelist"
+OVERVIEW = "admin:signals_app_overview_changelist"
 
 
 def at(seconds: float) -> datetime:
@@ -90,3 +95,26 @@ def plan_of(rows: QuerySet[Any]) -> str:
             cursor.execute("ANALYZE")
             cursor.execute("SET LOCAL enable_seqscan = off")
     return rows.explain()
+
+
+def client_of(name: str, *permissions: str) -> Client:
+    """Return the browser of a member of staff with these permissions."""
+    user = User.objects.create_user(name, is_staff=True)
+    user.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+# what a test moves and reassigns to
+TO = {"move": "elsewhere", "reassign": nothing.key}
+
+
+def one_for(name: str, **fields: Any) -> Delivery:
+    """Write a delivery that an operation can change."""
+    fitting: dict[str, dict[str, Any]] = {
+        "retry": {"state": State.FAILED},
+        "run_now": {"due_at": timezone.now() + timedelta(hours=1)},
+        "reassign": {"unroutable": True},
+    }
+    return delivery(**fitting.get(name, {}) | fields)

@@ -1,13 +1,15 @@
-"""A second ``AdminSite``: its pages work beside the default one and without it, and lead to no other."""
+"""A second ``AdminSite``, and themes of the admin: each page works in them and leads to no other site."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.template.loader import get_template
 from django.test import Client
 from django.urls import path
 from django.utils import timezone
@@ -40,13 +42,25 @@ SITES = {
     "a second one that alone has the app": (urls(one=without_us, two=second), "/two/"),
     "a second one alone": (urls(two=second), "/two/"),
 }
+THEMES = {"unfold": "unfold.apps.BasicAppConfig", "jazzmin": "jazzmin"}  # the app that each needs before the admin
 
 
-@pytest.fixture(params=SITES)
+@pytest.fixture(params=[*SITES, *THEMES])
 def prefix(request: pytest.FixtureRequest, settings: Settings) -> str:
     """Where the site under test is mounted."""
-    settings.ROOT_URLCONF, mounted = SITES[request.param]
     settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if not one.startswith(("sigdemo.", "csp."))]
+    if theme := THEMES.get(request.param):
+        pytest.importorskip(request.param, reason=f"{request.param} is missing: pip install django-{request.param}")
+        settings.INSTALLED_APPS = [theme, *settings.INSTALLED_APPS]
+        base: Any = get_template("admin/base.html")
+        assert f"/{request.param}/" in base.origin.name
+        site = admin.AdminSite("themed")
+        if request.param == "unfold":
+            site = importlib.import_module("unfold.sites").UnfoldAdminSite("themed")
+        register(site)
+        settings.ROOT_URLCONF, mounted = urls(themed=site), "/themed/"
+    else:
+        settings.ROOT_URLCONF, mounted = SITES[request.param]
     return mounted
 
 
@@ -76,6 +90,7 @@ def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client,
     for address, *links in (
         (prefix,),
         (pages,),
+        (f"{pages}clusterstat/", f"{pages}delivery/"),
         (f"{pages}overview/", f'{pages}delivery/?state=FAILED"', f"{pages}attempt/?outcome=LOST"),
         (f"{pages}delivery/?state=FAILED&queue=sigdemo", change),
         (change, f"{of_failed}operate/retry/", emission, f"{pages}delivery/{failed.pk - 1}/change/"),
@@ -83,12 +98,12 @@ def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client,
         (emission, change),
         (f"{pages}attempt/", change),
         (f"{pages}attempt/{failed.failed_attempts.get().pk}/change/", change),
-        (f"{pages}clusterstat/",),
         (f"{pages}map/", f"{pages}delivery/?state=READY", f"{pages}map/?show="),
     ):
-        page = boss.get(address)
+        page = boss.get(address, follow=True)
         assert page.status_code == 200, address
         assert leads_elsewhere(page, prefix) == [], address
+        assert ("signals_app/admin.css" in page.content.decode()) == bool(links), address
         assert [link for link in links if link not in page.content.decode()] == [], address
 
 

@@ -8,6 +8,10 @@ from typing import Any
 
 from signals_app.dispatcher import queued
 
+HERE = __name__
+FILE = "tests/signals_app/console/signals_map/listeners.py"
+UNHEARD = "tests.testapp.signals.unheard"
+
 
 def plain(sender: object, **kwargs: Any) -> None:
     """Does nothing."""

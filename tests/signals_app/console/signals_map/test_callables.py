@@ -24,10 +24,7 @@ from signals_app.console.signals_map.callables import (
     place_of_signal,
 )
 from tests.signals_app.console.signals_map import listeners
-from tests.signals_app.console.signals_map.listeners import Counter, Touchy, line_of
-
-HERE = "tests.signals_app.console.signals_map.listeners"
-FILE = "tests/signals_app/console/signals_map/listeners.py"
+from tests.signals_app.console.signals_map.listeners import FILE, HERE, Counter, Touchy, line_of
 
 
 @pytest.fixture

@@ -16,14 +16,10 @@ from signals_app.models import State
 from tests.cluster import ROOT
 from tests.signals_app.console.admin.rows import delivery
 from tests.signals_app.console.signals_map import listeners
-from tests.signals_app.console.signals_map.listeners import by_queue, line_of
+from tests.signals_app.console.signals_map.listeners import FILE, HERE, UNHEARD, by_queue, line_of
 from tests.testapp.signals import unheard
 
 pytestmark = pytest.mark.django_db
-
-UNHEARD = "tests.testapp.signals.unheard"
-HERE = "tests.signals_app.console.signals_map.listeners"
-FILE = "tests/signals_app/console/signals_map/listeners.py"
 
 
 def printed(*arguments: str) -> str:
@@ -61,7 +57,7 @@ def test_a_signal_is_printed_with_its_receivers() -> None:
         "priority=3 delay=1.5 drop=request",
         "1 waiting, 2 successful, 1 failed, 6 runs",
         "plain   a receiver that is gone  [dead reference]",
-        "gone, dead",
+        "weak, and gone",
     ]
 
 
@@ -94,7 +90,7 @@ def test_a_mark_leaves_only_its_bearers() -> None:
     assert [line for line in text.splitlines() if line and line[0] != " "][:-1] == [
         f"{UNHEARD}  tests/testapp/signals.py:7"
     ]
-    assert printed("--show", "paused").startswith("Nothing is marked as paused.\n")
+    assert printed("--show", "paused").startswith("Nothing has the mark paused.\n")
     with pytest.raises(CommandError, match="invalid choice: 'bad'"):
         printed("--show", "bad")
 

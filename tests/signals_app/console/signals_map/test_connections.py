@@ -21,10 +21,9 @@ from signals_app.console.signals_map.graph import Kind, Row, connections
 from signals_app.dispatcher import QueuedReceiver, registry
 from signals_app.dispatcher.options import ReceiverOptions
 from tests.signals_app.console.signals_map import listeners
-from tests.signals_app.console.signals_map.listeners import Counter, Touchy
+from tests.signals_app.console.signals_map.listeners import HERE, Counter, Touchy
 
 KEEPS_SENDERS = django.VERSION >= (6, 0)  # 5.2 keeps the id of a sender only
-HERE = "tests.signals_app.console.signals_map.listeners"
 
 
 def connected(receiver: Any, **how: Any) -> Row:

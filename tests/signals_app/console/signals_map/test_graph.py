@@ -23,12 +23,11 @@ from signals_app.dispatcher.options import ReceiverOptions
 from signals_app.models import Delivery, PauseKind, State
 from tests.signals_app.console.admin.rows import at, delivery
 from tests.signals_app.console.signals_map import listeners
-from tests.signals_app.console.signals_map.listeners import by_queue
+from tests.signals_app.console.signals_map.listeners import UNHEARD, by_queue
 from tests.testapp.signals import unheard
 
 pytestmark = pytest.mark.django_db
 
-UNHEARD = "tests.testapp.signals.unheard"
 STARTED = "django.core.signals.request_started"
 
 DAY_AGO = at(60) - timedelta(days=1)

@@ -1,6 +1,8 @@
-"""``deliveries retry | cancel | move | run-now | reassign | pause | resume``."""
+"""``deliveries retry | cancel | move | run-now | reassign | pause | resume | prune``."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,6 +13,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.models import Delivery, PauseKind, State
+from signals_app.worker import pruning
 from tests.signals_app.console.admin.rows import delivery
 from tests.signals_app.console.terminal.commands import at_a_terminal, read, told, user
 from tests.testapp.receivers import nothing
@@ -32,7 +35,7 @@ def state_of(row: Delivery) -> str:
 def test_named_deliveries_are_changed_and_who_did_it_is_remembered() -> None:
     failed, ready = delivery(State.FAILED), delivery()
     assert told("retry", f"#{failed.pk}", ready.pk, "--yes", "--as", ada()) == (
-        "1 delivery is ready again.\n1 delivery was neither failed nor cancelled and was left as it is.\n"
+        "1 delivery is ready again.\n1 delivery was left as it is: only failed and cancelled ones can be retried.\n"
     )
     assert state_of(failed) == State.READY
     entry = LogEntry.objects.get()
@@ -86,8 +89,8 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
         ("cancel 999 998 --yes --as ada", r"^There is no delivery #998, #999\. Nothing was changed\.$"),
         ("move --all --to elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
         ("pause queue elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
-        ("cancel --all --as ada", r"^Nobody can be asked here. Say --yes to do it, or --dry-run to see"),
-        ("pause queue elsewhere --as ada", r"^Nobody can be asked here"),
+        ("cancel --all --as ada", r"^Not a terminal. Say --yes to do it, or --dry-run to see"),
+        ("pause queue elsewhere --as ada", r"^Not a terminal"),
         ("cancel --all --yes", r"^Say who does it with --as USER"),
         ("cancel --all --yes --as nobody", r"^There is no user 'nobody'\.$"),
         ("cancel --all --yes --as reader", r"^reader may not do that: it takes .* signals_app.cancel_delivery\.$"),
@@ -112,25 +115,15 @@ def test_without_the_admin_nobody_need_be_named() -> None:
         assert told("cancel", row.pk, "--yes") == "1 delivery was cancelled.\n"
 
 
-def test_a_queue_is_paused_and_resumed() -> None:
+def test_a_queue_and_a_receiver_are_paused_and_resumed() -> None:
     by = ("--yes", "--as", ada())
     assert told("pause", "queue", "elsewhere", *by) == "The queue elsewhere is paused.\n"
     assert ledger.is_paused(PauseKind.QUEUE, "elsewhere")
     assert told("pause", "queue", "elsewhere", *by) == "The queue elsewhere was paused already.\n"
     assert told("resume", "queue", "elsewhere", *by) == "The queue elsewhere is resumed.\n"
     assert told("resume", "queue", "elsewhere", *by) == "The queue elsewhere was not paused.\n"
-    assert ledger.pauses() == []
-    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")] == ["Paused.", "Resumed."]
-
-
-def test_a_receiver_is_paused_by_its_key() -> None:
-    by = ("--yes", "--as", ada())
-    assert read("pause", "receiver", nothing.key, *by) == {
-        "kind": "RECEIVER",
-        "name": nothing.key,
-        "paused": True,
-        "dry_run": False,
-    }
+    facts = {"kind": "RECEIVER", "name": nothing.key, "paused": True, "dry_run": False}
+    assert read("pause", "receiver", nothing.key, *by) == facts
     assert [(pause.kind, pause.by) for pause in ledger.pauses()] == [("RECEIVER", "ada")]
 
 
@@ -143,3 +136,38 @@ def test_at_a_terminal_the_operator_is_asked() -> None:
     assert state_of(row) == State.READY
     assert at_a_terminal("cancel", str(row.pk), "--as", by, answer="y\n").endswith("1 delivery was cancelled.\n")
     assert state_of(row) == State.CANCELLED
+
+
+def old(*states: State) -> None:
+    for state in states:
+        delivery(state, finished_at=timezone.now() - timedelta(days=400))
+
+
+def test_a_dry_run_says_what_would_go() -> None:
+    old(State.SUCCESSFUL, State.SUCCESSFUL, State.FAILED, State.CANCELLED)
+    delivery()
+    assert told("prune", "--dry-run") == "2 successful, 1 failed and 1 cancelled deliveries would be deleted.\n"
+    assert read("prune", "--dry-run") == {
+        "dry_run": True,
+        "total": 4,
+        "states": {"SUCCESSFUL": 2, "FAILED": 1, "CANCELLED": 1},
+    }
+    assert Delivery.objects.count() == 5
+
+
+def test_it_deletes_when_yes_is_said() -> None:
+    old(State.FAILED)
+    kept = delivery(State.FAILED, finished_at=timezone.now())
+    with pytest.raises(CommandError, match=r"^Not a terminal"):
+        told("prune")
+    assert told("prune", "--yes") == "1 failed delivery deleted.\n"
+    assert list(Delivery.objects.all()) == [kept]
+    assert told("prune", "--yes") == "There is nothing to prune.\n"
+
+
+def test_one_pruner_at_a_time() -> None:
+    old(State.FAILED)
+    ledger.begin_maintenance(pruning.TASK, owner="elsewhere", lease=60)
+    with pytest.raises(CommandError, match=r"^Another process is pruning right now; try again in a moment"):
+        told("prune", "--yes")
+    assert Delivery.objects.exists()

@@ -1,18 +1,23 @@
-"""``deliveries status``, ``list`` and ``show``."""
+"""``deliveries status``, ``list``, ``show`` and ``check``, and the filters of the commands."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from argparse import ArgumentTypeError
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError
+from django.test import override_settings
 from django.utils import timezone
+from pytest_django import Settings
 
 from signals_app import ledger
-from signals_app.models import PauseKind, State
+from signals_app.console.terminal.choosing import delivery_id, moment
+from signals_app.models import Delivery, Outcome, PauseKind, State
 from tests.signals_app.console.admin.rows import NOON, at, attempt, delivery
-from tests.signals_app.console.terminal.commands import alive, read, told
+from tests.signals_app.console.terminal.commands import alive, piped, read, told
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +58,7 @@ def test_deliveries_are_listed_newest_first() -> None:
     done = delivery(State.SUCCESSFUL, attempts=2)
     later = delivery(queue="mail", unroutable=True, due_at=timezone.now() + timedelta(seconds=90.5))
     lines = told("list").splitlines()
-    assert lines[0].split() == ["delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "handed", "off"]
+    assert lines[0].split() == ["delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "enqueued"]
     assert lines[1].startswith(f"#{later.pk} ")
     assert "READY unroutable  mail" in lines[1]
     assert "in 1 min 30 s" in lines[1]
@@ -65,22 +70,52 @@ def test_deliveries_are_listed_newest_first() -> None:
     assert "payload" not in one
 
 
-def test_it_takes_the_filters_of_the_page() -> None:
-    failed = delivery(State.FAILED, receiver="shop.print", queue="mail", attempts=3)
-    attempt(failed, 3)
-    delivery()
-    for args in (
-        ("--state", "failed"),
-        ("--receiver", "shop.print"),
-        ("--queue", "mail"),
-        ("--error", "builtins.ValueError"),
-        ("--attempts", "3"),
-        ("--ended", at(5).isoformat()),
-        ("--search", "valueerror"),
-        (f"#{failed.pk}",),
-        ("--since", NOON.isoformat(), "--state", "FAILED", "--state", "CANCELLED"),
-    ):
-        assert [one["id"] for one in read("list", *args)["deliveries"]] == [failed.pk], args
+@pytest.fixture
+def two() -> list[Delivery]:
+    """Two deliveries that differ in everything that can be chosen by."""
+    names = {"receiver": "shop.print", "signal": "shop.signals.paid", "queue": "mail"}
+    one = delivery(State.FAILED, attempts=3, enqueued_at=at(60), unroutable=True, **names)
+    attempt(one, number=2, error_class="builtins.OSError")
+    attempt(one, number=3, outcome=Outcome.LOST)
+    attempt(one, number=3)
+    attempt(one, number=3, outcome=Outcome.STALE, error_class="builtins.KeyError")  # a late report of the lost one
+    return [one, delivery(payload='{"sender":null,"arguments":{"order":77}}', unroutable=True)]
+
+
+@pytest.mark.database
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("", [0, 1]),
+        ("--state failed", [0]),
+        ("--state FAILED --state READY", [0, 1]),
+        ("--receiver shop.print", [0]),
+        ("--signal shop.signals.paid", [0]),
+        ("--queue mail", [0]),
+        ("--error builtins.ValueError", [0]),
+        ("--error builtins.OSError", []),
+        ("--error builtins.KeyError", []),
+        ("--attempts 3", [0]),
+        ("--attempts 4", []),
+        (f"--since {at(60).isoformat()}", [0]),
+        (f"--until {at(60).isoformat()}", [1]),
+        (f"--since {NOON.isoformat()} --until {at(61).isoformat()}", [0, 1]),
+        ("--search order=77", [1]),
+        ("--search valueerror", [0]),
+        ("--unroutable", [1]),
+        ("--long", []),
+        (f"--ended {at(5).isoformat()}", [0]),
+        ("--queue mail --state READY", []),
+    ],
+)
+def test_everything_that_is_given_applies(two: list[Delivery], given: str, meant: list[int]) -> None:
+    newest_first = [two[n].pk for n in reversed(meant)]
+    assert [one["id"] for one in read("list", *given.split())["deliveries"]] == newest_first
+    named = [one["id"] for one in read("list", *given.split(), f"#{two[1].pk}", 999)["deliveries"]]
+    assert named == [two[n].pk for n in meant if n == 1]
+
+
+def test_what_has_run_for_long_is_found_and_nothing_is_said_to_match_nothing() -> None:
     long = delivery(State.RUNNING, started_at=timezone.now() - timedelta(minutes=2))
     delivery(State.RUNNING, started_at=timezone.now())
     assert [one["id"] for one in read("list", "--long")["deliveries"]] == [long.pk]
@@ -165,3 +200,89 @@ def test_secrets_are_masked() -> None:
 def test_a_delivery_that_does_not_exist_is_said() -> None:
     with pytest.raises(CommandError, match=r"^There is no delivery #999\.$"):
         told("show", 999)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("3d", 259_200)])
+def test_an_age_is_a_moment_so_long_ago(text: str, seconds: float) -> None:
+    assert abs(timezone.now() - timedelta(seconds=seconds) - moment(text)) < timedelta(seconds=5)
+
+
+@override_settings(TIME_ZONE="Asia/Tokyo")
+def test_a_date_is_in_the_zone_of_the_project_unless_it_names_one() -> None:
+    assert moment("2026-11-23T21:00") == moment("2026-11-23 21:00:00") == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert moment("2026-11-23T12:00Z") == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert moment("2026-11-24") == datetime(2026, 11, 23, 15, tzinfo=UTC)
+
+
+@override_settings(USE_TZ=False)
+def test_without_time_zones_a_date_has_none() -> None:
+    assert moment("2026-11-23T21:00").tzinfo is None
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2", "-2h", "2 h", "2w", "99999999999999d", "2026-13-01", "٢h"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="is neither an age such as 15m, 2h or 3d nor a date such as"):
+        moment(text)
+
+
+def test_an_id_may_have_its_hash() -> None:
+    assert (delivery_id("42"), delivery_id("#42")) == (42, 42)
+
+
+@pytest.mark.parametrize("text", ["", "#", "x", "-1", "4.2", "²", "9" * 19, "9" * 30])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="is not the id of a delivery, such as 42 or #42"):
+        delivery_id(text)
+
+
+@pytest.mark.parametrize("option", [("--state", "lost"), ("--since", "soon"), ("--attempts", "-1"), ("--limit", "0")])
+def test_a_wrong_option_is_said_in_one_sentence(option: tuple[str, str]) -> None:
+    with pytest.raises(CommandError, match=f"argument {option[0]}: "):
+        told("list", *option)
+
+
+def check(*args: object) -> tuple[int, str]:
+    """Return the exit status of a check and what it says."""
+    try:
+        return 0, told("check", *args)
+    except SystemExit as ended:
+        return int(ended.code or 0), ""
+
+
+def test_check_exits_with_1_for_what_health_finds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check()[0] == 1
+    alive("elsewhere", "lab-crash", "sigdemo")
+    assert check() == (0, "All is well.\n")
+    delivery(due_at=timezone.now() - timedelta(seconds=120))
+    assert check()[0] == 0
+    assert check("--max-wait", 60)[0] == 1
+    assert check("--max-wait", 600)[0] == 0
+
+
+def test_check_asks_no_cluster_of_a_queue_on_demand_until_work_waits_longer_than_it_allows(settings: Settings) -> None:
+    settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ["elsewhere", "lab-crash"]}
+    alive("sigdemo")
+    delivery(queue="elsewhere", due_at=timezone.now() - timedelta(seconds=120))
+    assert check("--max-wait", 600) == (0, "All is well.\n")
+    assert check("--max-wait", 60)[0] == 1
+
+
+def test_check_counts_failures_of_the_last_hour_when_told_to() -> None:
+    alive("elsewhere", "lab-crash", "sigdemo")
+    for minutes in (10, 20, 70):
+        delivery(State.FAILED, finished_at=timezone.now() - timedelta(minutes=minutes))
+    assert check()[0] == 0
+    assert check("--max-failed", 2)[0] == 0
+    assert check("--max-failed", 1)[0] == 1
+    assert read("check", "--max-failed", 5) == {"ok": True, "problems": []}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_check_says_what_is_wrong() -> None:
+    delivery(State.FAILED, finished_at=timezone.now())
+    ended = piped("check", "--max-failed", "0", "--json")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    found = json.loads(ended.stdout)
+    assert not found["ok"]
+    assert "The queue sigdemo has no living cluster." in found["problems"]
+    assert "Failed in the last hour: 1, more than 0." in found["problems"]

@@ -1,12 +1,15 @@
-"""Who looks at the admin."""
+"""Who looks at the admin, and a signal that nobody hears, but for what a test connects."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.signals_app.console.admin.staff import client_of
+from tests.signals_app.console.admin.rows import client_of
+from tests.testapp.signals import unheard
 
 
 @pytest.fixture
@@ -33,3 +36,9 @@ def operator(db: None) -> Client:
 def outsider(db: None) -> Client:
     """A member of staff whom deliveries do not concern, though allowed to retry what others see."""
     return client_of("outsider", "retry_delivery", "view_user")
+
+
+@pytest.fixture(autouse=True)
+def left_as_it_was() -> Iterator[None]:
+    yield
+    unheard.receivers.clear()

@@ -6,14 +6,12 @@ import logging
 import re
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import override_settings
-from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
@@ -23,7 +21,7 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import OperationRefused
 from signals_app.models import Delivery, State
 from tests.cluster import wait_until
-from tests.signals_app.console.admin.rows import delivery
+from tests.signals_app.console.admin.rows import TO, delivery, one_for
 from tests.testapp.receivers import nothing
 
 pytestmark = pytest.mark.django_db
@@ -37,28 +35,20 @@ def entries() -> list[tuple[str, str, str]]:
     return [(entry.user.get_username(), str(entry.object_id), entry.get_change_message()) for entry in rows]
 
 
-TO = {"move": "elsewhere", "reassign": nothing.key}
-FITTING: dict[str, dict[str, Any]] = {
-    "retry": {"state": State.FAILED},
-    "run_now": {"due_at": timezone.now().replace(year=2999)},
-    "reassign": {"unroutable": True},
-}
-
-
 @pytest.mark.database
 @pytest.mark.parametrize(
     ("name", "said", "done", "refused"),
     [
-        ("retry", "Retried, with up to 5 more attempts.", "is ready again", "was neither failed nor cancelled"),
-        ("cancel", "Cancelled.", "was cancelled", "was not ready"),
-        ("run_now", "Made due now.", "is due now", "did not wait for later"),
+        ("retry", "Retried, with up to 5 more attempts.", "is ready again", "failed and cancelled ones can be retried"),
+        ("cancel", "Cancelled.", "was cancelled", "ready ones can be cancelled"),
+        ("run_now", "Made due now.", "is due now", "ready ones that are due later can be run now"),
         (
             *("move", "Moved to the queue elsewhere.", "is in the queue elsewhere now"),
-            "was not ready, or in that queue already,",
+            "ready ones of another queue can be moved",
         ),
         (
             *("reassign", f"Given to the receiver {nothing.key}.", f"waits for {nothing.key} now"),
-            "was not ready and unroutable",
+            "ready, unroutable ones can be given to another receiver",
         ),
     ],
     ids=OPERATIONS,
@@ -66,11 +56,10 @@ FITTING: dict[str, dict[str, Any]] = {
 def test_an_operation_changes_what_it_can_once_and_says_so_to_its_user_and_the_history(
     name: str, said: str, done: str, refused: str
 ) -> None:
-    done, refused = f"1 delivery {done}.", f"1 delivery {refused} and was left as it is."
+    done, refused = f"1 delivery {done}.", f"1 delivery was left as it is: only {refused}."
     operation = OPERATIONS[name].aimed_at(TO.get(name, ""))
-    fitting, running = delivery(**FITTING.get(name, {})), delivery(State.RUNNING)
+    fitting, running = one_for(name), delivery(State.RUNNING)
     untouched = Delivery.objects.filter(pk=running.pk).values().get()
-    assert (operation.can_change(fitting), operation.can_change(running)) == (True, False)
     assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
 
     by = Operator.of(User.objects.create_user("ada"))
@@ -80,7 +69,6 @@ def test_an_operation_changes_what_it_can_once_and_says_so_to_its_user_and_the_h
     assert (again.changed, again.refused, again.sentences()) == ((), 1, [refused])
 
     fitting.refresh_from_db()
-    assert not operation.can_change(fitting)
     assert not matching(operation, Selection(ids=(fitting.pk, running.pk))).exists()
     assert Delivery.objects.filter(pk=running.pk).values().get() == untouched
     assert entries() == [("ada", str(fitting.pk), said)]
@@ -205,10 +193,10 @@ def test_what_is_gone_and_what_never_was_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "to", "said"),
     [
-        ("move", "elsewere", "There is no queue 'elsewere'. There are: elsewhere, "),
+        ("move", "elsewere", "There is no queue 'elsewere'. Did you mean elsewhere?"),
         (
             *("reassign", "orders.receivers.nothing"),
-            "This process knows no receiver 'orders.receivers.nothing'. There are: tests.testapp.receivers.nothing.",
+            "This process knows no receiver 'orders.receivers.nothing'. Did you mean tests.testapp.receivers.nothing?",
         ),
     ],
 )

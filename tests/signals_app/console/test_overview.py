@@ -1,4 +1,4 @@
-"""What the overview tells."""
+"""What the overview tells, and its page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
+from django.urls import reverse
 from django.utils import timezone
 
 from signals_app import ledger
@@ -19,7 +20,7 @@ from signals_app.console.dashboard import failure_groups, last_hour, percentiles
 from signals_app.dispatcher.emission import new_emission
 from signals_app.models import Outcome, State
 from signals_app.processes.identity import current_process, resident_bytes
-from tests.signals_app.console.admin.rows import attempt, delivery
+from tests.signals_app.console.admin.rows import OVERVIEW, at, attempt, copies, delivery
 
 pytestmark = pytest.mark.django_db
 
@@ -144,7 +145,7 @@ def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         delivery(emission=new_emission())
     (text,) = rising()
-    assert "3 handed off in the last 5 minutes, 0 ended, 3 are due" in text
+    assert "3 enqueued in the last 5 minutes, 0 ended, 3 are due" in text
     with override_settings(SIGNALS_APP={"LEASES": 3}):
         assert said()[-1] == text  # the worst first
     for _ in range(4):
@@ -176,3 +177,42 @@ def test_memory_is_told_of_processes_of_this_host_only() -> None:
     assert (resident_bytes(socket.gethostname(), os.getpid()) or 0) > 1_000_000
     assert resident_bytes("elsewhere", os.getpid()) is None
     assert resident_bytes(socket.gethostname(), 2**30) is None
+
+
+@pytest.mark.database
+def test_cards_link_to_the_lists_that_they_count(boss: Client) -> None:
+    now = timezone.now()
+    for _ in range(3):
+        delivery()
+    delivery(unroutable=True)
+    delivery(State.RUNNING, started_at=now - timedelta(minutes=5))
+    delivery(State.RUNNING, started_at=now)
+    for minutes in (5, 50, 90):
+        delivery(State.SUCCESSFUL, finished_at=now - timedelta(minutes=minutes))
+        one = delivery(State.FAILED, finished_at=now - timedelta(minutes=minutes))
+        attempt(one, outcome="LOST", finished_at=now - timedelta(minutes=minutes))
+    cards = [card for card in boss.get(reverse(OVERVIEW)).context["cards"] if card["url"]]
+    assert {card["label"]: card["value"] for card in cards} == {
+        "waiting": 4,
+        "running": 2,
+        "running for over a minute": 1,
+        "succeeded, last hour": 2,
+        "failed, last hour": 2,
+        "attempts lost, last hour": 2,
+        "unroutable": 1,
+    }
+    for card in cards:
+        assert boss.get(card["url"]).context["cl"].queryset.count() == card["value"], card["label"]
+
+
+def test_a_thousand_queues_are_no_page_without_end(boss: Client) -> None:
+    copies(delivery(State.READY), 1_000, queue="'q' || number.i")
+    late = delivery(State.READY, queue="zzz", due_at=at(-3_600))
+
+    page = boss.get(reverse(OVERVIEW))
+
+    shown = [queue.name for queue, _ in page.context["queues"]]
+    assert len(shown) == 100
+    assert late.queue in shown  # what waits longest
+    assert "more queues, in which nothing has waited longer" in page.content.decode()
+    assert sum("cluster" in banner["text"] for banner in page.context["banners"]) < 15

@@ -1,9 +1,9 @@
-"""Lists of records: pages of them, search, and nobody who adds, changes or deletes by hand."""
+"""Lists of records, the newest first: pages of them, search, and what may be asked of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -15,20 +15,19 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from signals_app import ledger
 from signals_app.console import formatting
 from signals_app.console.admin.filters import parameters_of
+from signals_app.console.admin.pages import ReadOnlyAdmin
 from signals_app.console.queries import asks_of_payloads, row_number
 from signals_app.exceptions import OperationRefused
 
 if TYPE_CHECKING:  # generic for the type checker only
     AnyPaginator = Paginator[Any]
-    AnyPage = Page[Any]
-    ModelAdmin = admin.ModelAdmin[Any]
 else:
-    AnyPaginator, AnyPage, ModelAdmin = Paginator, Page, admin.ModelAdmin
+    AnyPaginator = Paginator
 
 LISTED = 5_000  # rows that a list reaches back; counting on would read the whole table
 
@@ -50,29 +49,16 @@ class BoundedPaginator(AnyPaginator):
 
     @property
     def is_cut(self) -> bool:
-        """Whether there are rows that are not listed."""
         return len(self._keys) > LISTED
 
-    def page(self, number: int | str) -> AnyPage:
+    def page(self, number: int | str) -> Page[Any]:
         valid = self.validate_number(number)
         start = (valid - 1) * self.per_page
         keys = self._keys[start : min(start + self.per_page, LISTED)]
-        rows = self.object_list.filter(pk__in=keys)  # type: ignore[attr-defined]
-        return Page(rows, valid, self)
-
-
-def column(title: Any, value: Callable[[Any], Any], *, is_labelled: bool = True) -> Callable[[Any, Any], Any]:
-    """Return a column of a list; its values carry its title for narrow screens, or else speak for themselves."""
-
-    def show(_admin: Any, row: Any) -> Any:
-        return formatting.cell(capfirst(title), value(row)) if is_labelled else value(row)
-
-    return admin.display(show, description=title)
+        return Page(self.object_list.filter(pk__in=keys), valid, self)  # type: ignore[attr-defined]
 
 
 class RecordChangeList(ChangeList):
-    """A list that leaves out the long texts."""
-
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         if not self.query and request.GET.get(SEARCH_VAR, "").strip():  # a search that the form refused
@@ -88,35 +74,16 @@ class RecordChangeList(ChangeList):
             self.result_list = self.paginator.page(1).object_list
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Nobody adds, changes or deletes by hand what the app recorded: a running delivery would go on without it."""
+def column(title: Any, value: Callable[[Any], Any], *, is_labelled: bool = True) -> Callable[[Any, Any], Any]:
+    """Return a column of a list; its values carry its title for narrow screens, or else speak for themselves."""
 
-    show_facets = admin.ShowFacets.NEVER  # counts of every filter's choices would read the whole table
+    def show(_admin: Any, row: Any) -> Any:
+        return formatting.cell(capfirst(title), value(row)) if is_labelled else value(row)
 
-    class Media:
-        css: ClassVar = {"all": ("signals_app/admin.css",)}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Read where the workers write; a replica may be behind."""
-        return super().get_queryset(request).using(ledger.connection().alias)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))  # Django's asks to select one to change
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    return admin.display(show, description=title)
 
 
 class RecordAdmin(ReadOnlyAdmin):
-    """Lists of many rows, the newest first."""
-
     # raises OperationRefused for a search that is too long
     find: Callable[[QuerySet[Any], str], QuerySet[Any]]
     unlisted: tuple[str, ...] = ()  # columns that the list does not show, and so does not read
@@ -125,7 +92,12 @@ class RecordAdmin(ReadOnlyAdmin):
     list_max_show_all = 0
     ordering = ("-pk",)
     paginator = BoundedPaginator
+    show_facets = admin.ShowFacets.NEVER  # counts of every filter's choices would read the whole table
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read where the workers write; a replica may be behind."""
+        return super().get_queryset(request).using(ledger.connection().alias)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow the list's filters. Django allows any column, and so a guess at what is masked in it."""
@@ -137,7 +109,7 @@ class RecordAdmin(ReadOnlyAdmin):
         """Return the rows that match, and that none is there twice; none, and a message, for a refused search."""
         try:
             if asks_of_payloads(search_term) and not request.user.has_perm("signals_app.view_delivery"):
-                raise OperationRefused(gettext("Looking for what was sent takes the permission to view deliveries."))
+                raise OperationRefused(_("Searching what was sent takes the permission to view deliveries."))
             return self.find(queryset, search_term), False
         except OperationRefused as error:
             messages.error(request, str(error))
@@ -151,9 +123,10 @@ class RecordAdmin(ReadOnlyAdmin):
         try:
             return super().get_changelist_instance(request)
         except IncorrectLookupParameters as error:
-            raise Http404(gettext("There is no such page or filter of this list.")) from error
+            raise Http404(_("This list has no such page or filter.")) from error
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if None in map(row_number, request.POST.getlist(ACTION_CHECKBOX_NAME)):
             raise BadRequest("A selected row is no number, or one that is too large.")
-        return super().changelist_view(request, extra_context)
+        title = capfirst(str(self.opts.verbose_name_plural))  # Django's asks to select one to change
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})

@@ -1,19 +1,22 @@
-"""The page of one delivery."""
+"""The page of one delivery, and the page of one ``send()``."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.http import Http404
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from signals_app.console import formatting
-from signals_app.console.admin import delivery_page
+from signals_app.console.admin import delivery_pages
+from signals_app.console.admin.delivery_pages import WIDTH, emission_page
 from signals_app.models import Delivery, Outcome, State
-from tests.signals_app.console.admin.rows import NOON, OWNER, attempt, delivery, page_of
+from tests.signals_app.console.admin.rows import NOON, OWNER, at, attempt, delivery, page_of
 
 pytestmark = pytest.mark.django_db
 
@@ -40,14 +43,6 @@ def test_a_ready_one_says_how_far_it_is_how_long_until_it_is_due_and_why_it_wait
     page = reader.get(page_of(one)).content.decode()
     assert '<progress max="120" value="37" aria-label="Progress"></progress> 37/120' in page
     assert "The last worker that claimed it did not know its receiver." in page
-
-
-def test_a_moment_is_told_in_the_current_time_zone() -> None:
-    with timezone.override("Asia/Tokyo"):
-        assert formatting.moment(NOON) == (
-            '<time class="signals-moment" datetime="2026-11-23T21:00:00+09:00">'
-            "<span>2026-11-23</span> <span>21:00:00</span></time>"
-        )
 
 
 def test_the_page_tells_what_was_sent(reader: Client) -> None:
@@ -112,7 +107,7 @@ def test_the_attempt_that_has_no_row_is_told_once_it_runs(reader: Client) -> Non
 
 
 def test_of_many_attempts_the_newest_are_shown(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery_page, "SHOWN_ATTEMPTS", 2)
+    monkeypatch.setattr(delivery_pages, "SHOWN_ATTEMPTS", 2)
     one = delivery(State.FAILED, attempts=3)
     for number in (1, 2, 3):
         attempt(one, number)
@@ -132,7 +127,7 @@ def test_the_other_deliveries_of_the_emission_are_linked(reader: Client, monkeyp
     assert f'<a href="{page_of(stranger)}">' not in page
     assert "print_label shop.receivers #" in section(reader, one, "siblings")
 
-    monkeypatch.setattr(delivery_page, "SHOWN_SIBLINGS", 1)
+    monkeypatch.setattr(delivery_pages, "SHOWN_SIBLINGS", 1)
     delivery(emission=one.emission)
     assert f'href="/admin/signals_app/delivery/?q={one.emission}"' in reader.get(page_of(one)).content.decode()
 
@@ -149,3 +144,71 @@ def test_a_delivery_that_does_not_exist_leads_back_with_a_word(reader: Client) -
     delivery(pk=12)
     response = reader.get("/admin/signals_app/delivery/13/change/", follow=True)
     assert "exist. Perhaps it was deleted?" in response.content.decode()
+
+
+EMISSION = uuid4()
+
+
+def emission_url() -> str:
+    return reverse("admin:signals_app_emission", args=[EMISSION])
+
+
+def test_a_lane_is_waits_and_attempts_in_their_order_on_one_axis() -> None:
+    retried = delivery(State.SUCCESSFUL, emission=EMISSION, attempts=2, started_at=at(60), finished_at=at(100))
+    attempt(retried, started_at=at(10), finished_at=at(20))
+    delivery(emission=EMISSION)
+    delivery()
+    page = emission_page(EMISSION, Delivery.objects.all(), site="admin", now=at(200))
+    lane, waiting = page["lanes"]
+    assert [(step["kind"], step.get("number"), step["took"], step["x"], step["width"]) for step in lane["steps"]] == [
+        ("wait", None, "10.00\N{NO-BREAK SPACE}s", 0, 50),
+        ("error", 1, "10.00\N{NO-BREAK SPACE}s", 50, 50),
+        ("wait", None, "40.00\N{NO-BREAK SPACE}s", 100, 200),
+        ("successful", 2, "40.00\N{NO-BREAK SPACE}s", 300, 200),
+    ]
+    assert [(step["kind"], step["x"], step["width"]) for step in waiting["steps"]] == [("wait", 0, WIDTH)]
+    assert [lane["due"] for lane in page["lanes"]] == ["", "3\N{NO-BREAK SPACE}min 20\N{NO-BREAK SPACE}s ago"]
+    assert not page["is_final"]
+
+
+def test_what_is_final_does_not_grow() -> None:
+    one = delivery(State.FAILED, emission=EMISSION)
+    attempt(one, outcome=Outcome.TIMEOUT, started_at=at(9), finished_at=at(4))  # by clocks that disagree
+    delivery(State.CANCELLED, emission=EMISSION)
+    page = emission_page(EMISSION, Delivery.objects.all(), site="admin", now=at(9_999))
+    assert page["is_final"]
+    assert page["took"] == "5.00\N{NO-BREAK SPACE}s"
+    failed, cancelled = ([(step["kind"], step["width"]) for step in lane["steps"]] for lane in page["lanes"])
+    assert (failed, cancelled) == ([("wait", WIDTH), ("timeout", 4)], [("wait", WIDTH)])
+
+
+def test_it_shows_what_was_sent_with_secrets_masked_and_what_operators_did(boss: Client) -> None:
+    sending = delivery()
+    one = delivery(State.FAILED, emission=EMISSION, payload='{"arguments":{"password":"hunter2","order":7}}')
+    Delivery.objects.filter(pk=one.pk).update(sent_by="ada", sent_from=f"delivery #{sending.pk}")
+    delivery(emission=EMISSION, payload='{"arguments":{"order":7}}', receiver="shop.receivers.other")
+    attempt(one, message="token=abcdef", error_class="shop.Trouble")
+    boss.post(reverse("admin:signals_app_delivery_operate", args=[one.pk, "retry"]), {"confirmed": "yes"})
+    page = boss.get(emission_url()).content.decode()
+    assert "hunter2" not in page
+    assert "abcdef" not in page
+    assert "To shop.receivers.other" in page
+    assert "Retried, with up to" in page
+    assert page_of(one) in page
+    assert "<dt>Sent by</dt><dd>ada</dd>" in page
+    of_one = boss.get(page_of(one)).content.decode()
+    assert emission_url() in of_one
+    link = f'<a href="{page_of(sending)}">delivery #{sending.pk}</a>'
+    assert link in page
+    assert link in of_one
+
+
+def test_where_it_was_sent_from_has_its_secrets_masked(boss: Client) -> None:
+    delivery(emission=EMISSION, sent_from="POST /reset/token=abc123def/")
+    assert "<dd>POST /reset/token=********" in boss.get(emission_url()).content.decode()
+
+
+def test_an_emission_that_does_not_exist_is_not_found(reader: Client) -> None:
+    assert reader.get(emission_url()).status_code == 404
+    with pytest.raises(Http404):
+        emission_page(EMISSION, Delivery.objects.all(), site="admin", now=at(0))

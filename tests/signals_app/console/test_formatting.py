@@ -1,10 +1,11 @@
-"""How long deliveries waited and ran."""
+"""Durations, moments, payloads and traces as people read them."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from signals_app.console import formatting
 from signals_app.models import Delivery, State
@@ -60,3 +61,44 @@ def test_what_waited_and_ran_mean_in_each_state(
     delivery = Delivery(state=state, due_at=at(due), started_at=started_at, finished_at=finished_at)
     found = (formatting.waited(delivery, at(100)), formatting.ran(delivery, at(100)))
     assert [one and one.total_seconds() for one in found] == [waited, ran]
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ('{"z":1,"a":["Jürgen",1e22]}', '{\n  "z": 1,\n  "a": [\n    "Jürgen",\n    1e+22\n  ]\n}'),
+        ("{broken", "{broken"),
+        ("9" * 5_000, "9" * 5_000),
+        ('"\\ud800"', '"\\ud800"'),  # half a surrogate pair, which no page can carry
+        ('{"password": "hunter2"}', '{\n  "password": "********"\n}'),
+        ('{"password": "hunter2"', '{"password": ********'),
+        ("[" * 100_000, "[" * 100_000),
+    ],
+    ids=["indented, in its order", "no JSON", "long number", "surrogate", "masked", "masked, no JSON", "deep"],
+)
+def test_a_payload_as_it_is_read(payload: str, shown: str) -> None:
+    assert formatting.readable_payload(payload) == shown
+
+
+def test_a_payload_nested_too_deep_to_be_indented_is_shown_all_the_same() -> None:
+    assert formatting.readable_payload("[" * 900 + "]" * 900).startswith("[")
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "trace"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("", ""),
+        ("00-<script>-00f067aa0ba902b7-01", ""),
+    ],
+)
+def test_a_trace_is_told_by_its_id(traceparent: str, trace: str) -> None:
+    assert formatting.trace_id(traceparent) == trace
+
+
+def test_a_moment_is_told_in_the_current_time_zone() -> None:
+    with timezone.override("Asia/Tokyo"):
+        assert formatting.moment(NOON) == (
+            '<time class="signals-moment" datetime="2026-11-23T21:00:00+09:00">'
+            "<span>2026-11-23</span> <span>21:00:00</span></time>"
+        )
