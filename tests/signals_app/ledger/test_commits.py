@@ -73,6 +73,18 @@ def test_where_nothing_can_be_heard_it_naps(tmp_path: Path) -> None:
     assert type(watch(str(tmp_path / "missing" / "some.sqlite3"))) is Naps
 
 
+def test_a_watch_that_hears_of_commits_is_relied_on(database: sqlite3.Connection, file: Path) -> None:
+    listening = FileWatch(str(file))
+    for _ in range(2 * MISSES):
+        while listening.hears(0.05):
+            pass
+        listening.sleep(0.3, ())  # in vain
+        insert(database)
+        listening.sleep(LONG, ())
+        listening.found()
+    assert not listening._misses
+
+
 def test_a_watch_that_misses_commits_is_not_relied_on(file: Path) -> None:
     listening = FileWatch(str(file))
     slept: list[float] = []
