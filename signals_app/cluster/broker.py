@@ -1,4 +1,4 @@
-"""Wakes the cluster's workers when deliveries are due, and keeps its statistics."""
+"""Wakes the cluster's workers when deliveries are due, has lost ones recovered, and keeps its statistics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker import pruning
 from signals_app.worker.connections import reconnect
-from signals_app.worker.loop import WATCH
+from signals_app.worker.watch import WATCH
 
 logger = get_logger("signals_app.broker")
 
@@ -51,6 +51,7 @@ class DeliveryBroker(PromptORM):
         # when each due delivery was hinted at, and for how many seconds that is enough
         self._hinted: dict[int, tuple[float, float]] = {}
         self._recovered_at = 0.0
+        self._posted_at = 0.0
         self._is_parking = False  # whether there is more to park, or to bring back, at once
         self._is_paused = False  # whether anything was paused at the last look
         self._has_queued = False
@@ -82,7 +83,7 @@ class DeliveryBroker(PromptORM):
         if is_time or self._is_parking:  # what is paused is kept out of the way of claims, a batch at a time
             self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
         packages = self._hints() + (self._maintenance() if is_time else []) + (super().dequeue() or [])
-        if not packages and not liveness.watcher and not liveness.has_unstarted_task and self._has_idle_worker():
+        if not packages and self._should_post():
             packages = [(None, hint(self.list_key))]  # for somebody to go on watch
         if not packages and (self._wakes() or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
@@ -92,8 +93,11 @@ class DeliveryBroker(PromptORM):
             self._listener.reset()
         return packages
 
-    def _has_idle_worker(self) -> bool:
-        return len(liveness.working()) < worker_count()
+    def _should_post(self) -> bool:
+        if time.monotonic() - self._posted_at < LOOK or not liveness.wants_watcher:
+            return False
+        self._posted_at = time.monotonic()
+        return liveness.count_busy() < worker_count()
 
     def _wakes(self) -> bool:
         """Wait for a change; return whether a worker should look at once."""

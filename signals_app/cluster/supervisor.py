@@ -84,6 +84,7 @@ class Supervisor:
     def _start(self) -> BaseProcess:
         connections.close_all()  # a fork must not share them
         liveness.begin()
+        liveness.arm()
         child = multiprocessing.get_context("fork").Process(target=_lead, args=(self._cluster, os.getpid()))
         child.start()
         _lead_group(child.pid or 0)

@@ -1,7 +1,8 @@
 """What exists only to outlive defects of Django-Q. Each part goes when its defect is mended.
 
 1. Its processes share locks, and a lock dies with its holder; then the cluster looks alive and does nothing. Here its
-   processes leave signs of life; ``cluster/supervisor.py`` reads them, and starts a new cluster.
+   processes leave signs of life (``processes/liveness.py``); ``cluster/supervisor.py`` reads them, and starts a new
+   cluster.
 2. Its ORM broker closes the connection at each use, and sleeps where its queue is empty.
 3. A SIGTERM to the whole group of processes, as systemd and Docker send it, ends workers in the midst of their work;
    and a sentinel ends a hung worker by SIGTERM, which a receiver may block or swallow.
@@ -39,7 +40,7 @@ from signals_app import events
 from signals_app.processes import tree
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
-from signals_app.worker.loop import turns
+from signals_app.worker.watch import duty
 
 logger = get_logger("signals_app.broker")
 
@@ -128,26 +129,6 @@ def run_cluster() -> None:
         sys.exit(KILLED)
 
 
-# 7: its log
-
-
-def make_log_readable() -> None:
-    """In the command: leave out the news of hints, and let the app's lines go with Django-Q's where nobody says where.
-
-    What came of a delivery is in a line of its own.
-    """
-    theirs, ours = logging.getLogger("django-q"), logging.getLogger("signals_app")
-    theirs.addFilter(_is_no_news_of_hints)
-    if not ours.hasHandlers():
-        ours.setLevel(theirs.level)
-        for handler in theirs.handlers:
-            ours.addHandler(handler)
-
-
-def _is_no_news_of_hints(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or "'signals_app.worker." not in record.getMessage()
-
-
 # 5: workers that do not end
 
 
@@ -157,6 +138,7 @@ def end_workers_in_time() -> None:
 
 
 def _work(*args: Any) -> None:
+    duty.tasks = args[0]._reader  # of a multiprocessing.Queue, which tells nobody else without a lock what is in it
     try:
         q_worker.worker(*args)
     finally:
@@ -183,15 +165,35 @@ def _end_after_all(results: Any) -> None:
 
 
 def _limit_turns(**kwargs: object) -> None:
-    turns.limit = Conf.RECYCLE or math.inf
+    duty.limit = Conf.RECYCLE or math.inf
 
 
 def _recycle(**kwargs: object) -> None:
     """Replace a worker that took as many tasks as it may, or worked as often without one."""
-    turns.count += 1
-    if turns.count >= turns.limit:
+    duty.turns += 1
+    if duty.turns >= duty.limit:
         Conf.MAX_RSS = 1  # of this process; any has more
 
 
 post_spawn.connect(_limit_turns, dispatch_uid="signals_app.recycle")
 post_execute_in_worker.connect(_recycle, dispatch_uid="signals_app.recycle")
+
+
+# 7: its log
+
+
+def make_log_readable() -> None:
+    """In the command: leave out the news of hints, and let the app's lines go with Django-Q's where nobody says where.
+
+    What came of a delivery is in a line of its own.
+    """
+    theirs, ours = logging.getLogger("django-q"), logging.getLogger("signals_app")
+    theirs.addFilter(_is_no_news_of_hints)
+    if not ours.hasHandlers():
+        ours.setLevel(theirs.level)
+        for handler in theirs.handlers:
+            ours.addHandler(handler)
+
+
+def _is_no_news_of_hints(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or "'signals_app.worker." not in record.getMessage()

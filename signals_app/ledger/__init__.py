@@ -1,6 +1,5 @@
 """The only writer of delivery states, and all SQL that is written by hand."""
 
-from signals_app.ledger.changes import cancel, move, reassign, retry, run_now
 from signals_app.ledger.claims import (
     Ahead,
     ClaimedDelivery,
@@ -22,6 +21,7 @@ from signals_app.ledger.maintenance import (
     offer_maintenance,
     prune,
 )
+from signals_app.ledger.operations import cancel, move, reassign, retry, run_now
 from signals_app.ledger.outcomes import (
     Failure,
     has_failed,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import select
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from django.utils import timezone
 
 from signals_app.conf import conf, is_test_run
 from signals_app.exceptions import SignalsAppError
-from signals_app.ledger.commits import Naps, watch
+from signals_app.ledger.sqlite_watch import Naps, watch
 from signals_app.models import Delivery
 
 TABLE = Delivery._meta.db_table
@@ -97,15 +96,15 @@ class ChangeListener:
     nap: float = 0.005
     noted: float = 0.0
     is_noting: bool = True  # whether senders are told that this one sleeps
-    alarm: Sequence[int] = ()  # a descriptor that can be read when a wait is to end at once
+    alarm: Sequence[int] = ()  # descriptors; a wait ends at once when one of them can be read
 
     def reset(self) -> None:
         """Look often again: something was found."""
         self.nap = 0.005
 
-    def is_alarmed(self) -> bool:
-        """Tell whether the alarm was rung, once."""
-        return any(map(_is_read, self.alarm))
+    def rest(self) -> None:
+        """Stop listening until the next wait: whoever listens costs senders, and the system, something."""
+        database(connection()).rest(connection(), self)
 
     def wait(self, seconds: float) -> Change:
         """Return when the database has changed, or may have, and at the latest after ``seconds``."""
@@ -114,10 +113,12 @@ class ChangeListener:
         return database(db).wait(db, self, seconds)
 
 
-def _is_read(descriptor: int) -> bool:
-    with suppress(BlockingIOError):
-        return bool(os.read(descriptor, 4096))
-    return False
+def _can_be_read(descriptors: Sequence[int], seconds: float) -> bool:
+    """Wait until one of these can be read; rounds up to milliseconds."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return bool(descriptors and poll.poll(math.ceil(seconds * 1000)))
 
 
 class Database:
@@ -159,6 +160,9 @@ class Database:
     def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
         """Return when something may have changed."""
         raise NotImplementedError
+
+    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener) -> None:
+        """Stop listening until the next wait."""
 
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
         """Return a transaction that waits no longer than that for a lock."""
@@ -276,8 +280,12 @@ class SQLite(Database):
             if (left := end - time.monotonic()) <= 0:
                 return Change.NONE
             listener.commits.sleep(left, listener.alarm)
-            if listener.is_alarmed():
+            if _can_be_read(listener.alarm, 0):
                 return Change.NONE
+
+    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener) -> None:
+        if listener.commits and listener.commits.close():
+            listener.commits = None
 
     @contextmanager
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
@@ -385,11 +393,19 @@ class PostgreSQL(Database):
             if listener.queue in notes:
                 return Change.OURS
             left = end - time.monotonic()
-            if left <= 0 or listener.is_alarmed():
+            if left <= 0 or _can_be_read(listener.alarm, 0):
                 break
-            select.select([raw.fileno(), *listener.alarm], [], [], left)
+            with db.wrap_database_errors:
+                descriptors = [raw.fileno(), *listener.alarm]
+            _can_be_read(descriptors, left)
         listener.nap = min(listener.poll, listener.nap * 2)
         return Change.NONE
+
+    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener) -> None:
+        if listener.listening is db.connection:
+            with db.cursor() as cursor:
+                cursor.execute("UNLISTEN signals_app")
+        listener.listening = None
 
     def _note_sleep(self, listener: ChangeListener) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
+from django.core.exceptions import EmptyResultSet
 from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Manager, Model
 from django.db.models.lookups import Exact, IntegerFieldExact
+
+_KEPT = "_signals_app_fetches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +47,15 @@ class _Fetch:
 def fetch(model: type[Model], pk: Any, alias: str) -> Model:
     """Return what ``model._base_manager.using(alias).get(pk=pk)`` returns, or raise what it raises."""
     db = connections[alias]
-    compiled = _compiled.setdefault(db, {})
-    if model not in compiled:
-        compiled[model] = _compile(model, pk, db)
-    known = compiled[model]
-    found = known.row(db, pk) if known else None
+    # kept with the connection: what a statement is depends on its database, the server's version, and the settings
+    compiled: dict[type[Model], _Fetch | None] = vars(db).setdefault(_KEPT, {})
+    found = None
+    with suppress(EmptyResultSet):  # no row can have such a key, so nothing was compiled
+        if model not in compiled:
+            compiled[model] = _compile(model, pk, db)
+        known = compiled[model]
+        found = known.row(db, pk) if known else None
     return model._base_manager.using(alias).get(pk=pk) if found is None else found
-
-
-# by connection: what a statement is depends on its database, on the server's version, and on the settings
-_compiled: WeakKeyDictionary[BaseDatabaseWrapper, dict[type[Model], _Fetch | None]] = WeakKeyDictionary()
 
 
 def _compile(model: type[Model], pk: object, db: BaseDatabaseWrapper) -> _Fetch | None:
@@ -85,7 +87,8 @@ def _is_within(value: int, least: int | None, most: int | None) -> bool:
 
 
 def _forget(**kwargs: object) -> None:
-    _compiled.clear()
+    for db in connections.all(initialized_only=True):
+        vars(db).pop(_KEPT, None)
 
 
 setting_changed.connect(_forget, dispatch_uid="signals_app.fetching")

@@ -56,7 +56,7 @@ class Liveness(Structure):
     def __init__(self) -> None:
         super().__init__(may_claim=True)
         self._slot = os.getpid() % SLOTS  # this process's own; not shared
-        self.alarm: tuple[int, ...] = ()  # read by the worker on watch, written by whoever wants something of it
+        self.alarm: tuple[int, ...] = ()  # a pipe: what can be read when the worker on watch is to stop, and its end
 
     def begin(self) -> None:
         """Forget an earlier cluster; a new one is about to be forked."""
@@ -67,6 +67,9 @@ class Liveness(Structure):
         self._watcher = 0
         self._staff[:] = self._working[:] = [0] * SLOTS
         self.may_claim = True
+
+    def arm(self) -> None:
+        """Open the alarm, of a cluster that is about to be forked: without one nobody goes on watch."""
         for descriptor in self.alarm:
             os.close(descriptor)
         self.alarm = os.pipe()
@@ -76,11 +79,8 @@ class Liveness(Structure):
     def stop_claiming(self) -> None:
         """Have workers claim no more, and the one on watch leave."""
         self.may_claim = False
-        self._ring()
-
-    def _ring(self) -> None:
         if self.alarm:
-            with suppress(BlockingIOError):  # full, so it is ringing
+            with suppress(BlockingIOError):  # full, so it can be read
                 os.write(self.alarm[1], b"!")
 
     def claim_succeeded(self) -> None:
@@ -124,7 +124,6 @@ class Liveness(Structure):
 
     def task_queued(self) -> None:
         self._task_queued_at = time.monotonic()
-        self._ring()
 
     @property
     def has_unstarted_task(self) -> bool:
@@ -144,6 +143,10 @@ class Liveness(Structure):
     def working(self) -> list[int]:
         """Return the pids of the workers that have a task, or had one when they died."""
         return [pid for pid in self._working if pid]
+
+    def count_busy(self) -> int:
+        """Return how many living workers have a task."""
+        return sum(group_of(pid) is not None for pid in self.working())
 
     def beat(self, delivery: int) -> None:
         """Note, in a worker's heartbeat, which delivery the worker runs, and that it is neither stopped nor stuck."""
@@ -171,11 +174,14 @@ class Liveness(Structure):
         moment: float = self._watched_at
         return time.monotonic() if self.watcher else moment
 
+    @property
+    def wants_watcher(self) -> bool:
+        """Whether a worker of this cluster should go on watch; never outside of one."""
+        return bool(self.alarm) and self.may_claim and not self.watcher and not self.has_unstarted_task
+
     def begin_watch(self) -> bool:
         """Put this worker on watch, unless another is. False outside of a cluster, too."""
-        if not self.alarm:
-            return False
-        if not self.watcher:
+        if self.alarm and not self.watcher:
             self._watched_at = time.monotonic()
             self._watcher = os.getpid()
         return self.is_on_watch()

@@ -1,14 +1,12 @@
-"""The loop of a worker: claim what is due, run it, until nothing is due."""
+"""The loop of a worker: claim what is due and run it until nothing is due, then wait on watch for more, or go."""
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from django.db import Error, reset_queries
 
@@ -16,7 +14,7 @@ from signals_app import events, ledger
 from signals_app.conf import conf, is_queue
 from signals_app.dispatcher import registry
 from signals_app.exceptions import NotBegun
-from signals_app.ledger import Change, ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery
 from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
@@ -25,6 +23,7 @@ from signals_app.worker.attempt import attempt
 from signals_app.worker.connections import AWAY, FIRST_PAUSE, reconnect, retry_while_unavailable, sleep_for
 from signals_app.worker.heartbeat import ClaimedBatch, heartbeat_of
 from signals_app.worker.isolation import Isolation
+from signals_app.worker.watch import WATCH, duty, wait_for_work
 
 logger = get_logger("signals_app.worker")
 
@@ -90,9 +89,6 @@ class Trouble:
 
 _trouble = Trouble()
 
-WATCH = 10.0  # seconds that a worker stays on watch
-LOOK = 1.0  # seconds between two signs of a worker on watch
-PRECEDENCE = 0.002  # seconds in which the other workers take a task, before the one on watch does
 QUICK = 0.005  # seconds: while deliveries take less on average, each claim may take twice as many
 
 
@@ -109,13 +105,15 @@ def drain(queue: object) -> int:
     owner = str(current_process())
     try:
         _uncertain.release_unstarted(queue, owner=owner)
-        ran, until = 0, time.monotonic() + WATCH
-        while True:
+        until, end = time.monotonic() + WATCH, time.monotonic() + conf.time_slice
+        ran = _work_through(queue, owner, end)
+        _uncertain.release_unstarted(queue, owner=owner)
+        while time.monotonic() < end and wait_for_work(queue, until):
             end = time.monotonic() + conf.time_slice
-            ran += _work_through(queue, owner, end)
+            if count := _work_through(queue, owner, end):
+                duty.turns += 1
+                ran += count
             _uncertain.release_unstarted(queue, owner=owner)
-            if time.monotonic() > end or not _watch(queue, until):
-                break
     except Error as error:
         _uncertain.is_open = True
         if not reconnect(error):
@@ -132,45 +130,6 @@ def drain(queue: object) -> int:
     finally:
         events.write_after_drain()
     return ran
-
-
-@dataclass(slots=True)
-class Turns:
-    """How often this worker took up work, by a task or on watch, and how often it may before it is replaced."""
-
-    count: int = 0
-    limit: float = math.inf
-
-
-turns = Turns()
-_listeners: dict[str, ledger.ChangeListener] = {}
-
-
-def _watch(queue: str, end: float) -> bool:
-    """Wait for work, if no other worker of this cluster does; return True as soon as there is some.
-
-    Saves the way by the pusher and by Django-Q's queue. False where this worker is wanted elsewhere: by a task that
-    waits, by a cluster that stops, or to be replaced.
-    """
-    if turns.count >= turns.limit or not liveness.begin_watch():
-        return False
-    events.write_after_drain()
-    listener = _listeners.setdefault(queue, ledger.ChangeListener(queue=queue, poll=LOOK, is_noting=False))
-    listener.alarm = liveness.alarm[:1]
-    try:
-        while (left := end - time.monotonic()) > 0 and liveness.may_claim and liveness.is_on_watch():
-            if liveness.has_unstarted_task:
-                time.sleep(PRECEDENCE)
-                if liveness.has_unstarted_task:
-                    return False
-            change = listener.wait(min(left, LOOK))
-            if change is Change.OURS or (change is Change.ANY and ledger.due(queue, limit=1)):
-                turns.count += 1
-                return True
-        return False
-    finally:
-        liveness.end_watch()
-        reset_queries()
 
 
 def _work_through(queue: str, owner: str, end: float) -> int:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Collection
 from inspect import getmembers, isclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -71,7 +72,7 @@ READ_BY_THE_SITE = set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', (ROOT / "sigdem
         (API, "Signals", [name for name, value in vars(signals).items() if isinstance(value, Signal)]),
         (API, "State", models.State.values),
         (API, "Outcome", models.Outcome.values),
-        (MONITOR, "The log", events.Event),
+        (MONITOR, "The log", get_args(events.Event)),
         (ENVIRONMENT, "The site's environment", READ_BY_THE_SITE),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

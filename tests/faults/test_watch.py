@@ -10,6 +10,7 @@ from django.db import connection
 from django_q.models import Success
 from django_q.tasks import async_task
 
+from signals_app.worker.watch import WATCH
 from tests.cluster import Cluster, kill, wait_for_end, wait_until
 from tests.faults import journal
 from tests.faults.harness import Fault, enqueue_many, run_one, size
@@ -109,4 +110,17 @@ def test_a_watcher_is_recycled_like_any_worker(fault: Fault) -> None:
         for _ in range(size(30, 300)):
             run_one()
         log = cluster.log.read_text()
-    assert log.count("ready for work at") > size(4, 40)
+    assert log.count("ready for work at") > size(1, 10)
+
+
+@pytest.mark.short("sqlite")
+@pytest.mark.fault(28, "a plain task behind a delivery, where one worker serves both")
+def test_a_watcher_leaves_no_task_behind_it(fault: Fault) -> None:
+    with fault.cluster(TEST_Q_CLUSTER='{"workers": 1}') as cluster:
+        run_one()
+        pid = cluster.living("pusher")
+        kill(*pid, number=signal.SIGSTOP)  # so that both come in one look
+        enqueue(effect)
+        async_task("math.sqrt", 16)
+        kill(*pid, number=signal.SIGCONT)
+        wait_until(lambda: Success.objects.exists(), "the end of a plain task", seconds=0.8 * WATCH)

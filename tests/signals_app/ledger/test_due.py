@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger import ChangeListener
+from signals_app.ledger import Change, ChangeListener
 from signals_app.models import IdleQueue
 from tests.signals_app.ledger.acts import put
 from tests.testapp.receivers import delayed_work, enqueue, nothing
@@ -85,7 +85,7 @@ def test_a_wait_ends_when_another_process_enqueues() -> None:
 def test_on_sqlite_nobody_needs_a_note_and_a_wait_never_tells_what_changed() -> None:
     listener = settled(poll=0.2)
     elsewhere(lambda: enqueue(nothing)).join()
-    assert not listener.wait(0.01)
+    assert listener.wait(0.01) is not Change.OURS
     assert not IdleQueue.objects.exists()
 
 
@@ -119,7 +119,7 @@ def test_a_note_for_another_queue_does_not_end_a_wait() -> None:
     notify("elsewhere")
     ours = threading.Timer(0.3, notify, [conf.queue])
     ours.start()
-    assert listener.wait(5)
+    assert listener.wait(5) is Change.OURS
     ours.join()
 
 
@@ -129,4 +129,4 @@ def test_notes_that_came_while_the_pusher_was_busy_end_one_wait_together() -> No
     listener = settled(poll=5)
     elsewhere(lambda: [enqueue(nothing) for _ in range(50)]).join()
     ledger.due(conf.queue, limit=1)  # psycopg keeps the notes that come with an answer
-    assert sum(listener.wait(0.01) for _ in range(50)) == 1
+    assert sum(listener.wait(0.01) is Change.OURS for _ in range(50)) == 1

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from signals_app.exceptions import MissingObject
 from signals_app.payloads import decode_arguments
-from signals_app.payloads.fetching import fetch
+from signals_app.payloads.fetching import _KEPT, fetch
 from tests.payload_app.fields import Money, Phone
 from tests.payload_app.models import (
     ByCode,
@@ -75,9 +75,13 @@ def test_a_key_that_refers_to_another_model_finds_its_row() -> None:
     assert [state(fetch(CodedPart, part.pk, "default")) for _ in range(2)] == [state(CodedPart.objects.get())] * 2
 
 
+@pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("pk", [5, 2**70, -(2**70)])
-def test_a_row_that_is_not_there_is_missing_however_large_its_key(pk: int) -> None:
-    fetch(Plain, Plain.objects.create(pk=1).pk, "default")  # a statement is known
+def test_a_row_that_is_not_there_is_missing_however_large_its_key(pk: int, is_known: bool) -> None:
+    Plain.objects.create(pk=1)
+    vars(connections["default"]).pop(_KEPT, None)
+    if is_known:
+        fetch(Plain, 1, "default")
     with pytest.raises(MissingObject):
         read({"sender": None, "arguments": {"it": {"$instance": ["payload_app.Plain", pk, "default"]}}})
     assert Plain.objects.count() == 1  # and on PostgreSQL the transaction still stands

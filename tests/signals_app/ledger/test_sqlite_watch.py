@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from signals_app.ledger.commits import MISSES, FileWatch, Naps, watch
+from signals_app.ledger.sqlite_watch import MISSES, FileWatch, Naps, watch
 
 LONG = 60  # seconds, in which any write is heard of
 

@@ -34,12 +34,19 @@ class Naps:
     def found(self) -> None:
         """Note that a commit was found."""
 
+    def close(self) -> bool:
+        """Stop listening; return whether it is worth to begin anew."""
+        return False
+
 
 class FileWatch(Naps):
     """Hears of the writes of this host's processes to a file and to its log.
 
     A few lines of ctypes: a package would wrap the same three calls.
     """
+
+    _descriptor = -1
+    _misses = 0
 
     def __init__(self, path: str) -> None:
         """Begin to listen. Raises OSError where the system or its limits do not allow it."""
@@ -60,7 +67,6 @@ class FileWatch(Naps):
             raise OSError(error, f"{os.strerror(error)}: inotify")
         self._heard_at = -math.inf
         self._is_timed_out = False
-        self._misses = 0
 
     def sleep(self, seconds: float, alarm: Sequence[int]) -> None:
         since = time.monotonic() - self._heard_at
@@ -88,13 +94,14 @@ class FileWatch(Naps):
                 return True
         return False
 
-    def close(self) -> None:
-        """Stop listening."""
+    def close(self) -> bool:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+        return self._misses < MISSES
 
-    __del__ = close
+    def __del__(self) -> None:
+        self.close()
 
     def _is_ours(self, events: bytes) -> bool:
         """Tell whether one of these is of our file, and not of another in its directory."""
