@@ -168,14 +168,18 @@ def _limit_turns(**kwargs: object) -> None:
     duty.limit = Conf.RECYCLE or math.inf
 
 
+def _count_turn(**kwargs: object) -> None:
+    duty.turns += 1
+
+
 def _recycle(**kwargs: object) -> None:
     """Replace a worker that took as many tasks as it may, or worked as often without one."""
-    duty.turns += 1
     if duty.turns >= duty.limit:
         Conf.MAX_RSS = 1  # of this process; any has more
 
 
 post_spawn.connect(_limit_turns, dispatch_uid="signals_app.recycle")
+pre_execute.connect(_count_turn, dispatch_uid="signals_app.recycle")
 post_execute_in_worker.connect(_recycle, dispatch_uid="signals_app.recycle")
 
 

@@ -102,9 +102,9 @@ class ChangeListener:
         """Look often again: something was found."""
         self.nap = 0.005
 
-    def rest(self) -> None:
-        """Stop listening until the next wait: whoever listens costs senders, and the system, something."""
-        database(connection()).rest(connection(), self)
+    def rest(self, *, briefly: bool) -> None:
+        """Stop listening until the next wait: whoever listens costs senders something, and its session is another."""
+        database(connection()).rest(connection(), self, briefly=briefly)
 
     def wait(self, seconds: float) -> Change:
         """Return when the database has changed, or may have, and at the latest after ``seconds``."""
@@ -161,7 +161,7 @@ class Database:
         """Return when something may have changed."""
         raise NotImplementedError
 
-    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener) -> None:
+    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener, *, briefly: bool) -> None:
         """Stop listening until the next wait."""
 
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
@@ -283,8 +283,8 @@ class SQLite(Database):
             if _can_be_read(listener.alarm, 0):
                 return Change.NONE
 
-    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener) -> None:
-        if listener.commits and listener.commits.close():
+    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener, *, briefly: bool) -> None:
+        if not briefly and listener.commits and listener.commits.close():
             listener.commits = None
 
     @contextmanager
@@ -382,14 +382,17 @@ class PostgreSQL(Database):
             with db.cursor() as cursor:
                 cursor.execute("LISTEN signals_app")
             listener.listening = raw
-            return Change.ANY  # what was sent before is not heard of
+            if not listener.is_noting:
+                return Change.ANY  # what was sent before is not heard of
         if listener.is_noting and self._note_sleep(listener):
             return Change.ANY  # look once more: whoever wrote before the note did not notify
         end = time.monotonic() + (min(seconds, listener.nap) if listener.is_noting else seconds)
         while True:
             with db.wrap_database_errors:
                 # all that have come: one that is left behind would end a later wait, and wake a worker for nothing
-                notes = {note.payload for note in raw.notifies(timeout=0)}
+                notes = set[str]()
+                while came := {note.payload for note in raw.notifies(timeout=0)}:
+                    notes |= came
             if listener.queue in notes:
                 return Change.OURS
             left = end - time.monotonic()
@@ -401,7 +404,7 @@ class PostgreSQL(Database):
         listener.nap = min(listener.poll, listener.nap * 2)
         return Change.NONE
 
-    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener) -> None:
+    def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener, *, briefly: bool) -> None:
         if listener.listening is db.connection:
             with db.cursor() as cursor:
                 cursor.execute("UNLISTEN signals_app")
