@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, Self
 from urllib.request import ProxyHandler, build_opener
 
 from tests.cluster import ROOT, descendants, wait_until
+from tests.ports import free_port
 
 OF_TESTS = {"TEST_RUN_DB": "1", "DJANGO_SETTINGS_MODULE": "tests.settings"}
 
@@ -72,10 +72,3 @@ class Web:
                 return bool(answer.status == 200)
         except OSError:  # nobody listens yet, or a busy machine takes its time
             return False
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

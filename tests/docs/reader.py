@@ -15,9 +15,10 @@ import re
 from pathlib import Path
 from typing import Self
 
-from tests.cluster import free_port, wait_until
+from tests.cluster import wait_until
 from tests.docs.markdown import Block, blocks
 from tests.docs.terminal import PATIENCE, Program, Shell, differs
+from tests.ports import free_port
 
 SHOWN_ONLY = {"mermaid", "sh", "text", "ini", "sql", "yaml"}
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import psycopg
 import pytest
 
-from tests.cluster import free_port
+from tests.ports import free_port
 
 MISSING = "PostgreSQL's initdb is missing: install the package postgresql, or put its programs on the PATH."
 

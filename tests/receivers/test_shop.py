@@ -22,7 +22,7 @@ from sigdemo.shop.models import DailySales, Invoice, Order, Product, WarehouseNo
 from sigdemo.shop.signals import order_placed
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import Delivery
-from tests.browser.web import free_port
+from tests.ports import free_port
 from tests.receivers.warehouse_server import Warehouse
 from tests.sigdemo.shop.goods import order
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.peers.peers import PEERS, WORKERS, Peer
-from tests.cluster import free_port
 from tests.faults.server import Server, programs
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 FULL = {"sends": 300, "drained": 2_000, "asked": 60, "idle": 60.0, "rerun": 180.0}
