@@ -33,7 +33,15 @@ from signals_app.ledger.outcomes import (
 )
 from signals_app.ledger.pauses import PARK_AT_ONCE, is_paused, park, pause, pauses, resume
 from signals_app.ledger.recovery import Lost, Recovered, recover_lost
-from signals_app.ledger.sql import Change, ChangeListener, connection, database, prepare, short_lock_timeout
+from signals_app.ledger.sql import (
+    Change,
+    ChangeListener,
+    connection,
+    database,
+    missing_tables,
+    prepare,
+    short_lock_timeout,
+)
 from signals_app.ledger.stats import (
     LONG,
     NEWEST,

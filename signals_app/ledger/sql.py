@@ -20,8 +20,9 @@ from functools import lru_cache
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.db import Error, connections, router, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 from django.utils import timezone
 
 from signals_app.conf import conf, is_test_run
@@ -546,3 +547,18 @@ def query_deadline(seconds: float) -> Iterator[None]:
     finally:
         connections[own.alias] = own
         brief.close()
+
+
+def missing_tables(*models: type[Model]) -> str:
+    """Return a sentence that says to migrate where one of these models has no table.
+
+    It is empty where all have one, and where the database does not tell within two seconds.
+    """
+    with suppress(Error), query_deadline(2.0):
+        for model in models:
+            db = connections[router.db_for_write(model)]
+            if model._meta.db_table not in db.introspection.table_names(include_views=True):
+                option = "" if db.alias == DEFAULT_DB_ALIAS else f" --database {db.alias}"
+                lacks = f"The database {db.alias!r} lacks the tables of {model._meta.app_label}."
+                return f"{lacks} Run: python manage.py migrate{option}"
+    return ""

@@ -18,7 +18,9 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import Error
 from django.utils import timezone
 
+from signals_app import ledger
 from signals_app.exceptions import OperationRefused
+from signals_app.models import Delivery
 from signals_app.redaction.logs import one_line, without_controls
 
 Options = Mapping[str, Any]
@@ -67,6 +69,8 @@ class Terminal:
             # bytes on the command line
             raise CommandError(f"{error.object!a} is not UTF-8, so no name in the database is like it.") from None
         except Error as error:
+            if missing := ledger.missing_tables(Delivery):
+                raise CommandError(missing) from None
             raise CommandError(f"The database does not answer as it should: {str(error).strip()}") from error
         except KeyboardInterrupt:
             sys.exit(130)

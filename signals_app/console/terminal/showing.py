@@ -218,7 +218,8 @@ def _add_check_arguments(parser: ArgumentParser) -> None:
 
 
 def _check(options: Options, terminal: Terminal) -> None:
-    problems, most = look().problems(max_wait=options["max_wait"]), options["max_failed"]
+    missing, most = ledger.missing_tables(Delivery), options["max_failed"]
+    problems = [missing] if missing else look().problems(max_wait=options["max_wait"])
     if most is not None:
         try:
             if (failed := ledger.recently_failed()) > most:

@@ -9,7 +9,9 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections, router
 from django_q.management.commands import qcluster
+from django_q.models import Task
 
+from signals_app import ledger
 from signals_app.cluster import broker
 from signals_app.cluster.supervisor import Supervisor
 from signals_app.cluster.workarounds import end_workers_in_time, make_log_readable, run_cluster
@@ -28,7 +30,12 @@ class Command(qcluster.Command):  # type: ignore[misc]  # django_q is not typed
         return {**super().get_check_kwargs(options), "databases": [alias] if alias in connections else []}
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does."""
+        """Run until SIGTERM or SIGINT; with ``--run-once`` start and stop as Django-Q does.
+
+        Raises CommandError where the tables are missing. A database that is away is waited for.
+        """
+        if missing := ledger.missing_tables(Delivery, Task):
+            raise CommandError(missing)
         make_log_readable()
         keep_connections()
         end_workers_in_time()
