@@ -99,6 +99,9 @@ class Operation:
     name: str
     verb: _StrPromise
     of_many: _StrPromise
+    question: _StrPromise  # asks whether to go on, of how many
+    consequence: _StrPromise  # says what follows from it
+    button: _StrPromise  # names the act and its object
     help: str  # in the terminal
     condition: Callable[[str], Q]
     change: Callable[[Sequence[int], str], Changed]
@@ -142,6 +145,13 @@ RETRY = Operation(
     name="retry",
     verb=_("Retry"),
     of_many=_("Retry selected deliveries"),
+    question=ngettext_lazy("Retry %(count)d delivery?", "Retry %(count)d deliveries?", "count"),
+    consequence=ngettext_lazy(
+        "It runs again as soon as a worker is free. What its receiver has already done, it may do twice.",
+        "They run again as soon as workers are free. What their receivers have already done, they may do twice.",
+        "count",
+    ),
+    button=ngettext_lazy("Retry delivery", "Retry deliveries", "count"),
     help="make failed and cancelled deliveries ready again",
     condition=lambda _to: Q(state__in=(State.FAILED, State.CANCELLED)),
     change=_retry,
@@ -152,6 +162,11 @@ CANCEL = Operation(
     name="cancel",
     verb=_("Cancel"),
     of_many=_("Cancel selected deliveries"),
+    question=ngettext_lazy("Cancel %(count)d delivery?", "Cancel %(count)d deliveries?", "count"),
+    consequence=ngettext_lazy(
+        "It will never run. You can retry it later.", "They will never run. You can retry them later.", "count"
+    ),
+    button=ngettext_lazy("Cancel delivery", "Cancel deliveries", "count"),
     help="cancel deliveries that wait",
     condition=lambda _to: Q(state=State.READY),
     change=lambda ids, _to: {gettext("Cancelled."): ledger.cancel(ids)},
@@ -162,6 +177,13 @@ RUN_NOW = Operation(
     name="run_now",
     verb=_("Run now"),
     of_many=_("Run selected deliveries now"),
+    question=ngettext_lazy("Run %(count)d delivery now?", "Run %(count)d deliveries now?", "count"),
+    consequence=ngettext_lazy(
+        "It runs as soon as a worker is free, and not at the time it was to wait for.",
+        "They run as soon as workers are free, and not at the times they were to wait for.",
+        "count",
+    ),
+    button=ngettext_lazy("Run delivery now", "Run deliveries now", "count"),
     help="make deliveries that wait for later due now",
     condition=lambda _to: Q(state=State.READY, due_at__gt=timezone.now()),
     change=lambda ids, _to: {gettext("Made due now."): ledger.run_now(ids)},
@@ -173,6 +195,15 @@ MOVE = Operation(
     verb=_("Move to another queue"),
     title=_("Move to the queue %(to)s"),
     of_many=_("Move selected deliveries to another queue"),
+    question=ngettext_lazy(
+        "Move %(count)d delivery to the queue %(to)s?", "Move %(count)d deliveries to the queue %(to)s?", "count"
+    ),
+    consequence=ngettext_lazy(
+        "From now on only a cluster of that queue runs it.",
+        "From now on only a cluster of that queue runs them.",
+        "count",
+    ),
+    button=ngettext_lazy("Move delivery", "Move deliveries", "count"),
     help="put deliveries that wait in another queue",
     target=QUEUE,
     condition=lambda to: Q(state=State.READY) & ~Q(queue=to),
@@ -187,6 +218,15 @@ REASSIGN = Operation(
     verb=_("Give to another receiver"),
     title=_("Give to the receiver %(to)s"),
     of_many=_("Give selected deliveries to another receiver"),
+    question=ngettext_lazy(
+        "Give %(count)d delivery to the receiver %(to)s?", "Give %(count)d deliveries to the receiver %(to)s?", "count"
+    ),
+    consequence=ngettext_lazy(
+        "It runs with that receiver as soon as a worker is free, and never with the one it was sent to.",
+        "They run with that receiver as soon as workers are free, and never with the one they were sent to.",
+        "count",
+    ),
+    button=ngettext_lazy("Give delivery to this receiver", "Give deliveries to this receiver", "count"),
     help="give unroutable deliveries to another receiver",
     target=RECEIVER,
     condition=lambda _to: is_unroutable(),

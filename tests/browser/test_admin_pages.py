@@ -23,7 +23,10 @@ LIST = f"{ADMIN}delivery/"
 STOCK = "/admin/shop/order/?q=x"  # a page that is all Django's own: a list with a search, filters and actions
 EVIL = "<script>document.title = 'taken over'</script>"
 QUEUE, RECEIVER = "q" * 90, "r" * 200
-ASKED = {"Retry selected deliveries": "This changes 2 deliveries.", "Move selected deliveries": "To the queue"}
+ASKED = {
+    "Retry selected deliveries": "They run again as soon",
+    "Move selected deliveries": "To the queue",
+}
 
 # in Django's form of a search with a help text, and beside the count of a list that does not count all of its table
 SEARCH = {"label-title-only ['#searchbar']", "link-in-text-block ['.small > a']"}

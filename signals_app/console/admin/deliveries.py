@@ -35,6 +35,7 @@ from signals_app.exceptions import OperationRefused
 from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.redaction.logs import one_line
 
+NAMED = 10  # deliveries that a question lists
 AT_ONCE = 5_000  # deliveries that one request changes, so that it ends
 EMISSION_STYLES = ("signals_app/admin.css", "signals_app/overview.css", "signals_app/emission.css")
 
@@ -169,7 +170,7 @@ class DeliveryAdmin(RecordAdmin):
     ) -> HttpResponse:
         """Ask for the target, then for confirmation; with both, do it and go ``back``."""
         to = request.POST.get("to", "")
-        asked: dict[str, Any] = {"target": operation.target}
+        asked: dict[str, Any] = {"title": operation.label(), "target": operation.target}
         if to or operation.target is None:
             try:
                 operation = operation.aimed_at(to)
@@ -179,13 +180,10 @@ class DeliveryAdmin(RecordAdmin):
             if "confirmed" in request.POST:
                 self._do(request, rows, operation)
                 return HttpResponseRedirect(back)
-            named = rows.order_by()
-            possible = named.filter(operation.condition(operation.to)).count()
-            asked = {"to": operation.to, "count": named.count(), "possible": possible, "at_once": AT_ONCE}
+            asked = self._question(rows, operation)
         return self.show(
             request,
             "admin/signals_app/confirm.html",
-            title=operation.label(),
             about=about,
             back=back,
             action=request.POST.get("action", ""),
@@ -193,6 +191,28 @@ class DeliveryAdmin(RecordAdmin):
             across=request.POST.get("select_across", "0"),
             **asked,
         )
+
+    def _question(self, rows: QuerySet[Delivery], operation: Operation) -> dict[str, Any]:
+        """Return what the page asks and which deliveries it names, where the target is chosen."""
+        found = rows.filter(operation.condition(operation.to))
+        possible = found.order_by().count()
+        words = {"count": possible, "to": operation.to}
+        site = self.admin_site.name
+        return {
+            "title": operation.question % words if possible else operation.label(),
+            "consequence": operation.consequence % words,
+            "button": operation.button % words,
+            "only": operation.only,
+            "named": [
+                (formatting.link_to(site, one.pk, f"#{one.pk}"), one_line(one.receiver), formatting.state_badges(one))
+                for one in found[:NAMED]
+            ],
+            "more": max(0, possible - NAMED),
+            "to": operation.to,
+            "count": rows.order_by().count(),
+            "possible": possible,
+            "at_once": AT_ONCE,
+        }
 
     def _do(self, request: HttpRequest, rows: QuerySet[Delivery], operation: Operation) -> None:
         ids = list(rows.values_list("pk", flat=True)[: AT_ONCE + 1])

@@ -65,11 +65,15 @@ def test_an_operation_is_asked_about_and_done_once_and_leads_back(boss: Client, 
     page = post(boss, name, one).content.decode()
     if name in TO:
         assert f"<option>{TO[name]}</option>" in page
-        assert "This changes" not in page
+        assert "confirm-count" not in page
+        assert (f"<strong>{one}</strong>" in page) == (post is on_page)
         page = post(boss, name, one, to=TO[name]).content.decode()
-    assert "This changes 1 delivery." in page
-    assert f'href="{back}"' in page
-    assert (f"<strong>{one}</strong>" in page) == (post is on_page)
+    words = {"count": 1, "to": TO.get(name, "")}
+    assert f"<h1>{OPERATIONS[name].question % words}</h1>" in page
+    assert OPERATIONS[name].consequence % words in page
+    assert f">{OPERATIONS[name].button % words}</button>" in page
+    assert f'href="{back}">Keep it as it is</a>' in page
+    assert f'<li><a href="{page_of(one)}">#{one.pk}</a> {one.receiver} ' in page
     assert rows() == before
 
     for sentence in ("1 delivery ", "was left as it is: only"):  # which a second submit is told
@@ -105,7 +109,7 @@ def test_what_the_state_allows_is_offered_and_nothing_else_can_be_done(
     assert links == [operate_url(one, name) + KEPT for name in names]  # with the filters that led to the page
     for name in OPERATIONS.keys() - set(names):
         page = on_page(boss, name, one, to=TO.get(name, "")).content.decode()
-        assert "This changes 0 deliveries." in page
+        assert f"Nothing would change: {OPERATIONS[name].only}." in page
         assert " disabled>" in page
         on_page(boss, name, one, to=TO.get(name, ""), confirmed="yes")
     assert rows() == before
@@ -147,7 +151,8 @@ def test_a_target_that_does_not_exist_is_refused(boss: Client, post: Any, name: 
 def test_what_cannot_change_is_counted_before_and_after(operator: Client) -> None:
     picked = [delivery(state) for state in State]
     page = on_list(operator, "retry", *picked).content.decode()
-    assert "This changes 2 deliveries." in page
+    assert "<h1>Retry 2 deliveries?</h1>" in page
+    assert re.findall(r"<li><a [^>]*>#(\d+)</a>", page) == [str(picked[4].pk), str(picked[3].pk)]
     assert "5 are selected; those that are not in the right state stay as they are." in page
     (said,) = told(on_list(operator, "retry", *picked, confirmed="yes", follow=True))
     assert said.startswith(
@@ -161,7 +166,7 @@ def test_all_that_match_the_filter_are_taken_without_a_tick_and_the_filter_stays
         delivery(State.FAILED, receiver=receiver)
     query = "?state=FAILED&receiver=a"
     page = on_list(operator, "retry", query=query, matching="on").content.decode()
-    assert "This changes 3 deliveries." in page
+    assert "<h1>Retry 3 deliveries?</h1>" in page
     answer = on_list(operator, "retry", query=query, select_across="1", _selected_action="0", confirmed="yes")
     assert answer.headers["Location"].endswith(query)
     assert states() == ["READY", "READY", "READY", "FAILED"]
