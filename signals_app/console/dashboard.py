@@ -185,7 +185,7 @@ def running_by_worker() -> dict[tuple[str, int], Delivery]:
 
 def banners(figures: Stats, alive: Sequence[str], hour: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what is wrong, as a sentence and what to do, the worst first; ``alive`` are the queues of clusters."""
-    found = [*_without_cluster(figures, alive), *_rising(figures, hour)]
+    found = [*_without_cluster(figures, alive), *_unroutable(), *_rising(figures, hour)]
     found += [
         (message.level >= checks.ERROR, f"{message.msg} ({message.id})", message.hint or "")
         for message in checks.run_checks(tags=["signals_app"])
@@ -210,6 +210,12 @@ def _without_cluster(figures: Stats, alive: Sequence[str]) -> Iterator[Banner]:
     if (more := len(lacking) - MOST_NAMED) > 0:
         text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
         yield True, text % {"more": more}, cure
+
+
+def _unroutable() -> Iterator[Banner]:
+    cure = _("Start a cluster from code that has the receiver, or give the deliveries to another one.")
+    for text in health.unroutable()[:MOST_NAMED]:
+        yield True, text, cure
 
 
 def _rising(figures: Stats, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:

@@ -1,6 +1,14 @@
 """The sending side: a queued receiver takes a signal in the sender's process and leaves its work to a worker."""
 
-from signals_app.dispatcher.current import current_delivery
-from signals_app.dispatcher.receivers import QueuedReceiver, queued, queued_receiver, registry
+from django.core.exceptions import AppRegistryNotReady
+
+try:
+    from signals_app.dispatcher.current import current_delivery
+    from signals_app.dispatcher.receivers import QueuedReceiver, queued, queued_receiver, registry
+except AppRegistryNotReady:
+    raise AppRegistryNotReady(
+        "signals_app.dispatcher is imported before Django has loaded the apps: import it in an app's receivers module, "
+        "which is imported as Django starts."
+    ) from None
 
 __all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]

@@ -58,5 +58,6 @@ from signals_app.ledger.stats import (
     receiver_stats,
     recently_enqueued,
     recently_failed,
+    unroutable_for,
 )
 from signals_app.ledger.tallies import Count, TallyKey, add_tallies, read_tallies

@@ -34,6 +34,10 @@ _WAITING = _waiting("parked")
 _WAITING_BY_ROW = _waiting(f"(parked OR receiver IN ({PAUSED_RECEIVERS}))")
 _RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
 _UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
+_LONG_UNROUTABLE = (  # a look puts off its due time, so only its age tells
+    "SELECT receiver FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes} "
+    "AND enqueued_at < {earlier}"
+)
 _RUNNING = (
     "SELECT queue, count(*), sum(CASE WHEN started_at < {earlier} THEN 1 ELSE 0 END) "
     "FROM {table} WHERE state = 'RUNNING' GROUP BY queue"
@@ -225,6 +229,11 @@ def oldest_waits() -> dict[str, float]:
     It is 0 where none is due; what is paused does not wait.
     """
     return {queue: seconds(first, now) or 0.0 for queue, first, now in rows(_LONGEST_DUE)}
+
+
+def unroutable_for(seconds: float) -> Counter[str]:
+    """Count, by receiver, the unroutable deliveries that were enqueued more than so many seconds ago."""
+    return Counter(receiver for (receiver,) in rows(_LONG_UNROUTABLE, ago=seconds))
 
 
 def ended_by_minute() -> list[Ended]:

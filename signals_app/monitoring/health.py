@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import Error
+from django.utils.translation import ngettext
 
 from signals_app import ledger
 from signals_app.conf import conf
@@ -83,3 +84,17 @@ def look(*, at_queues: bool = True) -> Health:
     except Error as error:
         logger.warning("The health check cannot read the database: %s", error)
         return Health(database=False)
+
+
+def unroutable(*, max_wait: float | None = None) -> list[str]:
+    """Return a sentence for each receiver that no worker knows and that deliveries have waited for too long for.
+
+    It is not for the public page, which names no receivers.
+    """
+    limit = conf.health_max_wait if max_wait is None else max_wait
+    said = (
+        "%(count)d delivery waits for a receiver that no worker knows: %(receiver)s.",
+        "%(count)d deliveries wait for a receiver that no worker knows: %(receiver)s.",
+    )
+    found = ledger.unroutable_for(limit).most_common()
+    return [ngettext(*said, count) % {"count": count, "receiver": receiver} for receiver, count in found]

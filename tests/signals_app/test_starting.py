@@ -140,6 +140,16 @@ def test_receivers_that_cannot_be_imported_say_why(shop: Callable[..., Project])
     assert "ModuleNotFoundError: No module named 'nowhere'" in shop(receivers="import nowhere").manage("check")
 
 
+def test_an_import_that_is_too_early_says_where_it_belongs(shop: Callable[..., Project]) -> None:
+    project = shop()
+    project.write("shop/__init__.py", "from signals_app.dispatcher import queued_receiver")
+    *_frames, said = project.manage("check").splitlines()
+    assert said == (
+        "django.core.exceptions.AppRegistryNotReady: signals_app.dispatcher is imported before Django has loaded the "
+        "apps: import it in an app's receivers module, which is imported as Django starts."
+    )
+
+
 # SQLite
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from signals_app.console import queries
+from signals_app.console.operations import QUEUE, RECEIVER
 from signals_app.console.queries import Selection, row_number
 from signals_app.console.terminal.screen import Options
 from signals_app.models import State
@@ -40,6 +41,11 @@ def add_filters(parser: ArgumentParser) -> None:
 
 
 def selection_of(options: Options) -> Selection:
+    """Read a selection. Raises OperationRefused for a queue or a receiver that nobody and no delivery knows."""
+    for target, column in ((QUEUE, "queue"), (RECEIVER, "receiver")):
+        name = options[column]
+        if name and name not in target.names() and not Selection(**{column: name}).rows().exists():
+            target.require(name)
     given: dict[str, Any] = {field.name: options[field.name] for field in fields(Selection)}
     return Selection(**given | {name: tuple(value) for name, value in given.items() if isinstance(value, list)})
 

@@ -30,7 +30,7 @@ from signals_app.console.queries import Selection
 from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain, stamp
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
-from signals_app.monitoring.health import look
+from signals_app.monitoring.health import look, unroutable
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
 
@@ -220,12 +220,12 @@ def _add_check_arguments(parser: ArgumentParser) -> None:
 def _check(options: Options, terminal: Terminal) -> None:
     missing, most = ledger.missing_tables(Delivery), options["max_failed"]
     problems = [missing] if missing else look().problems(max_wait=options["max_wait"])
-    if most is not None:
-        try:
-            if (failed := ledger.recently_failed()) > most:
-                problems.append(f"Failed in the last hour: {failed}, more than {most}.")
-        except Error:
-            pass  # that the database does not answer has been said
+    try:
+        problems += unroutable(max_wait=options["max_wait"])
+        if most is not None and (failed := ledger.recently_failed()) > most:
+            problems.append(f"Failed in the last hour: {failed}, more than {most}.")
+    except Error:
+        pass  # that the database does not answer has been said
     terminal.tell(lambda: {"ok": not problems, "problems": problems}, lambda: problems or ["All is well."])
     if problems:
         sys.exit(1)

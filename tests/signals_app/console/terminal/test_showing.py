@@ -14,8 +14,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from signals_app import ledger
+from signals_app.console.dashboard import overview
 from signals_app.console.terminal.choosing import delivery_id, moment
 from signals_app.models import Delivery, Outcome, PauseKind, State
+from signals_app.monitoring.health import unroutable
 from tests.signals_app.console.admin.rows import NOON, at, attempt, delivery
 from tests.signals_app.console.terminal.commands import alive, piped, read, told
 
@@ -257,6 +259,29 @@ def test_check_exits_with_1_for_what_health_finds(capsys: pytest.CaptureFixture[
     assert check()[0] == 0
     assert check("--max-wait", 60)[0] == 1
     assert check("--max-wait", 600)[0] == 0
+
+
+def test_check_names_receivers_that_no_worker_knows_for_longer_than_it_allows() -> None:
+    alive("elsewhere", "lab-crash", "sigdemo")
+    now = timezone.now()
+    for minutes in (1, 10, 20):
+        later, sent = now + timedelta(seconds=20), now - timedelta(minutes=minutes)
+        delivery(receiver="orders.receivers.gone", unroutable=True, due_at=later, enqueued_at=sent)
+    assert check("--max-wait", 3600) == (0, "All is well.\n")
+    assert check("--max-wait", 300)[0] == 1
+    said = "2 deliveries wait for a receiver that no worker knows: orders.receivers.gone."
+    assert unroutable(max_wait=300) == [said]
+    with override_settings(SIGNALS_APP={"HEALTH_MAX_WAIT": 300}):
+        assert said in [banner["text"] for banner in overview()["banners"]]
+
+
+@pytest.mark.parametrize("column", ["receiver", "queue"])
+def test_a_name_that_nobody_knows_is_refused_and_one_of_a_delivery_is_not(column: str) -> None:
+    delivery(State.FAILED, **{column: "shop.gone"})
+    assert "shop.gone" in told("list", f"--{column}", "shop.gone")
+    for command in ("list", "retry"):
+        with pytest.raises(CommandError, match=rf"no {column} 'boom'\. (There are: |Did you mean )"):
+            told(command, f"--{column}", "boom")
 
 
 def test_check_asks_no_cluster_of_a_queue_on_demand_until_work_waits_longer_than_it_allows(settings: Settings) -> None:
