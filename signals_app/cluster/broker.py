@@ -146,11 +146,14 @@ class DeliveryBroker(PromptORM):
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Keep a cluster's statistic for ``timeout`` seconds in the database.
 
-        A cluster whose claims all fail though work is due keeps none, and so counts as no cluster.
+        A cluster whose claims all fail though work is due keeps none, and so counts as no cluster. One that has
+        stopped takes its statistic along.
         """
         with liveness.guarding():
             try:
-                if liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
+                if (status := cluster_status(value)) and status.has_stopped:
+                    ledger.forget_stat(key)
+                elif liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
                     ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
             except Error as error:
                 reconnect(error)  # Django-Q logs the error and calls again, on a new connection
@@ -220,6 +223,7 @@ class ClusterStatus:
     started: datetime
     reincarnations: int
     workers: tuple[int, ...]
+    has_stopped: bool
 
 
 def cluster_status(package: str) -> ClusterStatus | None:
@@ -229,5 +233,9 @@ def cluster_status(package: str) -> ClusterStatus | None:
     except BadSignature:
         return None
     return ClusterStatus(
-        pid=stat.pid, started=stat.tob, reincarnations=stat.reincarnations, workers=tuple(stat.workers)
+        pid=stat.pid,
+        started=stat.tob,
+        reincarnations=stat.reincarnations,
+        workers=tuple(stat.workers),
+        has_stopped=stat.status == q_conf.Conf.STOPPED,
     )

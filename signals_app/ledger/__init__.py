@@ -10,7 +10,15 @@ from signals_app.ledger.claims import (
     renew,
     report_progress,
 )
-from signals_app.ledger.clusters import ClusterSeen, clusters, forget_old_stats, keep_stat, read_stat, read_stats
+from signals_app.ledger.clusters import (
+    ClusterSeen,
+    clusters,
+    forget_old_stats,
+    forget_stat,
+    keep_stat,
+    read_stat,
+    read_stats,
+)
 from signals_app.ledger.due import awaits, count_ready, due, seconds_to_next
 from signals_app.ledger.enqueue import NewDelivery, enqueue
 from signals_app.ledger.maintenance import (

@@ -10,7 +10,7 @@ DONE = {
     "deliveries status": "No queue has work, and no cluster was seen.",
     "deliveries list": "No delivery matches.",
     "deliveries check": "The queue default has no living cluster.",
-    "deliveries pause queue default --yes": "The queue default is paused by",
+    "deliveries pause queue default --yes": "The queue default is paused.\n",
     "deliveries cancel --all --yes": "0 deliveries were cancelled.",
     "deliveries cancel --all --yes --as ada": "CommandError: This project has no users: leave out --as.",
     "deliveries prune": "There is nothing to prune.",
@@ -27,4 +27,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.parametrize("command", DONE)
 def test_every_command_does_without_the_others(project: Project, command: str) -> None:
-    assert DONE[command] in project.manage(command)
+    assert project.manage(command).count(DONE[command]) == 1
+
+
+def test_a_pause_is_told_once(project: Project) -> None:
+    assert project.manage("deliveries pause queue default --yes")
+    assert project.manage("deliveries resume queue default --yes") == "The queue default is resumed.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 from argparse import ArgumentParser
 
 from django.apps import apps
@@ -27,6 +28,9 @@ from signals_app.console.terminal.choosing import add_filters, number, selection
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent
 from signals_app.models import PauseKind, State
 from signals_app.worker import pruning
+
+# without LOGGING Python prints a warning itself, beside the sentence that the terminal prints
+logging.getLogger("signals_app.operations").addHandler(logging.NullHandler())
 
 
 def _change(operation: Operation) -> Subcommand:

@@ -88,3 +88,9 @@ def test_paused_work_waits_no_cluster_is_restarted_for_it_and_it_runs_when_resum
     assert Effect.objects.count() == 3
     assert own_cluster.family() == family
     assert "CRITICAL" not in own_cluster.log.read_text()
+
+
+def test_a_cluster_that_stops_in_order_is_no_longer_among_the_clusters(own_cluster: Cluster) -> None:
+    wait_until(ledger.clusters, "a word of the cluster")
+    assert own_cluster.stop() == 0
+    assert ledger.clusters() == []
