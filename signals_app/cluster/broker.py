@@ -146,15 +146,15 @@ class DeliveryBroker(PromptORM):
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Keep a cluster's statistic for ``timeout`` seconds in the database.
 
-        A cluster whose claims all fail though work is due keeps none, and so counts as no cluster. One that has
-        stopped takes its statistic along.
+        A cluster whose claims all fail though work is due keeps none, and so counts as no cluster. That of one
+        that has stopped expires at once.
         """
         with liveness.guarding():
             try:
-                if (status := cluster_status(value)) and status.has_stopped:
-                    ledger.forget_stat(key)
-                elif liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
-                    ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=timeout)
+                status = cluster_status(value)
+                seconds = 0 if status and status.has_stopped else timeout
+                if liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
+                    ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=seconds)
             except Error as error:
                 reconnect(error)  # Django-Q logs the error and calls again, on a new connection
                 raise

@@ -14,7 +14,6 @@ from signals_app.ledger.clusters import (
     ClusterSeen,
     clusters,
     forget_old_stats,
-    forget_stat,
     keep_stat,
     read_stat,
     read_stats,

@@ -47,11 +47,6 @@ def keep_stat(key: str, package: str, *, queue: str, host: str, seconds: float) 
     write(_KEEP, key=key, package=package, queue=queue, host=host, delay=seconds)
 
 
-def forget_stat(key: str) -> None:
-    """Delete the statistic of a cluster that has stopped."""
-    write(f"DELETE FROM {_TABLE} WHERE key = %(key)s", key=key)
-
-
 def read_stat(key: str) -> str | None:
     """Return a cluster's statistic, or None when it has expired."""
     return next((package for (package,) in rows(_READ, key=key)), None)
