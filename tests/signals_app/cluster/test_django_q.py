@@ -89,6 +89,7 @@ def test_a_schedule_creates_its_task(cluster: Cluster) -> None:
     scheduler(broker=get_broker())  # the cluster's sentinel does so every half minute
     wait_until(lambda: Effect.objects.filter(label="scheduled").exists(), "the scheduled task", seconds=60)
     assert not Schedule.objects.exists()
+    wait_until(lambda: Task.objects.exists(), "its record, which the next test would find")
 
 
 def test_tasks_are_not_starved_by_a_full_queue_of_deliveries_and_hints_leave_no_trace(cluster: Cluster) -> None:
