@@ -22,7 +22,7 @@ from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery, Count, Failure, TallyKey
 from signals_app.models import Delivery, Measure, Outcome, State
 from signals_app.processes.tree import ForkGuard
-from signals_app.redaction.logs import get_logger
+from signals_app.redaction.logs import get_logger, one_line
 
 try:
     from opentelemetry import trace as otel
@@ -35,6 +35,8 @@ except ImportError:
 logger = get_logger("signals_app.deliveries")
 counting_logger = get_logger("signals_app.monitoring")
 
+
+LONGEST_SAID = 200  # characters of an error's message in a line
 
 # what happened to a delivery: the field "event" of a line
 Event = Literal[
@@ -86,11 +88,12 @@ def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: B
             logging.ERROR if is_final else logging.WARNING,
             "lost" if is_lost else "failed" if is_final else "attempt_failed",
             claimed,
-            f"{_ENDED[end.outcome]}{_at(claimed, first=True)}, {_time(end.ran)}: %(error)s; "
-            + ("it is FAILED" if is_final else f"it runs again in {_time(end.delay)}"),
+            f"{_ENDED[end.outcome]}{_at(claimed, first=True)}, {_time(end.ran)}: %(reason)s; "
+            + ("marked as FAILED" if is_final else f"retrying in {_time(end.delay)}"),
             exception=error,
             outcome=end.outcome.value,
             error=end.error_class,
+            reason=_reason(end),
             duration=end.ran,
             state=end.state.value,
             delay=end.delay,
@@ -164,6 +167,12 @@ def _log(
 def _at(claimed: ClaimedDelivery, *, first: bool = False) -> str:
     """Return which attempt it is; nothing of the first one, unless it is asked for."""
     return f" at attempt {claimed.attempt} of {claimed.max_attempts}" if first or claimed.attempt > 1 else ""
+
+
+def _reason(end: Failure) -> str:
+    """Return an error's class and the first line of its message, as they are recorded: secrets masked."""
+    said = end.message.strip().partition("\n")[0][:LONGEST_SAID].rstrip(".")
+    return one_line(f"{end.error_class.removeprefix('builtins.')}: {said}")
 
 
 def _time(seconds: float) -> str:

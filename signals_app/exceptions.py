@@ -17,7 +17,7 @@ class PayloadTooLarge(PayloadError):
 
 
 class MissingObject(SignalsAppError):
-    """A model instance named by a payload does not exist any more."""
+    """A model instance named by a payload no longer exists."""
 
 
 class ReceiverError(SignalsAppError):
@@ -55,7 +55,7 @@ class TransactionLeftOpen(SignalsAppError):
 
 
 class NotBegun(SignalsAppError):
-    """The database gave no transaction for an atomic receiver, so that it was not called."""
+    """The database gave no transaction for an atomic receiver, so it was not called."""
 
 
 class LeaseLost(SignalsAppError):

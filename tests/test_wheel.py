@@ -179,7 +179,6 @@ def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
 def write_settings(reader: Reader, settings: dict[str, Any]) -> None:
     with (reader.project / "mysite" / "settings.py").open("a") as file:
         file.writelines(f"{name} = {value!r}\n" for name, value in settings.items())
-        file.write('INSTALLED_APPS.append("orders")\n')
 
 
 @pytest.mark.database

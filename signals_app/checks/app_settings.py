@@ -21,8 +21,8 @@ def check_apps(**kwargs: Any) -> Iterator[CheckMessage]:
     labels = list(apps.app_configs)
     if labels.index("django_q") < labels.index("signals_app") and "timeout" not in cluster_here().written:
         yield CheckWarning(
-            'django_q stands before signals_app, so it says "Retry and timeout are misconfigured" before it is given '
-            "the timeout that Q_CLUSTER leaves out.",
+            'django_q is listed before signals_app, so it warns "Retry and timeout are misconfigured" before '
+            "signals_app supplies the timeout that Q_CLUSTER lacks.",
             hint='Write INSTALLED_APPS = [*(app for app in INSTALLED_APPS if app != "django_q"), "django_q"].',
             id="signals_app.W009",
         )

@@ -199,14 +199,14 @@ Banner = tuple[bool, str, str]
 
 
 def _without_cluster(figures: Stats, alive: Sequence[str]) -> Iterator[Banner]:
-    cure = _("Start one: manage.py qcluster. Nothing is lost while none runs.")
+    cure = _("Start one: manage.py qcluster. Nothing is lost in the meantime.")
     if not alive:
-        yield True, _("No cluster is alive, so nothing runs."), cure
+        yield True, _("No cluster is running, so no delivery is being processed."), cure
         return
     waits = {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting}
     lacking = [queue.name for queue in health.queues(alive, waits) if queue.lacks_cluster()]
     for name in lacking[:MOST_NAMED]:
-        yield True, _("No cluster of the queue %(queue)s is alive.") % {"queue": name}, cure
+        yield True, _("No cluster is running for the queue %(queue)s.") % {"queue": name}, cure
     if (more := len(lacking) - MOST_NAMED) > 0:
         text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
         yield True, text % {"more": more}, cure

@@ -82,7 +82,7 @@ class QueuedReceiver:
             arguments.pop(name, None)
         if not self._required <= arguments.keys():
             name = min(self._required - arguments.keys())
-            why = "drop leaves out" if name in options.drop else "the signal does not bring"
+            why = "drop removes" if name in options.drop else "the signal does not pass"
             raise ReceiverError(
                 f"{self.key} cannot receive {shown_name}: its parameter {name!r} has no default value, and {why} the "
                 "argument. Give it a default value, or take it out of the parameters."

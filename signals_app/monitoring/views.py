@@ -29,7 +29,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @for_machines
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the database answers, so that signals can be sent, and 503 when not."""
+    """Answer 200 when the database answers, so signals can be sent, and 503 when not."""
     return _answer(look(at_queues=False))
 
 

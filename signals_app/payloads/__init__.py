@@ -8,7 +8,7 @@ fetched afresh; a snapshot travels with the values of its fields.
 What JSON does not have is written as an object with one key, its tag, such as ``{"$decimal": "1.10"}``.
 
 Some values come back changed: lazy objects are resolved; a value of a subclass becomes one of its base where nothing is
-lost by it, so that templates escape a ``SafeString`` again; a list that two arguments share becomes two lists; what is
+lost by it, so templates escape a ``SafeString`` again; a list that two arguments share becomes two lists; what is
 set on a model instance beside its fields stays behind.
 """
 

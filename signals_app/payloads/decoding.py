@@ -27,7 +27,7 @@ class Decoded:
 def decode_arguments(text: str) -> Decoded:
     """Return what ``encode_arguments`` was given; one query for each row that it refers to.
 
-    Raises MissingObject where an instance does not exist any more, PayloadError where the payload is malformed or names
+    Raises MissingObject where an instance no longer exists, PayloadError where the payload is malformed or names
     what this process does not have, and the database's own errors where it cannot be asked.
     """
     if size_of(text) > conf.max_payload:

@@ -160,7 +160,7 @@ class Encoder:
 
     def __init__(self, budget: int) -> None:
         self.by_value = False  # model instances are written as snapshots
-        self.is_deleted = False  # their rows are being deleted, so that others travel as their keys
+        self.is_deleted = False  # their rows are being deleted, so others travel as their keys
         self.depth = 0
         self._budget = budget
 

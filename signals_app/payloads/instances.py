@@ -41,13 +41,13 @@ def encode_instance(value: Model, walk: Encoder) -> Json:
     if state.adding:
         raise Refusal(
             value,
-            "is not saved, so that a worker could not fetch it",
+            "is not saved, so a worker could not fetch it",
             "Save it first, or add snapshot=({argument!r},) to send its values.",
         )
     if pk is None or (type(pk) is tuple and None in pk):
         raise Refusal(
             value,
-            "is deleted, or its primary key was taken away, so that a worker could not fetch it",
+            "is deleted, or its primary key was taken away, so a worker could not fetch it",
             "Send before that, and with snapshot=({argument!r},) to send its values.",
         )
     if walk.is_deleted:
@@ -84,8 +84,8 @@ def _decode_instance(value: Json, read: Read) -> object:
     except ObjectDoesNotExist:
         pk_shown = MASKED if has_secret_key(model._meta.label) else shown(pk)
         raise Gone(
-            f"was {model._meta.label} with primary key {pk_shown} in the database {database!r}, "
-            'which does not exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
+            f"refers to {model._meta.label} with primary key {pk_shown} in the database {database!r}, and "
+            'that row no longer exists. missing="skip" cancels such deliveries; a snapshot does not need the row.'
         ) from None
     except (ValueError, TypeError, ArithmeticError, ValidationError, DataError) as error:
         raise Malformed(f"has no primary key of {model._meta.label}: {error}") from error
@@ -152,7 +152,7 @@ def _is_same(field: AnyField, instance: Model, read: object) -> bool:
     if bool(read == value):
         return True
     if type(read) is type(value):
-        return type(value).__eq__ is object.__eq__  # so that nobody can tell
+        return type(value).__eq__ is object.__eq__  # so nobody can tell
     return type(getattr_static(type(instance), field.attname, None)) is not DeferredAttribute
 
 

@@ -65,7 +65,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
     """Look at every page, and at what the actions ask; yield the name of each while it is shown."""
     pages = {  # with words that the page alone has
         f"{ADMIN}overview/": "Failures of the last day",
-        f"{LIST}emission/{hostile.emission}/": "All pictures share one axis",
+        f"{LIST}emission/{hostile.emission}/": "All charts share one time axis",
         f"{ADMIN}map/": "Plain and async receivers work within send()",
         f"{ADMIN}map/?show=unexplained": "It was renamed, removed or called by hand",
         LIST: "7 deliveries",

@@ -108,7 +108,7 @@ def said(delivery: Delivery) -> set[tuple[str, str, str]]:
 
 
 def place(thing: Thing, alias: str) -> str:
-    return f"thing was testapp.Thing with primary key {thing.pk} in the database '{alias}'"
+    return f"thing refers to testapp.Thing with primary key {thing.pk} in the database '{alias}'"
 
 
 @pytest.mark.fault(21, "model instances deleted while work waits")

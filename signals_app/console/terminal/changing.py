@@ -39,7 +39,7 @@ def _change(operation: Operation) -> Subcommand:
             parser.add_argument("--to", required=True, help=str(operation.target.question).lower())
         add_filters(parser)
         parser.add_argument("--all", action="store_true", help="of all deliveries, where no filter is given")
-        parser.add_argument("--limit", type=number, metavar="N", help="at most so many, the oldest")
+        parser.add_argument("--limit", type=number, metavar="N", help="at most N, the oldest first")
         _add_operator(parser)
 
     def run(options: Options, terminal: Terminal) -> None:
@@ -67,7 +67,7 @@ def _change(operation: Operation) -> Subcommand:
 def _require_choice(selection: Selection, options: Options) -> None:
     """Refuse what may be a slip: no choice at all, and deliveries that do not exist."""
     if selection == Selection() and not options["all"]:
-        raise CommandError("Name deliveries, give a filter, or say --all.")
+        raise CommandError("Give delivery ids or a filter, or use --all.")
     known = set(Selection(ids=selection.ids).rows().values_list("pk", flat=True)) if selection.ids else set()
     if missing := [f"#{one}" for one in sorted(selection.ids) if one not in known]:
         raise CommandError(f"There is no delivery {', '.join(missing)}. Nothing was changed.")
@@ -111,7 +111,7 @@ def _operator(options: Options, permission: str) -> Operator:
     name = options["user"]
     if not name:
         if apps.is_installed("django.contrib.admin"):
-            raise CommandError("Say who does it with --as USER: every change is entered in the admin's history.")
+            raise CommandError("Add --as USER: the admin's history records who makes each change.")
         try:
             return Operator(name=f"{getpass.getuser()} at a terminal")
         except (KeyError, OSError):  # a container may run under a user that has no name

@@ -212,9 +212,9 @@ def _add_check_arguments(parser: ArgumentParser) -> None:
         "--max-wait",
         type=count,
         metavar="SECONDS",
-        help='a due delivery may wait so long; SIGNALS_APP["HEALTH_MAX_WAIT"] by default',
+        help='the longest that a due delivery may wait; SIGNALS_APP["HEALTH_MAX_WAIT"] by default',
     )
-    parser.add_argument("--max-failed", type=count, metavar="N", help="so many may have failed in the last hour")
+    parser.add_argument("--max-failed", type=count, metavar="N", help="how many may have failed in the last hour")
 
 
 def _check(options: Options, terminal: Terminal) -> None:

@@ -10,7 +10,7 @@ from signals_app.console.terminal import SUBCOMMANDS, Terminal
 
 
 class Command(BaseCommand):
-    help = "Shows deliveries, changes them, pauses queues and receivers, and checks that work flows."
+    help = "Shows deliveries, changes them, pauses queues and receivers, and checks that work is getting done."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the subcommands, each with arguments of its own."""

@@ -50,7 +50,7 @@ def _lines(whole: SignalsMap, show: str | None, *, with_foreign: bool) -> Iterat
             yield "  no receiver"
         yield ""
     yield from _loose("Connected to no signal:", whole.unconnected)
-    yield from _loose("Deliveries of what is not connected in this process:", whole.unexplained)
+    yield from _loose("Deliveries for receivers that are not connected in this process:", whole.unexplained)
     cut = "" if whole.is_whole_day else f", the newest {COUNTED} of the day"
     yield f"Deliveries that ended are counted from {stamp(whole.since)}{cut}."
     if left_out := len(whole.signals) - len(shown):
@@ -71,7 +71,8 @@ def _queued(row: Row) -> Iterator[str]:
     if given := " ".join(row.texts(given=True)):
         yield _DEEP + given
     if row.counts:
-        yield _DEEP + ", ".join(f"{number} {name}" for name, number in asdict(row.counts).items() if number)
+        counted = [f"{number} {name}" for name, number in asdict(row.counts).items() if number]
+        yield _DEEP + ", ".join("1 run" if one == "1 runs" else one for one in counted)
 
 
 def _brackets(marks: Iterable[Mark]) -> str:

@@ -115,15 +115,15 @@ def test_failures_are_grouped_by_error_and_place() -> None:
 
 
 def test_a_queue_that_no_cluster_serves_is_named() -> None:
-    assert said(alive=[])[0] == "No cluster is alive, so nothing runs."
+    assert said(alive=[])[0] == "No cluster is running, so no delivery is being processed."
     delivery(queue="mail")
     delivery(queue="sigdemo")
-    assert "No cluster of the queue mail is alive." in said()
-    assert "No cluster of the queue elsewhere is alive." in said()  # a receiver of the tests names it
+    assert "No cluster is running for the queue mail." in said()
+    assert "No cluster is running for the queue elsewhere." in said()  # a receiver of the tests names it
     assert not any("sigdemo" in text for text in said())
     for number in range(12):
         delivery(queue=f"mail {number}")
-    assert sum(text.startswith("No cluster of the queue") for text in said()) == 10
+    assert sum(text.startswith("No cluster is running for") for text in said()) == 10
     assert any("more queues have no cluster." in text for text in said())
 
 
@@ -133,7 +133,7 @@ def test_a_queue_that_needs_no_cluster_standing_by_is_named_when_work_waits_too_
 ) -> None:
     delivery(queue="mail", due_at=timezone.now() - timedelta(seconds=100))
     with override_settings(SIGNALS_APP={"ON_DEMAND_QUEUES": ("mail",), "HEALTH_MAX_WAIT": most}):
-        assert ("No cluster of the queue mail is alive." in said()) == lacks
+        assert ("No cluster is running for the queue mail." in said()) == lacks
 
 
 def test_a_rising_depth_is_told_with_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

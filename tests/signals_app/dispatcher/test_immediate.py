@@ -132,5 +132,5 @@ def test_missing_decides_about_an_object_that_is_gone(made: Make) -> None:
     thing = Thing.objects.create(name="here")
     Thing.objects.all().delete()
     assert send(made(gives_back, key="skips", missing="skip"), thing=thing) == [None]
-    with pytest.raises(MissingObject, match=r"thing was testapp\.Thing with primary key \d+ in the database"):
+    with pytest.raises(MissingObject, match=r"thing refers to testapp\.Thing with primary key \d+ in the database"):
         send(made(gives_back, key="fails"), thing=thing)

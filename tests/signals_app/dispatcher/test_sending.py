@@ -125,8 +125,8 @@ def given_request(*args: Any, **kwargs: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "arguments", "why"),
     [
-        ({"drop": ("request",)}, {"request": HttpRequest(), "user": 1}, "drop leaves out"),
-        ({}, {"user": 1}, "the signal does not bring"),
+        ({"drop": ("request",)}, {"request": HttpRequest(), "user": 1}, "drop removes"),
+        ({}, {"user": 1}, "the signal does not pass"),
     ],
     ids=["dropped", "not sent"],
 )

@@ -64,12 +64,23 @@ def test_a_success_that_took_several_attempts_says_so(lines: Lines) -> None:
 
 def test_an_attempt_that_failed_is_told_with_what_becomes_of_it(lines: Lines) -> None:
     *_, failed = lines(enqueue(receivers.fails))
-    text = ": builtins.ValueError; it runs again in 200 ms"
+    text = ": ValueError: it went wrong at attempt 1; retrying in 200 ms"
     facts = {"state": "READY", "delay": 0.2, "outcome": "ERROR", "error": "builtins.ValueError"}
     assert_told(failed, "WARNING", "attempt_failed", text, **facts)
     assert "it went wrong at attempt 1" in logging.Formatter().format(failed)
     *_, failed = lines(enqueue(receivers.gives_up))
-    assert_told(failed, "ERROR", "failed", "; it is FAILED", state="FAILED")
+    assert_told(failed, "ERROR", "failed", "; marked as FAILED", state="FAILED")
+
+
+def test_only_the_beginning_of_an_error_is_on_the_line_without_its_secrets(
+    lines: Lines, doing: Callable[..., Delivery]
+) -> None:
+    def refuse(**arguments: object) -> None:
+        raise OSError(f"100%s refused password='hunter2' {'x' * 500}\nsecond line")
+
+    *_, failed = lines(doing(receivers.work, refuse))
+    beginning = f"OSError: 100%s refused password=******** {'x' * 500}"[: len("OSError: ") + 200]
+    assert f": {beginning}; retrying in " in failed.getMessage()
 
 
 def test_a_lost_attempt_is_told_by_the_pusher_that_gives_it_back(

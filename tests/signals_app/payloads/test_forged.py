@@ -186,7 +186,7 @@ def test_a_name_in_a_text_is_only_a_text() -> None:
 @pytest.mark.database
 def test_text_as_primary_key_finds_only_itself() -> None:
     ByCode.objects.create(code="x")
-    with pytest.raises(MissingObject, match=r"value was payload_app.ByCode with primary key \"x' OR 1=1 --\""):
+    with pytest.raises(MissingObject, match=r"value refers to payload_app.ByCode with primary key \"x' OR 1=1 --\""):
         read({"sender": None, "arguments": {"value": instance("ByCode", "x' OR 1=1 --")}})
 
 

@@ -100,8 +100,8 @@ def test_an_object_that_is_gone_is_named() -> None:
     with pytest.raises(MissingObject) as caught:
         decode_arguments(text)
     assert str(caught.value) == (
-        "lines[1]['it'] was payload_app.ByPair with primary key ('left', 3) in the database 'other', which does not "
-        'exist any more. missing="skip" cancels such deliveries; a snapshot does without the row.'
+        "lines[1]['it'] refers to payload_app.ByPair with primary key ('left', 3) in the database 'other', and that "
+        'row no longer exists. missing="skip" cancels such deliveries; a snapshot does not need the row.'
     )
 
 

@@ -112,11 +112,9 @@ def keyed(key: Any) -> ByCode:
     return instance
 
 
-UNSAVED = (
-    "is not saved, so that a worker could not fetch it. Save it first, or add snapshot=('order',) to send its values."
-)
+UNSAVED = "is not saved, so a worker could not fetch it. Save it first, or add snapshot=('order',) to send its values."
 DELETED = (
-    "is deleted, or its primary key was taken away, so that a worker could not fetch it. Send before that, and with "
+    "is deleted, or its primary key was taken away, so a worker could not fetch it. Send before that, and with "
     "snapshot=('order',) to send its values."
 )
 KEY = "is no primary key of payload_app.ByCode. Save the instance first."

@@ -324,6 +324,8 @@ def test_the_key_of_a_session_that_is_gone_is_not_told() -> None:
     session = Session.objects.create(session_key=SECRET, expire_date=timezone.now())
     text = encode_arguments({"session": session}, sender=None, signal="s", receiver="r")
     session.delete()
-    with pytest.raises(MissingObject, match=r"^session was sessions\.Session with primary key \*{8} in") as caught:
+    with pytest.raises(
+        MissingObject, match=r"^session refers to sessions\.Session with primary key \*{8} in"
+    ) as caught:
         decode_arguments(text)
     assert SECRET not in str(caught.value)

@@ -66,7 +66,7 @@ def test_the_page_tells_the_trace_and_links_it_where_the_project_says_to(reader:
 def test_the_page_tells_who_holds_it_and_until_when(reader: Client) -> None:
     one = delivery(State.RUNNING, token=3, lease_until=timezone.now() + timedelta(seconds=25.5))
     words = section(reader, one, "hold")
-    assert words.startswith(f"Who holds it Held by worker-3.example.org, pid 4711 {OWNER} Token 3 Lease 2")
+    assert words.startswith(f"Worker Held by worker-3.example.org, pid 4711 {OWNER} Token 3 Lease 2")
     assert re.search(r"in 2\d\.\d\d s$", words)
 
 

@@ -72,14 +72,16 @@ def test_signals_of_libraries_are_left_out_until_they_are_asked_for() -> None:
 
 def test_what_is_not_connected_is_printed_after_what_is() -> None:
     delivery(signal="old.signals.placed", receiver="old.receivers.bill")
+    at = timezone.now()
+    delivery(State.SUCCESSFUL, signal="old.signals.placed", receiver="old.receivers.bill", finished_at=at)
     text = printed()
     assert f"queued  {by_queue.key}  {FILE}:{line_of('@queued')}  [nobody sends]" in part(
         text, "Connected to no signal:"
     )
-    assert part(text, "Deliveries of what is not connected in this process:") == [
-        "Deliveries of what is not connected in this process:",
+    assert part(text, "Deliveries for receivers that are not connected in this process:") == [
+        "Deliveries for receivers that are not connected in this process:",
         "queued  old.signals.placed →  old.receivers.bill  [only in the record]",
-        "1 waiting",
+        "1 waiting, 1 successful, 1 run",
     ]
 
 

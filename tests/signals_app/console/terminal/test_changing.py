@@ -85,13 +85,13 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("args", "refusal"),
     [
-        ("cancel --yes --as ada", r"^Name deliveries, give a filter, or say --all\.$"),
+        ("cancel --yes --as ada", r"^Give delivery ids or a filter, or use --all\.$"),
         ("cancel 999 998 --yes --as ada", r"^There is no delivery #998, #999\. Nothing was changed\.$"),
         ("move --all --to elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
         ("pause queue elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
         ("cancel --all --as ada", r"^Not a terminal. Say --yes to do it, or --dry-run to see"),
         ("pause queue elsewhere --as ada", r"^Not a terminal"),
-        ("cancel --all --yes", r"^Say who does it with --as USER"),
+        ("cancel --all --yes", r"^Add --as USER: "),
         ("cancel --all --yes --as nobody", r"^There is no user 'nobody'\.$"),
         ("cancel --all --yes --as reader", r"^reader may not do that: it takes .* signals_app.cancel_delivery\.$"),
         ("pause queue elsewhere --yes --as reader", r"^reader may not do that: .* signals_app.pause_delivery\.$"),
