@@ -27,10 +27,11 @@ from signals_app.console.queries import Selection
 from signals_app.console.terminal.choosing import add_filters, number, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent
 from signals_app.models import PauseKind, State
+from signals_app.redaction.logs import get_logger
 from signals_app.worker import pruning
 
 # without LOGGING Python prints a warning itself, beside the sentence that the terminal prints
-logging.getLogger("signals_app.operations").addHandler(logging.NullHandler())
+get_logger("signals_app.operations").addHandler(logging.NullHandler())
 
 
 def _change(operation: Operation) -> Subcommand:
