@@ -40,7 +40,7 @@ run: $(venv)/site ## Set up the demo and run its web server and cluster; Ctrl-C 
 	@$(manage) collectstatic --no-input --verbosity 0
 	@$(manage) seed_shop
 	@$(manage) demo_admin
-	@printf '\n  Shop   %s/shop/\n  Lab    %s/lab/\n  Admin  %s/admin/\n  Ctrl-C stops.\n\n' '$(SITE_URL)' '$(SITE_URL)' '$(SITE_URL)'
+	@printf '\n  Start  %s/\n  Shop   %s/shop/\n  Lab    %s/lab/\n  Admin  %s/admin/\n  Ctrl-C stops.\n\n' '$(SITE_URL)' '$(SITE_URL)' '$(SITE_URL)' '$(SITE_URL)'
 	@trap : INT; trap 'kill $$job' TERM; PATH="$(bin):$$PATH" honcho start & job=$$!; \
 	while kill -0 $$job 2>/dev/null; do wait $$job && status=0 || status=$$?; done; test $$status -eq 0 -o $$status -gt 128
 
