@@ -41,13 +41,13 @@ def test_a_worker_ends_though_a_receiver_left_something_at_work(
 
 
 def test_a_worker_that_is_recycled_is_replaced_though_a_thread_goes_on(tmp_path: Path) -> None:
-    with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 1}'):
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 1}') as cluster:
         for _ in range(2):
             delivery = enqueue(neighbours.leaves_a_thread)
             wait_for_end([delivery])
             assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
+        wait_until(lambda: "recycled worker" in cluster.log.read_text(), "another worker")
     log = (tmp_path / "log").read_text()
-    assert "recycled worker" in log
     assert "signals_app.supervisor" not in log.partition("stopping cluster processes")[0]
 
 
