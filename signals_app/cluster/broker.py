@@ -104,11 +104,11 @@ class DeliveryBroker(PromptORM):
         to_next = ledger.seconds_to_next(self.list_key)
         # what was hinted at and not claimed is hinted at again, so a hint's life bounds the wait too
         wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
-        is_certain = self._listener.wait(max(wait, 0.001)) is ledger.Change.OURS
-        if time.monotonic() - liveness.watched_at < HEAD_START:
+        change = self._listener.wait(max(wait, 0.001))
+        if change is not ledger.Change.NONE and time.monotonic() - liveness.watched_at < HEAD_START:
             time.sleep(HEAD_START)
             return False
-        return is_certain and (not self._is_paused or bool(ledger.due(self.list_key, limit=1)))
+        return change is ledger.Change.OURS and (not self._is_paused or bool(ledger.due(self.list_key, limit=1)))
 
     def _hints(self) -> list[Package]:
         """Return a hint for each due delivery that has none yet, up to the number of workers."""

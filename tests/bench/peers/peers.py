@@ -121,7 +121,7 @@ PEERS = {
         ),
         *(
             (
-                f"{name}",
+                name,
                 Peer(
                     title=f"django-q2, {words}",
                     side="django_q",
@@ -146,33 +146,22 @@ PEERS = {
                 ),
             ]
         ),
-        (
-            "huey",
-            Peer(
-                title="huey",
-                side="huey",
-                packages=("huey",),
-                store="sqlite",
-                apps=("huey.contrib.djhuey",),
-                workers=[_django("run_huey")],
-                settings=_huey_sqlite,
-                how="SqliteHuey, worker processes",
-                record="results, where tasks return one",
-            ),
-        ),
-        (
-            "huey",
-            Peer(
-                title="huey",
-                side="huey",
-                packages=("huey",),
-                store="redis",
-                apps=("huey.contrib.djhuey",),
-                workers=[_django("run_huey")],
-                settings=_huey_redis,
-                how="RedisHuey, worker processes",
-                record="results, where tasks return one",
-            ),
+        *(
+            (
+                "huey",
+                Peer(
+                    title="huey",
+                    side="huey",
+                    packages=("huey",),
+                    store=store,
+                    apps=("huey.contrib.djhuey",),
+                    workers=[_django("run_huey")],
+                    settings=settings,
+                    how="worker processes",
+                    record="results, where tasks return one",
+                ),
+            )
+            for store, settings in [("sqlite", _huey_sqlite), ("redis", _huey_redis)]
         ),
         (
             "rq",
