@@ -47,6 +47,7 @@ Event = Literal[
     "failed",
     "lost",
     "cancelled",
+    "deferred",
     "stale",
     "unroutable",
     "operated",
@@ -115,6 +116,13 @@ def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
     text = f"is CANCELLED, {_time(seconds)}: %(reason)s"
     _log(logging.INFO, "cancelled", claimed, text, duration=seconds, reason=reason)
     count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
+
+
+def deferred(claimed: ClaimedDelivery, *, seconds: float, delay: float, reason: str) -> None:
+    """Tell that a receiver put its delivery off, which is no attempt; ``delay`` is for how many seconds."""
+    text = f"is put off, {_time(seconds)}: %(reason)s; runs again in {_time(delay)}"
+    _log(logging.INFO, "deferred", claimed, text, duration=seconds, delay=delay, reason=one_line(reason))
+    count(Measure.RUN, claimed, detail="DEFERRED", seconds=seconds)
 
 
 def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:

@@ -46,6 +46,20 @@ class RetryAfter(SignalsAppError):
         self.seconds = float(seconds)
 
 
+class Defer(SignalsAppError):
+    """Raised by a receiver: this delivery comes back after the given number of seconds, and this was no attempt."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        """Take the delay in seconds (more than zero) and, for the log, the reason.
+
+        Raises ValueError for a delay that is not more than zero or not a finite number.
+        """
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"Defer takes more than zero seconds, not {seconds!r}.")
+        super().__init__(reason or f"The receiver put it off by {seconds:g} s.")
+        self.seconds = float(seconds)
+
+
 class OperationRefused(SignalsAppError):
     """An operator asked for what cannot be done."""
 

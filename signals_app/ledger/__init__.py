@@ -4,9 +4,11 @@ from signals_app.ledger.claims import (
     Ahead,
     ClaimedDelivery,
     claim,
+    defer,
     give_back,
     give_back_unroutable,
     give_back_unstarted,
+    is_deferred,
     renew,
     report_progress,
 )

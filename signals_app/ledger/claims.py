@@ -58,6 +58,14 @@ _UNSTARTED = (
 
 _GIVE_BACK_UNROUTABLE = "UPDATE {table} SET " + _UNSTARTED + ", unroutable = %(true)s, due_at = {later} WHERE " + HELD
 
+_DEFER = (
+    f"UPDATE {{table}} SET {_UNSTARTED}, due_at = {{later}}, "
+    f"deferrals = CASE WHEN deferrals < {END} THEN deferrals + 1 ELSE deferrals END WHERE " + HELD
+)
+_IS_DEFERRED = (
+    "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'READY' AND attempts < %(attempt)s"
+)
+
 _PROGRESS = "UPDATE {table} SET progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
 
 
@@ -216,6 +224,16 @@ def _pairs(held: Collection[tuple[int, int]]) -> tuple[str, dict[str, int]]:
 def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:
     """Return a delivery whose receiver this worker does not know; it is due again in ``delay`` seconds."""
     return _write(_GIVE_BACK_UNROUTABLE, claimed, delay=delay, true=True)
+
+
+def defer(claimed: ClaimedDelivery, *, delay: float) -> bool:
+    """Put off a delivery, as its receiver asked: due again in ``delay`` seconds, and this was no attempt."""
+    return _write(_DEFER, claimed, delay=delay)
+
+
+def is_deferred(claimed: ClaimedDelivery) -> bool:
+    """Tell whether this very claim was put off, and nobody has claimed the delivery since."""
+    return bool(rows(_IS_DEFERRED, id=claimed.id, token=claimed.token, attempt=claimed.attempt))
 
 
 def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:

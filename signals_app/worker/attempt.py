@@ -13,14 +13,14 @@ from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.dispatcher.context import restored
 from signals_app.dispatcher.current import CurrentDelivery, running
-from signals_app.exceptions import LeaseLost, NotBegun
+from signals_app.exceptions import Defer, LeaseLost, NotBegun
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import State
 from signals_app.payloads import names
 from signals_app.processes.tree import ForkGuard
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.connections import Sessions, reconnect, retry_while_unavailable
-from signals_app.worker.failures import classify
+from signals_app.worker.failures import Deferral, classify, deferral
 from signals_app.worker.heartbeat import ClaimedBatch, Run
 from signals_app.worker.timeouts import call_within
 
@@ -49,7 +49,7 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
     events.started(claimed, receiver=receiver, wait=max(0.0, claimed.waited + run.since - batch.claimed_at))
     sessions = Sessions()
     is_atomic = receiver.options.atomic
-    end: Failure | None = None
+    end: Failure | Deferral | None = None
     try:
         with batch, running(run.current), ForkGuard():
             try:
@@ -60,7 +60,8 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
             except BaseException as error:
                 # a backoff, or the text of an error, may take for ever: the heartbeat, which still watches, ends it
                 batch.is_judged = True
-                end = classify(error, claimed, receiver, ran=run.seconds)
+                is_deferral = issubclass(type(error), Defer)
+                end = (deferral if is_deferral else classify)(error, claimed, receiver, ran=run.seconds)
                 raise
     except NotBegun:
         raise
@@ -76,7 +77,7 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
         elif end is None:  # no memory was left to classify it
             raise
         else:
-            _record_failure(run, end, error)
+            _record_end(run, end, error)
     else:
         if is_atomic or _record(lambda: _succeed(run), ledger.is_successful, claimed):
             events.succeeded(claimed, receiver=receiver, seconds=run.seconds)
@@ -151,6 +152,15 @@ def _succeed(run: Run) -> bool:
 def _record_stale(run: Run) -> None:
     retry_while_unavailable(lambda: ledger.record_stale(run.claimed, ran=run.seconds), seconds=conf.lease)
     events.stale(run.claimed, seconds=run.seconds)
+
+
+def _record_end(run: Run, end: Failure | Deferral, error: BaseException) -> None:
+    if isinstance(end, Failure):
+        _record_failure(run, end, error)
+    elif _record(lambda: ledger.defer(run.claimed, delay=end.delay), ledger.is_deferred, run.claimed):
+        events.deferred(run.claimed, seconds=end.ran, delay=end.delay, reason=end.reason)
+    else:
+        _record_stale(run)
 
 
 def _record_failure(run: Run, end: Failure, error: BaseException) -> None:

@@ -6,12 +6,13 @@ An attempt that nobody reported, a lost one, raised nothing; ``ledger/recovery.p
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from signals_app.backoff import Backoff, exponential
 from signals_app.conf import LONGEST
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.exceptions import MissingObject, PermanentFailure, RetryAfter
+from signals_app.exceptions import Defer, MissingObject, PermanentFailure, RetryAfter
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Outcome, State
 from signals_app.redaction import beginning
@@ -69,10 +70,26 @@ def classify(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferral:
+    """What a receiver asked for by ``Defer``, after it ran for ``ran`` seconds."""
+
+    delay: float
+    reason: str
+    ran: float
+
+
+def deferral(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, *, ran: float) -> Deferral:
+    """Return what a ``Defer`` asks for, whatever its class makes of it."""
+    delay = _delay(error, claimed, receiver, receiver.options.backoff)
+    reason = _text(lambda: str(error), otherwise="(a reason that cannot be printed)")
+    return Deferral(delay=min(delay, LONGEST), reason=reason, ran=ran)
+
+
 def _delay(error: BaseException, claimed: ClaimedDelivery, receiver: QueuedReceiver, backoff: Backoff) -> float:
-    try:  # a subclass of RetryAfter may forget its seconds
-        if issubclass(type(error), RetryAfter):
-            return max(0.0, float(cast(RetryAfter, error).seconds))
+    try:  # a subclass may forget its seconds
+        if issubclass(type(error), RetryAfter | Defer):
+            return max(0.0, float(cast(RetryAfter | Defer, error).seconds))
         return max(0.0, float(backoff(claimed.attempt)))
     except BaseException:
         logger.exception("The backoff of %s failed; the default one decides.", receiver.key)

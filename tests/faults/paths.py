@@ -95,6 +95,11 @@ def beat(queue: str) -> None:
     ledger.report_progress(claimed, done=1, total=2)
 
 
+def put_off(queue: str) -> None:
+    (claimed,) = claim(queue)
+    ledger.defer(claimed, delay=60)
+
+
 def give_back_unstarted(queue: str) -> None:
     first, _ = claim(queue, limit=2)
     ledger.give_back_unstarted(queue, owner=first.owner, begun=[(first.id, first.token)])
@@ -150,6 +155,7 @@ PATHS = {
     "skip": Path(put_what_is_missing, loop.drain),
     "find no receiver": Path(lambda queue: put(queue, receiver="nobody.knows"), loop.drain),
     "set aside": Path(lambda queue: put(queue, token=2**31 - 1), loop.drain),
+    "put off": Path(put, put_off),
     "give back": Path(lambda queue: [put(queue), put(queue, losses=1)], run_the_first_of_two),
     "give back what is uncertain": Path(lambda queue: [put(queue), put(queue)], give_back_unstarted),
     "claim ahead": Path(put, claim_ahead),

@@ -39,8 +39,17 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 # what a function of the ledger reads is as it was when its process dies
 READERS = {
     *("awaits", "clusters", "connection", "count_ready", "current_stats", "database", "due", "ended_by_minute"),
-    *("missing_tables", "unroutable_for"),
-    *("has_failed", "is_paused", "is_successful", "newest_runs", "oldest_waits", "pauses", "queues_with_work"),
+    *("is_deferred", "missing_tables", "unroutable_for"),
+    *(
+        "has_failed",
+        "is_deferred",
+        "is_paused",
+        "is_successful",
+        "newest_runs",
+        "oldest_waits",
+        "pauses",
+        "queues_with_work",
+    ),
     *("read_stat", "read_stats", "read_tallies", "receiver_stats", "recently_enqueued", "recently_failed"),
     *("seconds_to_next", "short_lock_timeout", "wait_for_writer"),
 }

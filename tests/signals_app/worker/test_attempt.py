@@ -11,10 +11,12 @@ from asgiref.sync import sync_to_async
 from django.db import DataError, OperationalError, connection, transaction
 from django.db.models.signals import post_init
 from django.test import override_settings
+from django.utils import timezone
 
 from signals_app import ledger, signals
 from signals_app.conf import LONGEST, conf
-from signals_app.exceptions import RetryAfter
+from signals_app.dispatcher import QueuedReceiver
+from signals_app.exceptions import Defer, RetryAfter
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from tests.cluster import wait_until
@@ -231,6 +233,50 @@ def test_a_function_that_fails_after_the_commit_leaves_the_success_standing(
     assert (delivery.state, succeeded, outcomes()) == (State.SUCCESSFUL, [delivery.id], [])
     assert f"Delivery {delivery.id} is SUCCESSFUL; what followed its commit failed." in caplog.text
     assert "the cache is down" in caplog.text
+
+
+# Putting off
+
+
+@pytest.mark.parametrize("receiver", [receivers.nothing, receivers.atomic_work], ids=str)
+def test_what_is_put_off_comes_back_uncharged_and_undone_however_often(
+    doing: Doing, caplog: pytest.LogCaptureFixture, receiver: QueuedReceiver
+) -> None:
+    delivery = doing(receiver, lambda **arguments: (Effect.objects.create(), _raise(Defer(60, "the stock is counted"))))
+    Delivery.objects.update(max_attempts=1)
+    with caplog.at_level("INFO", "signals_app.deliveries"):
+        for times in (1, 2, 3):
+            Delivery.objects.update(due_at=delivery.enqueued_at)
+            run(delivery)
+            assert (delivery.state, delivery.attempts, delivery.deferrals) == (State.READY, 0, times)
+    assert 50 < (delivery.due_at - timezone.now()).total_seconds() <= 60
+    assert not Attempt.objects.exists()
+    assert Effect.objects.count() == (0 if receiver is receivers.atomic_work else 3)
+    assert caplog.messages[-1].endswith("ms: the stock is counted; runs again in 60.0 s")
+
+
+def test_what_another_worker_has_taken_over_is_not_put_off(doing: Doing) -> None:
+    delivery = run(doing(receivers.nothing, lambda **arguments: (Delivery.objects.update(token=99), _raise(Defer(60)))))
+    assert (delivery.state, delivery.deferrals, outcomes()) == (State.RUNNING, 0, [Outcome.STALE])
+
+
+def test_an_answer_lost_while_putting_off_does_not_put_it_off_twice(
+    monkeypatch: pytest.MonkeyPatch, doing: Doing
+) -> None:
+    defer = ledger.defer
+
+    def loses_its_answer(*args: Any, **kwargs: Any) -> bool:
+        monkeypatch.setattr(ledger, "defer", defer)
+        defer(*args, **kwargs)
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(ledger, "defer", loses_its_answer)
+    delivery = run(doing(receivers.nothing, lambda **arguments: _raise(Defer(60))))
+    assert (delivery.state, delivery.deferrals, outcomes()) == (State.READY, 1, [])
+
+
+def _raise(error: Exception) -> object:
+    raise error
 
 
 # Delays
