@@ -250,6 +250,7 @@ class Defaults:
     backoff = Setting[Backoff](exponential(), "a callable: attempts so far -> seconds", callable)
     timeout = Setting[float](60.0, *_POSITIVE)
     delay = Setting[float](0.0, *_SECONDS)
+    expires = Setting[float](0.0, *_SECONDS)
     when = Setting[Callable[..., object] | None](None, "a callable or None", lambda v: v is None or callable(v))
     drop = Setting[Collection[str]]((), *_NAMES)
     snapshot = Setting[Collection[str]]((), *_NAMES)

@@ -111,11 +111,11 @@ def failed(claimed: ClaimedDelivery, end: Failure, *, receiver: object, error: B
         _send(signal, receiver, delivery=claimed, outcome=end.outcome, exception=error)
 
 
-def cancelled(claimed: ClaimedDelivery, *, seconds: float, reason: str) -> None:
-    """Tell that a delivery was cancelled because an object of its payload is gone."""
+def cancelled(claimed: ClaimedDelivery, *, outcome: Outcome, seconds: float, reason: str) -> None:
+    """Tell that a delivery was cancelled because an object of its payload is gone, or because it has expired."""
     text = f"is CANCELLED, {_time(seconds)}: %(reason)s"
     _log(logging.INFO, "cancelled", claimed, text, duration=seconds, reason=reason)
-    count(Measure.RUN, claimed, detail=Outcome.SKIPPED, seconds=seconds)
+    count(Measure.RUN, claimed, detail=outcome, seconds=seconds)
 
 
 def deferred(claimed: ClaimedDelivery, *, seconds: float, delay: float, reason: str) -> None:

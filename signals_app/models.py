@@ -37,6 +37,7 @@ class Outcome(models.TextChoices):
     LOST = "LOST", _("lost")
     RETRY_AFTER = "RETRY_AFTER", _("retry after")
     SKIPPED = "SKIPPED", _("skipped")
+    EXPIRED = "EXPIRED", _("expired")
     STALE = "STALE", _("stale")
 
 

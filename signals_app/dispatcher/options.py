@@ -27,6 +27,7 @@ class OptionArguments(TypedDict, total=False):
     backoff: Backoff
     timeout: float
     delay: float | timedelta
+    expires: float | timedelta
     when: Callable[..., object]
     drop: Collection[str]
     snapshot: Collection[str]
@@ -44,7 +45,7 @@ class ReceiverOptions(Defaults):
             raise ReceiverError(f"Unknown option {unknown[0]!r}; a queued receiver takes key, {', '.join(known)}.")
         own: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None and name != "key"}
         for name, value in own.items():
-            if isinstance(value, timedelta) and name == "delay":
+            if isinstance(value, timedelta) and name in ("delay", "expires"):
                 own[name] = value.total_seconds()
             elif isinstance(value, Collection) and name in ("drop", "snapshot"):
                 if isinstance(value, str):
@@ -54,4 +55,7 @@ class ReceiverOptions(Defaults):
                 raise ReceiverError(f"{name}={own[name]!r} is not {known[name].takes}.")
         if iscoroutinefunction(own.get("when")):
             raise ReceiverError("when is asked at send(), where nothing can be awaited; give it a plain function.")
+        expires, delay = own.get("expires", 0), own.get("delay", 0)
+        if 0 < expires <= delay:
+            raise ReceiverError(f"expires={expires:g} is not more than delay={delay:g}, so it would never run.")
         self.own = own

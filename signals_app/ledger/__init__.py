@@ -3,6 +3,7 @@
 from signals_app.ledger.claims import (
     Ahead,
     ClaimedDelivery,
+    age_of,
     claim,
     defer,
     give_back,

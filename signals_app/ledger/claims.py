@@ -66,6 +66,8 @@ _IS_DEFERRED = (
     "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'READY' AND attempts < %(attempt)s"
 )
 
+_AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s"
+
 _PROGRESS = "UPDATE {table} SET progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
 
 
@@ -234,6 +236,11 @@ def defer(claimed: ClaimedDelivery, *, delay: float) -> bool:
 def is_deferred(claimed: ClaimedDelivery) -> bool:
     """Tell whether this very claim was put off, and nobody has claimed the delivery since."""
     return bool(rows(_IS_DEFERRED, id=claimed.id, token=claimed.token, attempt=claimed.attempt))
+
+
+def age_of(claimed: ClaimedDelivery) -> float:
+    """Return for how many seconds a delivery has been enqueued, by the database's clock."""
+    return next((seconds(*times) or 0.0 for times in rows(_AGE, id=claimed.id)), 0.0)
 
 
 def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:

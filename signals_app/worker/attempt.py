@@ -15,7 +15,7 @@ from signals_app.dispatcher.context import restored
 from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.exceptions import Defer, LeaseLost, NotBegun
 from signals_app.ledger import ClaimedDelivery, Failure
-from signals_app.models import State
+from signals_app.models import Outcome, State
 from signals_app.payloads import names
 from signals_app.processes.tree import ForkGuard
 from signals_app.redaction.logs import get_logger
@@ -33,6 +33,10 @@ def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBa
     Raises NotBegun where an atomic receiver gets no transaction to run in, and the database's error where the outcome
     cannot be recorded, not even after as many tries as fit in a lease; then the lease runs out.
     """
+    expires = receiver.options.expires
+    if expires and claimed.attempt == 1 and ledger.age_of(claimed) >= expires:
+        _record_expiry(claimed, expires)
+        return
     current = CurrentDelivery(
         id=claimed.id,
         emission=claimed.emission,
@@ -42,6 +46,13 @@ def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBa
     )
     with events.attempt_span(claimed):
         _attempt(Run(claimed=claimed, receiver=receiver, current=current, timeout=receiver.options.timeout), batch)
+
+
+def _record_expiry(claimed: ClaimedDelivery, expires: float) -> None:
+    reason = f"It was not begun within {expires:g} s of its send."
+    end = Failure(outcome=Outcome.EXPIRED, state=State.CANCELLED, ran=0.0, message=reason)
+    if _record(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed):
+        events.cancelled(claimed, outcome=end.outcome, seconds=0.0, reason=reason)
 
 
 def _attempt(run: Run, batch: ClaimedBatch) -> None:
@@ -174,7 +185,7 @@ def _record_failure(run: Run, end: Failure, error: BaseException) -> None:
     if not is_recorded:
         events.stale(claimed, seconds=end.ran)
     elif end.state == State.CANCELLED:
-        events.cancelled(claimed, seconds=end.ran, reason=end.message)
+        events.cancelled(claimed, outcome=end.outcome, seconds=end.ran, reason=end.message)
     else:
         events.failed(claimed, end, receiver=run.receiver, error=error)
 

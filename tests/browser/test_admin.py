@@ -290,7 +290,7 @@ def test_without_javascript_failures_are_found_from_the_index(grace: Visitor, bu
     grace.page.get_by_role("link", name="failures").click()
     rows = grace.page.locator("#map-table tbody tr:not(.signals-group)")
     expect(rows).to_have_count(2)
-    rows.first.get_by_text("8 defaults").click()
+    rows.first.get_by_text("9 defaults").click()
     expect(rows.first.get_by_text("atomic=False")).to_be_visible()
     rows.first.get_by_role("link", name="3 failed").click()
     expect(grace.page.locator("#result_list tbody tr")).to_have_count(3)

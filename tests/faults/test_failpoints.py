@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 # what a function of the ledger reads is as it was when its process dies
 READERS = {
     *("awaits", "clusters", "connection", "count_ready", "current_stats", "database", "due", "ended_by_minute"),
-    *("is_deferred", "missing_tables", "unroutable_for"),
+    *("age_of", "is_deferred", "missing_tables", "unroutable_for"),
     *(
         "has_failed",
         "is_deferred",

@@ -117,6 +117,11 @@ def asks_for_later(sender: object, seconds: float = 0.2, **kwargs: Any) -> None:
     leave_effect("asks_for_later")
 
 
+@queued(expires=60)
+def soon_or_never(sender: object, **kwargs: Any) -> None:
+    leave_effect("soon_or_never")
+
+
 @queued(timeout=0.5, max_attempts=1)
 def sleeps(sender: object, seconds: float = 5, **kwargs: Any) -> None:
     time.sleep(seconds)

@@ -42,6 +42,7 @@ GIVEN: OptionArguments = {
     "backoff": fixed(3),
     "timeout": 1.5,
     "delay": 10,
+    "expires": 60,
     "when": always,
     "drop": ("request",),
     "snapshot": ("instance",),
@@ -55,6 +56,7 @@ PROJECT: dict[str, Any] = {
     "BACKOFF": linear(step=5),
     "TIMEOUT": 99.0,
     "DELAY": 4.0,
+    "EXPIRES": 30.0,
     "WHEN": bool,
     "DROP": ("environ",),
     "SNAPSHOT": ("order",),
@@ -86,6 +88,7 @@ def test_nothing_zero_and_no_are_values_too() -> None:
     ("option", "given", "read"),
     [
         ("delay", timedelta(minutes=1, milliseconds=500), 60.5),
+        ("expires", timedelta(minutes=1), 60.0),
         ("drop", ["a"], ("a",)),
         ("snapshot", {"a": 1}.keys(), ("a",)),
     ],
@@ -104,6 +107,7 @@ def test_what_means_the_same_is_taken_too(option: str, given: Any, read: object)
         ("timeout", 0, "timeout=0 is not seconds, more than 0 and at most ten years."),
         ("timeout", timedelta(1), f"timeout={timedelta(1)!r} is not seconds, more than 0 and at most ten years."),
         ("delay", timedelta(-1), "delay=-86400.0 is not seconds, 0 to ten years."),
+        ("expires", -1, "expires=-1 is not seconds, 0 to ten years."),
         ("when", "always", "when='always' is not a callable or None."),
         ("when", later, "when is asked at send(), where nothing can be awaited; give it a plain function."),
         ("drop", "request", "drop='request' is a string; write drop=('request',)."),
@@ -116,7 +120,7 @@ def test_what_means_the_same_is_taken_too(option: str, given: Any, read: object)
             3,
             (
                 "Unknown option 'retries'; a queued receiver takes key, queue, priority, max_attempts, backoff, "
-                "timeout, delay, when, drop, snapshot, missing, atomic."
+                "timeout, delay, expires, when, drop, snapshot, missing, atomic."
             ),
         ),
     ],
@@ -128,6 +132,11 @@ def test_a_wrong_option_says_what_there_is_and_leaves_no_receiver_behind(
         made(plain, key="wrong", **{option: value})
     assert str(caught.value) == message
     assert registry.get("wrong") is None
+
+
+def test_an_expiry_before_the_first_attempt_is_refused(made: Make) -> None:
+    with pytest.raises(ReceiverError, match=r"^expires=60 is not more than delay=60, so it would never run\.$"):
+        made(plain, delay=60, expires=timedelta(minutes=1))
 
 
 def enqueue(receiver: QueuedReceiver, **arguments: Any) -> Delivery:

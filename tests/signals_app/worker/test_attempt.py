@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -277,6 +278,24 @@ def test_an_answer_lost_while_putting_off_does_not_put_it_off_twice(
 
 def _raise(error: Exception) -> object:
     raise error
+
+
+# Expiry
+
+
+@pytest.mark.parametrize(
+    ("age", "attempts", "state"), [(59, 0, "SUCCESSFUL"), (61, 0, "CANCELLED"), (61, 1, "SUCCESSFUL")]
+)
+def test_what_nobody_began_in_time_is_cancelled_and_never_run(age: int, attempts: int, state: str) -> None:
+    delivery = enqueue(receivers.soon_or_never)
+    Delivery.objects.update(enqueued_at=delivery.enqueued_at - timedelta(seconds=age), attempts=attempts)
+    assert run(delivery).state == state
+    assert Effect.objects.count() == (state == "SUCCESSFUL")
+    if state == "CANCELLED":
+        attempt = Attempt.objects.get()
+        assert (attempt.outcome, attempt.message) == (Outcome.EXPIRED, "It was not begun within 60 s of its send.")
+        ledger.retry([delivery.pk], attempts=1)  # an operator who wants it all the same
+        assert run(delivery).state == State.SUCCESSFUL
 
 
 # Delays

@@ -1,0 +1,31 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("signals_app", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="delivery",
+            name="deferrals",
+            field=models.PositiveIntegerField(default=0, help_text="How often its receiver has put it off by Defer."),
+        ),
+        migrations.AlterField(
+            model_name="attempt",
+            name="outcome",
+            field=models.CharField(
+                choices=[
+                    ("ERROR", "error"),
+                    ("TIMEOUT", "timeout"),
+                    ("LOST", "lost"),
+                    ("RETRY_AFTER", "retry after"),
+                    ("SKIPPED", "skipped"),
+                    ("EXPIRED", "expired"),
+                    ("STALE", "stale"),
+                ],
+                max_length=11,
+            ),
+        ),
+    ]
