@@ -126,8 +126,8 @@ def deferred(claimed: ClaimedDelivery, *, seconds: float, delay: float, reason: 
 
 
 def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
-    """Tell that an attempt ended after another claim had taken its delivery over."""
-    text = f"was taken over, and this attempt does not count, {_time(seconds)}"
+    """Tell that an attempt ended after its delivery was cancelled, or another claim had taken it over."""
+    text = f"was cancelled or taken over, and this attempt does not count, {_time(seconds)}"
     _log(logging.WARNING, "stale", claimed, text, duration=seconds)
     count(Measure.RUN, claimed, detail=Outcome.STALE, seconds=seconds)
 

@@ -38,6 +38,7 @@ class Outcome(models.TextChoices):
     RETRY_AFTER = "RETRY_AFTER", _("retry after")
     SKIPPED = "SKIPPED", _("skipped")
     EXPIRED = "EXPIRED", _("expired")
+    CANCELLED = "CANCELLED", _("cancelled")
     STALE = "STALE", _("stale")
 
 

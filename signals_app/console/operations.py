@@ -164,14 +164,18 @@ CANCEL = Operation(
     of_many=_("Cancel selected deliveries"),
     question=ngettext_lazy("Cancel %(count)d delivery?", "Cancel %(count)d deliveries?", "count"),
     consequence=ngettext_lazy(
-        "It will never run. You can retry it later.", "They will never run. You can retry them later.", "count"
+        "It will not run. If it runs now, it is stopped, and what it has done outside of a transaction stays done. "
+        "You can retry it later.",
+        "They will not run. Those that run now are stopped, and what they have done outside of a transaction stays "
+        "done. You can retry them later.",
+        "count",
     ),
     button=ngettext_lazy("Cancel delivery", "Cancel deliveries", "count"),
-    help="cancel deliveries that wait",
-    condition=lambda _to: Q(state=State.READY),
+    help="cancel deliveries that wait, and stop those that run",
+    condition=lambda _to: Q(state__in=(State.READY, State.RUNNING)),
     change=lambda ids, _to: {gettext("Cancelled."): ledger.cancel(ids)},
     done=ngettext_lazy("%(count)d delivery was cancelled.", "%(count)d deliveries were cancelled.", "count"),
-    only=_("only ready ones can be cancelled"),
+    only=_("only ready and running ones can be cancelled"),
 )
 RUN_NOW = Operation(
     name="run_now",

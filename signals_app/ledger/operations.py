@@ -1,14 +1,17 @@
 """What operators change in deliveries: retry, cancel, move, run now, reassign. See ``pauses`` for pause and resume.
 
-Each is one statement that changes those in the right state, and returns their ids.
+Each changes those in the right state, and returns their ids; all but cancel() by one statement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from signals_app.ledger.damage import END, MOST
-from signals_app.ledger.sql import rows
+from django.db import transaction
+
+from signals_app.ledger.damage import END, MOST, readable
+from signals_app.ledger.sql import connection, rows, to_datetime
+from signals_app.models import Attempt, Outcome
 
 _RETRY = (
     "UPDATE {table} SET state = 'READY', due_at = {now}, finished_at = NULL, lease_until = NULL, "
@@ -16,9 +19,14 @@ _RETRY = (
     f"max_attempts = CASE WHEN attempts < {MOST} THEN attempts + %(grant)s ELSE {END} END "
     "WHERE id {among_ids} AND state IN ('FAILED', 'CANCELLED') RETURNING id"
 )
-_CANCEL = (
-    "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE "
-    "WHERE id {among_ids} AND state = 'READY' RETURNING id"
+_CANCEL = "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE WHERE id {among_ids} "
+_CANCEL_READY = _CANCEL + "AND state = 'READY' RETURNING id"
+# the attempt is told as cancelled; by the token its worker can record nothing of it any more
+_CANCEL_RUNNING = (
+    _CANCEL.replace(
+        "parked = FALSE", f"lease_until = NULL, token = CASE WHEN token < {END} THEN token + 1 ELSE {END} END"
+    )
+    + f"AND state = 'RUNNING' RETURNING id, attempts, owner, {readable('started_at')}, {{now}}"
 )
 _MOVE = (
     "UPDATE {table} SET queue = %(queue)s, parked = FALSE "
@@ -37,8 +45,24 @@ def retry(ids: Iterable[int], *, attempts: int) -> list[int]:
 
 
 def cancel(ids: Iterable[int]) -> list[int]:
-    """Make READY deliveries CANCELLED."""
-    return _changed(_CANCEL, ids)
+    """Make READY and RUNNING deliveries CANCELLED; of one that runs an Attempt is kept, and its worker stops it."""
+    given = list(ids)
+    with transaction.atomic(using=connection().alias):
+        ready = _changed(_CANCEL_READY, given)
+        running = rows(_CANCEL_RUNNING, ids=given)
+        Attempt.objects.using(connection().alias).bulk_create(
+            Attempt(
+                delivery_id=one,
+                number=number,
+                owner=owner,
+                started_at=started_at and to_datetime(started_at),
+                finished_at=to_datetime(now),
+                outcome=Outcome.CANCELLED,
+                message="An operator cancelled it while it ran.",
+            )
+            for one, number, owner, started_at, now in running
+        )
+    return sorted([*ready, *(row[0] for row in running)])
 
 
 def move(ids: Iterable[int], *, queue: str) -> list[int]:

@@ -113,10 +113,11 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
 
 
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
-    """Record that an attempt ended after its claim had been taken over."""
+    """Record that an attempt ended after its claim had been taken over; one that was cancelled is on the record."""
     alias = connection().alias
-    if not Delivery.objects.using(alias).filter(pk=claimed.id).exists():
-        return  # pruned while it ran: nothing is left that it could belong to
+    state = Delivery.objects.using(alias).filter(pk=claimed.id).values_list("state", flat=True).first()
+    if state in (None, State.CANCELLED):  # None: it was pruned, so nothing is left that this could belong to
+        return
     refused = "This attempt ended after its lease had run out; another claim decides."
     end = Failure(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())
     with suppress(IntegrityError), transaction.atomic(using=alias):  # it may be pruned at this very moment

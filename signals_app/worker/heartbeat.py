@@ -28,7 +28,7 @@ from signals_app.ledger import ClaimedDelivery
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.failures import classify
-from signals_app.worker.timeouts import TimedOut
+from signals_app.worker.timeouts import TimedOut, stop_receiver
 
 logger = get_logger("signals_app.worker")
 
@@ -156,7 +156,10 @@ def _stay_with(batch: ClaimedBatch, run: Run) -> None:
                     with ledger.short_lock_timeout():
                         ours = ledger.renew(run.claimed, lease=conf.lease) or ledger.is_successful(run.claimed)
                     if not ours:
-                        logger.warning("Delivery %d was taken over while it runs here.", run.claimed.id)
+                        logger.warning("Delivery %d was cancelled or taken over while it runs here.", run.claimed.id)
+                        with batch.lock:
+                            if batch.run is run:
+                                stop_receiver()
                 if run.current.steps != steps:
                     steps = run.current.steps
                     with ledger.short_lock_timeout():

@@ -8,7 +8,7 @@ It reads tables and a file and knows nothing of the code that wrote them:
 - a FAILED delivery has an attempt on the record that says why;
 - the attempts that were counted are those on the record: each failure, numbered once, and the success;
 - the attempts that ran, by the journal, are those that were counted; none began twice, and none is on the record as
-  having ended otherwise than LOST without having begun.
+  having ended otherwise than LOST or CANCELLED without having begun.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def _of_runs(
             yield f"delivery {one} began an attempt {number} and counts {attempts}"
     for number in range(1, attempts + 1):
         said = [message for _, message in ends.get(number, [])]
-        lost = any(outcome == "LOST" for outcome, _ in ends.get(number, []))
-        if not lost and not begun[number] and not any("was set aside" in message for message in said):
+        unbegun = any(outcome in ("LOST", "CANCELLED") for outcome, _ in ends.get(number, []))
+        if not unbegun and not begun[number] and not any("was set aside" in message for message in said):
             yield f"delivery {one} ({state}) counts an attempt {number} that never began: {said}"
 
 

@@ -100,6 +100,12 @@ def put_off(queue: str) -> None:
     ledger.defer(claimed, delay=60)
 
 
+def cancel_a_run(queue: str) -> None:
+    (claimed,) = claim(queue)
+    ledger.cancel([claimed.id])
+    assert not ledger.succeed(claimed, ran=1)
+
+
 def give_back_unstarted(queue: str) -> None:
     first, _ = claim(queue, limit=2)
     ledger.give_back_unstarted(queue, owner=first.owner, begun=[(first.id, first.token)])
@@ -166,6 +172,7 @@ PATHS = {
     ),
     "come too late": Path(put, come_too_late),
     "cancel": Path(put, lambda queue: ledger.cancel(ids(queue))),
+    "cancel a run": Path(put, cancel_a_run),
     "retry": Path(lambda queue: put(queue, state=State.CANCELLED), lambda queue: ledger.retry(ids(queue), attempts=3)),
     "move": Path(put, lambda queue: ledger.move(ids(queue), queue=f"{queue}, moved")),
     "run now": Path(lambda queue: put(queue, due_at=timezone.now() + OLD), lambda queue: ledger.run_now(ids(queue))),

@@ -40,7 +40,7 @@ def entries() -> list[tuple[str, str, str]]:
     ("name", "said", "done", "refused"),
     [
         ("retry", "Retried, with up to 5 more attempts.", "is ready again", "failed and cancelled ones can be retried"),
-        ("cancel", "Cancelled.", "was cancelled", "ready ones can be cancelled"),
+        ("cancel", "Cancelled.", "was cancelled", "ready and running ones can be cancelled"),
         ("run_now", "Made due now.", "is due now", "ready ones that are due later can be run now"),
         (
             *("move", "Moved to the queue elsewhere.", "is in the queue elsewhere now"),
@@ -58,19 +58,19 @@ def test_an_operation_changes_what_it_can_once_and_says_so_to_its_user_and_the_h
 ) -> None:
     done, refused = f"1 delivery {done}.", f"1 delivery was left as it is: only {refused}."
     operation = OPERATIONS[name].aimed_at(TO.get(name, ""))
-    fitting, running = one_for(name), delivery(State.RUNNING)
-    untouched = Delivery.objects.filter(pk=running.pk).values().get()
-    assert set(matching(operation, Selection(ids=(fitting.pk, running.pk)))) == {fitting}
+    fitting, ended = one_for(name), delivery(State.SUCCESSFUL)
+    untouched = Delivery.objects.filter(pk=ended.pk).values().get()
+    assert set(matching(operation, Selection(ids=(fitting.pk, ended.pk)))) == {fitting}
 
     by = Operator.of(User.objects.create_user("ada"))
-    result = perform(operation, [fitting.pk, running.pk], by=by)
+    result = perform(operation, [fitting.pk, ended.pk], by=by)
     assert (result.changed, result.refused, result.sentences()) == ((fitting.pk,), 1, [done, refused])
     again = perform(operation, [fitting.pk], by=by)
     assert (again.changed, again.refused, again.sentences()) == ((), 1, [refused])
 
     fitting.refresh_from_db()
-    assert not matching(operation, Selection(ids=(fitting.pk, running.pk))).exists()
-    assert Delivery.objects.filter(pk=running.pk).values().get() == untouched
+    assert not matching(operation, Selection(ids=(fitting.pk, ended.pk))).exists()
+    assert Delivery.objects.filter(pk=ended.pk).values().get() == untouched
     assert entries() == [("ada", str(fitting.pk), said)]
 
 
@@ -126,8 +126,8 @@ def test_a_limit_takes_the_oldest_and_named_ones_are_changed_in_batches(monkeypa
     assert perform(CANCEL, ids[::-1], by=NOBODY).changed == ids[3:]
 
 
-@pytest.mark.parametrize("meanwhile", ["enqueued", "claimed"])
-def test_what_is_enqueued_meanwhile_is_left_and_what_is_claimed_is_refused(
+@pytest.mark.parametrize("meanwhile", ["enqueued", "ended"])
+def test_what_is_enqueued_meanwhile_is_left_and_what_has_ended_is_refused(
     monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     monkeypatch.setattr("signals_app.console.operations._BATCH", 3)
@@ -138,7 +138,8 @@ def test_what_is_enqueued_meanwhile_is_left_and_what_is_claimed_is_refused(
         if meanwhile == "enqueued":
             delivery()
         else:
-            ledger.claim(conf.queue, owner="me", limit=1, lease=30)
+            (claimed,) = ledger.claim(conf.queue, owner="me", limit=1, lease=30)
+            ledger.succeed(claimed, ran=1)
         return cancel(ids)
 
     monkeypatch.setattr(ledger, "cancel", late)

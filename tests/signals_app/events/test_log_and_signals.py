@@ -106,7 +106,7 @@ def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> Non
 
 def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, doing: Callable[..., Delivery]) -> None:
     *_, stale = lines(doing(receivers.work, lambda **arguments: Delivery.objects.update(token=99)))
-    assert_told(stale, "WARNING", "stale", " was taken over, and this attempt does not count, ", attempt=1)
+    assert_told(stale, "WARNING", "stale", " was cancelled or taken over, and this attempt does not count, ", attempt=1)
 
 
 def test_a_receiver_nobody_knows_is_told(lines: Lines) -> None:

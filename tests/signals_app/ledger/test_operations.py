@@ -22,7 +22,10 @@ READY = [State.READY]
             *(ledger.retry, {"attempts": 3}, [State.FAILED, State.CANCELLED], False, True),
             {"state": State.READY, "attempts": 2, "max_attempts": 5, "finished_at": None},
         ),
-        (ledger.cancel, {}, READY, True, False, {"state": State.CANCELLED, "finished_at__lt": LATER}),
+        (
+            *(ledger.cancel, {}, [State.READY, State.RUNNING], True, False),
+            {"state": State.CANCELLED, "finished_at__lt": LATER, "lease_until": None},
+        ),
         (ledger.move, {"queue": "elsewhere"}, READY, True, False, {"queue": "elsewhere", "due_at": LATER}),
         (ledger.run_now, {}, READY, False, True, {"queue": "sigdemo", "attempts": 2}),
         (

@@ -1,12 +1,14 @@
 """The second thread of a worker, beside a receiver that takes its time."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import override_settings
 
 from signals_app import ledger
@@ -17,10 +19,12 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop
 from signals_app.worker.heartbeat import ClaimedBatch, Heartbeat, Run
 from signals_app.worker.isolation import Isolation
+from signals_app.worker.timeouts import stop_receiver
 from tests.cluster import wait_until
 from tests.faults import misbehaving
 from tests.forks import in_child
 from tests.testapp import receivers
+from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -89,8 +93,60 @@ def test_progress_is_written_while_the_receiver_runs(slow: Run) -> None:
 
 def test_a_run_that_was_taken_over_is_told_of(slow: Run, caplog: pytest.LogCaptureFixture) -> None:
     Delivery.objects.filter(pk=slow.claimed.id).update(token=99)
-    message = f"Delivery {slow.claimed.id} was taken over while it runs here."
+    message = f"Delivery {slow.claimed.id} was cancelled or taken over while it runs here."
     wait_until(lambda: message in caplog.text, "the warning")
+
+
+@pytest.mark.parametrize("receiver", [receivers.sleeps, receivers.async_sleeps], ids=str)
+def test_cancelling_a_run_stops_its_receiver(monkeypatch: pytest.MonkeyPatch, receiver: Any) -> None:
+    _run_and_cancel(monkeypatch, receiver)
+
+
+@pytest.mark.database("postgresql")  # on SQLite a cancellation waits for the write lock, which the receiver has
+def test_cancelling_a_run_undoes_what_an_atomic_receiver_writes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers.atomic_work, "func", _write_late)
+    _run_and_cancel(monkeypatch, receivers.atomic_work)
+    assert not Effect.objects.exists()
+
+
+def _run_and_cancel(monkeypatch: pytest.MonkeyPatch, receiver: Any) -> None:
+    monkeypatch.setattr(type(receiver.options), "timeout", 20.0)
+    delivery = enqueue(receiver, seconds=20)
+    cancelling = threading.Thread(target=_cancel_once_it_runs, args=(delivery.id,))
+    cancelling.start()
+    with override_settings(SIGNALS_APP={"HEARTBEAT": 0.1}):
+        loop.drain(conf.queue)
+    cancelling.join()
+    delivery.refresh_from_db()
+    attempt = Attempt.objects.get()
+    assert (delivery.state, delivery.lease_until, attempt.outcome) == (State.CANCELLED, None, Outcome.CANCELLED)
+    assert (attempt.number, attempt.message) == (1, "An operator cancelled it while it ran.")
+    assert attempt.started_at is not None
+    assert attempt.started_at < attempt.finished_at
+    assert signal.getsignal(signal.SIGURG) == signal.SIG_DFL
+
+
+def _write_late(**arguments: Any) -> None:
+    with suppress(Exception):  # which the interruption is not
+        time.sleep(20)
+    Effect.objects.create(label="too late")
+
+
+def _cancel_once_it_runs(one: int) -> None:
+    try:
+        wait_until(lambda: Delivery.objects.filter(pk=one, state=State.RUNNING).exists(), "the start")
+        time.sleep(0.3)
+        assert ledger.cancel([one]) == [one]
+    finally:
+        connection.close()
+
+
+def test_a_signal_that_comes_too_late_stops_nobody() -> None:
+    enqueue(receivers.work)
+    stop_receiver()
+    assert loop.drain(conf.queue) == 1
+    stop_receiver()
+    assert not Attempt.objects.exists()
 
 
 def test_a_database_that_fails_does_not_end_the_heartbeat(

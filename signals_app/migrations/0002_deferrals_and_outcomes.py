@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                     ("RETRY_AFTER", "retry after"),
                     ("SKIPPED", "skipped"),
                     ("EXPIRED", "expired"),
+                    ("CANCELLED", "cancelled"),
                     ("STALE", "stale"),
                 ],
                 max_length=11,
