@@ -291,6 +291,9 @@ class Conf(Defaults):
         "", "16 or more visible ASCII characters, or an empty text", _is_empty_or("[!-~]{16,}"), secret=True
     )
     health_max_wait = Setting[float](300.0, *_POSITIVE)
+    health_max_failing = Setting[float](
+        25.0, "percent, 0 to 100; 100 allows all", lambda value: _is_number(value, int | float, 0, 100)
+    )
     on_demand_queues = Setting[tuple[str, ...]]((), "a tuple of cluster names", _are_all(is_queue))
     trace_url = Setting[str](
         "", "an address with {trace_id} in it, or an empty text", _is_empty_or(r"https?://\S*\{trace_id\}\S*")

@@ -198,8 +198,8 @@ class Attempt(models.Model):
     traceback = models.TextField(blank=True)
 
     class Meta:
-        verbose_name = _("attempt")
-        verbose_name_plural = _("attempts")
+        verbose_name = _("failed attempt")
+        verbose_name_plural = _("failed attempts")
         ordering = ("delivery_id", "number", "id")
         indexes = (
             models.Index(fields=["finished_at"], name="signals_app_ended_badly"),

@@ -5,21 +5,26 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
 from django.core import checks
-from django.db.models import F
+from django.db import Error, transaction
+from django.db.models import F, TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from signals_app import ledger
 from signals_app.cluster import broker
-from signals_app.ledger import Ended, Ran, Stats
+from signals_app.console.formatting import written
+from signals_app.ledger import Ended, Ran, RecentAttempts, Stats
+from signals_app.ledger.sql import query_deadline
 from signals_app.models import Attempt, Delivery, Outcome, PauseKind, State
 from signals_app.monitoring import health
+from signals_app.monitoring.health import QueueHealth
 from signals_app.processes.identity import ProcessIdentity, resident_bytes
 from signals_app.redaction import masked_text
 
@@ -31,25 +36,57 @@ NEWEST = 500  # failures, and deliveries that run, that are read
 DAY = timedelta(days=1)
 RISING_OVER = 5  # minutes in which more was enqueued than ended
 DEPTH = 100  # deliveries that have to be due before a rising depth is worth a word
+PATIENCE = 10.0  # seconds for which due work may wait before that is a backlog
 
+_ERROR = ("error_class", "message", "traceback")
 _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.MULTILINE)
+
+
+class Condition(TextChoices):
+    """How it goes, in a word; the worse comes later."""
+
+    HEALTHY = "healthy", gettext_lazy("healthy")
+    BACKLOG = "backlog", gettext_lazy("working off a backlog")
+    FAILING = "failing", gettext_lazy("failing")
+    STOPPED = "stopped", gettext_lazy("stopped")
+
+
+def condition() -> Condition | None:
+    """Return what the overview says in a word, None where the database does not answer in time."""
+    own = ledger.connection()
+    # an error must not spoil the transaction of whoever asks; without one, SQLite's would take the write lock
+    savepoint = transaction.atomic(using=own.alias) if own.in_atomic_block else nullcontext()
+    try:
+        with query_deadline(health.PATIENCE), savepoint:
+            alive, figures = [one.queue for one in ledger.clusters() if one.is_alive], ledger.current_stats()
+            failing = health.failing(ledger.recent_attempts())
+            return worst(banners(figures, alive, last_hour(figures.ended), failing))
+    except Error:
+        return None
+
+
+def worst(banners: Sequence[dict[str, Any]]) -> Condition:
+    return banners[0]["condition"] if banners else Condition.HEALTHY
 
 
 def overview() -> dict[str, Any]:
     """Return what the page shows; the number of queries depends on nothing."""
     figures, clusters, failures, ran = ledger.current_stats(), fleet(), failure_groups(), ledger.newest_runs()
-    hour = last_hour(figures.ended)
+    hour, recent = last_hour(figures.ended), ledger.recent_attempts()
+    failing = health.failing(recent)
     alive = [cluster["seen"].queue for cluster in clusters if cluster["seen"].is_alive]
     of_queues = queues(figures, alive, ran)
     longest = sorted(of_queues, key=lambda row: row[0].oldest_wait, reverse=True)[:MOST_QUEUES]
+    found = banners(figures, alive, hour, failing)
     return {
         "figures": figures,
-        "banners": banners(figures, alive, hour),
+        "condition": worst(found),
+        "banners": found,
         "queues": sorted(longest, key=lambda row: row[0].name),
         "more_queues": len(of_queues) - len(longest),
         "clusters": clusters,
         "hour": hour,
-        "receivers": receivers(figures, failures, ran),
+        "receivers": receivers(figures, failures, ran, recent, failing),
         "is_sample": max(Counter(row.state for row in ran).values(), default=0) >= ledger.NEWEST,
         "failures": failures,
     }
@@ -64,13 +101,33 @@ def queues(figures: Stats, alive: Sequence[str], ran: Iterable[Ran]) -> list[tup
     ]
 
 
-def receivers(figures: Stats, failures: Sequence[dict[str, Any]], ran: Iterable[Ran]) -> list[dict[str, Any]]:
-    """Return the runs of each receiver, the busiest first, with its last failure; those that only are paused last."""
-    paused = sorted(pause.name for pause in figures.pauses if pause.kind == PauseKind.RECEIVER)
-    runs = {name: {"count": 0, "failed": 0, "share": 0.0} for name in paused} | _runs_by("receiver", ran)
+def receivers(
+    figures: Stats,
+    failures: Sequence[dict[str, Any]],
+    ran: Iterable[Ran],
+    recent: Iterable[RecentAttempts],
+    failing: Container[str],
+) -> list[dict[str, Any]]:
+    """Return the runs and the failed attempts of each receiver, with its last error.
+
+    Those that fail come first, then the busiest; those that only are paused come last.
+    """
+    paused = {pause.name for pause in figures.pauses if pause.kind == PauseKind.RECEIVER}
+    attempts = {one.receiver: one for one in recent}
+    runs = _runs_by("receiver", ran)
     last = {group["receiver"]: group for group in reversed(failures)}
-    rows = [{"name": name, "error": last.get(name), "is_paused": name in paused, **one} for name, one in runs.items()]
-    return sorted(rows, key=lambda row: (-row["count"], row["name"]))
+    rows = [
+        {
+            "name": name,
+            "error": last.get(name),
+            "is_paused": name in paused,
+            "is_failing": name in failing,
+            "attempts": attempts.get(name),
+            **runs.get(name, {"count": 0, "failed": 0, "share": 0.0}),
+        }
+        for name in paused | attempts.keys() | runs.keys()
+    ]
+    return sorted(rows, key=lambda row: (not row["is_failing"], -row["count"], row["name"]))
 
 
 def _runs_by(name: str, ran: Iterable[Ran]) -> dict[str, dict[str, Any]]:
@@ -109,36 +166,36 @@ def last_hour(ended: Iterable[Ended]) -> list[dict[str, Any]]:
 
 
 def failure_groups() -> list[dict[str, Any]]:
-    """Return the newest failures of the last day by error, line and receiver, the latest first; two queries."""
-    alias = ledger.connection().alias
-    failed = (
-        Delivery.objects.using(alias)
-        .filter(state=State.FAILED, finished_at__gt=timezone.now() - DAY)
-        .order_by("-finished_at")
-    )
-    shown = list(failed.values_list("id", "receiver", "finished_at")[:NEWEST])
-    ends = (
-        Attempt.objects.using(alias)
-        .filter(delivery_id__in=[pk for pk, *_ in shown], number=F("delivery__attempts"))
-        .exclude(outcome=Outcome.STALE)
-        .values_list("delivery_id", "error_class", "message", "traceback")
-    )
-    last = {pk: end for pk, *end in ends}
+    """Return the newest errors of the last day by error, line and receiver, the latest first; three queries.
+
+    A delivery is in the group of its last failed attempt, whatever became of it: ``ids`` are those that FAILED, and
+    ``retried`` is how many are to be attempted again.
+    """
+    alias, since = ledger.connection().alias, timezone.now() - DAY
+    failed = Delivery.objects.using(alias).filter(state=State.FAILED, finished_at__gt=since).order_by("-finished_at")
+    unread = {pk: (receiver, at) for pk, receiver, at in failed.values_list("id", "receiver", "finished_at")[:NEWEST]}
+    attempts = Attempt.objects.using(alias).exclude(outcome=Outcome.STALE)
+    columns = ("delivery_id", "delivery__receiver", "delivery__state", "finished_at", *_ERROR)
+    newest = attempts.filter(finished_at__gt=since).order_by("-finished_at", "-id").values_list(*columns)[:NEWEST]
+    last: dict[int, tuple[Any, ...]] = {}
+    for pk, *end in newest:
+        last.setdefault(pk, tuple(end))
+    older = attempts.filter(delivery_id__in=unread.keys() - last.keys(), number=F("delivery__attempts"))
+    texts = {pk: end for pk, *end in older.values_list("delivery_id", *_ERROR)}
+    for pk, (receiver, at) in unread.items():
+        last.setdefault(pk, (receiver, State.FAILED, at, *texts.get(pk, ("", "", ""))))
+
     groups: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for pk, receiver, finished_at in shown:
-        error_class, message, traceback = last.get(pk, ("", "", ""))
+    for pk, (receiver, state, at, error_class, message, traceback) in sorted(
+        last.items(), key=lambda one: one[1][2], reverse=True
+    ):
         place = place_of(traceback)
-        key = (error_class, place, receiver)
-        if key not in groups:
-            groups[key] = {
-                "error_class": error_class,
-                "place": place,
-                "receiver": receiver,
-                "message": masked_text(message),
-                "latest": finished_at or timezone.now(),
-                "ids": [],
-            }
-        groups[key]["ids"].append(pk)
+        new = {"error_class": error_class, "place": place, "receiver": receiver, "message": masked_text(message)}
+        new |= {"latest": at, "count": 0, "ids": [], "retried": 0}
+        group = groups.setdefault((error_class, place, receiver), new)
+        group["count"] += 1
+        group["ids"] += [pk] if state == State.FAILED else []
+        group["retried"] += state in (State.READY, State.RUNNING)
     return list(groups.values())
 
 
@@ -183,43 +240,61 @@ def running_by_worker() -> dict[tuple[str, int], Delivery]:
     return found
 
 
-def banners(figures: Stats, alive: Sequence[str], hour: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def banners(
+    figures: Stats, alive: Sequence[str], hour: Sequence[dict[str, Any]], failing: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Return what is wrong, as a sentence and what to do, the worst first; ``alive`` are the queues of clusters."""
-    found = [*_without_cluster(figures, alive), *_unroutable(), *_rising(figures, hour)]
+    healths = health.queues(alive, {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting})
+    found = [*_without_cluster(healths), *_failing(failing), *_backlog(figures, healths, hour)]
     found += [
-        (message.level >= checks.ERROR, f"{message.msg} ({message.id})", message.hint or "")
+        (
+            Condition.FAILING if message.level >= checks.ERROR else Condition.HEALTHY,
+            message.level >= checks.ERROR,
+            f"{message.msg} ({message.id})",
+            message.hint or "",
+        )
         for message in checks.run_checks(tags=["signals_app"])
         if not message.is_silenced()
     ]
-    worst_first = sorted(found, key=lambda banner: not banner[0])
-    return [{"is_bad": is_bad, "text": text, "cure": cure} for is_bad, text, cure in worst_first]
+    order = list(Condition)
+    worst_first = sorted(found, key=lambda banner: (order.index(banner[0]), banner[1]), reverse=True)
+    names = ("condition", "is_bad", "text", "cure")
+    return [dict(zip(names, banner, strict=True)) for banner in worst_first]
 
 
-Banner = tuple[bool, str, str]
+Banner = tuple[Condition, bool, str, str]  # what it makes of the whole, whether it is a problem, what it says
 
 
-def _without_cluster(figures: Stats, alive: Sequence[str]) -> Iterator[Banner]:
+def _without_cluster(healths: Sequence[QueueHealth]) -> Iterator[Banner]:
     cure = _("Start one: manage.py qcluster. Nothing is lost in the meantime.")
-    if not alive:
-        yield True, _("No cluster is running, so no delivery is being processed."), cure
+    if not any(queue.clusters for queue in healths):
+        yield Condition.STOPPED, True, _("No cluster is running, so no delivery is being processed."), cure
         return
-    waits = {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting}
-    lacking = [queue.name for queue in health.queues(alive, waits) if queue.lacks_cluster()]
+    lacking = [queue.name for queue in healths if queue.lacks_cluster()]
     for name in lacking[:MOST_NAMED]:
-        yield True, _("No cluster is running for the queue %(queue)s.") % {"queue": name}, cure
+        yield Condition.STOPPED, True, _("No cluster is running for the queue %(queue)s.") % {"queue": name}, cure
     if (more := len(lacking) - MOST_NAMED) > 0:
         text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
-        yield True, text % {"more": more}, cure
+        yield Condition.STOPPED, True, text % {"more": more}, cure
 
 
-def _unroutable() -> Iterator[Banner]:
+def _failing(failing: Mapping[str, str]) -> Iterator[Banner]:
+    cure = _("Its errors are below. Pause it until the cause is mended, so that it uses up no attempts.")
+    for text in [*failing.values()][:MOST_NAMED]:
+        yield Condition.FAILING, True, text, cure
     cure = _("Start a cluster from code that has the receiver, or give the deliveries to another one.")
     for text in health.unroutable()[:MOST_NAMED]:
-        yield True, text, cure
+        yield Condition.FAILING, True, text, cure
 
 
-def _rising(figures: Stats, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
-    due = sum(queue.due for queue in figures.queues)
+def _backlog(figures: Stats, healths: Sequence[QueueHealth], hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
+    cure = _("More workers, or a queue of its own for slow work.")
+    late = [queue for queue in healths if queue.clusters and queue.oldest_wait > PATIENCE]
+    for queue in sorted(late, key=lambda queue: queue.oldest_wait, reverse=True)[:MOST_NAMED]:
+        text = _("A delivery in the queue %(queue)s has waited for %(wait)s.")
+        said = text % {"queue": queue.name, "wait": written(queue.oldest_wait)}
+        yield Condition.BACKLOG, bool(queue.problems()), said, cure
+    due = figures.total("due")
     ended = sum(minute["total"] for minute in hour[-RISING_OVER - 1 :])
     sent = ledger.recently_enqueued(RISING_OVER * 60)
     if due < DEPTH or sent <= ended:
@@ -230,4 +305,4 @@ def _rising(figures: Stats, hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
         due,
     )
     words = {"sent": sent, "ended": ended, "minutes": RISING_OVER, "due": due}
-    yield False, text % words, _("More workers, or a queue of its own for slow work.")
+    yield Condition.BACKLOG, False, text % words, cure

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet, TextChoices
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.text import smart_split, unescape_string_literal
@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app import ledger
 from signals_app.exceptions import OperationRefused, PayloadError
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
 from signals_app.payloads import encode_arguments
 from signals_app.redaction import MASKED, masked, masked_text
 
@@ -251,6 +251,45 @@ def is_unroutable() -> Q:
     return Q(state=State.READY, unroutable=True)
 
 
+class Waiting(TextChoices):
+    """Why a delivery that is READY has not begun: each for one reason, which ``QueueStats`` counts by its value."""
+
+    DUE = "due", _("due")
+    SCHEDULED = "scheduled", _("scheduled")
+    RETRYING = "retrying", _("retrying")
+    PAUSED = "paused", _("paused")
+    UNROUTABLE = "unroutable", _("unroutable")
+
+    @classmethod
+    def of(cls, delivery: Delivery, pauses: Iterable[Pause], now: datetime) -> Waiting | None:
+        """Return why a delivery waits; None for one that does not."""
+        if delivery.state != State.READY:
+            return None
+        names = {(PauseKind.QUEUE.value, delivery.queue), (PauseKind.RECEIVER.value, delivery.receiver)}
+        if delivery.parked or any((pause.kind, pause.name) in names for pause in pauses):
+            return cls.PAUSED
+        if delivery.unroutable:
+            return cls.UNROUTABLE
+        if delivery.attempts > 0:
+            return cls.RETRYING
+        return cls.SCHEDULED if delivery.due_at > now else cls.DUE
+
+
+def waits_as(reason: str) -> Q:
+    """Return the same as a condition."""
+    queues, receivers = (Pause.objects.filter(kind=kind).values("name") for kind in PauseKind)
+    is_paused = Q(parked=True) | Q(queue__in=queues) | Q(receiver__in=receivers)
+    if reason == Waiting.PAUSED:
+        return Q(state=State.READY) & is_paused
+    if reason == Waiting.UNROUTABLE:
+        return is_unroutable() & ~is_paused
+    others = Q(state=State.READY, unroutable=False) & ~is_paused
+    if reason == Waiting.RETRYING:
+        return others & Q(attempts__gt=0)
+    now = timezone.now()
+    return others & Q(attempts__lte=0) & (Q(due_at__gt=now) if reason == Waiting.SCHEDULED else Q(due_at__lte=now))
+
+
 def last_ended_with(error_class: str) -> Q:
     """Return the condition that a delivery's last attempt ended with that error; one that runs has not ended."""
     last = Attempt.objects.filter(error_class=error_class, number=F("delivery__attempts"))
@@ -267,8 +306,8 @@ class Selection:
     """Deliveries to which everything that is given applies; nothing given means all of them.
 
     ``error_class`` is that of the last attempt; ``attempts`` is how many were made at least; ``since`` and ``until``
-    bound when they were enqueued, ``until`` itself left out; ``ended`` is when they ended at the earliest; ``long`` are
-    those that have been running for long; ``search`` finds what the admin's search finds.
+    bound when they were enqueued, ``until`` itself left out; ``ended`` is when they ended at the earliest; ``waiting``
+    is why they wait; ``long`` are those that have been running for long; ``search`` finds what the admin's search does.
     """
 
     states: tuple[State, ...] = ()
@@ -281,6 +320,7 @@ class Selection:
     until: datetime | None = None
     ended: datetime | None = None
     search: str = ""
+    waiting: str = ""
     unroutable: bool = False
     long: bool = False
     ids: tuple[int, ...] = ()
@@ -298,6 +338,7 @@ class Selection:
             (self.since, Q(enqueued_at__gte=self.since)),
             (self.until, Q(enqueued_at__lt=self.until)),
             (self.ended, Q(finished_at__gte=self.ended)),
+            (self.waiting, waits_as(self.waiting)),
             (self.unroutable, is_unroutable()),
             (self.long, running_long()),
         )
@@ -308,5 +349,5 @@ class Selection:
     def newest(self) -> QuerySet[Delivery]:
         """Return the deliveries, newest first."""
         of_states = self.states and {*self.states} <= {State.READY, State.RUNNING}
-        few = self.unroutable or self.long or self.ended or of_states
+        few = self.waiting or self.unroutable or self.long or self.ended or of_states
         return self.rows().order_by(NEWEST_OF_FEW if few else "-pk")

@@ -18,22 +18,29 @@ from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, 
 
 HOUR = 3600.0  # seconds
 LONG = 60.0  # seconds after which a run is a long one
+RECENT = 300.0  # seconds in which attempts tell whether a receiver is failing
 NEWEST = 2_000  # runs of each state that percentiles and shares are taken from; more would take too long to read
 
 
 def _waiting(held_up: str) -> str:
+    is_due = f"CASE WHEN due_at <= {{now}} AND NOT {held_up} THEN 1 ELSE 0 END"
     return f"""
-SELECT queue, count(*), sum(CASE WHEN due_at <= {{now}} AND NOT {held_up} THEN 1 ELSE 0 END),
-    sum(CASE WHEN {held_up} THEN 1 ELSE 0 END), min(CASE WHEN NOT {held_up} THEN {readable("due_at")} END), {{now}}
-FROM {{table}} WHERE state = 'READY' GROUP BY queue"""
+SELECT queue, 'all', count(*), sum({is_due}), sum(CASE WHEN {held_up} THEN 1 ELSE 0 END),
+    min(CASE WHEN NOT {held_up} THEN {readable("due_at")} END), {{now}}
+FROM {{table}} WHERE state = 'READY' GROUP BY queue
+UNION ALL SELECT queue, class, count(*), sum(due), 0, NULL, {{now}} FROM (
+    SELECT queue, 'unroutable' AS class, {is_due} AS due
+    FROM {{table}} WHERE state = 'READY' AND unroutable AND unroutable = {{yes}} AND NOT {held_up}
+    UNION ALL SELECT queue, 'retrying', {is_due}
+    FROM {{table}} WHERE state = 'READY' AND attempts > 0 AND NOT unroutable AND NOT {held_up}
+) few GROUP BY queue, class"""
 
 
-# What waits, by queue. The index of claims answers, without the rows: what waits for a paused receiver is parked, all
-# but what was enqueued just now. Only while a receiver is paused are the rows read too.
+# What waits, by queue, and how much of it no worker knows or has been attempted: one statement, so that the numbers
+# add up. The index of claims answers the first part, without the rows: what waits for a paused receiver is parked, all
+# but what was enqueued just now. Only while a receiver is paused are the rows read too. The rest is few, and indexed.
 _WAITING = _waiting("parked")
 _WAITING_BY_ROW = _waiting(f"(parked OR receiver IN ({PAUSED_RECEIVERS}))")
-_RETRYING = "SELECT queue FROM {table} WHERE state = 'READY' AND attempts > 0"
-_UNROUTABLE = "SELECT queue FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes}"
 _LONG_UNROUTABLE = (  # a look puts off its due time, so only its age tells
     "SELECT receiver FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes} "
     "AND enqueued_at < {earlier}"
@@ -87,18 +94,32 @@ _NEWEST = (
     "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
     "ORDER BY finished_at DESC LIMIT %(limit)s"
 )
+# By receiver; what succeeded is read only while anything fails, for the rows have to be read
+_RECENT_ATTEMPTS = """
+SELECT receiver, count(*), sum(failed), sum(lasts) FROM (
+    SELECT d.receiver, 1 AS failed, CASE WHEN d.state IN ('SUCCESSFUL', 'CANCELLED') THEN 0 ELSE 1 END AS lasts
+    FROM signals_app_attempt a JOIN {table} d ON d.id = a.delivery_id
+    WHERE a.finished_at > {earlier} AND a.outcome IN ('ERROR', 'TIMEOUT', 'LOST')
+    UNION ALL SELECT receiver, 0, 0 FROM {table} WHERE state = 'SUCCESSFUL' AND finished_at > {earlier}
+    AND EXISTS (SELECT 1 FROM signals_app_attempt WHERE finished_at > {earlier})
+) one GROUP BY receiver HAVING sum(failed) > 0"""
 _LOST = "SELECT count(*) FROM signals_app_attempt WHERE outcome = 'LOST' AND finished_at > {earlier}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
-    """One queue. Of the deliveries that wait (READY), ``due`` could be claimed now and ``paused`` could not."""
+    """One queue. Each delivery that waits (READY) is in one of five classes, the first here that fits.
+
+    ``paused``: its queue or its receiver is. ``unroutable``: the last worker did not know its receiver. ``retrying``:
+    it has been attempted. ``scheduled``: it is due later. ``due``: it could be claimed now.
+    """
 
     name: str
     waiting: int = 0
     due: int = 0
+    scheduled: int = 0
+    retrying: int = 0
     paused: int = 0
-    retrying: int = 0  # of those that wait, how many have been attempted
     unroutable: int = 0
     oldest_wait: float = 0.0  # seconds since the due time of the one that has been due longest
     running: int = 0
@@ -142,6 +163,24 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecentAttempts:
+    """Attempts of a receiver in the last ``RECENT`` seconds, some failed. A retry that it asked for is no failure.
+
+    ``lasting`` are the failed ones whose delivery has neither succeeded since nor been cancelled.
+    """
+
+    receiver: str
+    count: int
+    failed: int
+    lasting: int
+
+    @property
+    def share(self) -> float:
+        """The share of attempts that failed, from 0 to 1."""
+        return self.failed / self.count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """All queues, and what ended in the last hour: by minute, deliveries by their state, and ``lost`` attempts."""
 
@@ -164,7 +203,7 @@ class Stats:
 
 
 def current_stats() -> Stats:
-    """Return the numbers of this moment: seven queries, however many queues there are."""
+    """Return the numbers of this moment: five queries, however many queues there are."""
     paused, ended = tuple(pauses()), tuple(ended_by_minute())
     succeeded, failed, cancelled = (sum(one.count for one in ended if one.state == state) for state in FINAL_STATES)
     ((lost,),) = rows(_LOST, ago=HOUR)
@@ -182,24 +221,28 @@ def current_stats() -> Stats:
 def _queues(pauses: Sequence[Pause]) -> list[QueueStats]:
     paused = {pause.name for pause in pauses if pause.kind == PauseKind.QUEUE}
     is_by_row = any(pause.kind == PauseKind.RECEIVER for pause in pauses)
-    waiting = {name: numbers for name, *numbers in rows(_WAITING_BY_ROW if is_by_row else _WAITING)}
+    waiting = {(name, kind): numbers for name, kind, *numbers in rows(_WAITING_BY_ROW if is_by_row else _WAITING)}
     running = {name: numbers for name, *numbers in rows(_RUNNING, ago=LONG)}
-    # counted here: asked to group, SQLite prefers an index in the order of queues to the few rows of a smaller one
-    retrying, unroutable = (Counter(name for (name,) in rows(each)) for each in (_RETRYING, _UNROUTABLE))
-    found = []
-    for name in sorted(waiting.keys() | running.keys() | paused):
-        count, due, held_up, first, now = waiting.get(name, (0, 0, 0, None, None))
+    found, nothing = [], (0, 0, 0, None, None)
+    for name in sorted({name for name, _ in waiting} | running.keys() | paused):
+        count, due, held_up, first, now = waiting.get((name, "all"), nothing)
+        (unroutable, due_unroutable, *_), (retrying, due_retrying, *_) = (
+            waiting.get((name, kind), nothing) for kind in ("unroutable", "retrying")
+        )
+        due -= due_unroutable + due_retrying
+        if is_paused := name in paused:
+            due, held_up, unroutable, retrying, first = 0, count, 0, 0, None
         runs, long_runs = running.get(name, (0, 0))
-        is_paused = name in paused
         found.append(
             QueueStats(
                 name=name,
                 waiting=count,
-                due=0 if is_paused else due,
-                paused=count if is_paused else held_up,
-                retrying=retrying[name],
-                unroutable=unroutable[name],
-                oldest_wait=0.0 if is_paused else max(0.0, seconds(first, now) or 0.0),
+                due=due,
+                scheduled=count - due - held_up - unroutable - retrying,
+                retrying=retrying,
+                paused=held_up,
+                unroutable=unroutable,
+                oldest_wait=max(0.0, seconds(first, now) or 0.0),
                 running=runs,
                 long_running=long_runs,
                 is_paused=is_paused,
@@ -251,6 +294,14 @@ def recently_failed() -> int:
     """Return how many deliveries have FAILED in the last hour."""
     ((count,),) = rows(_FAILED, ago=HOUR)
     return int(count)
+
+
+def recent_attempts() -> list[RecentAttempts]:
+    """Return the attempts of the last ``RECENT`` seconds of each receiver of which any failed."""
+    return [
+        RecentAttempts(receiver=receiver, count=count, failed=int(failed), lasting=int(lasting))
+        for receiver, count, failed, lasting in rows(_RECENT_ATTEMPTS, ago=RECENT)
+    ]
 
 
 def newest_runs() -> list[Ran]:

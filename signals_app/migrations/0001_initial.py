@@ -214,8 +214,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "attempt",
-                "verbose_name_plural": "attempts",
+                "verbose_name": "failed attempt",
+                "verbose_name_plural": "failed attempts",
                 "ordering": ("delivery_id", "number", "id"),
                 "indexes": [
                     models.Index(fields=["finished_at"], name="signals_app_ended_badly"),

@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import Error
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
+from signals_app.ledger import RecentAttempts
 from signals_app.ledger.sql import query_deadline
 from signals_app.redaction.logs import get_logger
 
 logger = get_logger("signals_app.monitoring")
 
 PATIENCE = 2.0  # seconds for the database to answer
+FEWEST = 2  # failed attempts, without a success since, that are worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +100,21 @@ def unroutable(*, max_wait: float | None = None) -> list[str]:
     )
     found = ledger.unroutable_for(limit).most_common()
     return [ngettext(*said, count) % {"count": count, "receiver": receiver} for receiver, count in found]
+
+
+def failing(recent: Iterable[RecentAttempts], *, max_failing: float | None = None) -> dict[str, str]:
+    """Return a sentence for each receiver that fails: ``HEALTH_MAX_FAILING`` percent of its attempts may, by default.
+
+    None that has worked off its failures is there. It is not for the public page either.
+    """
+    limit = conf.health_max_failing if max_failing is None else max_failing
+    text = gettext(
+        "%(receiver)s fails: %(failed)d of its %(count)d attempts in the last %(minutes)d minutes failed, "
+        "more than %(limit)s %%."
+    )
+    shared = {"minutes": ledger.RECENT / 60, "limit": f"{limit:g}"}
+    return {
+        one.receiver: text % {"receiver": one.receiver, "failed": one.failed, "count": one.count, **shared}
+        for one in recent
+        if one.lasting >= FEWEST and one.share * 100 > limit
+    }

@@ -64,7 +64,7 @@ def hostile(transactional_db: None) -> Delivery:
 def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
     """Look at every page, and at what the actions ask; yield the name of each while it is shown."""
     pages = {  # with words that the page alone has
-        f"{ADMIN}overview/": "Failures of the last day",
+        f"{ADMIN}overview/": "Errors of the last day",
         f"{LIST}emission/{hostile.emission}/": "All charts share one time axis",
         f"{ADMIN}map/": "Plain and async receivers work within send()",
         f"{ADMIN}map/?show=unexplained": "It was renamed, removed or called by hand",
@@ -72,7 +72,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         f"{LIST}?state=FAILED": "2 deliveries",
         page_of(hostile): "Other deliveries of the same emission",
         page_of(Delivery.objects.get(receiver=RECEIVER)): "or give it to another receiver",
-        f"{ADMIN}attempt/": "31 attempts",
+        f"{ADMIN}attempt/": "31 failed attempts",
         page_of(hostile.failed_attempts.all()[0]): "Traceback:",
     }
     for path, words in pages.items():

@@ -15,7 +15,15 @@ from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.console.operations import QUEUE, RECEIVER
-from signals_app.console.queries import in_state, is_unroutable, last_ended_with, moment, running_long
+from signals_app.console.queries import (
+    Waiting,
+    in_state,
+    is_unroutable,
+    last_ended_with,
+    moment,
+    running_long,
+    waits_as,
+)
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.redaction.logs import one_line
 
@@ -124,6 +132,7 @@ _ENDED = by_choice(
 
 OF_DELIVERIES = (
     by_choice(_("state"), "state", {one.value: capfirst(one.label) for one in State}, in_state),
+    by_choice(_("waiting"), "waiting", {one.value: capfirst(one.label) for one in Waiting}, waits_as),
     by_name(_("receiver"), "receiver", known=RECEIVER.names),
     by_name(_("signal"), "signal"),
     by_name(_("queue"), "queue", known=QUEUE.names),

@@ -26,6 +26,9 @@ LEGEND = {
 
 # what a mark means, and what to do about it
 MEANINGS = {
+    Mark.FAILING_NOW: gettext_lazy(
+        "Queued receivers of whose attempts many failed in the last minutes. Their errors are on the overview."
+    ),
     Mark.FAILING: gettext_lazy("Queued receivers with failed deliveries. The numbers lead to them."),
     Mark.PAUSED: gettext_lazy("Queued receivers that are paused, or whose queue is: what waits for them stays ready."),
     Mark.UNHEARD: gettext_lazy("Signals of the project that call nobody: their receivers may not be imported."),
@@ -57,7 +60,7 @@ class MapAdmin(PageAdmin):
         js: ClassVar = (LIVE,)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Look once, and lay out the part that was asked for: five queries."""
+        """Look once, and lay out the part that was asked for: six queries."""
         whole = signals_map()
         mark = next((one for one in Mark if one.value == request.GET.get("show")), None)
         part = whole.marked(mark) if mark else whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -12,8 +13,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.functional import lazy
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.text import format_lazy
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -21,14 +23,28 @@ from django.views.generic import RedirectView
 
 from signals_app.console import formatting
 from signals_app.console.admin.pages import LIVE, PageAdmin, ReadOnlyAdmin, page_entry
-from signals_app.console.dashboard import FINAL, overview
+from signals_app.console.dashboard import FINAL, PATIENCE, Condition, condition, overview
 from signals_app.console.operations import PAUSE_PERMISSION, RETRY, Operator, set_paused
+from signals_app.console.queries import Waiting
 from signals_app.exceptions import OperationRefused
-from signals_app.ledger import Stats
+from signals_app.ledger import QueueStats, Stats
 from signals_app.models import Outcome, PauseKind, State
 
-# the admin's menu is in the order of names: a space makes it the first, and no browser shows it
-ENTRY = page_entry("Overview", format_lazy(" {}", gettext_lazy("Overview")))
+_alarm: ContextVar[str] = ContextVar("signals_app.alarm", default="")
+
+
+def _title() -> str:
+    # the admin's menu is in the order of names: a space makes it the first, and no browser shows it
+    return f" {_('Overview')}{_alarm.get()}"
+
+
+ENTRY = page_entry("Overview", lazy(_title, str)())
+ICONS = {
+    Condition.HEALTHY: "successful",
+    Condition.BACKLOG: "ready",
+    Condition.FAILING: "failed",
+    Condition.STOPPED: "lost",
+}
 HEIGHT = 100  # units of the chart's picture; a minute is ten wide
 
 
@@ -42,10 +58,15 @@ class OverviewAdmin(PageAdmin):
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         found = overview()
         peak = max(minute["total"] for minute in found["hour"])
+        site = self.admin_site.name
         return {
             **found,
             "now": timezone.now(),
-            "cards": cards(found["figures"], self.admin_site.name),
+            "icon": ICONS[found["condition"]],
+            "patience": PATIENCE,
+            "cards": cards(found["figures"], site),
+            "queues": [(queue, list(counts(queue, site)), runs) for queue, runs in found["queues"]],
+            "sums": [(label, found["figures"].total(name)) for name, label in COUNTS.items()],
             "chart": list(chart(found["hour"], peak)),
             "peak": peak,
             "busy": [minute for minute in reversed(found["hour"]) if minute["total"]],
@@ -53,6 +74,17 @@ class OverviewAdmin(PageAdmin):
             "can_pause": request.user.has_perm(PAUSE_PERMISSION),
             "can_retry": request.user.has_perm(RETRY.permission),
         }
+
+    def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
+        """Return what the user may do here, and have the admin's index, which asks for it, say what is wrong."""
+        perms, known = super().get_model_perms(request), vars(request)
+        if "signals_alarm" not in known:
+            is_index = getattr(request.resolver_match, "url_name", "") in ("index", "app_list")
+            now = condition() if is_index and perms["view"] else None
+            is_alarm = now in (Condition.FAILING, Condition.STOPPED)
+            known["signals_alarm"] = f" \N{WARNING SIGN} {now.label}" if now and is_alarm else ""
+        _alarm.set(known["signals_alarm"])
+        return perms
 
     def get_urls(self) -> list[URLPattern]:
         pause = path("pause/", self.admin_site.admin_view(self.pause_view), name="signals_app_overview_pause")
@@ -87,24 +119,44 @@ class ClusterAdmin(ReadOnlyAdmin):
         return False
 
 
+def listed(site: str, model: str = "delivery", **query: str) -> str:
+    """Return the address of a list with these filters."""
+    return f"{formatting.address(site, f'{model}_changelist')}?{urlencode(query)}"
+
+
 def cards(figures: Stats, site: str) -> list[dict[str, Any]]:
     """Return the cards; the number on each is that of the rows in its list. ``kind`` names its icon and colours."""
 
     def card(kind: str, label: str, value: object, model: str = "delivery", **query: str) -> dict[str, Any]:
-        url = f"{formatting.address(site, f'{model}_changelist')}?{urlencode(query)}" if query else ""
-        return {"kind": kind, "label": label, "value": value, "url": url}
+        return {"kind": kind, "label": label, "value": value, "url": listed(site, model, **query) if query else ""}
 
+    retrying = figures.total("retrying")
     successful, failed, lost = State.SUCCESSFUL.value, State.FAILED.value, Outcome.LOST.value
     return [
         card("ready", _("waiting"), figures.total("waiting"), state=State.READY.value),
+        card("failing" if retrying else "retry-after", _("failing now, to be retried"), retrying, waiting="retrying"),
         card("ready", _("oldest wait"), formatting.written(figures.oldest_wait or None)),
         card("running", _("running"), figures.total("running"), state=State.RUNNING.value),
         card("running", _("running for over a minute"), figures.total("long_running"), long="1"),
         card("successful", _("succeeded, last hour"), figures.succeeded, state=successful, ended="hour"),
         card("failed", _("failed, last hour"), figures.failed, state=failed, ended="hour"),
         card("lost", _("attempts lost, last hour"), figures.lost, model="attempt", outcome=lost, ended="hour"),
-        card("unroutable", _("unroutable"), figures.total("unroutable"), unroutable="1"),
     ]
+
+
+COUNTS = {
+    "waiting": gettext_lazy("Waiting"),
+    **{one.value: capfirst(one.label) for one in Waiting},
+    "running": gettext_lazy("Running"),
+}
+
+
+def counts(queue: QueueStats, site: str) -> Iterator[tuple[Any, int, str]]:
+    """Yield the numbers of a queue: label, number, and the address of the list that has so many rows."""
+    for name, label in COUNTS.items():
+        of_state = {"waiting": State.READY, "running": State.RUNNING}.get(name)
+        query = {"state": of_state.value} if of_state else {"waiting": name}
+        yield label, getattr(queue, name), listed(site, queue=queue.name, **query)
 
 
 def chart(hour: Sequence[dict[str, Any]], peak: int) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from signals_app import backoff, ledger
 from signals_app.console.signals_map.callables import Form, Place, callee, gone, is_a, place_of_signal
 from signals_app.dispatcher import QueuedReceiver, registry
 from signals_app.models import FINAL_STATES, Delivery, PauseKind, State
+from signals_app.monitoring import health
 from signals_app.payloads.names import label, members, named_signals
 from signals_app.redaction.logs import one_line
 
@@ -34,6 +35,7 @@ class Kind(TextChoices):
 
 
 class Mark(TextChoices):
+    FAILING_NOW = "failing-now", _("failing now")  # a queued receiver that fails, as ``deliveries check`` says
     FAILING = "failing", _("failures")  # a queued receiver, of whose deliveries some failed within the day
     PAUSED = "paused", _("paused")  # a queued receiver that is paused itself, or whose queue is
     UNHEARD = "unheard", _("nobody listens")  # a signal of the project without a living receiver
@@ -159,15 +161,17 @@ class SignalsMap:
 
 
 def signals_map() -> SignalsMap:
-    """Read this process and the record: five queries."""
+    """Read this process and the record: six queries."""
     now = timezone.now()
     since, counted = tally(now - DAY)
     paused = {(one.kind, one.name) for one in ledger.pauses()}
+    failing = health.failing(ledger.recent_attempts())
 
     def recorded(row: Row, *more: Mark) -> Row:
         marks = []
         counts = counted.get((row.signal, row.receiver), _NONE) if row.kind == Kind.QUEUED else None
         if counts is not None:
+            marks += [Mark.FAILING_NOW] if row.receiver in failing else []
             marks += [Mark.FAILING] if counts.failed else []
             names = {(PauseKind.RECEIVER.value, row.receiver), (PauseKind.QUEUE.value, str(row.options.get("queue")))}
             marks += [Mark.PAUSED] if paused & names else []

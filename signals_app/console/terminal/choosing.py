@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from signals_app.console import queries
 from signals_app.console.operations import QUEUE, RECEIVER
-from signals_app.console.queries import Selection, row_number
+from signals_app.console.queries import Selection, Waiting, row_number
 from signals_app.console.terminal.screen import Options
 from signals_app.models import State
 
@@ -36,6 +36,7 @@ def add_filters(parser: ArgumentParser) -> None:
     take("--until", type=moment, metavar="WHEN", help="enqueued before")
     take("--ended", type=moment, metavar="WHEN", help="ended then or later")
     take("--search", default="", metavar="TEXT", help="what the admin's search finds")
+    take("--waiting", default="", choices=Waiting.values, help="ready, and has not begun for this reason")
     take("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
     take("--long", action="store_true", help="has been running for over a minute")
 
@@ -80,3 +81,9 @@ def number(text: str) -> int:
     if not (counted := count(text)):
         raise ArgumentTypeError(f"{text!r} is not 1 or more.")
     return counted
+
+
+def percent(text: str) -> int:
+    if (read := count(text)) > 100:
+        raise ArgumentTypeError(f"{text!r} is more than 100 percent.")
+    return read

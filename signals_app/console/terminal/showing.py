@@ -16,6 +16,7 @@ from django.db import Error
 from django.utils import timezone
 
 from signals_app import ledger
+from signals_app.conf import conf
 from signals_app.console.formatting import (
     process_name,
     ran,
@@ -26,11 +27,11 @@ from signals_app.console.formatting import (
     waited,
     written,
 )
-from signals_app.console.queries import Selection
-from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, selection_of
+from signals_app.console.queries import Selection, Waiting
+from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, percent, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain, stamp
-from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
-from signals_app.monitoring.health import look, unroutable
+from signals_app.models import Attempt, Delivery, Pause, State
+from signals_app.monitoring.health import failing, look, unroutable
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
 
@@ -55,10 +56,10 @@ def _status(options: Options, terminal: Terminal) -> None:
     def lines() -> Iterator[str]:
         rows = []
         for one in queues:
-            oldest = written(timedelta(seconds=one.oldest_wait)) if one.due else "-"
-            counts = (one.waiting, one.due, one.retrying, one.unroutable, one.paused)
+            oldest = written(timedelta(seconds=one.oldest_wait)) if one.oldest_wait else "-"
+            counts = (one.waiting, *(getattr(one, reason) for reason in Waiting.values))
             rows.append((one.name, alive[one.name], *counts, oldest, one.running, one.long_running))
-        heads = ("queue", "clusters", "waiting", "due", "retrying", "unroutable", "paused", "oldest", "running", "long")
+        heads = ("queue", "clusters", "waiting", *Waiting.values, "oldest", "running", "long")
         yield from terminal.table(heads, rows) if rows else ["No queue has work, and no cluster was seen."]
         yield ""
         ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled"
@@ -91,7 +92,8 @@ def _as_json(delivery: Delivery, pauses: list[Pause], now: datetime) -> dict[str
         "progress": [delivery.progress_done, delivery.progress_total],
         "process": process_name(delivery.owner),
         "unroutable": delivery.unroutable,
-        "paused": _is_paused(delivery, pauses),
+        "paused": (waiting := Waiting.of(delivery, pauses, now)) == Waiting.PAUSED,
+        "waiting": waiting,
     }
 
 
@@ -116,11 +118,6 @@ def _payload_as_json(delivery: Delivery) -> Any:
         return masked_text(delivery.payload)
 
 
-def _is_paused(delivery: Delivery, pauses: list[Pause]) -> bool:
-    names = {(PauseKind.QUEUE.value, delivery.queue), (PauseKind.RECEIVER.value, delivery.receiver)}
-    return delivery.state == State.READY and any((pause.kind, pause.name) in names for pause in pauses)
-
-
 def _add_list_arguments(parser: ArgumentParser) -> None:
     add_filters(parser)
     parser.add_argument("--limit", type=number, default=20, metavar="N", help="how many, the newest; 20 by default")
@@ -142,12 +139,10 @@ def _list(options: Options, terminal: Terminal) -> None:
 
 
 def _cells(one: Delivery, pauses: list[Pause], now: datetime) -> tuple[str, ...]:
-    marks = [" paused"] if _is_paused(one, pauses) else []
-    marks += [" unroutable"] if one.unroutable else []
     is_later = one.state == State.READY and one.due_at > now
     return (
         f"#{one.pk}",
-        one.state + "".join(marks),
+        " ".join(filter(None, (one.state, Waiting.of(one, pauses, now)))),
         one.queue,
         one.receiver,
         f"{one.attempts}/{one.max_attempts}",
@@ -214,19 +209,34 @@ def _add_check_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help='the longest that a due delivery may wait; SIGNALS_APP["HEALTH_MAX_WAIT"] by default',
     )
+    parser.add_argument(
+        "--max-failing",
+        type=percent,
+        metavar="PERCENT",
+        help="how many of a receiver's attempts of the last 5 minutes may fail; "
+        'SIGNALS_APP["HEALTH_MAX_FAILING"] by default, and 100 allows all',
+    )
     parser.add_argument("--max-failed", type=count, metavar="N", help="how many may have failed in the last hour")
 
 
 def _check(options: Options, terminal: Terminal) -> None:
     missing, most = ledger.missing_tables(Delivery), options["max_failed"]
-    problems = [missing] if missing else look().problems(max_wait=options["max_wait"])
+    wait, share = (
+        default if (given := options[name]) is None else given
+        for name, default in (("max_wait", conf.health_max_wait), ("max_failing", conf.health_max_failing))
+    )
+    problems = [missing] if missing else look().problems(max_wait=wait)
     try:
-        problems += unroutable(max_wait=options["max_wait"])
+        problems += [*unroutable(max_wait=wait), *failing(ledger.recent_attempts(), max_failing=share).values()]
         if most is not None and (failed := ledger.recently_failed()) > most:
             problems.append(f"Failed in the last hour: {failed}, more than {most}.")
     except Error:
         pass  # that the database does not answer has been said
-    terminal.tell(lambda: {"ok": not problems, "problems": problems}, lambda: problems or ["All is well."])
+    attempts = f"of its attempts of the last {ledger.RECENT / 60:g} minutes"
+    fails = f"no receiver fails in more than {share:g} % {attempts}" if share < 100 else "failing is not looked at"
+    well = f"All is well: no due delivery has waited for more than {wait:g} s, and {fails}."
+    limits = {"max_wait": wait, "max_failing": share, "max_failed": most}
+    terminal.tell(lambda: {"ok": not problems, "problems": problems, "limits": limits}, lambda: problems or [well])
     if problems:
         sys.exit(1)
 

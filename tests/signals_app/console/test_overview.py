@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import socket
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,8 +19,11 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.console import dashboard
 from signals_app.console.dashboard import failure_groups, last_hour, percentiles, place_of, running_by_worker
+from signals_app.console.queries import Waiting
 from signals_app.dispatcher.emission import new_emission
-from signals_app.models import Outcome, State
+from signals_app.ledger.sql import rows
+from signals_app.models import Delivery, Outcome, PauseKind, State
+from signals_app.monitoring import health
 from signals_app.processes.identity import current_process, resident_bytes
 from tests.signals_app.console.admin.rows import OVERVIEW, at, attempt, copies, delivery
 
@@ -44,8 +49,12 @@ def ended(state: State, *, seconds_ago: float = 5, waited: float = 1, ran: float
 
 def said(alive: Sequence[str] = ("sigdemo",)) -> list[str]:
     """Return the banners' texts while these queues have a cluster."""
-    figures = ledger.current_stats()
-    return [banner["text"] for banner in dashboard.banners(figures, alive, last_hour(figures.ended))]
+    return [banner["text"] for banner in found(alive)]
+
+
+def found(alive: Sequence[str] = ("sigdemo",)) -> list[dict[str, Any]]:
+    figures, failing = ledger.current_stats(), health.failing(ledger.recent_attempts())
+    return dashboard.banners(figures, alive, last_hour(figures.ended), failing)
 
 
 @pytest.mark.database
@@ -120,7 +129,7 @@ def test_a_queue_that_no_cluster_serves_is_named() -> None:
     delivery(queue="sigdemo")
     assert "No cluster is running for the queue mail." in said()
     assert "No cluster is running for the queue elsewhere." in said()  # a receiver of the tests names it
-    assert not any("sigdemo" in text for text in said())
+    assert not any("cluster" in text and "sigdemo" in text for text in said())
     for number in range(12):
         delivery(queue=f"mail {number}")
     assert sum(text.startswith("No cluster is running for") for text in said()) == 10
@@ -185,6 +194,7 @@ def test_cards_link_to_the_lists_that_they_count(boss: Client) -> None:
     for _ in range(3):
         delivery()
     delivery(unroutable=True)
+    delivery(attempts=1)
     delivery(State.RUNNING, started_at=now - timedelta(minutes=5))
     delivery(State.RUNNING, started_at=now)
     for minutes in (5, 50, 90):
@@ -193,16 +203,102 @@ def test_cards_link_to_the_lists_that_they_count(boss: Client) -> None:
         attempt(one, outcome="LOST", finished_at=now - timedelta(minutes=minutes))
     cards = [card for card in boss.get(reverse(OVERVIEW)).context["cards"] if card["url"]]
     assert {card["label"]: card["value"] for card in cards} == {
-        "waiting": 4,
+        "waiting": 5,
+        "failing now, to be retried": 1,
         "running": 2,
         "running for over a minute": 1,
         "succeeded, last hour": 2,
         "failed, last hour": 2,
         "attempts lost, last hour": 2,
-        "unroutable": 1,
     }
     for card in cards:
         assert boss.get(card["url"]).context["cl"].queryset.count() == card["value"], card["label"]
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("pauses_receiver", [False, True])
+def test_what_waits_is_the_sum_of_five_columns_that_link_to_the_lists_that_they_count(
+    boss: Client, pauses_receiver: bool
+) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    for queue, receiver in itertools.product(("mail", "print"), ("a", "b")):
+        for unroutable, attempts, due_at in itertools.product((False, True), (0, 2), (later, at(0))):
+            delivery(queue=queue, receiver=receiver, unroutable=unroutable, attempts=attempts, due_at=due_at)
+    delivery(queue="print", parked=True)  # of a pause that has ended just now
+    ledger.pause(PauseKind.QUEUE, "mail")
+    if pauses_receiver:
+        ledger.pause(PauseKind.RECEIVER, "a")
+
+    queues = boss.get(reverse(OVERVIEW)).context["queues"]
+
+    numbers = {queue.name: {str(label): number for label, number, _url in counts} for queue, counts, _ in queues}
+    both = 1 if pauses_receiver else 2  # receivers that run
+    columns = {"Due": both, "Scheduled": both, "Retrying": 2 * both, "Unroutable": 4 * both}
+    assert numbers == {
+        "mail": dict.fromkeys(columns, 0) | {"Waiting": 16, "Paused": 16, "Running": 0},
+        "print": columns | {"Waiting": 17, "Paused": 17 - 8 * both, "Running": 0},
+    }
+    now, pauses = timezone.now(), ledger.pauses()
+    for _queue, counts, _runs in queues:
+        for label, number, url in counts:
+            rows = boss.get(url).context["cl"].queryset
+            assert rows.count() == number, url
+            if label not in ("Waiting", "Running"):  # each row says the same of itself
+                assert {Waiting.of(row, pauses, now) for row in rows} <= {str(label).lower()}
+
+
+def test_a_word_says_how_it_goes_and_the_first_sentence_says_why() -> None:
+    def word() -> tuple[str, str]:
+        banners = found(["sigdemo", "elsewhere", "lab-crash"])
+        return str(dashboard.worst(banners).label), banners[0]["text"] if banners else ""
+
+    assert word() == ("healthy", "")
+    late = delivery(due_at=timezone.now() - timedelta(seconds=130))
+    assert word() == (
+        "working off a backlog",
+        "A delivery in the queue sigdemo has waited for 2\N{NO-BREAK SPACE}min 10\N{NO-BREAK SPACE}s.",
+    )
+    fails_twice = delivery(attempts=2, receiver="shop.print")
+    for number in (1, 2):
+        attempt(fails_twice, number, finished_at=timezone.now())
+    reason = "shop.print fails: 2 of its 2 attempts in the last 5 minutes failed, more than 25 %."
+    assert word() == ("failing", reason)
+    with override_settings(SIGNALS_APP={"HEALTH_MAX_FAILING": 100}):
+        assert word()[0] == "working off a backlog"
+    assert dashboard.worst(found([])) == "stopped"
+    for one in (late, fails_twice):  # which succeeds in the end
+        Delivery.objects.filter(pk=one.pk).update(state=State.SUCCESSFUL, finished_at=timezone.now())
+    assert word() == ("healthy", "")
+
+
+@pytest.mark.database
+def test_a_database_that_cannot_tell_leaves_the_transaction_of_whoever_asks_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert dashboard.condition() == "stopped"
+    monkeypatch.setattr(ledger, "current_stats", lambda: rows("SELECT no_such_column FROM {table}"))
+    assert dashboard.condition() is None
+    assert not Delivery.objects.exists()
+
+
+def test_a_receiver_that_fails_comes_first_and_its_errors_are_grouped_while_they_are_retried(boss: Client) -> None:
+    ended(State.SUCCESSFUL, receiver="shop.mail")
+    for _ in range(2):
+        attempt(delivery(attempts=1, receiver="shop.print"), traceback=TRACEBACK, finished_at=timezone.now())
+    page = boss.get(reverse(OVERVIEW))
+    failing, fine = page.context["receivers"]
+    assert (failing["name"], failing["is_failing"], failing["error"]["place"]) == (
+        "shop.print",
+        True,
+        "orders/receivers.py:12 in print_label",
+    )
+    assert (fine["name"], fine["is_failing"]) == ("shop.mail", False)
+    (group,) = page.context["failures"]
+    assert (group["count"], group["retried"], group["ids"]) == (2, 2, [])
+    text = " ".join(re.sub(r"<[^>]+>", " ", page.content.decode()).split())
+    assert "2 of 2 (100%)" in text
+    assert re.search(r"2 deliveries of shop\.print, the latest .* ago, 2 being retried", text)
+    assert "Retry this group" not in text
 
 
 def test_a_thousand_queues_are_no_page_without_end(boss: Client) -> None:
@@ -211,7 +307,7 @@ def test_a_thousand_queues_are_no_page_without_end(boss: Client) -> None:
 
     page = boss.get(reverse(OVERVIEW))
 
-    shown = [queue.name for queue, _ in page.context["queues"]]
+    shown = [queue.name for queue, *_ in page.context["queues"]]
     assert len(shown) == 100
     assert late.queue in shown  # what waits longest
     assert "more queues, in which nothing has waited longer" in page.content.decode()

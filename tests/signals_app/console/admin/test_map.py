@@ -16,7 +16,7 @@ from signals_app import ledger
 from signals_app.console.admin.map_page import SHOWN
 from signals_app.console.signals_map import graph
 from signals_app.models import PauseKind, State
-from tests.signals_app.console.admin.rows import delivery
+from tests.signals_app.console.admin.rows import attempt, delivery
 from tests.signals_app.console.signals_map import listeners
 from tests.signals_app.console.signals_map.listeners import FILE, UNHEARD, Counter, by_queue, line_of
 from tests.testapp.signals import unheard
@@ -82,6 +82,18 @@ def test_what_deserves_a_look_says_so(reader: Client) -> None:
     assert " paused " in paused
     assert "queued · paused · nobody sends" in page
     assert dead == "a receiver that is gone dead reference Kind plain Connected weak, and gone Counts leaves no record"
+
+
+def test_a_receiver_that_fails_now_is_red_and_says_so_before_anything_is_failed_for_good(reader: Client) -> None:
+    unheard.connect(by_queue)
+    one = delivery(signal=UNHEARD, receiver=by_queue.key, attempts=2)
+    assert "signals-branch-now" not in page_of(reader)
+    for number in (1, 2):
+        attempt(one, number, finished_at=timezone.now())
+    page = page_of(reader, "?show=failing-now")
+    assert "queued · failing now · 1 waiting" in words(page)
+    assert " failing now Kind queued" in rows_of(page, f"signal-{UNHEARD}")[1]
+    assert page.count("signals-branch-failing signals-branch-now") == 1
 
 
 def test_connections_of_one_receiver_share_their_numbers(reader: Client) -> None:

@@ -107,6 +107,18 @@ def test_each_page_is_there_and_leads_to_its_own_site(prefix: str, boss: Client,
         assert [link for link in links if link not in page.content.decode()] == [], address
 
 
+def test_the_index_alone_says_what_is_wrong_to_those_who_may_see_it(
+    prefix: str, boss: Client, outsider: Client
+) -> None:
+    alarm = "Overview \N{WARNING SIGN} stopped"  # no cluster is running
+    assert alarm in boss.get(prefix).content.decode()
+    assert alarm not in boss.get(f"{prefix}signals_app/delivery/").content.decode()
+    assert "stopped" not in outsider.get(prefix).content.decode()
+    for queue in ("sigdemo", "elsewhere", "lab-crash"):
+        ledger.keep_stat(f"{queue}:1", "signed", queue=queue, host="vm", seconds=60)
+    assert "\N{WARNING SIGN}" not in boss.get(prefix).content.decode()
+
+
 def test_what_is_done_leads_back_to_its_own_site(prefix: str, boss: Client, failed: Delivery) -> None:
     pages = f"{prefix}signals_app/"
     of_failed = f"{pages}delivery/{failed.pk}/"

@@ -17,7 +17,7 @@ from signals_app import ledger
 from signals_app.console.dashboard import overview
 from signals_app.console.terminal.choosing import delivery_id, moment
 from signals_app.models import Delivery, Outcome, PauseKind, State
-from signals_app.monitoring.health import unroutable
+from signals_app.monitoring.health import failing, unroutable
 from tests.signals_app.console.admin.rows import NOON, at, attempt, delivery
 from tests.signals_app.console.terminal.commands import alive, piped, read, told
 
@@ -34,12 +34,12 @@ def test_status_has_a_line_for_each_queue() -> None:
     ledger.pause(PauseKind.QUEUE, "paused", by="ada")
     alive("mail", "idle")
     lines = told("status").splitlines()
-    heads = "queue clusters waiting due retrying unroutable paused oldest running long"
+    heads = "queue clusters waiting due scheduled retrying paused unroutable oldest running long"
     assert [" ".join(line.split()) for line in lines[:4]] == [
         heads,
-        "idle 1 0 0 0 0 0 - 0 0",
-        "mail 1 2 1 1 0 0 2 min 5 s 1 1",
-        "paused 0 1 0 0 0 1 - 0 0",
+        "idle 1 0 0 0 0 0 0 - 0 0",
+        "mail 1 2 0 1 1 0 0 2 min 5 s 1 1",
+        "paused 0 1 0 0 0 1 0 - 0 0",
     ]
     assert "In the last hour: 0 successful, 1 failed, 0 cancelled, 1 lost attempt." in lines
     assert lines[-1].startswith("Paused since 20")
@@ -104,6 +104,8 @@ def two() -> list[Delivery]:
         (f"--since {NOON.isoformat()} --until {at(61).isoformat()}", [0, 1]),
         ("--search order=77", [1]),
         ("--search valueerror", [0]),
+        ("--waiting unroutable", [1]),
+        ("--waiting due", []),
         ("--unroutable", [1]),
         ("--long", []),
         (f"--ended {at(5).isoformat()}", [0]),
@@ -243,6 +245,12 @@ def test_a_wrong_option_is_said_in_one_sentence(option: tuple[str, str]) -> None
         told("list", *option)
 
 
+WELL = (
+    "All is well: no due delivery has waited for more than 300 s, and no receiver fails in more than 25 % of its "
+    "attempts of the last 5 minutes.\n"
+)
+
+
 def check(*args: object) -> tuple[int, str]:
     """Return the exit status of a check and what it says."""
     try:
@@ -254,7 +262,7 @@ def check(*args: object) -> tuple[int, str]:
 def test_check_exits_with_1_for_what_health_finds(capsys: pytest.CaptureFixture[str]) -> None:
     assert check()[0] == 1
     alive("elsewhere", "lab-crash", "sigdemo")
-    assert check() == (0, "All is well.\n")
+    assert check() == (0, WELL)
     delivery(due_at=timezone.now() - timedelta(seconds=120))
     assert check()[0] == 0
     assert check("--max-wait", 60)[0] == 1
@@ -267,7 +275,7 @@ def test_check_names_receivers_that_no_worker_knows_for_longer_than_it_allows() 
     for minutes in (1, 10, 20):
         later, sent = now + timedelta(seconds=20), now - timedelta(minutes=minutes)
         delivery(receiver="orders.receivers.gone", unroutable=True, due_at=later, enqueued_at=sent)
-    assert check("--max-wait", 3600) == (0, "All is well.\n")
+    assert check("--max-wait", 3600)[0] == 0
     assert check("--max-wait", 300)[0] == 1
     said = "2 deliveries wait for a receiver that no worker knows: orders.receivers.gone."
     assert unroutable(max_wait=300) == [said]
@@ -288,7 +296,7 @@ def test_check_asks_no_cluster_of_a_queue_on_demand_until_work_waits_longer_than
     settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ["elsewhere", "lab-crash"]}
     alive("sigdemo")
     delivery(queue="elsewhere", due_at=timezone.now() - timedelta(seconds=120))
-    assert check("--max-wait", 600) == (0, "All is well.\n")
+    assert check("--max-wait", 600)[0] == 0
     assert check("--max-wait", 60)[0] == 1
 
 
@@ -299,7 +307,27 @@ def test_check_counts_failures_of_the_last_hour_when_told_to() -> None:
     assert check()[0] == 0
     assert check("--max-failed", 2)[0] == 0
     assert check("--max-failed", 1)[0] == 1
-    assert read("check", "--max-failed", 5) == {"ok": True, "problems": []}
+    limits = {"max_wait": 300, "max_failing": 25, "max_failed": 5}
+    assert read("check", "--max-failed", 5) == {"ok": True, "problems": [], "limits": limits}
+
+
+def test_check_fails_while_a_receiver_fails_in_more_attempts_than_it_allows(settings: Settings) -> None:
+    alive("elsewhere", "lab-crash", "sigdemo")
+    now = timezone.now()
+    for number in range(4):
+        delivery(State.SUCCESSFUL, finished_at=now)
+        one = delivery(attempts=1, due_at=now) if number else delivery(State.FAILED, finished_at=now)
+        attempt(one, finished_at=now)
+    assert check()[0] == 1
+    assert check("--max-failing", 49)[0] == 1
+    assert check("--max-failing", 50)[0] == 0
+    said = "shop.receivers.send_mail fails: 4 of its 8 attempts in the last 5 minutes failed, more than 25 %."
+    assert [*failing(ledger.recent_attempts()).values()] == [said]
+    assert "failing is not looked at" in check("--max-failing", 100)[1]
+    settings.SIGNALS_APP = {"HEALTH_MAX_FAILING": 60}
+    assert "in more than 60 % of its attempts" in check()[1]
+    with pytest.raises(CommandError, match="argument --max-failing: '101' is more than 100 percent"):
+        check("--max-failing", 101)
 
 
 @pytest.mark.django_db(transaction=True)
