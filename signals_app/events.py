@@ -18,7 +18,6 @@ from django.db import Error, connections
 from django.dispatch import Signal
 
 from signals_app import ledger, signals
-from signals_app.conf import conf
 from signals_app.ledger import ClaimedDelivery, Count, Failure, TallyKey
 from signals_app.models import Delivery, Measure, Outcome, State
 from signals_app.processes.tree import ForkGuard
@@ -207,7 +206,7 @@ def _only_telling() -> Iterator[None]:
             logger.error("What listens to deliveries ended with %s.", type(error).__qualname__, exc_info=error)
 
 
-# The counts, for metrics: kept in memory and written to the database now and then
+# The counts, for metrics and charts: kept in memory and written to the database now and then
 
 # upper bounds, in seconds, of the buckets that waits and runs are sorted into
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, math.inf)
@@ -223,8 +222,6 @@ _ending = threading.Event()
 
 def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", seconds: float | None = None) -> None:
     """Count something once; what took ``seconds`` is counted in the bucket that holds so many."""
-    if not conf.metrics_token:
-        return
     bound = "" if seconds is None else _NAMES[bisect_left(BOUNDS, seconds)]
     with _lock:
         one = _counted[measure, claimed.queue, claimed.receiver, detail, bound]
@@ -267,9 +264,8 @@ def write_after_drain() -> None:
 def write_in_background(**kwargs: object) -> None:
     """Have a thread of this process write once a second until ``write_last()``; Django-Q's post_spawn calls it."""
     global _writer
-    if conf.metrics_token:
-        _writer = threading.Thread(target=_keep_writing, name="counts", daemon=True)
-        _writer.start()
+    _writer = threading.Thread(target=_keep_writing, name="counts", daemon=True)
+    _writer.start()
 
 
 def write_last() -> None:

@@ -277,3 +277,10 @@ class Tally(models.Model):
                 fields=["measure", "queue", "receiver", "detail", "bound"], name="signals_app_tallied_once"
             ),
         )
+
+
+class Snapshot(models.Model):
+    """What ``Tally`` had counted at the beginning of a minute, for charts."""
+
+    minute = models.PositiveBigIntegerField(primary_key=True, help_text=_("Since 1970."))
+    totals = models.TextField(help_text=_("By receiver, as JSON."))

@@ -52,6 +52,7 @@ class DeliveryBroker(PromptORM):
         self._hinted: dict[int, tuple[float, float]] = {}
         self._recovered_at = 0.0
         self._posted_at = 0.0
+        self._snapshot_at = 0  # the minute of this host's clock in which the counters were last looked at for charts
         self._is_parking = False  # whether there is more to park, or to bring back, at once
         self._is_paused = False  # whether anything was paused at the last look
         self._has_queued = False
@@ -80,6 +81,7 @@ class DeliveryBroker(PromptORM):
             self._recovered_at = time.monotonic()
             self._recover_lost()
             self._is_paused = bool(ledger.pauses())
+            self._keep_totals()
         if is_time or self._is_parking:  # what is paused is kept out of the way of claims, a batch at a time
             self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
         packages = self._hints() + (self._maintenance() if is_time else []) + (super().dequeue() or [])
@@ -127,6 +129,18 @@ class DeliveryBroker(PromptORM):
         for one in recovered.lost:
             events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
         events.write()
+
+    def _keep_totals(self) -> None:
+        """Keep what is counted, for charts, once a minute; while a receiver holds SQLite's lock, a second later."""
+        minute = int(time.time() // 60)
+        if minute == self._snapshot_at:
+            return
+        try:
+            ledger.take_snapshot()
+        except Error as error:
+            logger.debug("The counters' totals of this minute are not kept yet: %s", error)
+        else:
+            self._snapshot_at = minute
 
     def _maintenance(self) -> list[Package]:
         """Return the task of pruning, where it is this cluster's turn."""

@@ -1,4 +1,4 @@
-"""What the overview tells: queues, clusters, the last hour, failures, and what is wrong."""
+"""What the overview tells: queues, clusters, receivers, failures, and what is wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from signals_app import ledger
 from signals_app.cluster import broker
 from signals_app.console.formatting import written
-from signals_app.ledger import Ended, Ran, RecentAttempts, Stats
+from signals_app.ledger import Ran, RecentAttempts, Stats
 from signals_app.ledger.sql import query_deadline
 from signals_app.models import Attempt, Delivery, Outcome, PauseKind, State
 from signals_app.monitoring import health
@@ -28,8 +28,6 @@ from signals_app.monitoring.health import QueueHealth
 from signals_app.processes.identity import ProcessIdentity, resident_bytes
 from signals_app.redaction import masked_text
 
-FINAL = (State.SUCCESSFUL, State.FAILED, State.CANCELLED)  # as the chart piles them up, from the ground
-MINUTES = 60
 MOST_QUEUES = 100  # rows of the table, those in which something has waited longest
 MOST_NAMED = 10  # queues without a cluster, each in a banner of its own
 NEWEST = 500  # failures, and deliveries that run, that are read
@@ -60,7 +58,7 @@ def condition() -> Condition | None:
         with query_deadline(health.PATIENCE), savepoint:
             alive, figures = [one.queue for one in ledger.clusters() if one.is_alive], ledger.current_stats()
             failing = health.failing(ledger.recent_attempts())
-            return worst(banners(figures, alive, last_hour(figures.ended), failing))
+            return worst(banners(figures, alive, failing))
     except Error:
         return None
 
@@ -72,12 +70,12 @@ def worst(banners: Sequence[dict[str, Any]]) -> Condition:
 def overview() -> dict[str, Any]:
     """Return what the page shows; the number of queries depends on nothing."""
     figures, clusters, failures, ran = ledger.current_stats(), fleet(), failure_groups(), ledger.newest_runs()
-    hour, recent = last_hour(figures.ended), ledger.recent_attempts()
+    recent = ledger.recent_attempts()
     failing = health.failing(recent)
     alive = [cluster["seen"].queue for cluster in clusters if cluster["seen"].is_alive]
     of_queues = queues(figures, alive, ran)
     longest = sorted(of_queues, key=lambda row: row[0].oldest_wait, reverse=True)[:MOST_QUEUES]
-    found = banners(figures, alive, hour, failing)
+    found = banners(figures, alive, failing)
     return {
         "figures": figures,
         "condition": worst(found),
@@ -85,7 +83,6 @@ def overview() -> dict[str, Any]:
         "queues": sorted(longest, key=lambda row: row[0].name),
         "more_queues": len(of_queues) - len(longest),
         "clusters": clusters,
-        "hour": hour,
         "receivers": receivers(figures, failures, ran, recent, failing),
         "is_sample": max(Counter(row.state for row in ran).values(), default=0) >= ledger.NEWEST,
         "failures": failures,
@@ -149,20 +146,6 @@ def percentiles(seconds: Iterable[float | None]) -> dict[str, float]:
         return {}
     twentieths = statistics.quantiles(known * 2 if len(known) == 1 else known, n=20, method="inclusive")
     return {"p50": twentieths[9], "p95": twentieths[18]}
-
-
-def last_hour(ended: Iterable[Ended]) -> list[dict[str, Any]]:
-    """Return the last sixty minutes, the oldest first, those without a delivery included."""
-    counts: Counter[tuple[Any, State]] = Counter()
-    for one in ended:
-        counts[one.minute, one.state] += one.count
-    now = timezone.localtime() if timezone.is_aware(timezone.now()) else timezone.now()
-    this = now.replace(second=0, microsecond=0)
-    hour = []
-    for start in (this - timedelta(minutes=back) for back in reversed(range(MINUTES))):
-        by_state = {state.lower(): counts[start, state] for state in FINAL}
-        hour.append({"start": start, "total": sum(by_state.values()), **by_state})
-    return hour
 
 
 def failure_groups() -> list[dict[str, Any]]:
@@ -240,12 +223,10 @@ def running_by_worker() -> dict[tuple[str, int], Delivery]:
     return found
 
 
-def banners(
-    figures: Stats, alive: Sequence[str], hour: Sequence[dict[str, Any]], failing: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def banners(figures: Stats, alive: Sequence[str], failing: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return what is wrong, as a sentence and what to do, the worst first; ``alive`` are the queues of clusters."""
     healths = health.queues(alive, {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting})
-    found = [*_without_cluster(healths), *_failing(failing), *_backlog(figures, healths, hour)]
+    found = [*_without_cluster(healths), *_failing(failing), *_backlog(figures, healths)]
     found += [
         (
             Condition.FAILING if message.level >= checks.ERROR else Condition.HEALTHY,
@@ -287,7 +268,7 @@ def _failing(failing: Mapping[str, str]) -> Iterator[Banner]:
         yield Condition.FAILING, True, text, cure
 
 
-def _backlog(figures: Stats, healths: Sequence[QueueHealth], hour: Sequence[dict[str, Any]]) -> Iterator[Banner]:
+def _backlog(figures: Stats, healths: Sequence[QueueHealth]) -> Iterator[Banner]:
     cure = _("More workers, or a queue of its own for slow work.")
     late = [queue for queue in healths if queue.clusters and queue.oldest_wait > PATIENCE]
     for queue in sorted(late, key=lambda queue: queue.oldest_wait, reverse=True)[:MOST_NAMED]:
@@ -295,7 +276,8 @@ def _backlog(figures: Stats, healths: Sequence[QueueHealth], hour: Sequence[dict
         said = text % {"queue": queue.name, "wait": written(queue.oldest_wait)}
         yield Condition.BACKLOG, bool(queue.problems()), said, cure
     due = figures.total("due")
-    ended = sum(minute["total"] for minute in hour[-RISING_OVER - 1 :])
+    since = timezone.now() - timedelta(minutes=RISING_OVER + 1)
+    ended = sum(one.count for one in figures.ended if one.minute > since)
     sent = ledger.recently_enqueued(RISING_OVER * 60)
     if due < DEPTH or sent <= ended:
         return

@@ -43,6 +43,7 @@ from signals_app.ledger.outcomes import (
 )
 from signals_app.ledger.pauses import PARK_AT_ONCE, is_paused, park, pause, pauses, resume
 from signals_app.ledger.recovery import Lost, Recovered, recover_lost
+from signals_app.ledger.snapshots import SPANS, Span, Totals, read_snapshots, read_totals, take_snapshot, this_minute
 from signals_app.ledger.sql import (
     Change,
     ChangeListener,

@@ -13,7 +13,8 @@ from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from signals_app import ledger
-from signals_app.models import Delivery, Outcome, Pause, State
+from signals_app.ledger import Count, TallyKey
+from signals_app.models import Delivery, Measure, Outcome, Pause, State
 from tests.browser.visitor import SCREENS, Scheme, Visitor, visitor
 from tests.browser.web import Web
 from tests.signals_app.console.admin.rows import attempt, delivery, page_of
@@ -57,6 +58,8 @@ def hostile(transactional_db: None) -> Delivery:
     delivery(queue=QUEUE, receiver=RECEIVER, unroutable=True, due_at=now + timedelta(hours=1))
     Pause.objects.create(kind="QUEUE", name=QUEUE, since=now, by=EVIL)
     ledger.keep_stat("q:1", "unreadable", queue="sigdemo", host="h" * 60, seconds=600)
+    ledger.take_snapshot()
+    ledger.add_tallies({TallyKey(measure=Measure.FAILURE, queue=QUEUE, receiver=one.receiver): Count(count=3)})
     ledger.keep_stat("q:2", "unreadable", queue=QUEUE, host="gone.example.org", seconds=-60)
     return one
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, Snapshot, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import loop
 from signals_app.worker.isolation import Isolation
@@ -185,6 +185,7 @@ PATHS = {
     "prune": Path(put_one_that_is_old, prune),
     "do maintenance": Path(nothing, do_maintenance),
     "say how it is": Path(nothing, say_how_it_is),
+    "keep totals": Path(lambda queue: Snapshot.objects.all().delete(), lambda queue: ledger.take_snapshot()),
 }
 
 

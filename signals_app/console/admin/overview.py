@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -23,7 +23,8 @@ from django.views.generic import RedirectView
 
 from signals_app.console import formatting
 from signals_app.console.admin.pages import LIVE, PageAdmin, ReadOnlyAdmin, page_entry
-from signals_app.console.dashboard import FINAL, PATIENCE, Condition, condition, overview
+from signals_app.console.charts import charts
+from signals_app.console.dashboard import PATIENCE, Condition, condition, overview
 from signals_app.console.operations import PAUSE_PERMISSION, RETRY, Operator, set_paused
 from signals_app.console.queries import Waiting
 from signals_app.exceptions import OperationRefused
@@ -45,7 +46,6 @@ ICONS = {
     Condition.FAILING: "failed",
     Condition.STOPPED: "lost",
 }
-HEIGHT = 100  # units of the chart's picture; a minute is ten wide
 
 
 class OverviewAdmin(PageAdmin):
@@ -57,7 +57,6 @@ class OverviewAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
         found = overview()
-        peak = max(minute["total"] for minute in found["hour"])
         site = self.admin_site.name
         return {
             **found,
@@ -67,10 +66,7 @@ class OverviewAdmin(PageAdmin):
             "cards": cards(found["figures"], site),
             "queues": [(queue, list(counts(queue, site)), runs) for queue, runs in found["queues"]],
             "sums": [(label, found["figures"].total(name)) for name, label in COUNTS.items()],
-            "chart": list(chart(found["hour"], peak)),
-            "peak": peak,
-            "busy": [minute for minute in reversed(found["hour"]) if minute["total"]],
-            "states": [(state.lower(), state.label) for state in FINAL],
+            "charts": charts(request.GET.get("span", ""), request.GET.get("receiver", ""), site),
             "can_pause": request.user.has_perm(PAUSE_PERMISSION),
             "can_retry": request.user.has_perm(RETRY.permission),
         }
@@ -157,14 +153,3 @@ def counts(queue: QueueStats, site: str) -> Iterator[tuple[Any, int, str]]:
         of_state = {"waiting": State.READY, "running": State.RUNNING}.get(name)
         query = {"state": of_state.value} if of_state else {"waiting": name}
         yield label, getattr(queue, name), listed(site, queue=queue.name, **query)
-
-
-def chart(hour: Sequence[dict[str, Any]], peak: int) -> Iterator[dict[str, Any]]:
-    """Return the rectangles of the bars, a minute ten units wide, the tallest ``HEIGHT`` high."""
-    for number, minute in enumerate(hour):
-        top = float(HEIGHT)
-        for kind in (state.lower() for state in FINAL):
-            if minute[kind]:
-                height = max(1.0, HEIGHT * minute[kind] / peak)
-                top -= height
-                yield {"kind": kind, "x": number * 10, "y": round(top, 2), "height": round(height, 2)}

@@ -17,7 +17,7 @@ from signals_app import ledger, signals
 from signals_app.cluster import broker
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.models import Attempt, Delivery, Outcome, Snapshot, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
 from tests.signals_app.listeners import listening
@@ -121,6 +121,21 @@ def test_a_database_that_does_not_answer_is_asked_again(
         assert one.dequeue() is None
     assert "The pusher of sigdemo cannot reach the database: the server went away" in caplog.text
     assert len(one.dequeue() or []) == 1
+
+
+def test_a_pusher_keeps_the_counters_totals_once_a_lock_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked() -> bool:
+        raise OperationalError("database is locked")
+
+    pusher = DeliveryBroker()
+    enqueue(receivers.nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "take_snapshot", locked)
+        assert pusher.dequeue(), "hints go out meanwhile"
+    assert not Snapshot.objects.exists()
+    pusher._recovered_at = 0.0
+    pusher.dequeue()
+    assert Snapshot.objects.count() == 1
 
 
 def test_a_failed_attempt_reaches_the_error_reporters(monkeypatch: pytest.MonkeyPatch) -> None:

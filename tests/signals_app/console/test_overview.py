@@ -6,8 +6,9 @@ import itertools
 import os
 import re
 import socket
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.console import dashboard
-from signals_app.console.dashboard import failure_groups, last_hour, percentiles, place_of, running_by_worker
+from signals_app.console.dashboard import failure_groups, percentiles, place_of, running_by_worker
 from signals_app.console.queries import Waiting
 from signals_app.dispatcher.emission import new_emission
 from signals_app.ledger.sql import rows
@@ -53,30 +54,30 @@ def said(alive: Sequence[str] = ("sigdemo",)) -> list[str]:
 
 
 def found(alive: Sequence[str] = ("sigdemo",)) -> list[dict[str, Any]]:
-    figures, failing = ledger.current_stats(), health.failing(ledger.recent_attempts())
-    return dashboard.banners(figures, alive, last_hour(figures.ended), failing)
+    return dashboard.banners(ledger.current_stats(), alive, health.failing(ledger.recent_attempts()))
 
 
 @pytest.mark.database
-def test_the_hour_has_sixty_minutes_and_counts_what_ended_in_each() -> None:
+def test_what_ended_within_the_hour_is_counted_by_minute() -> None:
     ended(State.SUCCESSFUL, seconds_ago=0)
     for state in (State.SUCCESSFUL, State.FAILED, State.CANCELLED):
         ended(state, seconds_ago=600)
     ended(State.SUCCESSFUL, seconds_ago=7_200)
     delivery()
-    minutes = last_hour(ledger.ended_by_minute())
-    assert len(minutes) == 60
-    assert minutes[-1]["start"] <= timezone.now()
-    assert sum(minute["total"] for minute in minutes) == 4
-    (busy,) = [minute for minute in minutes if minute["failed"]]
-    assert (busy["successful"], busy["failed"], busy["cancelled"]) == (1, 1, 1)
+    minutes: defaultdict[datetime, list[tuple[str, int]]] = defaultdict(list)
+    for one in ledger.ended_by_minute():
+        minutes[one.minute].append((one.state, one.count))
+    earlier, now = (sorted(minutes[minute]) for minute in sorted(minutes))
+    assert earlier == [("CANCELLED", 1), ("FAILED", 1), ("SUCCESSFUL", 1)]
+    assert now == [("SUCCESSFUL", 1)]
 
 
 @pytest.mark.database
 @override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo")
 def test_without_time_zones_the_minutes_are_local() -> None:
     ended(State.SUCCESSFUL, seconds_ago=0)
-    assert sum(minute["successful"] for minute in last_hour(ledger.ended_by_minute())[-2:]) == 1
+    (one,) = ledger.ended_by_minute()
+    assert timedelta() <= timezone.now() - one.minute < timedelta(minutes=2)
 
 
 def test_percentiles_are_of_what_is_known() -> None:

@@ -12,7 +12,7 @@ from signals_app import events, ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.ledger import Count, TallyKey
-from signals_app.models import Delivery, Measure, Tally
+from signals_app.models import Delivery, Measure
 from signals_app.worker import loop
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
@@ -21,9 +21,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def counting() -> Iterator[None]:
-    with override_settings(SIGNALS_APP={"METRICS_TOKEN": "for the tests of it".replace(" ", "-")}):
-        yield
+def nothing_is_left() -> Iterator[None]:
+    yield
     events._counted.clear()
 
 
@@ -61,7 +60,7 @@ def test_every_way_to_end_is_counted(doing: Callable[..., Delivery]) -> None:
     user.delete()
     for receiver in (receivers.gives_up, receivers.fails, receivers.asks_for_later):
         enqueue(receiver)
-    with override_settings(SIGNALS_APP={"METRICS_TOKEN": conf.metrics_token, "MISSING": "skip"}):
+    with override_settings(SIGNALS_APP={"MISSING": "skip"}):
         loop.drain(conf.queue)
     assert counts(Measure.RUN) == {"STALE": 1, "SKIPPED": 1, "TIMEOUT": 1, "ERROR": 2, "RETRY_AFTER": 1}
     assert counts(Measure.FAILURE) == {"": 2}
@@ -76,13 +75,6 @@ def test_a_loss_is_counted_with_its_cause_by_whoever_finds_it() -> None:
     assert counts(Measure.LOSS) == {"LeaseExpired": 1}
     assert counts(Measure.FAILURE) == {"": 1}
     assert counts(Measure.RUN) == {}
-
-
-@override_settings(SIGNALS_APP={})
-def test_nothing_is_counted_where_nobody_may_read_it() -> None:
-    enqueue(receivers.nothing)
-    assert loop.drain(conf.queue) == 1
-    assert not Tally.objects.exists()
 
 
 def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:

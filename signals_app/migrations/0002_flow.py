@@ -7,6 +7,13 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="Snapshot",
+            fields=[
+                ("minute", models.PositiveBigIntegerField(help_text="Since 1970.", primary_key=True, serialize=False)),
+                ("totals", models.TextField(help_text="By receiver, as JSON.")),
+            ],
+        ),
         migrations.AddField(
             model_name="delivery",
             name="deferrals",
