@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import dataclass, field
-from enum import EJECT, Enum, Flag, IntEnum, IntFlag, auto
+from enum import Enum, Flag, IntEnum, IntFlag, auto
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -32,10 +32,6 @@ class Bit(IntFlag):
     A = 1
     B = 2
     C = 4
-
-
-class Ejecting(IntFlag, boundary=EJECT):
-    ONE = 1
 
 
 class Size(TextChoices):

@@ -12,13 +12,15 @@ from django.db import connections
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
+from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver, queued, registry
 from signals_app.models import Delivery
+from tests.signals_app.listeners import Doing, Failing, Make
 from tests.testapp.receivers import enqueue
 
 
 @pytest.fixture
-def made() -> Iterator[Callable[..., QueuedReceiver]]:
+def made() -> Iterator[Make]:
     """Return ``queued``; what it makes is forgotten after the test."""
     keys: list[str] = []
 
@@ -33,7 +35,7 @@ def made() -> Iterator[Callable[..., QueuedReceiver]]:
 
 
 @pytest.fixture
-def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Delivery]:
+def doing(monkeypatch: pytest.MonkeyPatch) -> Doing:
     """Return a function that enqueues for a receiver which does something else in this test."""
 
     def enqueue_for(receiver: Any, func: Callable[..., object], **arguments: Any) -> Delivery:
@@ -41,6 +43,28 @@ def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Delivery]:
         return enqueue(receiver, **arguments)
 
     return enqueue_for
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
+    """Return a function that has one of the ledger's raise errors, one at each call, instead of its work or after it.
+
+    It returns those that are left.
+    """
+
+    def fail(name: str, *errors: Exception, is_written: bool = False) -> list[Exception]:
+        work, left = getattr(ledger, name), list(errors)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            done = work(*arguments, **options) if is_written or not left else None
+            if left:
+                raise left.pop(0)
+            return done
+
+        monkeypatch.setattr(ledger, name, call)
+        return left
+
+    return fail
 
 
 class OddRouter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,14 @@ from typing import Any
 from django.dispatch import Signal
 
 from signals_app.conf import conf
-from signals_app.dispatcher import queued
+from signals_app.dispatcher import QueuedReceiver, queued
 from signals_app.models import Delivery
 from signals_app.worker.loop import drain
+
+# what the fixtures are: ``made``, ``doing`` and ``failing``
+Make = Callable[..., QueuedReceiver]
+Doing = Callable[..., Delivery]
+Failing = Callable[..., list[Exception]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,11 +201,3 @@ def uses_a_pool(sender: object, **kwargs: Any) -> None:
 def uses_an_executor(sender: object, **kwargs: Any) -> None:
     with ProcessPoolExecutor(2) as pool:
         leave_effect("pool", detail=str(list(pool.map(abs, [-1, -2]))))
-
-
-@queued(max_attempts=1)
-def starts_a_process(sender: object, **kwargs: Any) -> None:
-    process = Process(target=leave, args=("exits",))
-    process.start()
-    process.join()
-    leave_effect("pool", detail=f"{current_delivery().attempt} {process.exitcode}")

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +48,6 @@ def work(sender: object, label: str = "work", **kwargs: Any) -> str:
 def tells_connection(sender: object, **kwargs: Any) -> None:
     """Leave what is another number for each new connection."""
     leave_effect("connection", detail=str(connection.close_at))
-
-
-@queued
-def archive(sender: object, instance: Any, **kwargs: Any) -> None:
-    leave_effect(instance.name)
 
 
 @queued(delay=1)
@@ -133,12 +127,6 @@ async def async_sleeps(sender: object, seconds: float = 5, **kwargs: Any) -> Non
 
 
 @queued(timeout=0.3, max_attempts=1)
-def swallows_its_timeout(sender: object, **kwargs: Any) -> None:
-    with suppress(BaseException):
-        time.sleep(5)
-
-
-@queued(timeout=0.3, max_attempts=1)
 def cannot_be_interrupted(sender: object, **kwargs: Any) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
     time.sleep(60)
@@ -168,16 +156,6 @@ def kills_its_worker(sender: object, times: int = 99, **kwargs: Any) -> None:
 @queued(max_attempts=1)
 def exits(sender: object, error: str = "SystemExit", **kwargs: Any) -> None:
     raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit}[error](3)
-
-
-@queued
-def looks_at_transaction(sender: object, **kwargs: Any) -> None:
-    leave_effect("looks", detail=f"{connection.in_atomic_block} {connection.connection is not None}")
-
-
-@queued
-def writes_file(sender: object, path: Path | str = "", **kwargs: Any) -> None:
-    Path(path).write_text(f"{os.getpid()}\n")
 
 
 @queued

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from copy import deepcopy
 from types import CodeType
 from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.test import override_settings
+
+Check = Callable[[], Iterable[CheckMessage]]
 
 
 def assert_said(found: Iterable[CheckMessage], identity: str, *parts: str) -> None:
@@ -20,6 +24,17 @@ def assert_said(found: Iterable[CheckMessage], identity: str, *parts: str) -> No
     assert message.hint
     for part in parts:
         assert part in f"{message.msg} {message.hint}"
+
+
+def assert_mended(check: Check, settings: dict[str, Any], identity: str, *parts: str) -> None:
+    """Assert what a check says of settings, and that it is content once its hint is pasted at their end."""
+    mended = deepcopy(settings)
+    with override_settings(**settings):
+        found = [*check()]
+        assert_said(found, identity, *parts)
+        paste(found, mended)
+    with override_settings(**mended):
+        assert [*check()] == []
 
 
 def paste(found: Iterable[CheckMessage], settings: dict[str, Any]) -> None:

@@ -11,26 +11,53 @@ from django.db.models.signals import post_delete
 from django.test import override_settings
 
 from signals_app.checks import check_apps, check_context, check_immediate, check_metrics, check_settings
-from tests.signals_app.checks.said import assert_said
+from tests.signals_app.checks.said import Check, assert_mended, assert_said
 
 TYPES = "django.contrib.contenttypes"
 
 
-@override_settings(TENANT_APPS=["orders", "signals_app"])
-def test_deliveries_of_each_tenant_are_told() -> None:
-    assert_said(check_apps(), "E021", "signals_app is in TENANT_APPS")
-
-
 @pytest.mark.parametrize(
-    ("cluster", "ids"), [({}, ["signals_app.W009"]), ({"timeout": 60}, []), ({"timeout": None}, [])]
+    ("check", "settings", "identity", "said"),
+    [
+        (check_settings, {"SIGNALS_APP": ["MAX_ATTEMPTS", 5]}, "E001", "SIGNALS_APP is a list, not a dict."),
+        (check_settings, {"SIGNALS_APP": None}, "E001", "SIGNALS_APP is a NoneType, not a dict."),
+        (check_settings, {"SIGNALS_APP": {"max_attempts": 5}}, "E002", "unknown key 'max_attempts'"),
+        (check_settings, {"SIGNALS_APP": {7: 1}}, "E002", "unknown key 7"),
+        (check_settings, {"SIGNALS_APP": {"QUEUE": "a\0"}}, "E003", r"SIGNALS_APP['QUEUE'] is 'a\x00'."),
+        (
+            check_settings,
+            {"SIGNALS_APP": {"TIMEOUT": None}},
+            "E003",
+            "It takes seconds, more than 0 and at",
+        ),
+        (check_settings, {"SIGNALS_APP": {"LEASE": 9, "HEARTBEAT": 5}}, "E009", "LEASE'] is 9 s and HEARTBEAT 5 s: a"),
+        (check_immediate, {"SIGNALS_APP": {"IMMEDIATE": True}}, "W005", "run in the sender's process"),
+        (check_apps, {"TENANT_APPS": ["orders", "signals_app"]}, "E021", "signals_app is in TENANT_APPS"),
+        (
+            check_apps,
+            {"INSTALLED_APPS": ["django_q", TYPES, "signals_app"], "Q_CLUSTER": {}},
+            "W009",
+            "django_q is listed before signals_app",
+        ),
+    ],
 )
-def test_django_q_that_stands_before_us_is_told_where_it_says_what_is_not_so(
-    cluster: dict[str, Any], ids: list[str]
+def test_a_wrong_setting_is_told_and_the_hint_mends_it(
+    check: Check, settings: dict[str, Any], identity: str, said: str
 ) -> None:
-    with override_settings(Q_CLUSTER=cluster):
+    assert_mended(check, settings, identity, said)
+
+
+def test_right_settings_are_not_told() -> None:
+    assert [*check_apps(), *check_immediate()] == []
+    with override_settings(SIGNALS_APP={"LEASE": 10, "HEARTBEAT": 5}):
+        assert [*check_settings()] == []
+
+
+@pytest.mark.parametrize("timeout", [60, None])
+def test_django_q_may_stand_before_us_where_it_says_nothing_untrue(timeout: int | None) -> None:
+    before_us = override_settings(INSTALLED_APPS=["django_q", TYPES, "signals_app"])
+    with override_settings(Q_CLUSTER={"timeout": timeout}), before_us:  # in this order: the apps start with the cluster
         assert [*check_apps()] == []
-        with override_settings(INSTALLED_APPS=["django_q", TYPES, "signals_app"]):
-            assert [message.id for message in check_apps()] == ids
 
 
 def test_a_project_without_django_q_is_refused_in_a_sentence() -> None:
@@ -39,46 +66,6 @@ def test_a_project_without_django_q_is_refused_in_a_sentence() -> None:
         override_settings(INSTALLED_APPS=["signals_app", TYPES]),
     ):
         pass
-
-
-@pytest.mark.parametrize(("given", "kind"), [([], "list"), (None, "NoneType"), ("IMMEDIATE", "str")])
-def test_a_setting_that_is_no_dict_says_what_to_write(given: Any, kind: str) -> None:
-    with override_settings(SIGNALS_APP=given):
-        assert_said(check_settings(), "E001", f"SIGNALS_APP is a {kind}, not a dict.")
-
-
-@override_settings(SIGNALS_APP={"max_attempts": 5, 7: 1})
-def test_keys_are_upper_case_names() -> None:
-    named, numbered = check_settings()
-    assert_said([named], "E002", "unknown key 'max_attempts'")
-    assert_said([numbered], "E002", "unknown key 7")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "takes"),
-    [
-        ("QUEUE", "", "a cluster name, 1 to 100 printable characters"),
-        ("QUEUE", "a\0", "a cluster name, 1 to 100 printable characters"),
-        ("PRIORITY", 10**6, "a whole number from -32768 to 32767; higher runs first"),
-        ("MAX_ATTEMPTS", 0, "a whole number, 1 or more"),
-        ("BACKOFF", 30, "a callable: attempts so far -> seconds"),
-        ("TIMEOUT", None, "seconds, more than 0 and at most ten years"),
-        ("DELAY", -1, "seconds, 0 to ten years"),
-        ("WHEN", "always", "a callable or None"),
-        ("DROP", "request", "a tuple of argument names"),
-        ("SNAPSHOT", "instance", "a tuple of argument names"),
-        ("MISSING", "ignore", '"fail" or "skip"'),
-        ("ATOMIC", "yes", "True or False"),
-        ("IMMEDIATE", 1, "True or False"),
-        ("MAX_PAYLOAD", 0, "bytes of JSON, 1 or more"),
-        ("ON_DEMAND_QUEUES", "bulk", "a tuple of cluster names"),
-        ("TRACE_URL", "https://t.example.org/", "an address with {trace_id} in it, or an empty text"),
-        ("BATCH", 0, "the most deliveries one claim takes, 1 or more"),
-    ],
-)
-def test_a_wrong_value_says_what_the_key_takes(key: str, value: Any, takes: str) -> None:
-    with override_settings(SIGNALS_APP={key: value}):
-        assert_said(check_settings(), "E003", f"SIGNALS_APP[{key!r}] is {value!r}.", f"It takes {takes}.")
 
 
 @pytest.mark.parametrize("token", ["too short", "x" * 15, "with a space in it", "\u00fcber" * 5, 10**20])
@@ -95,19 +82,6 @@ def test_a_token_without_a_client_is_a_warning(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setitem(sys.modules, "prometheus_client", None)
         assert_said(check_metrics(), "W006", "so there is no /metrics.")
     assert [*check_metrics()] == []
-
-
-def test_a_lease_that_one_late_heartbeat_breaks_is_an_error() -> None:
-    with override_settings(SIGNALS_APP={"LEASE": 9, "HEARTBEAT": 5}):
-        assert_said(check_settings(), "E009", "SIGNALS_APP['LEASE'] is 9 s and HEARTBEAT 5 s: a single late heartbeat")
-    with override_settings(SIGNALS_APP={"LEASE": 10, "HEARTBEAT": 5}):
-        assert [*check_settings()] == []
-
-
-def test_receivers_that_run_at_the_send_are_a_warning_before_a_deployment() -> None:
-    assert [*check_immediate()] == []
-    with override_settings(SIGNALS_APP={"IMMEDIATE": True}):
-        assert_said(check_immediate(), "W005", "run in the sender's process and are not retried.")
 
 
 class Half:

@@ -13,7 +13,10 @@ from django.test import override_settings
 from psycopg import IsolationLevel
 
 from signals_app.checks import check_database, check_journal
-from tests.signals_app.checks.said import assert_said
+from tests.signals_app.checks.said import assert_said, paste
+
+SQLITE = "django.db.backends.sqlite3"
+POSTGRESQL = "django.db.backends.postgresql"
 
 
 def test_a_database_that_we_do_not_speak_is_an_error(odd_database: dict[str, Any]) -> None:
@@ -21,40 +24,54 @@ def test_a_database_that_we_do_not_speak_is_an_error(odd_database: dict[str, Any
     assert_said(check_database(), "E007", "The database 'odd' is unknown")
 
 
+UNPREPARED = {"SIGNALS_APP": {"PREPARE_SQLITE": False}}
+DEFERRED = "'odd' does not begin its transactions IMMEDIATE"
+IN_ZONE = "'odd' stores times as the clocks of Europe/Berlin show them"
+STRICT = "'odd' are stricter than READ COMMITTED"
+
+
 @pytest.mark.parametrize(
-    ("options", "prepares", "is_right"),
+    ("engine", "given", "site", "identity", "said"),
     [
-        ({}, True, True),
-        ({"transaction_mode": "immediate"}, False, True),
-        ({"transaction_mode": None}, True, False),
-        ({"transaction_mode": "DEFERRED"}, True, False),
-        ({}, False, False),
+        (SQLITE, {"OPTIONS": {"transaction_mode": "DEFERRED"}}, {}, "E008", DEFERRED),
+        (SQLITE, {"OPTIONS": {"transaction_mode": None}}, {}, "E008", DEFERRED),
+        (SQLITE, {}, UNPREPARED, "E008", DEFERRED),
+        (SQLITE, {"TIME_ZONE": "Europe/Berlin"}, {}, "E022", IN_ZONE),
+        (SQLITE, {}, {"USE_TZ": False, "TIME_ZONE": "Europe/Berlin"}, "E022", IN_ZONE),
+        (POSTGRESQL, {"AUTOCOMMIT": False}, {}, "E019", "'odd' has AUTOCOMMIT off"),
+        (POSTGRESQL, {"OPTIONS": {"isolation_level": IsolationLevel.REPEATABLE_READ}}, {}, "E018", STRICT),
+        (POSTGRESQL, {"OPTIONS": {"isolation_level": IsolationLevel.SERIALIZABLE}}, {}, "E018", STRICT),
     ],
 )
-def test_sqlite_whose_transactions_do_not_begin_immediate_is_an_error(
-    odd_database: dict[str, Any], options: dict[str, Any], prepares: bool, is_right: bool
+def test_a_database_that_is_set_up_wrong_is_an_error_and_the_hint_mends_it(
+    engine: str, given: dict[str, Any], site: dict[str, Any], identity: str, said: str, odd_database: dict[str, Any]
 ) -> None:
-    odd_database["OPTIONS"] = options
-    with override_settings(SIGNALS_APP={"PREPARE_SQLITE": prepares}):
-        found = [*check_database()]
-    if is_right:
-        assert found == []
-    else:
-        assert_said(found, "E008", "'odd' does not begin its transactions IMMEDIATE")
+    odd_database |= {"ENGINE": engine, "OPTIONS": {}, **given}
+    settings = {"DATABASES": connections.settings, **site}
+    with override_settings(**site):
+        assert_said(check_database(), identity, said)
+        paste(check_database(), settings)
+        del connections["odd"]  # it has read them
+        with override_settings(**{name: value for name, value in settings.items() if name != "DATABASES"}):
+            assert [*check_database()] == []
 
 
-@pytest.mark.parametrize(("zone", "steady"), [("Europe/Berlin", False), ("Africa/Casablanca", False), ("UTC", True)])
-@pytest.mark.parametrize("use_tz", [True, False])
-def test_sqlite_that_keeps_the_times_of_clocks_that_are_changed_is_an_error(
-    odd_database: dict[str, Any], zone: str, steady: bool, use_tz: bool
+@pytest.mark.parametrize(
+    ("engine", "given", "site"),
+    [
+        (SQLITE, {}, {}),
+        (SQLITE, {"OPTIONS": {"transaction_mode": "immediate"}}, UNPREPARED),
+        (SQLITE, {"TIME_ZONE": "UTC"}, {"TIME_ZONE": "Asia/Kolkata"}),
+        (SQLITE, {}, {"USE_TZ": False, "TIME_ZONE": "UTC"}),
+        (POSTGRESQL, {"OPTIONS": {"isolation_level": IsolationLevel.READ_COMMITTED}}, {}),
+    ],
+)
+def test_a_database_that_is_set_up_right_is_not_told(
+    engine: str, given: dict[str, Any], site: dict[str, Any], odd_database: dict[str, Any]
 ) -> None:
-    odd_database |= {"TIME_ZONE": zone} if use_tz else {}
-    with override_settings(USE_TZ=use_tz, TIME_ZONE="Asia/Kolkata" if use_tz else zone):
-        found = [*check_database()]
-    if steady:
-        assert found == []
-    else:
-        assert_said(found, "E022", f"'odd' stores times as the clocks of {zone} show them")
+    odd_database |= {"ENGINE": engine, "OPTIONS": {}, **given}
+    with override_settings(**site):
+        assert [*check_database()] == []
 
 
 def test_a_database_that_is_not_there_is_an_error(
@@ -64,43 +81,25 @@ def test_a_database_that_is_not_there_is_an_error(
     assert_said([*check_database(), *check_journal(databases=["odd"])], "E015", "the database 'odd'")
 
 
-@pytest.fixture
-def odd_postgresql(odd_database: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a PostgreSQL that is never connected to."""
-    odd_database |= {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}
-    return odd_database
-
-
-@pytest.mark.parametrize("level", [IsolationLevel.REPEATABLE_READ, IsolationLevel.SERIALIZABLE])
-def test_transactions_that_fail_beside_a_heartbeat_are_an_error(
-    odd_postgresql: dict[str, Any], level: IsolationLevel
-) -> None:
-    odd_postgresql["OPTIONS"] = {"isolation_level": IsolationLevel.READ_COMMITTED}
-    assert [*check_database()] == []
-    odd_postgresql["OPTIONS"]["isolation_level"] = level
-    assert_said(check_database(), "E018", "'odd' are stricter than READ COMMITTED")
-
-
-def test_a_database_that_commits_nothing_by_itself_is_an_error(odd_postgresql: dict[str, Any]) -> None:
-    odd_postgresql["AUTOCOMMIT"] = False
-    assert_said(check_database(), "E019", "'odd' has AUTOCOMMIT off")
-
-
 @pytest.mark.parametrize(("name", "version"), [("psycopg2", "2.9.10 (dt dec pq3 ext lo64)"), ("psycopg", "3.1.20")])
 def test_a_driver_that_cannot_wait_for_notifications_is_an_error(
-    odd_postgresql: dict[str, Any], name: str, version: str, monkeypatch: pytest.MonkeyPatch
+    odd_database: dict[str, Any], name: str, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    odd_database |= {"ENGINE": POSTGRESQL, "OPTIONS": {}}
     # the driver is not installed here; Django puts its module in this place
     monkeypatch.setattr(connections["odd"], "Database", SimpleNamespace(__name__=name, __version__=version))
     assert_said(check_database(), "E017", f"'odd' is reached by {name} {version.split()[0]},")
 
 
 @pytest.mark.parametrize("mode", ["delete", "memory", "off"])
-def test_sqlite_without_wal_is_an_error(mode: str, odd_file: dict[str, Any]) -> None:
+def test_sqlite_without_wal_is_an_error_and_the_hint_mends_it(mode: str, odd_file: dict[str, Any]) -> None:
     odd_file["OPTIONS"]["init_command"] = f"PRAGMA journal_mode={mode}"
     assert [*check_database()] == []
     found = [*check_journal(databases=["default", "odd"])]
     assert_said(found, "E016", f"The SQLite database 'odd' is in journal mode {mode!r}")
+    paste(found, {"DATABASES": connections.settings})
+    connections["odd"].close()
+    assert [*check_journal(databases=["odd"])] == []
 
 
 def test_sqlite_where_there_can_be_no_wal_is_to_be_moved(odd_file: dict[str, Any]) -> None:

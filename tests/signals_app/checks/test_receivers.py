@@ -10,13 +10,10 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 
 from signals_app.checks import check_connections
-from signals_app.dispatcher import QueuedReceiver
 from tests.signals_app.checks.said import assert_said
-from tests.signals_app.listeners import listening
+from tests.signals_app.listeners import Make, listening
 from tests.testapp.models import Effect
 from tests.testapp.signals import plain
-
-Make = Callable[..., QueuedReceiver]
 
 placed = Signal()
 HINT = (

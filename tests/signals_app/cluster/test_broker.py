@@ -20,7 +20,7 @@ from signals_app.conf import conf
 from signals_app.models import Attempt, Delivery, Outcome, Snapshot, State
 from signals_app.processes.identity import current_process
 from signals_app.worker import loop
-from tests.signals_app.listeners import listening
+from tests.signals_app.listeners import Failing, listening
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
@@ -61,15 +61,6 @@ def test_a_delivery_is_hinted_at_again_only_after_a_while_and_another_one_at_onc
     assert one._hinted[delivery][1] == broker.LONGEST_HINT_LIFE
 
 
-def test_what_is_due_later_or_in_another_queue_gives_no_hint() -> None:
-    enqueue(receivers.nothing)
-    Delivery.objects.update(due_at=Delivery.objects.get().due_at.replace(year=2999))
-    enqueue(receivers.in_another_queue)
-    assert DeliveryBroker().dequeue() is None
-    (task,) = tasks(DeliveryBroker(list_key="elsewhere").dequeue())
-    assert task["args"] == ("elsewhere",)
-
-
 def test_plain_tasks_come_with_the_hints() -> None:
     async_task("math.sqrt", 16)
     enqueue(receivers.nothing)
@@ -108,17 +99,13 @@ def test_the_pusher_recovers_what_is_lost_and_tells_of_it() -> None:
 
 @pytest.mark.django_db(transaction=True)  # it closes the connection
 def test_a_database_that_does_not_answer_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    failing: Failing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise OperationalError("the server went away")
-
     one = DeliveryBroker()
     enqueue(receivers.nothing)
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger, "due", fail)
-        patch.setattr(broker, "RECONNECT", 0)
-        assert one.dequeue() is None
+    failing("due", OperationalError("the server went away"))
+    monkeypatch.setattr(broker, "RECONNECT", 0)
+    assert one.dequeue() is None
     assert "The pusher of sigdemo cannot reach the database: the server went away" in caplog.text
     assert len(one.dequeue() or []) == 1
 

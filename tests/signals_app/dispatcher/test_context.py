@@ -15,12 +15,11 @@ from django.dispatch import Signal
 from django.test import Client, override_settings
 from django.utils import translation
 
-from signals_app.console.operations import RETRY, Operator, perform
 from signals_app.dispatcher import QueuedReceiver, queued
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from signals_app.models import Delivery, State
 from signals_app.testing import run_deliveries
-from tests.signals_app.listeners import first, listening
+from tests.signals_app.listeners import Make, first, listening
 from tests.testapp.models import Thing
 from tests.testapp.receivers import fails
 
@@ -72,7 +71,6 @@ class Given:
                 raise
 
 
-Make = Callable[..., QueuedReceiver]
 both = pytest.mark.parametrize("is_atomic", [False, True], ids=["plain", "atomic"])
 
 
@@ -177,18 +175,18 @@ def test_arguments_are_fetched_in_the_context_and_the_record_is_kept_outside(mad
     assert [sql for sql in Given.seen if "signals_app_" in sql] == []
 
 
-def test_the_context_stays_with_the_delivery_when_it_is_retried(made: Make, send_and_run: Run) -> None:
-    once = made(first.func, key="once", max_attempts=1)
-    delivery = send_and_run("no tenant", once)
-    assert message(delivery) == "There is no such tenant."
-    perform(RETRY, [delivery.pk], by=Operator(name="grace"))
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.context) == (State.READY, '"no tenant"')
-
-
-def test_entering_the_context_counts_for_the_timeout(made: Make, send_and_run: Run) -> None:
-    slow = made(first.func, key="slow", timeout=0.2, max_attempts=1)
-    assert message(send_and_run("sleepless", slow)) == ("The receiver ran longer than its timeout of 0.2 s.")
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("no tenant", "There is no such tenant."),
+        ("sleepless", "The receiver ran longer than its timeout of 0.2 s."),
+    ],
+)
+def test_a_context_that_cannot_be_entered_in_time_fails_the_attempt(
+    made: Make, send_and_run: Run, value: str, told: str
+) -> None:
+    once = made(first.func, key="once", timeout=0.2, max_attempts=1)
+    assert message(send_and_run(value, once)) == told
 
 
 @pytest.mark.django_db(transaction=True)

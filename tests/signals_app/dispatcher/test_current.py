@@ -9,20 +9,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.test import override_settings
 
 from signals_app.conf import conf
-from signals_app.console.operations import RETRY, Operator, perform
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued
+from signals_app.dispatcher import current_delivery, queued
 from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.exceptions import ChainTooLong, SignalsAppError
 from signals_app.models import Delivery, State
 from signals_app.testing import run_deliveries
 from signals_app.worker.loop import drain
-from tests.signals_app.listeners import listening
+from tests.signals_app.listeners import Make, listening
 from tests.testapp.models import Thing
 from tests.testapp.receivers import enqueue
 
@@ -96,17 +94,11 @@ def test_progress_costs_the_receiver_no_query_and_takes_any_number_up_to_its_tot
 
 pytestmark = pytest.mark.django_db
 
-Make = Callable[..., QueuedReceiver]
-
 left, right = Signal(), Signal()
 
 
 def touch(sender: object, instance: Thing, **kwargs: Any) -> None:
     instance.save()
-
-
-def touch_after_commit(sender: object, instance: Thing, **kwargs: Any) -> None:
-    transaction.on_commit(instance.save)
 
 
 def go_right(sender: object, **kwargs: Any) -> None:
@@ -148,16 +140,6 @@ def test_a_circle_of_several_is_shown_whole_and_send_robust_returns_the_error(
     assert 'SIGNALS_APP["MAX_DEPTH"] allows 3: go right → go left → go right. ' in caplog.text
 
 
-@pytest.mark.django_db(transaction=True)
-@override_settings(SIGNALS_APP={"MAX_DEPTH": 2})
-def test_what_an_atomic_receiver_sends_after_its_commit_counts(made: Make, caplog: pytest.LogCaptureFixture) -> None:
-    with listening(post_save, made(touch_after_commit, key="touch", atomic=True), sender=Thing):
-        Thing.objects.create(name="lamp")
-        run_deliveries()
-    assert list(Delivery.objects.order_by("pk").values_list("depth", flat=True)) == [0, 1, 2]
-    assert "MAX_DEPTH" in caplog.text
-
-
 @override_settings(SIGNALS_APP={"IMMEDIATE": True, "MAX_DEPTH": 2})
 def test_what_runs_at_once_is_bounded_too(made: Make) -> None:
     with (
@@ -165,31 +147,3 @@ def test_what_runs_at_once_is_bounded_too(made: Make) -> None:
         pytest.raises(ChainTooLong, match=r"^touch cannot receive django\.db\.models\.signals\.post_save: 3 deliv"),
     ):
         Thing.objects.create(name="lamp")
-
-
-@override_settings(SIGNALS_APP={"MAX_DEPTH": 1})
-def test_a_retry_begins_where_it_was(made: Make) -> None:
-    with listening(post_save, made(touch, key="touch"), sender=Thing):
-        Thing.objects.create(name="lamp")
-        run_deliveries()
-        last = Delivery.objects.latest("pk")
-        perform(RETRY, [last.pk], by=Operator(name="grace"))
-        run_deliveries()
-    last.refresh_from_db()
-    assert (last.state, last.depth, last.failed_attempts.count()) == (State.FAILED, 1, 2)
-
-
-@pytest.mark.parametrize("immediate", [False, True], ids=["worker", "at once"])
-def test_a_receiver_knows_its_depth(made: Make, immediate: bool) -> None:
-    seen: list[int] = []
-
-    def note(sender: object, **kwargs: Any) -> None:
-        seen.append(current_delivery().depth)
-
-    note.__qualname__ = "note"
-    sends, notes = made(go_right, key="go right"), made(note, key="note")
-    with override_settings(SIGNALS_APP={"IMMEDIATE": immediate}), listening(left, sends), listening(right, notes):
-        left.send(sender=None)
-        right.send(sender=None)
-        run_deliveries()
-    assert sorted(seen) == [0, 1]

@@ -14,14 +14,12 @@ from django.dispatch import Signal
 
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.dispatcher.emission import DEEPEST, emission_of, new_emission
-from tests.signals_app.listeners import asynchronous, first, listening, second, written
+from tests.signals_app.listeners import Make, asynchronous, first, listening, second, written
 
 pytestmark = pytest.mark.django_db
 
 outer, other, inner = Signal(), Signal(), Signal()
 both_ways = pytest.mark.parametrize("send", [outer.send, async_to_sync(outer.asend)], ids=["send", "asend"])
-
-Make = Callable[..., QueuedReceiver]
 
 
 def emissions(receiver: QueuedReceiver | None = None) -> list[UUID]:

@@ -15,15 +15,13 @@ from django.dispatch import Signal
 from django.test import override_settings
 
 from signals_app.dispatcher import QueuedReceiver, current_delivery
-from signals_app.exceptions import MissingObject, PayloadError
-from tests.signals_app.listeners import first, listening, second, written
+from signals_app.exceptions import MissingObject
+from tests.signals_app.listeners import Make, first, listening, second, written
 from tests.testapp.models import Effect, Thing
 
 pytestmark = pytest.mark.django_db
 
 announced, more, unheard = Signal(), Signal(), Signal()
-
-Make = Callable[..., QueuedReceiver]
 
 
 @pytest.fixture(autouse=True)
@@ -81,17 +79,6 @@ def test_arguments_go_through_the_payload_and_back(func: Callable[..., Any], mad
     with listening(nameless := Signal(), receiver):
         answers: list[Any] = async_to_sync(nameless.asend)(sender=None, n=1)
     assert [answer for _, answer in answers] == [{"sender": None, "signal": nameless, "n": 1}]
-
-
-def test_options_of_the_hand_off_hold(made: Make) -> None:
-    thing = Thing(name="unsaved")
-    receiver = made(gives_back, key="options", drop=("request",), snapshot=("thing",), delay=3600)
-    (got,) = send(receiver, request=object(), thing=thing)
-    assert {*got} == {"sender", "signal", "thing"}
-    assert got["thing"].name == "unsaved"
-    assert send(made(gives_back, key="never", when=lambda **arguments: False)) == [None]
-    with pytest.raises(PayloadError, match=r"order \(object\) cannot travel to a worker"):
-        send(receiver, order=object())
 
 
 def test_there_is_a_current_delivery(made: Make) -> None:

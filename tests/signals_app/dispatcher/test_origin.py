@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
-from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +17,6 @@ from django.urls import path
 
 from signals_app.conf import conf
 from signals_app.console.operations import CANCEL, RETRY, Operator, perform
-from signals_app.dispatcher import queued
 from signals_app.dispatcher.emission import Origin, command_in, current_origin, delivery_in, sending
 from signals_app.worker.loop import drain
 from tests.cluster import PATIENCE
@@ -32,11 +30,6 @@ AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 MIDDLEWARE = "signals_app.middleware.OriginMiddleware"
 announced = Signal()
 both_arrived = asyncio.Event()
-
-
-@queued(drop=("request", "user"))
-def greets(sender: object, **kwargs: Any) -> None:
-    """Hears of a login."""
 
 
 def sync_view(request: HttpRequest) -> HttpResponse:
@@ -124,13 +117,6 @@ def test_a_session_that_cannot_be_read_keeps_nothing_from_being_sent(
     assert f"It cannot be told whose request POST {url} is: " in caplog.text
 
 
-def test_a_login_is_sent_by_who_logged_in(client: Client) -> None:
-    with listening(user_logged_in, greets), override_settings(ROOT_URLCONF="sigdemo.urls"):
-        User.objects.create_superuser("ada", password="lovelace")
-        client.post("/admin/login/", {"username": "ada", "password": "lovelace"})
-    assert origins() == [("ada", "POST /admin/login/")]
-
-
 @VIEWS
 def test_the_user_is_looked_up_at_a_send_only(
     url: str, client: Client, django_assert_num_queries: Callable[[int], Any]
@@ -162,29 +148,19 @@ def test_requests_of_one_process_do_not_see_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("request_", "user", "place"),
     [
-        *((42, "42"), ("ada\nroot\0", "ada\\nroot\\x00")),
-        *(("x" * 151, "x" * 149 + "…"), ("x" * 150, "x" * 150)),
+        (request_of(Guest(42)), "42", "POST /checkout/"),
+        (request_of(Guest("ada\nroot\0")), r"ada\nroot\x00", "POST /checkout/"),
+        (request_of(Guest("x" * 151)), "x" * 149 + "…", "POST /checkout/"),
+        (request_of(Guest("x" * 150), "GET", "/\ud800/café/"), "x" * 150, r"GET /\ud800/café/"),
+        (request_of(path="/a\r\nPOST /\x1b[2J\u202e/"), "", r"POST /a\r\nPOST /\x1b[2J\u202e/"),
+        (request_of(method="X" * 300), "", "X" * 199 + "…"),
+        (request_of(method="GET", path="/" + "\x1b" * 190), "", ("GET /" + r"\x1b" * 60)[:199] + "…"),
     ],
-    ids=["a number", "control characters", "too long", "just right"],
 )
-def test_a_user_is_one_line_that_fits_its_column(name: object, shown: str) -> None:
-    assert request_of(Guest(name)).user() == shown
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "place"),
-    [
-        ("GET", "/\ud800/café/", "GET /\\ud800/café/"),
-        ("POST", "/a\r\nPOST /forged\x1b[2J\u202e/", "POST /a\\r\\nPOST /forged\\x1b[2J\\u202e/"),
-        ("X" * 300, "/", "X" * 199 + "…"),
-        ("GET", "/" + "\x1b" * 190, ("GET /" + "\\x1b" * 60)[:199] + "…"),
-    ],
-    ids=["half of a surrogate pair", "two lines", "long method", "escapes"],
-)
-def test_a_request_is_one_line_that_fits_its_column(method: str, path: str, place: str) -> None:
-    assert request_of(method=method, path=path).place == place
+def test_a_user_and_a_request_are_one_line_each_that_fits_its_column(request_: Origin, user: str, place: str) -> None:
+    assert (request_.user(), request_.place) == (user, place)
 
 
 @pytest.mark.parametrize("user", [Guest(ValueError("token=abc")), object()], ids=["fails", "has no name"])
@@ -196,35 +172,16 @@ def test_a_user_that_cannot_tell_its_name_is_nobody_and_a_warning(
     assert "abc" not in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["/srv/site/manage.py", "place_orders", "--password=x"], "manage.py place_orders"),
-        (["/usr/bin/django-admin", "shell"], "django-admin shell"),
-        (["manage.py"], "manage.py"),
-        (["/usr/bin/gunicorn", "sigdemo.wsgi"], ""),
-        ([], ""),
-    ],
-    ids=["manage.py", "django-admin", "no command", "a server", "nothing"],
-)
-def test_a_command_is_known_by_its_name_alone(words: list[str], said: str) -> None:
-    assert command_in(words) == said
+def test_a_command_is_known_by_its_name_alone() -> None:
+    assert command_in(["/srv/site/manage.py", "place_orders", "--password=x"]) == "manage.py place_orders"
+    assert command_in(["/usr/bin/django-admin"]) == "django-admin"
+    assert command_in(["/usr/bin/gunicorn", "sigdemo.wsgi"]) == command_in([]) == ""
 
 
 def test_only_a_deliverys_place_is_taken_for_one() -> None:
     assert delivery_in("delivery #12") == 12
     for place in ("", "DELIVERY #12 /", "delivery #12 /", "GET /delivery #12", "delivery #-1", "delivery #²"):
         assert delivery_in(place) is None
-
-
-def test_the_request_within_is_the_one_that_counts() -> None:
-    outer, inner = request_of(), request_of(path="/inner/")
-    with sending(outer):
-        with pytest.raises(ZeroDivisionError), sending(inner):  # noqa: PT012 - the first line is looked at
-            assert current_origin() is inner
-            raise ZeroDivisionError
-        assert current_origin() is outer
-    assert current_origin().place == ""
 
 
 def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it_and_operators_leave_it() -> None:
@@ -235,10 +192,3 @@ def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it_and_o
         drain(conf.queue)
     place = ("ada", "POST /checkout/")
     assert origins() == [place, place, ("", f"delivery #{delivery.pk}")]
-
-
-@override_settings(SIGNALS_APP={"IMMEDIATE": True})
-def test_nobody_is_looked_up_for_what_runs_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    with sending(request_of(Guest(ValueError("not asked")))):
-        nothing(signal=Signal(), sender=None)
-    assert not caplog.records

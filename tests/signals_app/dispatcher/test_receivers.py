@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from django.dispatch import Signal
 
-from signals_app.dispatcher import QueuedReceiver, queued, registry
+from signals_app.dispatcher import queued, registry
 from signals_app.exceptions import ReceiverError
+from tests.signals_app.listeners import Make
 from tests.testapp import receivers
 
 HERE = __name__
@@ -40,8 +41,6 @@ TWICE = (
     "The key 'work' already belongs to reloaded_module.work, which is defined twice in its module. Rename one of the "
     "two, or give it a key=... of its own."
 )
-
-Make = Callable[..., QueuedReceiver]
 
 
 def plain(sender: object, **kwargs: Any) -> None: ...
@@ -161,15 +160,6 @@ def test_what_a_worker_could_not_find_or_call_is_refused_when_decorated(function
         queued(function, key="refused")
     assert str(caught.value) == message
     assert registry.get("refused") is None
-
-
-def test_a_receiver_is_found_by_its_key_which_is_its_dotted_name_unless_given(made: Make) -> None:
-    by_key, by_name = made(plain, key="mail"), made(plain)
-    assert (by_key.key, by_name.key) == ("mail", f"{HERE}.plain")
-    assert (registry.get("mail"), registry.get(by_name.key), registry.get("nobody")) == (by_key, by_name, None)
-    keys = [receiver.key for receiver in registry.all()]
-    assert keys == sorted(keys)
-    assert {"mail", by_name.key} <= {*keys}
 
 
 def test_a_key_that_another_function_has_is_refused_until_it_is_forgotten(made: Make) -> None:

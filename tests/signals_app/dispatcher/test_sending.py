@@ -6,26 +6,23 @@ import functools
 import gc
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, markcoroutinefunction
-from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
 from django.dispatch import Signal, receiver
 from django.http import HttpRequest
-from django.test import override_settings
-from django.utils import timezone
 
 from signals_app.conf import conf
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued, queued_receiver, registry
+from signals_app.dispatcher import current_delivery, queued, queued_receiver, registry
 from signals_app.exceptions import PayloadError, ReceiverError
 from signals_app.models import State
 from tests.payload_app.models import ByCode
 from tests.payload_app.strategies import fingerprint
-from tests.signals_app.listeners import Call, asynchronous, first, listening, run_waiting, second, written
+from tests.signals_app.listeners import Call, Make, asynchronous, first, listening, run_waiting, second, written
 from tests.testapp.models import Effect, Thing
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +52,6 @@ async def plain_async(sender: object, **kwargs: Any) -> str:
 
 @pytest.mark.database
 def test_a_send_leaves_one_row_per_queued_receiver() -> None:
-    before = timezone.now()
     with listening(announced, first, second):
         announced.send(sender=Thing, label="x", price=Decimal("1.10"))
     one, two = written()
@@ -63,11 +59,6 @@ def test_a_send_leaves_one_row_per_queued_receiver() -> None:
     assert (one.signal, one.sender) == (f"{__name__}.announced", "tests.testapp.models.Thing")
     assert one.payload == '{"sender":{"$model":"testapp.Thing"},"arguments":{"label":"x","price":{"$decimal":"1.10"}}}'
     assert (one.queue, one.priority, one.max_attempts) == (conf.queue, conf.priority, conf.max_attempts)
-    assert (one.state, one.attempts, one.token, one.owner, one.unroutable) == (State.READY, 0, 0, "", False)
-    assert (one.lease_until, one.started_at, one.finished_at) == (None, None, None)
-    assert (one.progress_done, one.progress_total) == (0, 0)
-    assert one.due_at == one.enqueued_at
-    assert abs(one.enqueued_at - before) < timedelta(seconds=5)
 
 
 @pytest.mark.database
@@ -131,7 +122,7 @@ def given_request(*args: Any, **kwargs: Any) -> None:
     ids=["dropped", "not sent"],
 )
 def test_a_parameter_that_gets_nothing_is_told_at_the_send(
-    options: Any, arguments: Any, why: str, follow: Callable[..., None], made: Callable[..., QueuedReceiver]
+    options: Any, arguments: Any, why: str, follow: Callable[..., None], made: Make
 ) -> None:
     with listening(announced, made(takes_request, key="greet", **options)), pytest.raises(ReceiverError) as caught:
         announced.send(sender=None, **arguments)
@@ -143,23 +134,6 @@ def test_a_parameter_that_gets_nothing_is_told_at_the_send(
         announced.send(sender=None, **arguments)
         run_waiting()
     assert [delivery.state for delivery in written()] == [State.SUCCESSFUL]
-
-
-@every_way
-def test_the_senders_transaction_takes_its_deliveries_along(way: str) -> None:
-    with listening(announced, first), pytest.raises(ZeroDivisionError), transaction.atomic():  # noqa: PT012
-        WAYS[way](sender=None)
-        raise ZeroDivisionError
-    assert written() == []
-
-
-def test_a_sync_send_in_a_coroutine_is_refused_by_django() -> None:
-    async def coroutine() -> None:
-        announced.send(sender=None)
-
-    with listening(announced, first), pytest.raises(SynchronousOnlyOperation, match="from an async context"):
-        async_to_sync(coroutine)()
-    assert written() == []
 
 
 @pytest.mark.database
@@ -180,13 +154,11 @@ def test_what_only_the_payload_can_hold_passes_the_database() -> None:
     ("sender", "label", "received"),
     [
         (None, "", None),
-        ("ein Bücherwurm", "ein Bücherwurm", "ein Bücherwurm"),
-        (len, "builtins.len", "builtins.len"),
         ("x" * 300, "x" * 255, "x" * 300),
         ("\0\ud800", "\\x00\\ud800", "\\x00\\ud800"),
         (ByCode(code="a\0b"), "payload_app.ByCode(a\\x00b)", ByCode),
     ],
-    ids=["None", "text", "function", "long", "no text", "odd key"],
+    ids=["None", "long", "no text", "odd key"],
 )
 def test_a_sender_is_a_label_on_the_record_and_itself_for_the_worker_where_that_can_be(
     sender: Any, label: str, received: object
@@ -205,13 +177,6 @@ def test_a_sender_is_fetched_afresh_and_a_hand_off_is_one_query(
     Thing.objects.update(name="chair")
     assert [call.sender.name for call in run_waiting()] == ["chair", "chair"]  # type: ignore[attr-defined]
     assert written()[0].sender == f"testapp.Thing({thing.pk})"
-
-
-def test_the_plain_function_is_there_for_unit_tests(made: Callable[..., QueuedReceiver]) -> None:
-    one: Any = made(plain, key="plain")
-    assert (one.func, one.func(sender=None)) == (plain, "plain is done")
-    assert (one.__name__, one.__doc__, one.__module__) == ("plain", "Do the work.", __name__)
-    assert repr(one) == "<QueuedReceiver plain>"
 
 
 def test_a_signal_without_a_name_is_handed_off_and_the_worker_gets_none() -> None:
@@ -237,7 +202,7 @@ class Tasks:
 
 
 def test_a_function_marked_async_is_awaited_by_the_worker_and_not_by_the_send(
-    made: Callable[..., QueuedReceiver],
+    made: Make,
 ) -> None:
     with listening(announced, made(marked, key="marked"), Tasks.static):
         announced.send(sender=None)
@@ -277,16 +242,6 @@ def test_what_is_no_signal_is_refused_before_the_key_is_taken(signal: Any) -> No
         queued_receiver(signal, key="no signal")(plain)
     assert str(caught.value) == f"queued_receiver takes a signal or a list of signals, not {signal!r}."
     assert registry.get("no signal") is None
-
-
-def test_filters_uids_and_disconnections_hold_and_djangos_check_of_receivers_passes() -> None:
-    with override_settings(DEBUG=True), listening(announced, first, asynchronous, sender=Thing):
-        announced.connect(first, sender=Thing)
-        assert [len(announced.send(sender=sender)) for sender in (Effect, None, Thing)] == [0, 0, 2]
-    with listening(announced, first, second, dispatch_uid="only one"):
-        assert [who for who, _ in announced.send(sender=None)] == [first]
-    assert announced.send(sender=Thing) == []
-    assert len(written()) == 3
 
 
 @pytest.mark.parametrize("weak", [True, False])

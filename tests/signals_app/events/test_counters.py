@@ -1,11 +1,11 @@
 """Counts for monitoring: what is counted, and that no count is lost or waited for."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.test import override_settings
 
 from signals_app import events, ledger
@@ -14,6 +14,8 @@ from signals_app.conf import conf
 from signals_app.ledger import Count, TallyKey
 from signals_app.models import Delivery, Measure
 from signals_app.worker import loop
+from tests.signals_app.listeners import Doing, Failing
+from tests.signals_app.threads import at_the_same_time
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
@@ -50,7 +52,7 @@ def test_a_success_counts_its_wait_from_the_due_time_and_its_run() -> None:
         assert (key.bound == "inf") == (key.measure == Measure.WAIT)
 
 
-def test_every_way_to_end_is_counted(doing: Callable[..., Delivery]) -> None:
+def test_every_way_to_end_is_counted(doing: Doing) -> None:
     doing(receivers.nothing, lambda **arguments: Delivery.objects.update(token=99))
     loop.drain(conf.queue)
     enqueue(receivers.sleeps)
@@ -77,14 +79,10 @@ def test_a_loss_is_counted_with_its_cause_by_whoever_finds_it() -> None:
     assert counts(Measure.RUN) == {}
 
 
-def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    def locked(counted: object) -> None:
-        raise OperationalError("database is locked")
-
+def test_counts_that_the_database_does_not_take_are_kept_for_the_next_time(failing: Failing) -> None:
+    failing("add_tallies", OperationalError("database is locked"))
     enqueue(receivers.nothing)
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger, "add_tallies", locked)
-        assert loop.drain(conf.queue) == 1
+    assert loop.drain(conf.queue) == 1
     assert counts(Measure.RUN) == {}
     enqueue(receivers.nothing)
     loop.drain(conf.queue)
@@ -106,17 +104,10 @@ def test_counts_that_are_added_at_the_same_time_are_all_there() -> None:
     keys = [TallyKey(measure=Measure.RUN, queue="q", receiver=f"r{n}") for n in range(10)]
 
     def add() -> None:
-        try:
-            for _ in range(10):
-                ledger.add_tallies({key: Count(count=1, seconds=0.5) for key in keys})
-        finally:
-            connections.close_all()
+        for _ in range(10):
+            ledger.add_tallies({key: Count(count=1, seconds=0.5) for key in keys})
 
-    threads = [threading.Thread(target=add) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_the_same_time(*[add] * 4)
     assert ledger.read_tallies() == {key: Count(count=40, seconds=20.0) for key in keys}
 
 

@@ -12,6 +12,7 @@ from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.models import Delivery
 from signals_app.worker import loop
+from tests.signals_app.listeners import Doing
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
@@ -72,9 +73,7 @@ def test_an_attempt_that_failed_is_told_with_what_becomes_of_it(lines: Lines) ->
     assert_told(failed, "ERROR", "failed", "; marked as FAILED", state="FAILED")
 
 
-def test_only_the_beginning_of_an_error_is_on_the_line_without_its_secrets(
-    lines: Lines, doing: Callable[..., Delivery]
-) -> None:
+def test_only_the_beginning_of_an_error_is_on_the_line_without_its_secrets(lines: Lines, doing: Doing) -> None:
     def refuse(**arguments: object) -> None:
         raise OSError(f"100%s refused password='hunter2' {'x' * 500}\nsecond line")
 
@@ -104,7 +103,7 @@ def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> Non
     assert "auth.User" in skipped.getMessage()
 
 
-def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, doing: Callable[..., Delivery]) -> None:
+def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, doing: Doing) -> None:
     *_, stale = lines(doing(receivers.work, lambda **arguments: Delivery.objects.update(token=99)))
     assert_told(stale, "WARNING", "stale", " was cancelled or taken over, and this attempt does not count, ", attempt=1)
 

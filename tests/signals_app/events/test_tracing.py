@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from signals_app.dispatcher import QueuedReceiver
 from signals_app.models import Delivery, State
 from signals_app.worker import loop
 from tests.cluster import ROOT, Cluster, wait_for_end
+from tests.signals_app.listeners import Doing
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
@@ -128,7 +128,7 @@ def test_a_timeout_is_an_error_of_its_span_and_a_retry_that_was_asked_for_is_non
     assert span.status.status_code == (otel.StatusCode.ERROR if is_error else otel.StatusCode.UNSET)
 
 
-def test_no_secret_of_an_error_is_exported(tracing: Tracing, doing: Callable[..., Delivery]) -> None:
+def test_no_secret_of_an_error_is_exported(tracing: Tracing, doing: Doing) -> None:
     def fails(**arguments: object) -> None:
         raise ValueError("password=hunter2")
 

@@ -1,11 +1,9 @@
 """A worker's hold on deliveries."""
 
 import math
-import threading
-from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from signals_app import ledger
 from signals_app.conf import conf
@@ -14,6 +12,7 @@ from signals_app.ledger.due import _NEXT_DUE
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
 from tests.signals_app.ledger.acts import claim, claimed, put
+from tests.signals_app.threads import at_the_same_time
 from tests.testapp.receivers import enqueue, nothing, work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -46,11 +45,6 @@ def test_claims_follow_priority_then_due_time_then_id() -> None:
     assert claimed() == [low.id]
 
 
-def test_a_claim_takes_no_more_than_its_limit_and_the_right_ones_of_several_bands() -> None:
-    priorities = {put(priority=priority).id: priority for priority in (1, 5, 3, 5, 1)}
-    assert [priorities[one] for _ in range(3) for one in claimed(2)] == [5, 5, 3, 1, 1]
-
-
 def test_what_is_due_later_or_in_another_queue_is_left_whatever_its_priority() -> None:
     now, there = put(), put(queue="elsewhere", priority=9)
     put(priority=9, due_at=now.due_at.replace(year=2999))
@@ -79,17 +73,6 @@ def test_what_is_given_back_was_never_attempted() -> None:
     assert (delivery.state, delivery.attempts, delivery.owner) == (State.READY, 0, "")
     assert (delivery.lease_until, delivery.started_at, delivery.unroutable) == (None, None, False)
     assert claimed() == [delivery.id]
-
-
-def test_an_unroutable_delivery_is_flagged_uncharged_and_due_later() -> None:
-    delivery = put()
-    (taken,) = claim()
-    assert ledger.give_back_unroutable(taken, delay=60)
-    due_at = delivery.due_at
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts, delivery.unroutable) == (State.READY, 0, True)
-    assert 55 < (delivery.due_at - due_at).total_seconds() < 120
-    assert claim() == []
 
 
 @pytest.mark.parametrize("query", [claims._CLAIM, claims._CLAIM_AHEAD, "{due}", _NEXT_DUE])
@@ -126,19 +109,13 @@ def test_what_a_drain_claims_next_begins_where_a_slow_claim_ended_and_misses_not
 @pytest.mark.django_db(transaction=True)
 def test_workers_that_claim_at_the_same_time_never_get_the_same_delivery() -> None:
     ids = {enqueue(nothing).id for _ in range(120)}
-    taken: list[int] = []
 
-    def take() -> None:
-        try:
-            while some := claimed(3):
-                taken.extend(some)
-        finally:
-            connections.close_all()
+    def take() -> list[int]:
+        taken: list[int] = []
+        while some := claimed(3):
+            taken += some
+        return taken
 
-    threads: list[Any] = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    taken = [one for mine in at_the_same_time(*[take] * 4) for one in mine]
     assert len(taken) == len(ids)
     assert set(taken) == ids

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from signals_app.conf import conf
 from signals_app.models import Attempt, Delivery, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker.loop import drain
-from tests.cluster import Cluster, wait_for_end, wait_until
 from tests.signals_app.ledger.acts import claim, put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -194,17 +192,3 @@ def test_a_maintenance_task_is_due_again_whatever_stands_for_its_next_time(next_
         cursor.execute("UPDATE signals_app_maintenancetask SET next_at = %s, owner = 'x'", [next_at])
     assert ledger.offer_maintenance("prune", first=0, lease=60)
     assert ledger.begin_maintenance("prune", owner="me", lease=60)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_cluster_works_on_beside_forged_rows(tmp_path: Path) -> None:
-    held, first, never, whole = (put() for _ in range(4))
-    assert damage(held, state="RUNNING", owner=BEYOND, lease_until="2020-01-01 00:00:00", started_at=None)
-    assert damage(first, priority=100, attempts=2**31 - 1)
-    assert damage(never, due_at="infinity")
-    with Cluster(tmp_path / "log") as cluster:
-        wait_for_end([whole, put()])
-        wait_until(lambda: {state_of(held), state_of(first)} == {State.SUCCESSFUL, State.FAILED}, "an end of either")
-        assert "Traceback" not in cluster.log.read_text()
-    assert_set_aside(first, "attempts was 2147483647")
-    assert state_of(never) == State.READY

@@ -1,15 +1,13 @@
 """How an attempt ends on the record."""
 
-from collections.abc import Callable
-
 import pytest
 from django.db.models.signals import post_save
 
 from signals_app import ledger
-from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Attempt, Delivery, Outcome, State
 from tests.signals_app.ledger.acts import claim, put
+from tests.signals_app.listeners import Make
 from tests.testapp.receivers import fails
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -82,7 +80,7 @@ def test_progress_is_recorded_and_a_new_attempt_starts_from_none() -> None:
 
 
 def test_a_final_failure_fails_the_delivery_and_calls_no_receivers_of_models(
-    made: Callable[..., QueuedReceiver],
+    made: Make,
 ) -> None:
     everything = made(fails.func, key="audit")
     post_save.connect(everything)

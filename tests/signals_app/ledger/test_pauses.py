@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -129,16 +128,6 @@ def test_what_is_parked_is_found_by_its_own_index(query: str) -> None:
     plan = query_plan(query, receiver=nothing.key, limit=10)
     assert "signals_app_parked" in plan
     assert "Seq Scan on signals_app_delivery" not in plan
-
-
-@pytest.mark.parametrize("act", [ledger.cancel, lambda ids: ledger.move(ids, queue="elsewhere")])
-def test_what_is_parked_can_be_cancelled_and_moved(act: Any) -> None:
-    delivery = put()
-    ledger.pause(PauseKind.RECEIVER, nothing.key)
-    park_all()
-    assert act([delivery.id]) == [delivery.id]
-    delivery.refresh_from_db()
-    assert not delivery.parked
 
 
 @pytest.mark.django_db(transaction=True)

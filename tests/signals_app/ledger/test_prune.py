@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
@@ -70,24 +70,11 @@ def test_pruning_reads_what_it_deletes_and_not_what_it_keeps() -> None:
 @pytest.mark.database("postgresql")  # SQLite has one writer at a time: nobody holds a row while another prunes
 def test_what_somebody_holds_is_passed_over() -> None:
     held, _free = ended(12), ended(11)
-    locked, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            Delivery.objects.select_for_update().get(pk=held.pk)
-            locked.set()
-            done.wait(30)
-        connections.close_all()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    locked.wait(30)
-    try:
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM signals_app_delivery WHERE id = %s FOR UPDATE", [held.pk])
         with keeping(5):
             assert prune_everything() == 1
-    finally:
-        done.set()
-        thread.join()
     assert left() == [held.pk]
 
 

@@ -57,14 +57,6 @@ def test_a_lease_that_was_renewed_outlives_the_others_of_its_process() -> None:
     assert attempts_of(renewed) == [(State.RUNNING, 1)]
 
 
-def test_a_lease_that_ran_out_is_a_loss_wherever_the_process_is_and_the_process_can_write_nothing() -> None:
-    put()
-    (stale,) = claim(ALIVE, lease=0)
-    assert lost() == [stale.id]
-    assert Attempt.objects.get().error_class == "LeaseExpired"
-    assert not ledger.succeed(stale, ran=0)
-
-
 def test_a_worker_known_to_be_at_work_keeps_its_delivery_and_what_it_claimed_along_without_a_lease() -> None:
     forgotten, *kept = (put() for _ in range(3))
     claim(ALIVE, limit=1, lease=0)  # whose outcome it could not record
@@ -77,24 +69,6 @@ def test_a_worker_known_to_be_at_work_keeps_its_delivery_and_what_it_claimed_alo
     assert recover_with(kept[0].id) == [forgotten.id]
     assert recover_with(kept[1].id) == []
     assert recover_with(None) == [kept[0].id]
-
-
-def test_each_of_the_deliveries_that_a_worker_ran_and_could_not_record_is_charged() -> None:
-    first, second, waited = (put() for _ in range(3))
-    claim(ALIVE, limit=1, lease=0)
-    claim(ALIVE, lease=0)
-    recovered = recover_lost()
-    assert [one.claimed.id for one in recovered.lost] == [first.id, second.id]
-    assert recovered.returned == 1
-    assert attempts_of(first, second, waited) == [(State.READY, 1), (State.READY, 1), (State.READY, 0)]
-
-
-def test_one_that_had_finished_before_its_worker_died_is_not_touched() -> None:
-    first, second = put(), put()
-    done, _ = claim(DEAD)
-    ledger.succeed(done, ran=0)
-    assert lost() == [second.id]
-    assert attempts_of(first) == [(State.SUCCESSFUL, 1)]
 
 
 def test_losing_the_last_attempt_fails_the_delivery() -> None:

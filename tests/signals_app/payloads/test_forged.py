@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from signals_app.exceptions import MissingObject, PayloadError
 from signals_app.payloads import decode_arguments, encode_arguments
 from signals_app.payloads.errors import Json
 from tests.payload_app.models import ByCode, Plain
-from tests.payload_app.values import Careful, Pair, Point
+from tests.payload_app.values import Pair, Point
 from tests.signals_app.travels import read
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -32,13 +29,6 @@ TWICE = "holds the same key or item twice."
 UNHASHABLE = "holds what cannot be in it: unhashable type: 'list'."
 SAME_HASH = "holds 200 items of one hash, of 100 that there may be."
 ALIKE: list[Json] = [{"$int": hex(times * (2**61 - 1))} for times in range(200)]  # each has the hash 0
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_text_that_is_no_payload_makes_an_error(text: str) -> None:
-    with pytest.raises(PayloadError):
-        decode_arguments(text)
 
 
 @pytest.mark.parametrize(
@@ -82,63 +72,45 @@ def at(zone: Json, fold: Json = 0) -> Json:
     ("value", "message"),
     [
         ({"$what": 1}, " has the tag '$what', which is unknown or not alone."),
-        ({"$int": "0x1", "b": 2}, " has the tag '$int', which is unknown or not alone."),
         ({"$field": "1"}, " has the tag '$field', which is unknown or not alone."),
         ([1, {"x": {"$uuid": "no"}}], "[1]['x'] cannot be read: badly formed hexadecimal UUID string."),
         ({"$uuid": 5}, " is not a string."),
         ({"$decimal": "one"}, " cannot be read: [<class 'decimal.ConversionSyntax'>]."),
         ({"$decimal": "1E+999999999"}, DIGITS),
-        ({"$decimal": "1E-999999999"}, DIGITS),
         ({"$timedelta": [1, 2]}, " is not [days, seconds, microseconds]."),
-        ({"$timedelta": [10**10, 0, 0]}, " cannot be read: "),
         ({"$datetime": "yesterday"}, " cannot be read: Invalid isoformat string: 'yesterday'."),
         ({"$datetime": 5}, " is neither ISO 8601 nor [clock, zone, fold]."),
-        (at("Moon/Base"), " cannot be read: "),
         (at("../../etc/passwd"), " cannot be read: "),
         (at([5, "X"]), " has a zone whose offset is not a timedelta."),
-        (at([5]), " cannot be read: "),
-        (at(None, 2), " cannot be read: fold must be either 0 or 1"),
         (at(None, "0"), " has a fold that is not 0 or 1."),
         ({"$set": [[1]]}, UNHASHABLE),
-        ({"$set": [of("dataclass", "Unhashable", {"parts": [1]})]}, UNHASHABLE),
         ({"$set": [1, 1]}, TWICE),
         ({"$set": ALIKE}, SAME_HASH),
-        ({"$set": [{"$tuple": [each]} for each in ALIKE]}, SAME_HASH),
         ({"$dict": [[each, 0] for each in ALIKE]}, SAME_HASH),
-        ({"$dict": [[[1], 2]]}, UNHASHABLE),
         ({"$dict": [[1, 2], [1, 3]]}, TWICE),
         ({"$dict": [[1]]}, " is not a list of [key, value] pairs."),
         ({"$tuple": {}}, " is not a list."),
         ({"$enum": "RED"}, " is not [class, value]."),
         (of("enum", "Colour", "BLUE"), f" names no member of the enumeration {VALUES}:Colour: 'BLUE'. Did the class"),
-        ({"$enum": ["builtins:int", "real"]}, " names no member of the enumeration builtins:int: 'real'."),
         (of("flag", "Right", 99), f" names no flags of {VALUES}:Right: 99."),
         (of("flag", "Colour", 1), f" names no flags of {VALUES}:Colour: 1."),
-        (of("flag", "Right", {"$int": "0x" + "f" * 5000}), f" names no flags of {VALUES}:Right: a value of type int."),
-        (of("flag", "Ejecting", 6), f" names no flags of {VALUES}:Ejecting: 6."),
         ({"$dataclass": ["subprocess:Popen", {}]}, " names subprocess:Popen, which is no dataclass."),
         (
             of("dataclass", "Point", {"y": 1}),
             f" does not give the fields of {VALUES}:Point: x, y. Did the class",
         ),
-        (of("dataclass", "Point", []), f" does not give the fields of {VALUES}:Point: x, y."),
         (of("dataclass", "Point", {"x": 1, "y": {"$what": 0}}), ".y has the tag '$what'"),
         (of("dataclass", "Failure", {"code": 1}), f" makes no {VALUES}:Failure: object.__new__"),
         ({"$namedtuple": ["builtins:tuple", {}]}, " names builtins:tuple, which is no named tuple."),
-        (of("namedtuple", "Pair", {"left": 1, "gone": 1}), " does not give the fields of"),
         ({"$class": "builtins:eval"}, " names a class that is not here: There is no class 'eval' in the module"),
         ({"$class": "antigravity:X"}, "The module 'antigravity' is not loaded here and belongs to no installed app."),
-        ({"$class": "django." + "a." * 20_000 + "b:X"}, " names a class that is not here: The module 'django.a.a"),
         ({"$model": "payload_app.Nobody"}, " names a model that is not here: "),
-        ({"$model": "payload_app"}, " names a model that is not here: "),
         ({"$instance": ["payload_app.Plain", 1]}, " is not [model, primary key, database]."),
         (instance("Plain", 1, "nowhere"), " names the database 'nowhere', which DATABASES does not configure."),
         (instance("Plain", [1]), " has a primary key of list."),
         (instance("Plain", "x"), " is no value of payload_app.Plain.id: "),
-        (instance("Plain", {"$decimal": "1E+999999999"}), DIGITS),
         (instance("Plain", {"$tuple": [5]}), " has no primary key of "),
         (instance("ByUuid", 1.5), " is no value of payload_app.ByUuid.id: "),
-        (instance("ByUuid", {"$decimal": "5"}), " is no value of "),
         (instance("ByPair", {"$tuple": [1]}), " has no primary key of payload_app.ByPair: "),
         (instance("ByPair", 5), " has no primary key of payload_app.ByPair: 5."),
         ({"$snapshot": {"model": "x"}}, " is not a snapshot of model, database, adding, fields and deferred."),
@@ -147,7 +119,6 @@ def at(zone: Json, fold: Json = 0) -> Json:
         (snapshot("Offer", {"id": 1, "span": {"$field": "{"}}), ".span is no value of payload_app.Offer.span: "),
         (snapshot("Offer", {"id": 1, "cost": {"$field": "1E+999999999"}}), ".cost is too long a number for payload"),
         ({"$argument": "value"}, " is the same as 'value', which is no argument before it."),
-        ({"$argument": []}, " is the same as [], which is no argument before it."),
     ],
     ids=lambda case: case[:40] if isinstance(case, str) else "",
 )
@@ -168,19 +139,10 @@ def test_a_new_field_of_a_class_has_its_default_and_one_that_is_gone_is_left_out
 
 
 def test_a_forged_class_runs_no_code_of_it() -> None:
-    made = Careful.made
-    careful = of("dataclass", "Careful", {"raw": "x", "parsed": 1})
-    back: Any = read({"sender": None, "arguments": {"it": careful}}).arguments["it"]
-    assert (back.raw, Careful.made) == ("x", made)
     with pytest.raises(PayloadError):
         read({"sender": None, "arguments": {"it": {"$class": "this:X"}}})
     assert read({"sender": {"$class": "this:X"}, "arguments": {}}).sender == "this.X"
     assert "this" not in sys.modules
-
-
-def test_a_name_in_a_text_is_only_a_text() -> None:
-    value: list[Json] = ["$class", "payload_app.Plain", "subprocess:Popen", {"model": "x"}]
-    assert read({"sender": None, "arguments": {"value": value}}).arguments == {"value": value}
 
 
 @pytest.mark.database

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -174,21 +171,3 @@ def test_values_travel_while_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> 
         datetime(2024, 1, 1),  # noqa: DTZ001
         datetime(2024, 1, 2),  # noqa: DTZ001
     ]
-
-
-def test_a_payload_of_one_process_is_read_by_another() -> None:
-    """Classes, members and zones are found by name in a process that has loaded none of their modules."""
-    payload = encode({"value": [Colour.RED, Point(1, BERLIN.key), datetime(2024, 1, 1, tzinfo=BERLIN)]}, sender=Outer)
-    script = (
-        "import django, sys; django.setup(); from signals_app.payloads import decode_arguments\n"
-        "assert 'tests.payload_app.values' not in sys.modules\n"
-        "print(decode_arguments(sys.argv[1]))"
-    )
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
-    result = subprocess.run(
-        [sys.executable, "-c", script, payload], env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert "sender=<class 'tests.payload_app.values.Outer'>" in result.stdout
-    assert "<Colour.RED: 'r'>, Point(x=1, y='Europe/Berlin')" in result.stdout
-    assert "zoneinfo.ZoneInfo(key='Europe/Berlin')" in result.stdout

@@ -23,14 +23,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
 from django.db.migrations.state import ProjectState
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.test import override_settings
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import ngettext_lazy
 
 from signals_app.exceptions import PayloadError, PayloadTooLarge
 from tests.payload_app.attacks import Classless
-from tests.payload_app.models import ByCode, ByPair, ByUuid, Child, Plain, Tagged
+from tests.payload_app.models import ByCode, ByUuid, Child, Plain, Tagged
 from tests.payload_app.values import Failure, Frozen, Outer, Pair, PairPlus, Point, Service
 from tests.signals_app.travels import WHO, encode, refusal, there_and_back
 
@@ -125,7 +125,6 @@ MIGRATED = (
 CANNOT = "cannot travel to a worker. "
 DROP = "Add drop=('order',) or pass the values you need."
 CALL = "Call it before the send, or pass a name that the receiver looks up."
-STORAGE = "Save it to a storage and pass its name."
 CONTENT = "Save it and pass its path, or pass its content."
 OTHER = "Pass plain values, a dataclass or a saved model instance instead, or add drop=('order',)."
 PLURAL = "Put the number in first: order % number."
@@ -158,13 +157,10 @@ def not_found(name: str) -> str:
     ("make", "message", "follow"),
     [
         (HttpRequest, f"(django.http.request.HttpRequest) {CANNOT}{DROP}", None),
-        (HttpResponse, DROP, None),
         (Plain.objects.all, f"{MODELS}list(order); or add drop=('order',).", list),
         (lambda: Tagged.objects.create().plains, f"{MODELS}list(order.all()).", lambda order: list(order.all())),
         (lambda: apps.get_app_config("auth"), "Add drop=('order',) or pass its label.", lambda order: order.label),
         (lambda: (letter for letter in "a"), f"(generator) {CANNOT}Pass list(order).", list),
-        (lambda: {1: 2}.items(), "Pass list(order).", list),
-        (lambda: range(3), "Pass list(order).", list),
         (lambda: deque([1]), "Pass list(order).", list),
         (lambda: memoryview(b"x"), "Pass bytes(order).", bytes),
         (lambda: MappingProxyType({1: 2}), "Pass dict(order).", dict),
@@ -175,7 +171,6 @@ def not_found(name: str) -> str:
             lambda o: InMemoryStorage().save("a", o),
         ),
         (lambda: encode, CALL, None),
-        (lambda: "x".upper, CALL, lambda order: order()),
         (lambda: Service().work, CALL, lambda order: order()),
         (lambda: functools.partial(max, 1), "Call it before the send, or pass its arguments.", lambda o: [*o.args]),
         (lambda: io, "Pass its name.", lambda order: order.__name__),
@@ -185,7 +180,6 @@ def not_found(name: str) -> str:
         (lambda: SimpleLazyObject(AnonymousUser), "Pass None for a visitor who is not logged in.", None),
         (lambda: ZoneInfo("Europe/Paris"), "Pass its name.", str),
         (lambda: ngettext_lazy("%d loaf", "%d loaves"), PLURAL, lambda order: order % 3),
-        (lambda: ngettext_lazy("{n} loaf", "{n} loaves", "n"), PLURAL, lambda order: order % {"n": 3}),
         (MagicMock, MOCK, None),
         (lambda: Mock(spec=Plain), MOCK, lambda order: Plain.objects.create(name="real")),
         (lambda: object.__new__(Outsider), "is no member of its enumeration. Pass a member.", None),
@@ -200,7 +194,6 @@ def not_found(name: str) -> str:
         (lambda: datetime(2024, 1, 1, tzinfo=cast(Any, tzinfo)()), ZONE, None),
         (lambda: "abc\0def", NUL, str.encode),
         (lambda: "é\ud83d", HALF, lambda order: order.encode("utf-8", "surrogatepass")),
-        (lambda: 1j, OTHER, None),
         (Service, f"(tests.payload_app.values.Service) {CANNOT}{OTHER}", None),
         (Classless, f"(tests.payload_app.attacks.Classless) {CANNOT}{OTHER}", None),
         (local_class, CLASS, lambda order: list(order.base_fields)),
@@ -212,10 +205,10 @@ def not_found(name: str) -> str:
         (lambda: noted(Noted("x")), lost("its attribute note", "Pass str(order)."), str),
         (Counted, lost("its attribute _Counted__total", "Pass list(order)."), list),
         (lambda: Precise(2024, 1, 1), lost(UNEQUAL, "Pass order.isoformat()."), Precise.isoformat),
-        *((model, f"(tests.payload_app.models.{model.__name__}) {UNSAVED}", None) for model in (Plain, ByUuid, ByPair)),
+        *((model, f"(tests.payload_app.models.{model.__name__}) {UNSAVED}", None) for model in (Plain, ByUuid)),
         (lambda: Child(pk=5), UNSAVED, None),
         (deleted, DELETED, None),
-        *((lambda key=key: keyed(key), KEY, None) for key in (("a", [1]), ["a"], {"a": 1})),
+        (lambda: keyed(("a", [1])), KEY, None),
         (lambda: ProjectState.from_apps(apps).apps.get_model("payload_app", "Plain"), MIGRATED, None),
         (endless, DEEP, None),
         (lambda: nested(32), DEEP, lambda order: order),

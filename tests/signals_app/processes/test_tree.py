@@ -62,13 +62,6 @@ def processes(tmp_path: Path) -> Iterator[dict[str, int]]:
     main.wait()
 
 
-@pytest.mark.parametrize("victim", ["main", "sentinel"])
-def test_none_of_a_cluster_outlives_its_parent(processes: dict[str, int], victim: str) -> None:
-    os.kill(processes[victim], signal.SIGKILL)
-    for name in NAMES[NAMES.index(victim) : 3]:
-        wait_until(lambda pid=processes[name]: not is_alive(pid), f"the end of {name}")  # type: ignore[misc]
-
-
 def test_what_a_receiver_forks_may_outlive_its_worker(processes: dict[str, int]) -> None:
     os.kill(processes["worker"], signal.SIGKILL)
     wait_until(lambda: not is_alive(processes["worker"]), "the end of the worker")

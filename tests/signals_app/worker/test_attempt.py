@@ -21,14 +21,12 @@ from signals_app.exceptions import Defer, RetryAfter
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from tests.cluster import wait_until
-from tests.signals_app.listeners import listening, run
+from tests.signals_app.listeners import Doing, Failing, listening, run
 from tests.testapp import receivers
 from tests.testapp.models import Effect, Thing
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
-
-Doing = Callable[..., Delivery]
 
 
 @pytest.fixture
@@ -131,18 +129,9 @@ def test_an_end_is_recorded_though_the_connection_is_gone(
 @pytest.mark.parametrize("is_written", [False, True])
 @pytest.mark.parametrize("statement", ["succeed", "record_failure"])
 def test_an_end_is_recorded_once_though_its_answer_was_lost_or_it_never_arrived(
-    monkeypatch: pytest.MonkeyPatch, succeeded: list[int], statement: str, is_written: bool
+    failing: Failing, succeeded: list[int], statement: str, is_written: bool
 ) -> None:
-    write, errors = getattr(ledger, statement), [OperationalError("the system is starting up") for _ in range(3)]
-
-    def away(*arguments: Any, **options: Any) -> bool:
-        if is_written:
-            write(*arguments, **options)
-        if errors:
-            raise errors.pop()
-        return bool(write(*arguments, **options))
-
-    monkeypatch.setattr(ledger, statement, away)
+    failing(statement, *[OperationalError("the system is starting up")] * 3, is_written=is_written)
     delivery = run(enqueue(receivers.work if statement == "succeed" else receivers.fails))
     found = (delivery.state, delivery.attempts, outcomes(), succeeded)
     assert found == (
@@ -166,12 +155,9 @@ def test_a_failure_that_comes_after_a_recovery_is_not_taken_for_recorded(monkeyp
 
 
 def test_an_error_of_the_record_is_never_charged_to_the_receiver(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    failing: Failing, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def locked(claimed: ClaimedDelivery, **options: Any) -> bool:
-        raise OperationalError("database is locked")
-
-    monkeypatch.setattr(ledger, "succeed", locked)
+    failing("succeed", *[OperationalError("database is locked")] * 1_000)
     with override_settings(SIGNALS_APP={"LEASE": 0.2}):
         delivery = run(enqueue(receivers.work))
     assert "A worker of sigdemo cannot reach the database: database is locked" in caplog.text

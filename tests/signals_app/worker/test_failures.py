@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,11 +14,11 @@ from django.views.decorators.debug import sensitive_variables
 from signals_app import signals
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery, Failure
-from signals_app.models import Delivery, Outcome, State
+from signals_app.models import Outcome, State
 from signals_app.redaction.logs import LONGEST as LONGEST_TRACEBACK
 from signals_app.worker import loop
 from signals_app.worker.failures import LONGEST_MESSAGE, classify
-from tests.signals_app.listeners import listening, run
+from tests.signals_app.listeners import Doing, Make, listening, run
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
@@ -91,7 +90,7 @@ def test_a_traceback_begins_at_the_receiver(receiver: QueuedReceiver, arguments:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_values_of_variables_are_kept_from_the_record_and_from_reports(made: Callable[..., QueuedReceiver]) -> None:
+def test_values_of_variables_are_kept_from_the_record_and_from_reports(made: Make) -> None:
     reports: list[str] = []
 
     def report(exception: BaseException, **kwargs: object) -> None:
@@ -123,11 +122,6 @@ class Exits(Exception):
         raise SystemExit(3)
 
     __repr__ = __str__
-
-
-class Interrupts(Exception):
-    def __str__(self) -> str:
-        raise KeyboardInterrupt
 
 
 class IsNobody(Exception):
@@ -171,7 +165,6 @@ ODD = {
     "wordless": (MemoryError(), "builtins.MemoryError", "(a MemoryError without a message)"),
     "of a long name": (type("E" * 5_000, (Exception,), {})("who"), f"{__name__}.{'E' * 5_000}"[:255], "who"),
     "exits": (Exits(), f"{__name__}.Exits", "(a Exits that cannot be printed)"),
-    "interrupts": (Interrupts(), f"{__name__}.Interrupts", "(a Interrupts that cannot be printed)"),
     "is nobody": (IsNobody("who"), f"{__name__}.IsNobody", "who"),
     "nameless": (Nameless("who"), "(no module).(class without a name)", "who"),
     "words": (SaysWords(), f"{__name__}.SaysWords", "of a class of its own"),
@@ -188,7 +181,7 @@ ODD = {
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("odd", ODD)
 def test_an_error_that_is_odd_itself_is_recorded_as_any_other(
-    doing: Callable[..., Delivery], caplog: pytest.LogCaptureFixture, odd: str
+    doing: Doing, caplog: pytest.LogCaptureFixture, odd: str
 ) -> None:
     error, name, message = ODD[odd]
     delivery = doing(receivers.nothing, lambda **kwargs: (_ for _ in ()).throw(error))

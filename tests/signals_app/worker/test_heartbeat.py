@@ -14,7 +14,6 @@ from django.test import override_settings
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher.current import CurrentDelivery
-from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.worker import heartbeat, loop
 from signals_app.worker.heartbeat import ClaimedBatch, Heartbeat, Run
@@ -23,6 +22,7 @@ from signals_app.worker.timeouts import stop_receiver
 from tests.cluster import wait_until
 from tests.faults import misbehaving
 from tests.forks import in_child
+from tests.signals_app.listeners import Failing
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
@@ -58,11 +58,8 @@ def row(run: Run) -> Delivery:
     return Delivery.objects.get(pk=run.claimed.id)
 
 
-def test_what_cannot_be_given_back_stays_in_the_batch(monkeypatch: pytest.MonkeyPatch, batch: ClaimedBatch) -> None:
-    def locked(rest: object) -> None:
-        raise OperationalError("database is locked")
-
-    monkeypatch.setattr(ledger, "give_back", locked)
+def test_what_cannot_be_given_back_stays_in_the_batch(failing: Failing, batch: ClaimedBatch) -> None:
+    failing("give_back", OperationalError("database is locked"))
     with pytest.raises(OperationalError):
         batch.give_back_rest()
     assert (batch.take() is None, batch.take() is None, batch.take()) == (False, False, None)
@@ -150,17 +147,12 @@ def test_a_signal_that_comes_too_late_stops_nobody() -> None:
 
 
 def test_a_database_that_fails_does_not_end_the_heartbeat(
-    monkeypatch: pytest.MonkeyPatch, slow: Run, caplog: pytest.LogCaptureFixture
+    failing: Failing,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: Run,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    renew = ledger.renew
-    errors: list[Exception] = [OperationalError("gone"), RuntimeError("worse")]
-
-    def fails_twice(claimed: ClaimedDelivery, **options: Any) -> bool:
-        if errors:
-            raise errors.pop(0)
-        return renew(claimed, **options)
-
-    monkeypatch.setattr(ledger, "renew", fails_twice)
+    errors = failing("renew", OperationalError("gone"), RuntimeError("worse"))
     monkeypatch.setattr(heartbeat, "FIRST_RENEWAL", 0.1)
     first = row(slow).lease_until
     with override_settings(SIGNALS_APP={"HEARTBEAT": 0.1}):

@@ -1,7 +1,6 @@
 """Running what is due, in the process of the test: what a drain takes, for how long, and every outcome."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,15 +16,12 @@ from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
 from signals_app.worker.isolation import Isolation
-from tests.signals_app.listeners import run
+from tests.signals_app.listeners import Doing, run
 from tests.testapp import receivers
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue
-from tests.testapp.signals import plain
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
-
-Doing = Callable[..., Delivery]
 
 
 def only_attempt(delivery: Delivery) -> Attempt:
@@ -35,6 +31,7 @@ def only_attempt(delivery: Delivery) -> Attempt:
 # What a drain takes
 
 
+@override_settings(SIGNALS_APP={"TIME_SLICE": 60})  # a busy machine may take its second for these alone
 def test_a_drain_runs_everything_that_is_due_and_counts_it() -> None:
     deliveries = [enqueue(receivers.work, label=str(n)) for n in range(40)]
     assert loop.drain(conf.queue) == 40
@@ -109,10 +106,7 @@ def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
 
 GARBAGE = [
     (None, "None"),
-    ({"queue": "sigdemo"}, "{'queue': 'sigdemo'}"),
     ("", "''"),
-    ("sigdemo\0", r"'sigdemo\x00'"),
-    ("sigdemo\ud83d", r"'sigdemo\ud83d'"),
     ("sigdemo\nCRITICAL forged", r"'sigdemo\nCRITICAL forged'"),
     ("x" * 101, f"'{'x' * 59}…"),
 ]
@@ -138,15 +132,6 @@ def test_a_hint_that_names_no_queue_of_ours_runs_nothing(
 
 
 # How an attempt ends
-
-
-def test_the_receiver_gets_signal_sender_and_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    got: dict[str, Any] = {}
-    monkeypatch.setattr(receivers.work, "func", lambda **arguments: got.update(arguments))
-    user = get_user_model().objects.create_user("ada")
-    plain.send(sender=Delivery, label="x", user=user)
-    loop.drain(conf.queue)
-    assert got == {"signal": plain, "sender": Delivery, "label": "x", "user": user}
 
 
 @pytest.mark.parametrize(
@@ -220,12 +205,6 @@ def test_an_atomic_receiver_whose_delivery_is_gone_at_its_end_leaves_no_effect(d
     assert run(enqueue(receivers.nothing)).state == State.SUCCESSFUL
     assert not Effect.objects.exists()
     assert Delivery.objects.count() == 2  # the deletion was part of the transaction that is rolled back
-
-
-def test_a_result_that_comes_after_a_takeover_does_not_count(doing: Doing) -> None:
-    delivery = run(doing(receivers.work, lambda **arguments: Delivery.objects.update(token=99)))
-    assert (delivery.state, delivery.token) == (State.RUNNING, 99)
-    assert only_attempt(delivery).outcome == Outcome.STALE
 
 
 def test_a_delivery_deleted_while_it_runs_ends_quietly(doing: Doing) -> None:

@@ -1,7 +1,7 @@
 """A database that fails over a claim, a return or a record: a worker asks again, and gives back what it never began."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -30,12 +30,15 @@ from signals_app.worker import loop
 from signals_app.worker.connections import reconnect, retry_while_unavailable
 from signals_app.worker.isolation import Isolation
 from signals_app.worker.loop import UncertainClaims
+from tests.signals_app.listeners import Failing
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 ME = str(current_process())
+Fail = Callable[..., None]
+
 GONE = 'relation "signals_app_delivery" does not exist'
 
 
@@ -101,38 +104,37 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     liveness.claim_succeeded()
 
 
-def fail(monkeypatch: pytest.MonkeyPatch, error: Error, times: int = 1) -> None:
-    """Have claims fail so many times."""
+@pytest.fixture
+def fail(pauses: list[float], failing: Failing) -> Fail:
+    """Return a function that has claims fail with an error so many times."""
 
-    def claim(queue: str, **options: object) -> None:
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger, "claim", claim)
+    def claim_in_vain(error: Error, times: int = 1) -> None:
+        failing("claim", *[error] * times)
         for _ in range(times):
             assert loop.drain(conf.queue) == 0
 
+    return claim_in_vain
+
 
 def test_it_waits_longer_from_one_to_the_next_and_goes_on_at_once_when_it_is_over(
-    monkeypatch: pytest.MonkeyPatch, pauses: list[float], caplog: pytest.LogCaptureFixture
+    fail: Fail, pauses: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     delivery = enqueue(receivers.nothing)
-    fail(monkeypatch, ProgrammingError(GONE), times=8)
+    fail(ProgrammingError(GONE), times=8)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert caplog.messages.count(f"A worker of sigdemo cannot use the database: {GONE}") == 8
     assert loop.drain(conf.queue) == 1
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
-    fail(monkeypatch, OperationalError("the database system is starting up"))
+    fail(OperationalError("the database system is starting up"))
     assert pauses[8:] == [0.05]
     assert liveness.failing == 0, "a database that is away is no fault of the cluster"
 
 
-@pytest.mark.usefixtures("pauses")
-def test_a_cluster_whose_claims_all_fail_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_whose_claims_all_fail_counts_as_none(fail: Fail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signals_app.cluster.broker.CANNOT_CLAIM", 1e-9)
     broker = DeliveryBroker(conf.queue)
-    fail(monkeypatch, ProgrammingError(GONE))
+    fail(ProgrammingError(GONE))
     enqueue(receivers.nothing)
     broker.set_stat("one", "package", 3)
     assert not ClusterStat.objects.exists()
@@ -141,18 +143,17 @@ def test_a_cluster_whose_claims_all_fail_counts_as_none(monkeypatch: pytest.Monk
     assert ClusterStat.objects.count() == 1
 
 
-@pytest.mark.usefixtures("pauses")
 @override_settings(SIGNALS_APP={"STALL": 1e-9})
 def test_a_worker_whose_claims_alone_fail_ends(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fail: Fail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ends: list[int] = []
     monkeypatch.setattr("signals_app.worker.loop.os._exit", ends.append)
     error = OperationalError("connection failed: Too many open files")
-    fail(monkeypatch, error, times=2)
+    fail(error, times=2)
     assert not ends, "nobody else could claim either"
     liveness.claim_succeeded()
-    fail(monkeypatch, error)
+    fail(error)
     assert ends == [70]
     assert "The claims of this worker alone have failed for 0 s; it ends." in caplog.text
 
@@ -187,19 +188,11 @@ def test_only_what_was_claimed_here_and_not_begun_goes_back_and_is_not_charged(
 
 
 def test_what_cannot_be_given_back_now_is_given_back_before_the_drain_ends(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    failing: Failing, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost, other = enqueue(receivers.work), enqueue(receivers.nothing)
     Delivery.objects.filter(pk=lost.pk).update(losses=1, due_at=other.due_at)
-    give_back = ledger.give_back
-    errors = [OperationalError("database is locked")]
-
-    def fails_first(claimed: Sequence[ClaimedDelivery]) -> None:
-        if errors:
-            raise errors.pop()
-        give_back(claimed)
-
-    monkeypatch.setattr(ledger, "give_back", fails_first)
+    failing("give_back", OperationalError("database is locked"))
     assert loop._run_all(claim(2), Isolation()) == 1
     assert "1 deliveries cannot be given back yet: database is locked" in caplog.text
     assert loop.drain(conf.queue) == 1
