@@ -44,13 +44,9 @@ def rows(guest: Visitor, way: str, *, group: str = "lane") -> list[Locator]:
     return guest.page.locator(f'.figures tbody tr[data-group="{group}"][data-way="{way}"]').all()
 
 
-def figure(row: Locator, name: str) -> float:
-    """Return a figure of the table, in seconds."""
-    return float(row.locator(f"[data-{name}]").get_attribute(f"data-{name}") or "nan")
-
-
 def answered(guest: Visitor, way: str) -> float:
-    return figure(rows(guest, way)[0], "answered")
+    """Return after how many seconds a way answered, as the table says."""
+    return float(rows(guest, way)[0].locator("[data-answered]").get_attribute("data-answered") or "nan")
 
 
 def verdict(guest: Visitor) -> str:

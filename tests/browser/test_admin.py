@@ -59,26 +59,6 @@ def test_a_narrow_screen_names_the_columns_and_unfolds_the_filters(
         expect(row).to_have_count(0)
 
 
-def test_a_failed_delivery_is_retried_and_runs_again(ada: Visitor, cluster: Cluster) -> None:
-    one = enqueue(fails)
-    wait_for_end([one])
-    assert (one.state, one.attempts) == (State.FAILED, 3)
-
-    ada.log_in()
-    ada.open(page_of(one))
-    ada.page.get_by_role("button", name="Retry").click()
-    expect(ada.page.get_by_role("heading", name="Retry 1 delivery?")).to_be_visible()
-    ada.page.get_by_role("button", name="Retry delivery").click()
-    expect(ada.page.get_by_text("1 delivery is ready again.")).to_be_visible()
-    wait_for_end([one])
-    assert (one.state, one.attempts) == (State.FAILED, 6)
-    ada.page.reload()
-    expect(ada.page.get_by_text("it went wrong at attempt 6", exact=True)).to_be_visible()
-    ada.page.get_by_role("link", name="History").click()
-    expect(ada.page.get_by_text("Retried, with up to 3 more attempts.")).to_be_visible()
-    ada.is_untroubled()
-
-
 def test_without_javascript_a_group_and_all_that_match_are_retried(grace: Visitor) -> None:
     jammed(8)
     other = delivery(State.FAILED)
@@ -123,35 +103,6 @@ def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its
     expect(grace.page.get_by_text(f"1 delivery waits for {fails.key} now.")).to_be_visible()
     expect(grace.page.get_by_role("heading", name=fails.key)).to_be_visible()
     grace.is_untroubled()
-
-
-def test_what_runs_is_seen_to_end_on_its_page_while_focus_and_details_stay(ada: Visitor) -> None:
-    one = delivery(State.RUNNING, attempts=2, progress_done=3, progress_total=8)
-    delivery(emission=one.emission)
-    attempt(one)
-    ada.log_in()
-    ada.page.clock.install()
-    ada.open(page_of(one))
-    page = ada.page.locator("#delivery-page")
-    expect(page.locator("#delivery-standing")).to_contain_text("running")
-    expect(page.get_by_text("Traceback (most recent call last):")).to_be_hidden()
-    page.get_by_text("Traceback", exact=True).click()
-    page.locator("#delivery-siblings a").first.focus()
-    focused = ada.page.evaluate(FOCUS)
-    assert focused
-    ada.page.evaluate("window.isTheSame = true")
-
-    Delivery.objects.filter(pk=one.pk).update(progress_done=5)
-    ada.page.clock.run_for(6_000)
-    expect(page.locator("#delivery-standing progress")).to_have_attribute("value", "5")
-    Delivery.objects.filter(pk=one.pk).update(state=State.SUCCESSFUL, finished_at=timezone.now())
-    ada.page.clock.run_for(6_000)
-    expect(page.locator("#delivery-standing")).to_contain_text("successful")
-    expect(page.locator("#delivery-attempts li").last).to_contain_text("Attempt 2 successful")
-    expect(page.get_by_text("Traceback (most recent call last):")).to_be_visible()
-    assert ada.page.evaluate(FOCUS) == focused
-    assert ada.page.evaluate("window.isTheSame")
-    ada.is_untroubled()
 
 
 @pytest.mark.database
@@ -281,21 +232,3 @@ def test_the_pictures_can_be_read_on_a_phone(browser: Browser, web: Web, busy: N
         assert len(boxes) > 20
         assert all(box["left"] >= 0 and box["right"] <= 390 and box["width"] > 90 for box in boxes)
         expect(pictures.filter(has_text="order_placed")).to_contain_text("failures · 3 failed · 1 waiting")
-
-
-def test_without_javascript_failures_are_found_from_the_index(grace: Visitor, busy: None) -> None:
-    grace.log_in()
-    grace.open("/admin/")
-    grace.page.locator("#content").get_by_role("link", name="Signals map").click()
-    grace.page.get_by_role("link", name="failures").click()
-    rows = grace.page.locator("#map-table tbody tr:not(.signals-group)")
-    expect(rows).to_have_count(2)
-    rows.first.get_by_text("9 defaults").click()
-    expect(rows.first.get_by_text("atomic=False")).to_be_visible()
-    rows.first.get_by_role("link", name="3 failed").click()
-    expect(grace.page.locator("#result_list tbody tr")).to_have_count(3)
-    grace.page.go_back()
-    grace.page.get_by_role("link", name="All connections").click()
-    grace.page.locator("figcaption").get_by_role("link", name="order_placed").click()
-    expect(grace.page.locator(f'[id="signal-{ORDER_PLACED}"]')).to_be_in_viewport()
-    grace.is_untroubled()

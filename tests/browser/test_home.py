@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
 
 from tests.browser.lab import all_done, verdict
 from tests.browser.visitor import PATIENCE, Visitor
@@ -41,17 +40,3 @@ def test_each_step_of_the_path_turns_done(lise: Visitor, cluster: Cluster) -> No
     assert done(lise) == ["order", "trace", "lab"]
     assert page.get_by_role("link", name=said).is_visible()
     lise.is_untroubled()
-
-
-def test_the_trace_asks_a_stranger_to_log_in_and_is_not_done_before(ada: Visitor) -> None:
-    ada.order(**{BELL: 1})
-    ada.open("/")
-    ada.page.get_by_role("link", name="Open the trace of your order").click()
-    assert done(ada) == []
-    ada.page.go_back()
-    User.objects.create_superuser("boss", password="right")
-    ada.page.get_by_label("Username").fill("boss")
-    ada.page.get_by_label("Password").fill("right")
-    ada.page.get_by_role("button", name="Log in").click()
-    ada.page.wait_for_url("**/admin/signals_app/delivery/emission/**")
-    assert done(ada) == ["trace"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.markdown import PAGES, ROOT
-from tests.docs.site import build, pages_and_files, place, publish, write
+from tests.docs.site import build, place, publish, write
 
 _ADDRESS = re.compile(r'\b(?:href|src)="?([^"\s>]+)')
 
@@ -44,18 +44,6 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     foreign = re.compile(r'<(?:script|img|iframe)[^>]*\ssrc="?https?:|<link[^>]*\shref="?https?:', re.IGNORECASE)
     loading = [str(page.relative_to(site)) for page in site.rglob("*.html") if foreign.search(page.read_text())]
     assert not loading
-
-
-def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
-    settings = write(tmp_path)
-    with (tmp_path / "docs" / "faq.md").open("a") as page:
-        page.write("\n[nowhere](nowhere.md)\n")
-    assert build(settings) == 1
-
-
-def test_a_test_that_a_page_names_is_copied_as_it_is() -> None:
-    source = ROOT / "tests" / "faults" / "test_storm.py"
-    assert pages_and_files()[Path("sources/tests/faults/test_storm.py.txt")] == source.read_bytes()
 
 
 def test_versions_are_kept_beside_each_other(site: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def fail(order: Order, times: int) -> None:
         Attempt.objects.create(delivery=delivery, number=number, finished_at=timezone.now(), outcome=Outcome.ERROR)
 
 
-def test_a_new_visitor_has_done_nothing_and_is_told_where_to_begin(client: Client) -> None:
+def test_a_new_visitor_has_done_nothing_and_is_told_where_to_begin(client: Client, settings: Settings) -> None:
     assert done(client) == {"order": False, "trace": False, "lab": False}
     shown = page(client)
     assert "A Django signal is a function call" in shown
@@ -53,6 +53,12 @@ def test_a_new_visitor_has_done_nothing_and_is_told_where_to_begin(client: Clien
     assert "Place an order first." in shown
     WarehouseOutage.plan(2)
     assert "The warehouse will refuse its next 2 requests." in page(client)
+    WarehouseOutage.plan(0)
+    settings.DEBUG = False
+    shown = page(client)
+    assert "Make the warehouse fail twice" not in shown
+    assert "Only staff can make the warehouse fail here." in shown
+    assert "Only staff may use the lab here." in shown
 
 
 def test_an_order_is_done_once_one_of_its_receivers_failed_and_only_for_its_visitor(
@@ -96,11 +102,3 @@ def test_the_lab_is_done_once_the_visitors_run_is_over_and_tells_its_verdict(cli
     assert done(client)["lab"]
     assert "Signal: you waited 104 ms." in page(client)
     assert not done(Client())["lab"]
-
-
-def test_a_visitor_who_may_not_operate_is_told_so(client: Client, settings: Settings) -> None:
-    settings.DEBUG = False
-    shown = page(client)
-    assert "Make the warehouse fail twice" not in shown
-    assert "Only staff can make the warehouse fail here." in shown
-    assert "Only staff may use the lab here." in shown

@@ -38,12 +38,8 @@ def test_a_body_of_20_mb_is_refused_unread(address: str, content_type: str, debu
     answer = post(address, content_type, 20 * MEGABYTE)
     assert (answer.status_code, answer["Content-Type"]) == (413, "text/html; charset=utf-8")
     assert "Your browser sent more than the site takes at once" in answer.content.decode()
-
-
-def test_a_machine_that_sends_too_much_json_is_told_in_json() -> None:
-    answer = post("/shop/warehouse/", "application/json", 20 * MEGABYTE)
-    assert (answer.status_code, answer["Content-Type"]) == (413, "application/json")
-    assert "error" in json.loads(answer.content)
+    told = post("/shop/warehouse/", "application/json", 20 * MEGABYTE)  # a machine is told in its own language
+    assert (told.status_code, list(json.loads(told.content))) == (413, ["error"])
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e9", "\xb2", "9" * 30])

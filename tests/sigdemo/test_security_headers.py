@@ -1,7 +1,6 @@
 """Every answer of the site says what a browser may do with it."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.test import Client
 from pytest_django import Settings
@@ -38,22 +37,3 @@ def test_a_redirect_to_https_has_the_headers_too(client: Client, settings: Setti
     response = client.get("/shop/")
     assert (response.status_code, response["Location"]) == (301, "https://testserver/shop/")
     assert "default-src 'self'" in response["Content-Security-Policy"]
-
-
-@pytest.mark.django_db
-def test_no_script_reads_a_cookie_and_no_plain_http_carries_the_session(client: Client, settings: Settings) -> None:
-    settings.SESSION_COOKIE_SECURE = True  # as with TLS
-    User.objects.create_superuser("boss", password="right")
-    client.get("/admin/login/")
-    client.post("/admin/login/", {"username": "boss", "password": "right"})
-    for name in ("csrftoken", "sessionid"):
-        assert client.cookies[name]["httponly"]
-        assert client.cookies[name]["samesite"] == "Lax"
-    assert client.cookies["sessionid"]["secure"]
-
-
-@pytest.mark.django_db
-def test_with_tls_browsers_are_told_to_insist_on_it(settings: Settings) -> None:
-    assert "Strict-Transport-Security" not in Client().get("/shop/", secure=True)
-    settings.SECURE_HSTS_SECONDS = 3600
-    assert Client().get("/shop/", secure=True)["Strict-Transport-Security"] == "max-age=3600"

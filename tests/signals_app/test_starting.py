@@ -11,13 +11,11 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
-from signals_app import ledger
 from signals_app.conf import BROKER, defaults
-from signals_app.ledger.sql import Database
 from tests.signals_app.projects import Project
 
 CONF = """
@@ -71,8 +69,6 @@ def test_what_is_left_out_is_given_and_what_is_written_stands(written: dict[str,
     ("settings", "environment", "found"),
     [
         ("", {}, ["default", BROKER, "default", 60, 90]),
-        ('Q_CLUSTER = {"name": "shop", "timeout": 600}', {}, ["shop", BROKER, "default", 600, 900]),
-        ('Q_CLUSTER = {"redis": {}}', {}, ["default", None, None, 60, 90]),
         (
             'Q_CLUSTER = {"ALT_CLUSTERS": {"mail": {"retry": 30, "redis": {}}}}',
             {"Q_CLUSTER_NAME": "mail"},
@@ -234,9 +230,3 @@ def test_a_connection_that_is_older_than_the_app_is_prepared_too(tmp_path: Path)
     early = "class Early(AppConfig):\n    name = 'early'\n    def ready(self): connection.ensure_connection()\n"
     project.write("early/apps.py", f"from django.apps import AppConfig\nfrom django.db import connection\n{early}")
     assert project.shell("from django.db import connection as db; print(db.transaction_mode)") == "IMMEDIATE\n"
-
-
-@pytest.mark.database("postgresql")
-@pytest.mark.django_db
-def test_a_connection_to_postgresql_is_asked_nothing() -> None:
-    assert type(ledger.database(connection)).prepare is Database.prepare

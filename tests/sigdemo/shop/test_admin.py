@@ -38,15 +38,3 @@ def test_an_order_is_shown_with_its_lines_and_cannot_be_changed(staff: Client, a
     assert 'name="_save"' not in page
     assert staff.post(address, {"name": "Eve"}).status_code == 403
     assert Order.objects.get().name == "Ada"
-
-
-def test_a_product_can_be_given_another_price_and_is_never_free(staff: Client, a_bell: Product) -> None:
-    form, address = (
-        {"sku": "bell", "name": "Bell", "stock": "4", "active": "on"},
-        f"/admin/shop/product/{a_bell.pk}/change/",
-    )
-    answer = staff.post(address, {**form, "price": "0"})
-    assert "Ensure this value is greater than or equal to 0.01." in answer.content.decode()
-    staff.post(address, {**form, "price": "12.00"})
-    a_bell.refresh_from_db()
-    assert (str(a_bell.price), a_bell.stock) == ("12.00", 4)

@@ -54,17 +54,6 @@ def test_too_little_stock_names_every_short_product_and_keeps_nothing(a_bell: Pr
         place_order(checkout({a_bell: 1}))
 
 
-@pytest.mark.database
-def test_the_same_token_places_one_order(a_bell: Product) -> None:
-    token = uuid4()
-    first = place_order(checkout({a_bell: 1}, token=token))
-    second = place_order(checkout({a_bell: 9}, token=token))
-    assert (first.repeated, second.repeated) == (False, True)
-    assert second.order == first.order
-    assert Order.objects.count() == 1
-    assert Delivery.objects.count() == len(QUEUED)
-
-
 @pytest.mark.parametrize("quantity", [0, -1, 100, 10**12])
 def test_a_quantity_outside_one_to_99_is_refused(a_bell: Product, quantity: int) -> None:
     with pytest.raises(QuantityNotSold, match=f"A quantity of {quantity} is not sold. Order between 1 and 99."):

@@ -72,19 +72,9 @@ def test_a_finished_order_shows_process_attempts_and_durations(client: Client, a
     assert lacks(shown, "4 of 4 done", process, *figures, 'data-final="true"') == []
     assert shown.count("Successful</p>") == 4
     assert "Reload to see" not in shown
+    change(placed, "notify_warehouse", state=State.FAILED)
+    assert lacks(page(client, placed), "4 of 4 done, 1 failed", "Failed</p>", 'data-final="true"') == []
     assert process_name("somebody else") == "somebody else"  # an owner of another form
-
-
-@override_settings(DEBUG=True)
-def test_a_retry_shows_its_errors_and_when_it_is_due(client: Client, a_bell: Product) -> None:
-    placed = order({a_bell: 1})
-    due = timezone.now() + timedelta(minutes=5)
-    waiting = change(placed, "notify_warehouse", attempts=2, due_at=due)
-    fail(waiting, 1, Outcome.ERROR, "<b>out of order</b>")
-    fail(waiting, 2, Outcome.TIMEOUT)
-    words = ("<strong>Error</strong>", "<strong>Timeout</strong>", "&lt;b&gt;out of order&lt;/b&gt;", "somehost:4711")
-    shown = page(client, placed, "deliveries/")
-    assert lacks(shown, "Retrying in 5 min", f"{due:%H:%M:%S}", "2 attempts failed", *words) == []
 
 
 @pytest.mark.parametrize(
@@ -133,18 +123,11 @@ def test_a_customer_is_shown_states_and_no_error_host_or_process(client: Client,
     shown = page(client, placed, part)
     assert "Failed</p>" in shown
     assert not [words for words in (*backstage, placed.placed_by) if words in shown]
+    assert ("<html" in shown) == (not part)  # which a script puts into the page
     client.force_login(User.objects.create_user("staff", is_staff=True))
     assert page(client, placed, part).count("10.0.0.7") == 0
     client.force_login(operator())
     assert [words for words in backstage if words not in page(client, placed, part)] == ["qcluster"]
-
-
-def test_a_failed_delivery_is_final_and_counted(client: Client, a_bell: Product) -> None:
-    placed = order({a_bell: 1})
-    finish(placed)
-    change(placed, "notify_warehouse", state=State.FAILED)
-    shown = page(client, placed)
-    assert all(words in shown for words in ("4 of 4 done, 1 failed", "Failed</p>", 'data-final="true"'))
 
 
 @override_settings(DEBUG=True)
@@ -157,12 +140,6 @@ def test_a_running_delivery_shows_its_progress_and_an_unroutable_one_what_to_do(
     shown = page(client, placed)
     assert '<progress max="3" value="2" aria-label="Progress of render invoice">2 of 3</progress>' in shown
     assert "No worker knows this receiver. Start a cluster from the same code" in shown
-
-
-def test_the_part_for_the_script_is_no_whole_page(client: Client, a_bell: Product) -> None:
-    part = page(client, order({a_bell: 1}), "deliveries/")
-    assert part.startswith('<div class="deliveries"')
-    assert "<html" not in part
 
 
 def test_the_page_needs_the_same_queries_however_many_attempts(

@@ -74,10 +74,6 @@ def test_an_operation_changes_what_it_can_once_and_says_so_to_its_user_and_the_h
     assert entries() == [("ada", str(fitting.pk), said)]
 
 
-def test_of_nothing_at_all_it_is_said_that_nothing_was_changed() -> None:
-    assert perform(CANCEL, [], by=NOBODY).sentences() == ["0 deliveries were cancelled."]
-
-
 def test_who_is_no_user_is_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
     row = delivery(State.FAILED)
     with caplog.at_level(logging.INFO, "signals_app"):

@@ -13,9 +13,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import override_settings
-from django.test.utils import CaptureQueriesContext
 
 from signals_app.console import queries
 from signals_app.console.queries import find_attempts, find_deliveries, words
@@ -151,12 +149,6 @@ def test_a_search_that_would_take_long_is_refused(text: str) -> None:
     with pytest.raises(OperationRefused):
         find_attempts(Attempt.objects.all(), text)
     assert found("a " * 8) == []
-
-
-def test_all_that_is_looked_for_in_payloads_is_looked_for_at_once(mail: Delivery) -> None:
-    with CaptureQueriesContext(connection) as executed:
-        assert found("count=12 paid=true payload_app.Plain:62 share=0.5") == [mail]
-    assert len(executed) == 2
 
 
 def test_of_what_holds_a_value_the_newest_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,13 +57,8 @@ def test_a_queue_without_a_cluster_is_named_and_mailed_to_nobody(
     found = ask(client, 503)
     assert (found["status"], found["problems"]) == ("failing", ["The queue elsewhere has no living cluster."])
     assert not [record for record in caplog.records if record.name == "django.request"]  # an error would be mailed
-
-
-@transactional
-def test_what_waits_in_a_queue_nobody_knows_needs_a_cluster_too(client: Client) -> None:
-    keep_clusters()
-    Delivery.objects.filter(pk=enqueue(nothing).pk).update(queue="forgotten")
-    assert ask(client, 503)["problems"] == ["The queue forgotten has no living cluster."]
+    Delivery.objects.filter(pk=enqueue(nothing).pk).update(queue="forgotten")  # in which work waits
+    assert "The queue forgotten has no living cluster." in ask(client, 503)["problems"]
 
 
 def stand_in_line(queues: int) -> None:
@@ -97,6 +92,7 @@ def test_a_queue_on_demand_needs_a_cluster_only_when_work_waits_too_long_in_it(
     delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(queue="bulk", due_at=delivery.due_at - timedelta(seconds=100))
     assert ask(client, 200)["queues"]["bulk"]["clusters"] == 0
+    assert "The queue bulk has no living cluster." in health.look().problems(max_wait=99)  # what a command may say
     settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ("bulk",), "HEALTH_MAX_WAIT": 99}
     lacking, late = ask(client, 503)["problems"]
     assert lacking == "The queue bulk has no living cluster."

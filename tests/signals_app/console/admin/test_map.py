@@ -69,10 +69,26 @@ def test_a_row_says_everything_about_a_receiver(reader: Client) -> None:
     assert f"4 by_queue {here} queued · failures · 1 failed · 1 waiting" in words(page)
 
 
-def test_what_deserves_a_look_says_so(reader: Client) -> None:
-    heading, receivers = rows_of(page_of(reader), f"signal-{UNHEARD}")
+def test_the_groups_and_marks_of_the_map_are_on_its_page(reader: Client) -> None:
+    ended(State.FAILED, signal="old.signals.placed", receiver="old.receivers.bill")
+    ended(State.READY, signal="", receiver="old.receivers.bill")
+    page = page_of(reader)
+    heading, receivers = rows_of(page, f"signal-{UNHEARD}")
     assert heading.endswith("tests/testapp/signals.py:7 nobody listens")
     assert receivers == "No receiver."
+    title, *unconnected = rows_of(page, "unconnected")
+    assert title == "Connected to no signal"
+    assert any("by_queue" in row and "nobody sends Kind queued Connected no signal" in row for row in unconnected)
+    title, nameless, old = rows_of(page, "unexplained")
+    assert title == "Not connected in this process"
+    assert "only in the record Kind queued Connected of a signal without a name Now 1 waiting" in nameless
+    assert "failures only in the record Kind queued Connected of old.signals.placed" in old
+    own, _, of_libraries = page.partition('<details class="signals-fold">')
+    assert 'id="signal-django.core.signals.request_started"' in of_libraries
+    assert f'id="signal-{UNHEARD}"' in own
+
+
+def test_what_is_paused_or_gone_says_so(reader: Client) -> None:
     unheard.connect(by_queue)
     unheard.connect(lambda sender, **kwargs: None)
     gc.collect()
@@ -102,26 +118,6 @@ def test_connections_of_one_receiver_share_their_numbers(reader: Client) -> None
     assert "the numbers are of all its connections" not in page_of(reader)
     unheard.connect(by_queue, sender=Counter)
     assert page_of(reader).count("the numbers are of all its connections") == 2
-
-
-def test_receivers_without_a_signal_and_deliveries_without_a_connection_have_groups(reader: Client) -> None:
-    ended(State.FAILED, signal="old.signals.placed", receiver="old.receivers.bill")
-    ended(State.READY, signal="", receiver="old.receivers.bill")
-    page = page_of(reader)
-    unconnected = rows_of(page, "unconnected")
-    assert unconnected[0] == "Connected to no signal"
-    assert any("by_queue" in row and "nobody sends Kind queued Connected no signal" in row for row in unconnected)
-    unexplained = rows_of(page, "unexplained")
-    assert unexplained[0] == "Not connected in this process"
-    assert "only in the record Kind queued Connected of a signal without a name Now 1 waiting" in unexplained[1]
-    assert "failures only in the record Kind queued Connected of old.signals.placed" in unexplained[2]
-
-
-def test_signals_of_libraries_are_folded_away(reader: Client) -> None:
-    before, _, folded = page_of(reader).partition('<details class="signals-fold">')
-    assert 'id="signal-django.core.signals.request_started"' in folded
-    assert 'id="signal-django.core.signals.request_started"' not in before
-    assert f'id="signal-{UNHEARD}"' in before
 
 
 @pytest.mark.parametrize(("state", "number"), [(State.READY, 1), (State.FAILED, 2), (State.SUCCESSFUL, 3)])

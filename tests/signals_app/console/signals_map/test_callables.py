@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -19,19 +18,11 @@ from signals_app import conf
 from signals_app.console.signals_map.callables import (
     Form,
     callee,
-    place_of_class,
     place_of_function,
     place_of_signal,
 )
 from tests.signals_app.console.signals_map import listeners
-from tests.signals_app.console.signals_map.listeners import FILE, HERE, Counter, Touchy, line_of
-
-
-@pytest.fixture
-def touchy() -> Iterator[Touchy]:
-    Touchy.armed = True
-    yield Touchy()
-    Touchy.armed = False
+from tests.signals_app.console.signals_map.listeners import FILE, HERE, Counter, line_of
 
 
 @pytest.mark.parametrize(
@@ -73,16 +64,6 @@ def test_what_is_built_in_has_no_place(receiver: object, name: str) -> None:
     assert (found.name, found.form, found.place) == (name, Form.BUILTIN, None)
 
 
-def test_the_function_of_a_queued_receiver_is_not_queued() -> None:
-    assert callee(listeners.by_queue.func).queued is None
-
-
-def test_nothing_is_called_and_nothing_is_asked_of_an_object(touchy: Touchy) -> None:
-    found = callee(touchy)
-    assert (found.name, found.form) == (f"{HERE}.Touchy", Form.OBJECT)
-    assert callee(partial(touchy)).form == Form.PARTIAL
-
-
 def test_what_is_lazy_stays_so() -> None:
     lazy = SimpleLazyObject(lambda: pytest.fail("evaluated"))
     found = callee(lazy)
@@ -95,13 +76,6 @@ def test_a_wrapper_of_itself_comes_to_an_end() -> None:
 
     one.__wrapped__, other.__wrapped__ = other, one  # type: ignore[attr-defined]
     assert callee(one).form == Form.DECORATED
-
-
-def test_names_that_are_no_text_are_left_out() -> None:
-    def strange(**kwargs: Any) -> None: ...
-
-    strange.__module__ = None  # type: ignore[assignment]
-    assert callee(strange).name == "test_names_that_are_no_text_are_left_out.<locals>.strange"
 
 
 def function_in(filename: str, line: int = 7) -> FunctionType:
@@ -147,11 +121,6 @@ def test_a_project_without_a_base_dir_is_told_from_the_import_path(
     del settings.BASE_DIR
     monkeypatch.syspath_prepend("/srv/shop")
     assert str(place_of_function(function_in("/srv/shop/orders/receivers.py"))) == "orders/receivers.py:7"
-
-
-def test_a_class_is_found_in_its_module() -> None:
-    assert str(place_of_class(Counter)) == f"{FILE}:{line_of('class Counter')}"
-    assert place_of_class(int) is None
 
 
 def test_a_signal_is_where_it_is_made() -> None:

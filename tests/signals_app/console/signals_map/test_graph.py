@@ -84,15 +84,6 @@ def test_what_libraries_leave_behind_is_not_marked() -> None:
     assert (str(row.place).partition(":")[0], row.is_dead, row.marks) == ("storage.py", True, ())
 
 
-def test_counts_stand_at_a_queued_receiver_only() -> None:
-    unheard.connect(listeners.plain)
-    unheard.connect(by_queue)
-    unheard.connect(listeners.asynchronous)
-    ended(State.SUCCESSFUL)
-    assert [row.counts for row in rows_of(UNHEARD).receivers] == [None, Counts(successful=1, runs=1), None]
-    assert marks_of(UNHEARD) == [(), (), ()]
-
-
 def test_a_queued_receiver_is_marked_for_failures_and_where_it_has_no_delivery() -> None:
     unheard.connect(by_queue)
     assert marks_of(UNHEARD) == [(Mark.UNSENT,)]
@@ -119,8 +110,10 @@ def test_a_receiver_that_is_paused_or_whose_queue_is_bears_a_mark(
     ended(State.SUCCESSFUL)
     assert marks_of(UNHEARD) == [marks]
     unheard.disconnect(by_queue)
-    (known,) = loose(signals_map().unexplained, by_queue.key)
+    whole = signals_map()
+    (known,) = loose(whole.unexplained, by_queue.key)
     assert known.marks == (*marks, Mark.UNEXPLAINED)
+    assert loose(whole.unconnected, by_queue.key) == []
 
 
 def test_a_queued_receiver_that_no_signal_calls_is_told_apart() -> None:
@@ -130,17 +123,6 @@ def test_a_queued_receiver_that_no_signal_calls_is_told_apart() -> None:
     assert "priority=3" in found.texts(given=True)
     unheard.connect(listeners.wrapped_queued)
     assert loose(signals_map().unconnected, by_queue.key) == []
-
-
-def test_deliveries_that_no_connection_explains_are_shown() -> None:
-    ended(State.FAILED)
-    ended(State.SUCCESSFUL, receiver="shop.receivers.renamed")
-    whole = signals_map()
-    (known,) = loose(whole.unexplained, by_queue.key)
-    assert (known.signal, known.marks) == (UNHEARD, (Mark.FAILING, Mark.UNEXPLAINED))
-    assert loose(whole.unconnected, by_queue.key) == []
-    (renamed,) = loose(whole.unexplained, "shop.receivers.renamed")
-    assert (renamed.place, renamed.options, renamed.marks) == (None, {}, (Mark.UNEXPLAINED,))
 
 
 def test_a_signal_of_a_library_is_foreign_until_the_project_or_a_queue_hears_it() -> None:

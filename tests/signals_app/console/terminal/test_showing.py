@@ -229,10 +229,6 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         moment(text)
 
 
-def test_an_id_may_have_its_hash() -> None:
-    assert (delivery_id("42"), delivery_id("#42")) == (42, 42)
-
-
 @pytest.mark.parametrize("text", ["", "#", "x", "-1", "4.2", "²", "9" * 19, "9" * 30])
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="is not the id of a delivery, such as 42 or #42"):
