@@ -29,6 +29,7 @@ def limits(given: Mapping[str, float | None] | None) -> dict[str, float]:
 VARIABLE = "Q_CLUSTER_NAME"  # of the environment; says which cluster a process is
 BROKER = "signals_app.cluster.broker.DeliveryBroker"
 TIMEOUT, RETRY = 60, 90  # seconds, for plain tasks of Django-Q
+POLL = 1.0  # seconds; Django-Q's own 0.2 is for those whom nobody wakes
 _BEFORE_ORM, _AFTER_ORM = ("iron_mq", "sqs"), ("mongo", "redis", "django_redis")  # in the order in which Django-Q asks
 
 
@@ -70,7 +71,7 @@ def defaults(written: Mapping[str, Any]) -> dict[str, Any]:
         "retry": max(RETRY, math.ceil(timeout * RETRY / TIMEOUT)) if is_seconds(timeout) else RETRY,
     }
     if "broker_class" in written or other_broker(written) is None:
-        given |= {"broker_class": BROKER, "orm": DEFAULT_DB_ALIAS}
+        given |= {"broker_class": BROKER, "orm": DEFAULT_DB_ALIAS, "poll": POLL}
     return {key: value for key, value in given.items() if key not in written}
 
 

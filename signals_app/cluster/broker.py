@@ -28,12 +28,14 @@ from signals_app.worker.watch import WATCH
 
 logger = get_logger("signals_app.broker")
 
-LOOK = 0.25  # seconds a dequeue() waits at most, so that the pusher notices when its cluster stops
+LOOK = 1.0  # seconds a dequeue() waits at most, and between two looks for lost deliveries, pauses and maintenance
+BUSY_POLL = 0.2  # seconds, the longest nap beside PostgreSQL's LISTEN while workers work
+STOPPING = 0.05  # seconds between two looks whether a cluster that is to stop does
 HINT_LIFE = 0.1  # seconds after which a delivery that is still due is hinted at again; then twice as long, and so on
 LONGEST_HINT_LIFE = 5.0  # so that hints do not pile up while every worker is busy
 YIELD = 0.004  # seconds
 HEAD_START = 0.004  # seconds in which the worker on watch claims what comes; the others are woken for what it leaves
-RECOVER_EVERY = 1.0  # seconds between two looks for lost deliveries, for pauses and for maintenance
+STAT_EVERY = 2.0  # seconds between two statistics of a cluster; each wakes whoever waits for commits on SQLite
 MONITOR_PAUSE = 2.0  # seconds a result may take; then that of a hint tells whether any is recorded
 CANNOT_CLAIM = 5.0  # seconds after which a cluster whose claims all fail counts as none
 RECONNECT = 0.5  # seconds before the database is asked again after an error
@@ -50,12 +52,19 @@ class DeliveryBroker(PromptORM):
         self._listener = ledger.ChangeListener(queue=self.list_key, poll=q_conf.Conf.POLL)
         # when each due delivery was hinted at, and for how many seconds that is enough
         self._hinted: dict[int, tuple[float, float]] = {}
-        self._recovered_at = 0.0
+        self._kept_up_at = 0.0
+        self._told_at = 0.0
         self._posted_at = 0.0
         self._snapshot_at = 0  # the minute of this host's clock in which the counters were last looked at for charts
         self._is_parking = False  # whether there is more to park, or to bring back, at once
-        self._is_paused = False  # whether anything was paused at the last look
+        self._is_paused = False  # whether anything was, when last asked
         self._has_queued = False
+
+    def enqueue(self, task: str) -> object:
+        package: object = super().enqueue(task)
+        if ledger.connection().alias == q_conf.Conf.ORM:
+            ledger.wake(self.list_key)
+        return package
 
     def dequeue(self) -> list[Package] | None:
         """Wait a moment for work; return plain tasks and at most one hint per worker, or None.
@@ -75,19 +84,24 @@ class DeliveryBroker(PromptORM):
         if self._has_queued:
             self._has_queued = False
             time.sleep(YIELD)  # a thread of this process feeds Django-Q's queue; let it go first
+        if not liveness.may_claim:  # and the alarm lets nobody wait
+            time.sleep(STOPPING)
+            return []
         reset_queries()  # under DEBUG Django keeps them, and a pusher has no requests that would end
-        is_time = time.monotonic() - self._recovered_at >= RECOVER_EVERY
+        is_time = time.monotonic() - self._kept_up_at >= LOOK
         if is_time:
-            self._recovered_at = time.monotonic()
+            self._kept_up_at = time.monotonic()
             self._recover_lost()
-            self._is_paused = bool(ledger.pauses())
+            self._is_paused = ledger.is_anything_paused()
             self._keep_totals()
-        if is_time or self._is_parking:  # what is paused is kept out of the way of claims, a batch at a time
+        if self._is_paused and (is_time or self._is_parking):  # out of the way of claims, a batch at a time
             self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
-        packages = self._hints() + (self._maintenance() if is_time else []) + (super().dequeue() or [])
+        to_first = ledger.seconds_to_first(self.list_key)
+        packages = self._hints() if to_first == 0 else []
+        packages += (self._maintenance() if is_time else []) + (super().dequeue() or [])
         if not packages and self._should_post():
             packages = [(None, hint(self.list_key))]  # for somebody to go on watch
-        if not packages and (self._wakes() or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
+        if not packages and (self._wakes(to_first) or liveness.has_unrecorded_result(older_than=MONITOR_PAUSE)):
             packages = [(None, hint(self.list_key))]
         if packages:
             self._has_queued = True
@@ -101,12 +115,16 @@ class DeliveryBroker(PromptORM):
         self._posted_at = time.monotonic()
         return liveness.count_busy() < worker_count()
 
-    def _wakes(self) -> bool:
+    def _wakes(self, to_first: float | None) -> bool:
         """Wait for a change; return whether a worker should look at once."""
-        to_next = ledger.seconds_to_next(self.list_key)
         # what was hinted at and not claimed is hinted at again, so a hint's life bounds the wait too
-        wait = min(LOOK, HINT_LIFE if self._hinted else LOOK, LOOK if to_next is None else to_next)
-        change = self._listener.wait(max(wait, 0.001))
+        wait = LOOK if to_first is None else min(LOOK, max(to_first, 0.001) if to_first else HINT_LIFE)
+        if (left := liveness.watch_left) > 0:  # somebody else is to go on watch then
+            wait = min(wait, left + YIELD)
+        self._listener.alarm = liveness.alarm[:1]
+        is_busy = liveness.count_busy() > bool(liveness.watcher)  # and may soon leave a retry, which notifies nobody
+        self._listener.poll = min(q_conf.Conf.POLL, BUSY_POLL if is_busy else LOOK)
+        change = self._listener.wait(wait)
         if change is not ledger.Change.NONE and time.monotonic() - liveness.watched_at < HEAD_START:
             time.sleep(HEAD_START)
             return False
@@ -158,17 +176,21 @@ class DeliveryBroker(PromptORM):
         return int(super().queue_size()) + ledger.count_ready(self.list_key)
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
-        """Keep a cluster's statistic for ``timeout`` seconds in the database.
+        """Keep a cluster's statistic in the database until ``timeout`` seconds after the next is due.
 
         A cluster whose claims all fail though work is due keeps none, and so counts as no cluster. That of one
         that has stopped expires at once.
         """
         with liveness.guarding():
+            if liveness.may_claim and time.monotonic() - self._told_at < STAT_EVERY:
+                return
             try:
                 status = cluster_status(value)
-                seconds = 0 if status and status.has_stopped else timeout
+                seconds = 0.0 if status and status.has_stopped else STAT_EVERY + timeout
                 if liveness.failing < CANNOT_CLAIM or not ledger.due(self.list_key, limit=1):
                     ledger.keep_stat(key, value, queue=self.list_key, host=socket.gethostname(), seconds=seconds)
+                    if status and status.workers:  # a cluster that starts has none, and is told of as soon as it has
+                        self._told_at = time.monotonic()
             except Error as error:
                 reconnect(error)  # Django-Q logs the error and calls again, on a new connection
                 raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -50,6 +51,7 @@ class Supervisor:
         self._cluster = cluster
         self._queue = queue
         self._signals = 0  # how many have come; an Event has a lock, which a handler must not wait for
+        self._wakes, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)  # read when one has come or a child has ended
         self._asked = 0  # how many of them were passed on
         self._is_asking = False  # whether it asks the database just now, and so may wait for long
         self._reason: str | None = None  # why the cluster is ended, if it stalled
@@ -62,6 +64,8 @@ class Supervisor:
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # by default it wakes nobody
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         pause = FIRST_PAUSE / 2
         while not self._signals:
             started = time.monotonic()
@@ -140,8 +144,10 @@ class Supervisor:
     def _sleep(self, seconds: float, child: BaseProcess | None = None) -> None:
         """Sleep for that long, or until a signal comes or the child ends."""
         end, seen = time.monotonic() + seconds, self._signals
-        while time.monotonic() < end and self._signals == seen and (child is None or child.is_alive()):
-            time.sleep(0.1)
+        while (left := end - time.monotonic()) > 0 and self._signals == seen and (child is None or child.is_alive()):
+            select.select([self._wakes], [], [], left)
+            with suppress(BlockingIOError):
+                os.read(self._wakes, 4096)
 
     def _look(self, detector: StallDetector) -> str | None:
         """Return what has stalled; None as well when a signal comes, for a database that is cut off answers nobody."""
@@ -167,7 +173,8 @@ class _Interrupted(Exception):
 def _lead(cluster: Callable[[], None], supervisor: int) -> None:
     """Run the cluster, in the child, as the leader of a process group: so the whole tree can be ended."""
     _lead_group(0)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, _on_hang_up)
     tree.end_with_parent(signal.SIGHUP, parent=supervisor)

@@ -21,7 +21,7 @@ from signals_app.ledger.clusters import (
     read_stat,
     read_stats,
 )
-from signals_app.ledger.due import awaits, count_ready, due, seconds_to_next
+from signals_app.ledger.due import awaits, count_ready, due, seconds_to_first, wake
 from signals_app.ledger.enqueue import NewDelivery, enqueue
 from signals_app.ledger.maintenance import (
     Expired,
@@ -41,7 +41,7 @@ from signals_app.ledger.outcomes import (
     succeed,
     wait_for_writer,
 )
-from signals_app.ledger.pauses import PARK_AT_ONCE, is_paused, park, pause, pauses, resume
+from signals_app.ledger.pauses import PARK_AT_ONCE, is_anything_paused, is_paused, park, pause, pauses, resume
 from signals_app.ledger.recovery import Lost, Recovered, recover_lost
 from signals_app.ledger.snapshots import SPANS, Span, Totals, read_snapshots, read_totals, take_snapshot, this_minute
 from signals_app.ledger.sql import (

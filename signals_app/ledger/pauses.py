@@ -15,6 +15,7 @@ from signals_app.models import Pause, PauseKind
 PARK_AT_ONCE = 1_000  # deliveries at the head of a band that one look reads, or brings back
 
 _ANY_RECEIVER = PAUSED_RECEIVERS + " LIMIT 1"
+_ANY = "SELECT EXISTS (SELECT 1 FROM signals_app_pause), EXISTS (SELECT 1 FROM {table} WHERE parked AND parked = {yes})"
 _WAITING_BANDS = BANDS + " SELECT priority FROM band WHERE priority IS NOT NULL"
 
 # Never waits for a lock: whoever claims, cancels or moves a row meanwhile comes first. What is not paused is not
@@ -60,6 +61,11 @@ def resume(kind: PauseKind, name: str) -> bool:
 def pauses() -> list[Pause]:
     """Return every pause, the oldest first."""
     return list(_all().order_by("since", "pk"))
+
+
+def is_anything_paused() -> bool:
+    """Tell whether there is a pause, or anything parked that could come back."""
+    return any(rows(_ANY)[0])
 
 
 def is_paused(kind: PauseKind, name: str) -> bool:

@@ -60,6 +60,11 @@ _SLEEP = (
     "ON CONFLICT (queue) DO UPDATE SET until = excluded.until"
 )
 
+_NOTIFY = (
+    "SELECT pg_notify('signals_app', i.queue) FROM signals_app_idlequeue i "
+    "WHERE i.queue = %(queue)s AND i.until > {now}"
+)
+SOON = 1.0  # seconds; what is due later a pusher finds by itself
 BUSY_TIMEOUT = 20  # seconds to wait for SQLite's one write lock
 SLEEP_NOTE = 2.0  # seconds for which senders go on notifying a queue after its pusher last lay down
 INTERRUPTION = 0.1  # seconds until a query of SQLite that is interrupted has ended
@@ -164,6 +169,9 @@ class Database:
 
     def rest(self, db: BaseDatabaseWrapper, listener: ChangeListener, *, briefly: bool) -> None:
         """Stop listening until the next wait."""
+
+    def wake(self, queue: str) -> None:
+        """Have the pusher of a queue look, where it does not hear of every commit."""
 
     def lock_timeout(self, db: BaseDatabaseWrapper, seconds: float) -> AbstractContextManager[None]:
         """Return a transaction that waits no longer than that for a lock."""
@@ -353,8 +361,7 @@ class PostgreSQL(Database):
         "unsynced": " AND set_config('synchronous_commit', 'off', true) = 'off'",
         # the NOTIFY rides along with the INSERT, and only while a cluster of the queue sleeps: one at every commit
         # would halve the rate of inserts
-        "returning": " RETURNING id, due_at, enqueued_at, (SELECT pg_notify('signals_app', i.queue) "
-        "FROM signals_app_idlequeue i WHERE i.queue = %(queue)s AND i.until > {now} AND %(delay)s <= 0)::text",
+        "returning": f" RETURNING id, due_at, enqueued_at, ({_NOTIFY} AND %(delay)s < {SOON})::text",
         "minutes": """
     SELECT greatest(one, {earlier}), one + interval '1 minute'
     FROM generate_series(date_trunc('minute', {earlier}), {now}, interval '1 minute') one""",
@@ -395,6 +402,7 @@ class PostgreSQL(Database):
                 while came := {note.payload for note in raw.notifies(timeout=0)}:
                     notes |= came
             if listener.queue in notes:
+                listener.reset()
                 return Change.OURS
             left = end - time.monotonic()
             if left <= 0 or _can_be_read(listener.alarm, 0):
@@ -410,6 +418,9 @@ class PostgreSQL(Database):
             with db.cursor() as cursor:
                 cursor.execute("UNLISTEN signals_app")
         listener.listening = None
+
+    def wake(self, queue: str) -> None:
+        rows(_NOTIFY, queue=queue)
 
     def _note_sleep(self, listener: ChangeListener) -> bool:
         """Tell senders that we sleep, before the last note runs out. Returns whether there was a gap before it."""

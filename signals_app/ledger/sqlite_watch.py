@@ -14,8 +14,10 @@ from pathlib import Path
 
 NAP = 0.002  # seconds between two looks where nothing wakes us
 # A write is heard of before it counts as a commit; how long before, the disk and the load decide. So looks follow it,
-# closely at first, for this long; a commit that takes longer is found at the end of the wait.
+# closely at first, for this long; a commit that takes longer is found at the end of the wait. When one was found, that
+# write's most likely, looks are few: another's may have been heard of along with it.
 FIRST_NAP, SETTLED = 0.0002, 0.1  # seconds
+CLOSELY, LOOSELY = 0.25, 3.0  # the next nap, in times since the write
 MISSES = 3  # commits that were not heard of, after which inotify is taken to be deaf here
 
 _MODIFIED, _MOVED_TO, _CREATED, _DELETED, _OVERFLOWED = 0x2, 0x80, 0x100, 0x200, 0x4000
@@ -67,6 +69,7 @@ class FileWatch(Naps):
             raise OSError(error, f"{os.strerror(error)}: inotify")
         self._heard_at = -math.inf
         self._is_timed_out = False
+        self._pace = CLOSELY
 
     def sleep(self, seconds: float, alarm: Sequence[int]) -> None:
         since = time.monotonic() - self._heard_at
@@ -74,15 +77,15 @@ class FileWatch(Naps):
             super().sleep(seconds, alarm)
             return
         self._is_timed_out = False
-        if self.hears(min(max(FIRST_NAP, since / 4), seconds) if since < SETTLED else seconds, alarm):
-            self._heard_at = time.monotonic()
+        if self.hears(min(max(FIRST_NAP, since * self._pace), seconds) if since < SETTLED else seconds, alarm):
+            self._heard_at, self._pace = time.monotonic(), CLOSELY
         else:
             self._is_timed_out = since >= SETTLED
 
     def found(self) -> None:
         if self._is_timed_out and not self.hears(0):
             self._misses += 1
-        self._is_timed_out = False
+        self._is_timed_out, self._pace = False, LOOSELY
 
     def hears(self, seconds: float, alarm: Sequence[int] = ()) -> bool:
         """Wait for a write or for the alarm, and tell whether there is a write, or was one since the last call."""

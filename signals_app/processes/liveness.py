@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ctypes import Structure, c_bool, c_double, c_int, c_longlong
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
@@ -41,6 +41,7 @@ class Liveness(Structure):
         ("_in_guards_database", c_bool),
         ("_watcher", c_int),  # the pid of the worker that waits for work by itself; 0 for none
         ("_watched_at", c_double),  # when it last gave a sign
+        ("_watch_ends_at", c_double),
         ("_staff", c_int * SLOTS),
         ("_working", c_int * SLOTS),
         ("_beats_at", c_double * SLOTS),
@@ -56,7 +57,7 @@ class Liveness(Structure):
     def __init__(self) -> None:
         super().__init__(may_claim=True)
         self._slot = os.getpid() % SLOTS  # this process's own; not shared
-        self.alarm: tuple[int, ...] = ()  # a pipe: what can be read when the worker on watch is to stop, and its end
+        self.alarm: tuple[int, ...] = ()  # a pipe: what can be read, for good, when the cluster is to stop, and its end
 
     def begin(self) -> None:
         """Forget an earlier cluster; a new one is about to be forked."""
@@ -73,15 +74,12 @@ class Liveness(Structure):
         for descriptor in self.alarm:
             os.close(descriptor)
         self.alarm = os.pipe()
-        for descriptor in self.alarm:
-            os.set_blocking(descriptor, False)
 
     def stop_claiming(self) -> None:
-        """Have workers claim no more, and the one on watch leave."""
+        """Have workers claim no more, and wake those that wait for work."""
         self.may_claim = False
         if self.alarm:
-            with suppress(BlockingIOError):  # full, so it can be read
-                os.write(self.alarm[1], b"!")
+            os.write(self.alarm[1], b"!")
 
     def claim_succeeded(self) -> None:
         self.claimed_at = time.monotonic()
@@ -120,7 +118,7 @@ class Liveness(Structure):
 
     def staff(self) -> list[int]:
         """Return the pids of the processes that live, or died since."""
-        return [pid for pid in self._staff if pid]
+        return [*filter(None, self._staff[:])]
 
     def task_queued(self) -> None:
         self._task_queued_at = time.monotonic()
@@ -142,7 +140,7 @@ class Liveness(Structure):
 
     def working(self) -> list[int]:
         """Return the pids of the workers that have a task, or had one when they died."""
-        return [pid for pid in self._working if pid]
+        return [*filter(None, self._working[:])]
 
     def count_busy(self) -> int:
         """Return how many living workers have a task."""
@@ -175,14 +173,20 @@ class Liveness(Structure):
         return time.monotonic() if self.watcher else moment
 
     @property
+    def watch_left(self) -> float:
+        """Seconds until the watch ends; 0 or less where there is none."""
+        ends_at: float = self._watch_ends_at
+        return ends_at - time.monotonic() if self.watcher else 0.0
+
+    @property
     def wants_watcher(self) -> bool:
         """Whether a worker of this cluster should go on watch; never outside of one."""
         return bool(self.alarm) and self.may_claim and not self.watcher and not self.has_unstarted_task
 
-    def begin_watch(self) -> bool:
-        """Put this worker on watch, unless another is. False outside of a cluster, too."""
+    def begin_watch(self, end: float) -> bool:
+        """Put this worker on watch until ``end``, unless another is. False outside of a cluster, too."""
         if self.alarm and not self.watcher:
-            self._watched_at = time.monotonic()
+            self._watched_at, self._watch_ends_at = time.monotonic(), end
             self._watcher = os.getpid()
         return self.is_on_watch()
 

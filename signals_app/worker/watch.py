@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,7 +16,7 @@ from signals_app import events, ledger
 from signals_app.ledger import Change, ChangeListener
 from signals_app.processes.liveness import liveness
 
-WATCH = 10.0  # seconds that a worker stays on watch
+WATCH = 60.0  # seconds that a worker stays on watch
 LOOK = 1.0  # seconds between two signs of a worker on watch
 PRECEDENCE = 0.002  # seconds in which the other workers take a task, before the one on watch does
 
@@ -41,7 +40,7 @@ def wait_for_work(queue: str, end: float) -> bool:
     Saves the way by the pusher and by Django-Q's queue. False where this worker is wanted elsewhere: by a task that
     waits, by a cluster that stops, or to be replaced.
     """
-    if duty.turns >= duty.limit or _is_wanted() or not liveness.begin_watch():
+    if duty.turns >= duty.limit or _is_wanted() or not liveness.begin_watch(end):
         return False
     events.write_after_drain()
     with _listening(queue) as listener:
@@ -70,9 +69,6 @@ def _listening(queue: str) -> Iterator[ChangeListener]:
 
 def _is_wanted() -> bool:
     """Tell whether a task waits that no other worker takes."""
-    for descriptor in liveness.alarm[:1]:
-        with suppress(BlockingIOError):
-            os.read(descriptor, 4096)  # whoever wrote it has said why
     if duty.tasks is None or not duty.tasks.poll(0):
         return False
     time.sleep(PRECEDENCE)

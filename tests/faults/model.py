@@ -1,16 +1,21 @@
 """A model of the ledger that hypothesis plays against the real one: what may happen to deliveries, in any order.
 
-The model knows of each delivery what its row should say, and of each worker what it believes to hold. After every step
-the rows are compared with it; at the end the clusters recover, and the invariant is asked.
+The model knows of each delivery what its row should say, and of each worker what it believes to hold and whether it is
+on watch. After every step the rows are compared with it; at the end the clusters recover, and the invariant is asked.
 """
 
 from __future__ import annotations
 
+import math
+import os
+import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from unittest.mock import patch
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,8 +23,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from signals_app import ledger
-from signals_app.ledger import ClaimedDelivery, Failure
+from signals_app.cluster.broker import DeliveryBroker, worker_count
+from signals_app.ledger import Change, ChangeListener, ClaimedDelivery, Failure
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
+from signals_app.processes.liveness import liveness
+from signals_app.worker import watch
 from tests.faults.harness import database_url
 from tests.faults.invariant import Journal, examine, read
 from tests.testapp.models import Effect
@@ -53,6 +61,7 @@ class Worker:
     """A process: what it believes to hold. One that stood still makes sure before it begins."""
 
     owner: str
+    pid: int = 0
     waiting: list[ClaimedDelivery] = field(default_factory=list)
     running: ClaimedDelivery | None = None
     stood_still: bool = False
@@ -97,10 +106,22 @@ class Clusters(RuleBasedStateMachine):
         self.journal: Journal = defaultdict(Counter)
         self.pauses: set[tuple[PauseKind, str]] = set()
         self.dead: set[str] = set()
-        self.workers = [Worker(owner=f"worker {n}") for n in range(3)]
-        self.born = 3
-        self.claims = 0
-        self.age = 0
+        self.born = self.claims = self.age = 0
+        self.workers = [self._new() for _ in range(3)]
+        self.watcher: Worker | None = None
+        self.is_stopping = False
+        self.patches = ExitStack()
+        self.patches.enter_context(patch("signals_app.processes.liveness.group_of", self._group_of))
+        self.patches.enter_context(patch("signals_app.processes.liveness.WATCH_LIFE", LEASE))
+        self.patches.enter_context(patch.object(liveness, "alarm", ()))
+        self.start_again()
+
+    def _new(self) -> Worker:
+        self.born += 1
+        return Worker(owner=f"worker {self.born}", pid=self.born)
+
+    def _group_of(self, pid: int) -> int | None:
+        return 1 if any(worker.pid == pid for worker in self.workers) else None
 
     @invariant()
     def the_rows_are_as_the_model_says(self) -> None:
@@ -141,10 +162,14 @@ class Clusters(RuleBasedStateMachine):
 
     # workers
 
-    @precondition(lambda machine: some(is_idle)(machine) and any(map(machine.claimable, QUEUES)))
+    @precondition(
+        lambda machine: not machine.is_stopping and some(is_idle)(machine) and any(map(machine.claimable, QUEUES))
+    )
     @rule(number=numbers, queue=queues, limit=st.integers(1, 3))
     def claim(self, number: int, queue: str, limit: int) -> None:
-        worker = self._one(number, is_idle)
+        self._claim(self._one(number, is_idle), queue, limit)
+
+    def _claim(self, worker: Worker, queue: str, limit: int) -> None:
         due = Delivery.objects.filter(pk__in=self.claimable(queue)).order_by(*ORDER)
         expected = list(due.values_list("pk", flat=True)[:limit])
         claimed = ledger.claim(queue, owner=worker.owner, limit=limit, lease=LEASE)
@@ -157,6 +182,9 @@ class Clusters(RuleBasedStateMachine):
             row.attempts, row.token = row.attempts + 1, row.token + 1
             assert (one.attempt, one.token) == (row.attempts, row.token)
         worker.waiting, worker.stood_still = claimed, False
+
+    def has_work(self) -> bool:
+        return any(map(self.claimable, QUEUES))
 
     def claimable(self, queue: str) -> list[int]:
         if (PauseKind.QUEUE, queue) in self.pauses:
@@ -264,15 +292,78 @@ class Clusters(RuleBasedStateMachine):
         assert one
         return worker, one
 
+    # the worker on watch, and the pusher beside it
+
+    @precondition(some(is_idle))
+    @rule(number=numbers)
+    def go_on_watch(self, number: int) -> None:
+        worker = self._one(number, is_idle)
+        with patch("os.getpid", return_value=worker.pid):
+            assert liveness.begin_watch(math.inf) == (self.watcher in (None, worker))
+        self.watcher = self.watcher or worker
+
+    @precondition(some(is_idle))
+    @rule(number=numbers, queue=queues, limit=st.integers(1, 3))
+    def wait_for_work(self, number: int, queue: str, limit: int) -> None:
+        """It claims on a change, and leaves its watch for that, at its end, and where its cluster stops."""
+        worker, expected = self._one(number, is_idle), False
+        watch._listeners.clear()  # whoever begins to listen asks first
+        if self.watcher in (None, worker):
+            self.watcher = None
+            expected = not self.is_stopping and bool(self.claimable(queue))
+        with patch("os.getpid", return_value=worker.pid):
+            assert watch.wait_for_work(queue, time.monotonic() + (60 if expected else 0.01)) == expected
+        if expected:
+            self._claim(worker, queue, limit)
+
+    @precondition(lambda machine: machine.watcher)
+    @rule(is_dead=st.booleans())
+    def lose_the_watcher(self, is_dead: bool) -> None:
+        """It dies, or stands still for too long to be counted on."""
+        assert self.watcher
+        if is_dead:
+            self._die(self.watcher)
+        else:
+            liveness._watched_at -= LEASE + 1
+            self.watcher = None
+
+    @rule(queue=queues)
+    def look(self, queue: str) -> None:
+        """A pusher hears of a send and looks: what waits is hinted at, whoever is on watch."""
+        pusher = DeliveryBroker(list_key=queue)
+        pusher._kept_up_at = math.inf  # what it finds lost is another rule's
+        due = len(self.claimable(queue))
+        with patch.object(ChangeListener, "wait", return_value=Change.NONE):
+            hints = pusher.dequeue() or []
+        if self.is_stopping or due:
+            assert len(hints) == (0 if self.is_stopping else min(due, worker_count()))
+        with patch.object(ChangeListener, "wait", return_value=Change.OURS):
+            assert not (pusher._wakes(None) and self.watcher), "The worker on watch has no head start."
+
+    @precondition(lambda machine: machine.age % 6 == 0)
+    @rule()
+    def stop(self) -> None:
+        liveness.stop_claiming()
+        self.is_stopping = True
+
+    @precondition(lambda machine: machine.is_stopping)
+    @rule()
+    def start_again(self) -> None:
+        liveness.begin()
+        liveness.arm()
+        self.watcher, self.is_stopping = None, False
+
     # what happens to workers
 
     @precondition(some(holds))
     @rule(number=numbers)
     def crash(self, number: int) -> None:
-        worker = self._one(number, holds)
+        self._die(self._one(number, holds))
+
+    def _die(self, worker: Worker) -> None:
         self.dead.add(worker.owner)
-        self.workers[self.workers.index(worker)] = Worker(owner=f"worker {self.born}")
-        self.born += 1
+        self.workers[self.workers.index(worker)] = self._new()
+        self.watcher = None if self.watcher is worker else self.watcher
 
     @precondition(some(holds))
     @rule(number=numbers)
@@ -376,11 +467,14 @@ class Clusters(RuleBasedStateMachine):
         """Recover as living clusters would, and ask the invariant."""
         if not hasattr(self, "rows"):
             return
+        self.start_again()
+        for end in liveness.alarm:
+            os.close(end)
+        self.patches.close()
         for what in set(self.pauses):
             self.pause_or_resume(what)
-        for number, worker in enumerate(self.workers):
-            self.dead.add(worker.owner)
-            self.workers[number] = Worker(owner=f"the last worker {number}")
+        for worker in list(self.workers):
+            self._die(worker)
         for _ in range(100):  # more than enough for every attempt that is left
             if any(row.state not in FINAL_STATES for row in self.rows.values()):
                 self._recover()

@@ -16,8 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.cluster.broker import RECOVER_EVERY
-from signals_app.cluster.supervisor import LOOK
+from signals_app.cluster import broker, supervisor
 from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import ProcessIdentity
 from tests.cluster import Cluster, is_alive, wait_for_all, wait_for_end, wait_until
@@ -55,7 +54,7 @@ def test_hosts_whose_clocks_are_wrong_steal_nothing_and_run_nothing_early(fault:
         wait_for_end(failing)  # its second attempt is due by the clock of the database
         clusters[2].start()
         held = [fault.hold(bare_effect, gate=True) for _ in clusters]
-        time.sleep(3 * RECOVER_EVERY)  # each pusher looks for expired leases meanwhile, and two find all of them so
+        time.sleep(3 * broker.LOOK)  # each pusher looks for expired leases meanwhile, and two find all of them so
         for delivery in held:
             fault.let_go(delivery)
         wait_for_end(held)
@@ -119,7 +118,7 @@ def test_what_a_cluster_did_while_it_was_cut_off_does_not_count(own_server: Serv
         fault.note(deliveries=len(held) + len(rest), stale=len(held))
 
         cut_at_work(wire, fault)
-        time.sleep(2 * LOOK + 1)  # by then its supervisor has asked the database something, and waits
+        time.sleep(2 * supervisor.LOOK + 1)  # by then its supervisor has asked the database something, and waits
         assert far.stop(seconds=STOP_WITHIN + 10) == 0
         assert not any(map(is_alive, family))
 

@@ -181,6 +181,42 @@ MORE = [
         ledger(r"with transaction\.atomic\([^\n]*:$", "if True:", function="record_failure"),
         test="faults/test_failpoints.py",
     ),
+    without(
+        "the end of a watch where its cluster stops",
+        worker(r" and liveness\.may_claim(?= and liveness\.is_on_watch)", ""),
+        test="faults/test_model.py",
+    ),
+    without(
+        "the end of a watch for work",
+        worker(r"liveness\.end_watch\(\)", "pass"),
+        test="faults/test_model.py",
+    ),
+    without(
+        "the post of a watcher that died, freed",
+        Edit(package="processes", pattern=r" or group_of\(pid\) is None(?=\): self\._watcher)"),
+        test="faults/test_model.py",
+    ),
+    without(
+        "the post of a watcher that stands still, freed",
+        Edit(package="processes", pattern=r"time\.monotonic\(\) - self\._watched_at > WATCH_LIFE or "),
+        test="faults/test_model.py",
+    ),
+    without(
+        "a hint at what the worker on watch leaves",
+        Edit(package="cluster", pattern=r"if to_first == 0", instead="if to_first == 0 and not liveness.watcher"),
+        test="faults/test_model.py",
+    ),
+    without(
+        "the head start of the worker on watch",
+        Edit(package="cluster", pattern=r"< HEAD_START", instead="< -1"),
+        test="faults/test_model.py",
+    ),
+    without(
+        "the count of what a worker on watch does, toward its replacement",
+        worker(r"duty\.turns \+= 1", "pass"),
+        test="faults/test_watch.py::test_a_watcher_is_recycled_like_any_worker",
+        vendors=("sqlite",),
+    ),
 ]
 
 

@@ -39,7 +39,6 @@ def _ours(url: str) -> dict[str, Any]:
             "queue_limit": WORKERS,
             "timeout": 60,
             "retry": 90,
-            "poll": 0.2,
         }
     }
 

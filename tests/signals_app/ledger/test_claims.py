@@ -8,7 +8,7 @@ from django.db import connection
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.ledger import claims
-from signals_app.ledger.due import _NEXT_DUE
+from signals_app.ledger.due import _FIRST
 from signals_app.models import Delivery, State
 from tests.query_plan import query_plan
 from tests.signals_app.ledger.acts import claim, claimed, put
@@ -75,7 +75,7 @@ def test_what_is_given_back_was_never_attempted() -> None:
     assert claimed() == [delivery.id]
 
 
-@pytest.mark.parametrize("query", [claims._CLAIM, claims._CLAIM_AHEAD, "{due}", _NEXT_DUE])
+@pytest.mark.parametrize("query", [claims._CLAIM, claims._CLAIM_AHEAD, "{due}", _FIRST])
 def test_a_claim_and_a_look_read_one_range_of_the_index_of_claims(query: str) -> None:
     for _ in range(50):
         put()

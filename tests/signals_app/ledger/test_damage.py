@@ -64,7 +64,7 @@ def run_all() -> None:
     """Do what a cluster does, until it finds nothing more to do."""
     for _ in range(4):
         ledger.due(conf.queue, limit=10)  # all that a pusher asks, and whoever watches
-        ledger.seconds_to_next(conf.queue)
+        ledger.seconds_to_first(conf.queue)
         ledger.park(conf.queue)
         ledger.oldest_waits()
         ledger.current_stats()

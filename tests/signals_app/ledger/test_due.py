@@ -11,6 +11,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from signals_app import ledger
+from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
 from signals_app.ledger import Change, ChangeListener
 from signals_app.models import IdleQueue
@@ -52,15 +53,15 @@ def test_due_names_what_could_run_now_in_the_order_of_claims() -> None:
     assert [ledger.count_ready(queue) for queue in (conf.queue, "elsewhere")] == [4, 0]
 
 
-def test_seconds_to_next_is_the_time_until_the_first_that_waits() -> None:
-    assert ledger.seconds_to_next(conf.queue) is None
-    put()
-    assert ledger.seconds_to_next(conf.queue) is None
+def test_seconds_to_first_is_the_time_until_the_first_that_waits() -> None:
+    assert ledger.seconds_to_first(conf.queue) is None
     put(due_at=timezone.now() + timedelta(seconds=60))
     put(due_at=timezone.now() + timedelta(seconds=600), priority=1)
-    left = ledger.seconds_to_next(conf.queue)
+    left = ledger.seconds_to_first(conf.queue)
     assert left is not None
     assert 50 < left <= 60
+    put()
+    assert ledger.seconds_to_first(conf.queue) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -105,6 +106,8 @@ def test_senders_notify_only_while_a_pusher_sleeps() -> None:
     assert notified()
     enqueue(delayed_work)
     assert not notified()  # it is not due yet; the pusher's own clock tells when
+    DeliveryBroker().enqueue("a plain task")
+    assert notified()
 
 
 @pytest.mark.django_db(transaction=True)

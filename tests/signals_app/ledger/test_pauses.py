@@ -65,7 +65,7 @@ def test_what_is_paused_is_not_due_so_nobody_is_woken_and_nothing_stands_still()
     for kind, name in ((PauseKind.QUEUE, conf.queue), (PauseKind.RECEIVER, nothing.key)):
         ledger.pause(kind, name)
         assert ledger.due(conf.queue, limit=5) == []
-        assert (ledger.seconds_to_next(conf.queue) is None) == (kind == PauseKind.QUEUE)
+        assert (ledger.seconds_to_first(conf.queue) is None) == (kind == PauseKind.QUEUE)
         assert ledger.oldest_waits()[conf.queue] == 0
         assert DeliveryBroker().dequeue() is None
         liveness.begin()
@@ -167,4 +167,4 @@ def claim_and_return() -> None:
 
 def look() -> None:
     assert len(ledger.due(conf.queue, limit=2)) == 1
-    assert ledger.seconds_to_next(conf.queue) is None
+    assert ledger.seconds_to_first(conf.queue) == 0
