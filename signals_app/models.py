@@ -218,6 +218,10 @@ class Pause(models.Model):
     name = models.CharField(max_length=255, help_text=_("The queue's name, or the receiver's key."))
     since = Moment()
     by = models.CharField(max_length=150, blank=True, help_text=_("Who paused it."))
+    reason = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text=_("Why, for those who see it.")
+    )
+    until = Moment(null=True, blank=True, help_text=_("When it ends by itself; otherwise when it is resumed."))
 
     class Meta:
         verbose_name = _("pause")

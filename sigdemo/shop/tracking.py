@@ -1,15 +1,15 @@
 """What became of an order's queued work: the one place of the shop that reads the deliveries' record."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 from uuid import UUID
 
 from django.utils import timezone
 
 from sigdemo.shop.models import Order
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Pause, PauseKind, State
+from signals_app.console import formatting
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Pause, State
 from signals_app.processes.identity import ProcessIdentity
 
 
@@ -47,7 +47,7 @@ class Track:
 
     delivery: Delivery
     failed_attempts: Sequence[Attempt]
-    pause: Pause | None  # what keeps it from being taken
+    pauses: Sequence[Pause]
 
     @property
     def title(self) -> str:
@@ -67,21 +67,17 @@ class Track:
     @property
     def due_later(self) -> datetime | None:
         """When the next attempt is due, where that lies ahead and nothing is paused."""
-        waits = self.state is State.READY and self.pause is None and self.delivery.due_at > timezone.now()
+        waits = self.standing[0] in ("retry-after", "scheduled") and self.delivery.due_at > timezone.now()
         return self.delivery.due_at if waits else None
 
     @property
     def standing(self) -> tuple[str, str]:
-        """The state as people see it: the name of its icon, and words such as ``Retrying in 10 s``."""
-        if self.state is not State.READY:
-            return self.state.lower(), str(self.state.label).capitalize()
-        if self.pause is not None:
-            return "paused", "Paused"
-        if self.due_later is None:
-            return ("retry", "Retrying now") if self.failed_attempts else ("ready", "Ready")
-        seconds = ceil((self.due_later - timezone.now()).total_seconds())
-        wait = f"in {max(1, seconds)} s" if seconds < 120 else f"in {round(seconds / 60)} min"
-        return ("retry", f"Retrying {wait}") if self.failed_attempts else ("scheduled", f"Scheduled {wait}")
+        """The state as people see it: the name of its icon, and words such as ``retrying in 10 s``."""
+        return formatting.standing(self.delivery, self.pauses, timezone.now())
+
+    @property
+    def paused_by(self) -> str:
+        return formatting.paused_by(self.delivery, self.pauses)
 
     @property
     def process(self) -> str:
@@ -136,11 +132,10 @@ def tracking_of(order: Order) -> Tracking:
         return Tracking(tracks=())
     deliveries = Delivery.objects.filter(emission=order.emission).order_by("id").prefetch_related("failed_attempts")
     is_waiting = any(delivery.state == State.READY for delivery in deliveries)
-    pauses = {(pause.kind, pause.name): pause for pause in Pause.objects.all()} if is_waiting else {}
-    return Tracking(tracks=tuple(_track(delivery, pauses) for delivery in deliveries))
-
-
-def _track(delivery: Delivery, pauses: Mapping[tuple[str, str], Pause]) -> Track:
-    of = ((PauseKind.RECEIVER, delivery.receiver), (PauseKind.QUEUE, delivery.queue))
-    pause = next((pauses[one] for one in of if one in pauses and delivery.state == State.READY), None)
-    return Track(delivery=delivery, failed_attempts=tuple(delivery.failed_attempts.all()), pause=pause)
+    pauses = tuple(Pause.objects.all()) if is_waiting else ()
+    return Tracking(
+        tracks=tuple(
+            Track(delivery=delivery, failed_attempts=tuple(delivery.failed_attempts.all()), pauses=pauses)
+            for delivery in deliveries
+        )
+    )

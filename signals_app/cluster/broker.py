@@ -92,7 +92,7 @@ class DeliveryBroker(PromptORM):
         if is_time:
             self._kept_up_at = time.monotonic()
             self._recover_lost()
-            self._is_paused = ledger.is_anything_paused()
+            self._end_pauses()
             self._keep_totals()
         if self._is_paused and (is_time or self._is_parking):  # out of the way of claims, a batch at a time
             self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
@@ -147,6 +147,12 @@ class DeliveryBroker(PromptORM):
         for one in recovered.lost:
             events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
         events.write()
+
+    def _end_pauses(self) -> None:
+        self._is_paused = ledger.is_anything_paused()
+        if self._is_paused:
+            for what in ledger.end_pauses():
+                logger.warning("The %s is resumed: its pause was to end now.", what)
 
     def _keep_totals(self) -> None:
         """Keep what is counted, for charts, once a minute; while a receiver holds SQLite's lock, a second later."""

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import formats, timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from signals_app.conf import conf
+from signals_app.console.queries import Waiting
 from signals_app.dispatcher.emission import delivery_in
-from signals_app.models import Delivery, Outcome, State
+from signals_app.models import Delivery, Outcome, Pause, PauseKind, State
 from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_line, one_record
 
 NONE = "\N{EN DASH}"
 _SPACE = "\N{NO-BREAK SPACE}"
+_WORD_END = re.compile(r"(?<=[._])(?=[^._])|(?<=[a-z])(?=[A-Z])")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
@@ -105,11 +110,26 @@ def written(duration: timedelta | float | None) -> str:
     return f"{whole}{_SPACE}s"
 
 
+def roughly(duration: timedelta) -> str:
+    """Write a duration in its largest unit, two of it at least: ``10 s``, ``5 min``, ``3 h``, ``2 d``."""
+    seconds = max(1, math.ceil(duration.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)}{_SPACE}{unit}"
+    return f"{seconds}{_SPACE}s"
+
+
 def until(value: datetime, now: datetime) -> str:
     """Say how far a moment lies ahead or back: ``in 12.00 s``, ``3 min 2 s ago``."""
     if value > now:
         return _("in %(duration)s") % {"duration": written(value - now)}
     return _("%(duration)s ago") % {"duration": written(now - value)}
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment to the second, in the current time zone."""
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def moment(value: datetime | None) -> str | SafeString:
@@ -139,14 +159,48 @@ def badge(kind: str, word: object) -> SafeString:
     return format_html('<span class="signals-badge signals-{}">{}{}</span>', kind, icon(kind), word)
 
 
-def state_badge(delivery: Delivery) -> SafeString:
-    return badge(*kind_and_word(State, delivery.state))
+def pauses_of(delivery: Delivery, pauses: Iterable[Pause]) -> list[Pause]:
+    """Return those pauses that are of its receiver or its queue."""
+    names = {(PauseKind.RECEIVER.value, delivery.receiver), (PauseKind.QUEUE.value, delivery.queue)}
+    return [one for one in pauses if (one.kind, one.name) in names]
 
 
-def state_badges(delivery: Delivery) -> SafeString:
-    """Return its state and, where no worker knew its receiver, a mark that says so."""
-    unroutable = badge("unroutable", _("unroutable")) if delivery.unroutable else ""
-    return format_html("{} {}", state_badge(delivery), unroutable)
+def standing(delivery: Delivery, pauses: Iterable[Pause], now: datetime) -> tuple[str, str]:
+    """Return the state as people see it: the kind of its badge and its words.
+
+    READY is why it waits: ``paused``, ``unroutable``, ``retrying in 10 s``, ``scheduled in 3 h``, or ``ready``.
+    """
+    wait = {"wait": roughly(delivery.due_at - now)}
+    match Waiting.of(delivery, pauses, now):
+        case None:
+            return kind_and_word(State, delivery.state)
+        case Waiting.DUE:
+            return "ready", _("ready")
+        case Waiting.SCHEDULED:
+            return "scheduled", _("scheduled in %(wait)s") % wait
+        case Waiting.RETRYING:
+            return "retry-after", _("retrying in %(wait)s") % wait if delivery.due_at > now else _("retrying now")
+        case reason:
+            return reason.value, str(reason.label)
+
+
+def pause_words(pause: Pause) -> str:
+    """Return by whom it is paused, until when and why, as far as that is known."""
+    by = _("by %(who)s") % {"who": one_line(pause.by)} if pause.by else ""
+    until = _("until %(moment)s") % {"moment": stamp(pause.until)[:-3]} if pause.until else ""
+    reason = f"({readable_name(pause.reason)})" if pause.reason else ""
+    return " ".join(filter(None, (by, until, reason)))
+
+
+def paused_by(delivery: Delivery, pauses: Iterable[Pause]) -> str:
+    """Return the words of the pauses that keep a delivery waiting; "" where nothing is paused or nothing known."""
+    found = pauses_of(delivery, pauses) if delivery.state == State.READY else []
+    return ", ".join(dict.fromkeys(filter(None, map(pause_words, found))))
+
+
+def standing_badge(delivery: Delivery, pauses: Iterable[Pause], now: datetime) -> SafeString:
+    said = Truncator(paused_by(delivery, pauses)).chars(80)
+    return format_html("{} {}", badge(*standing(delivery, pauses, now)), said)
 
 
 def kind_and_word(choices: type[State | Outcome], value: object) -> tuple[str, str]:
@@ -169,9 +223,14 @@ def progress_bar(delivery: Delivery) -> SafeString | str:
     )
 
 
+def breakable(name: str) -> SafeString:
+    """Return a name whose lines end between its words, where it is longer than its column is wide."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in _WORD_END.split(name)))
+
+
 def name(dotted: str) -> SafeString | str:
     """Return a dotted name with its last part in front, so that a column of them can be read."""
-    module, _dot, last = one_line(dotted).rpartition(".")
+    module, _dot, last = map(breakable, one_line(dotted).rpartition("."))
     return format_html('<span class="signals-name">{}<small>{}</small></span>', last, module) if module else last
 
 

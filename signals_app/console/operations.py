@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app import events, ledger
 from signals_app.conf import clusters, conf
+from signals_app.console.formatting import pause_words
 from signals_app.console.queries import Selection, is_unroutable, possible
 from signals_app.dispatcher import registry
 from signals_app.exceptions import OperationRefused
@@ -108,6 +110,7 @@ class Operation:
     done: _StrPromise  # says how many were changed
     only: _StrPromise  # says which ones can be changed, where others were chosen
     target: Target | None = None
+    is_dangerous: bool = False  # looks so, and is offered last
     title: _StrPromise | None = None  # in place of the verb, once the target is chosen
     to: str = ""
 
@@ -176,6 +179,7 @@ CANCEL = Operation(
     change=lambda ids, _to: {gettext("Cancelled."): ledger.cancel(ids)},
     done=ngettext_lazy("%(count)d delivery was cancelled.", "%(count)d deliveries were cancelled.", "count"),
     only=_("only ready and running ones can be cancelled"),
+    is_dangerous=True,
 )
 RUN_NOW = Operation(
     name="run_now",
@@ -240,7 +244,7 @@ REASSIGN = Operation(
     ),
     only=_("only ready, unroutable ones can be given to another receiver"),
 )
-OPERATIONS = {one.name: one for one in (RETRY, CANCEL, RUN_NOW, MOVE, REASSIGN)}
+OPERATIONS = {one.name: one for one in (RETRY, RUN_NOW, MOVE, REASSIGN, CANCEL)}
 
 _LEFT = ngettext_lazy(
     "%(count)d delivery was left as it is: %(only)s.", "%(count)d deliveries were left as they are: %(only)s.", "count"
@@ -313,12 +317,25 @@ def _perform_batch(operation: Operation, ids: list[int], by: Operator) -> list[i
 PAUSE_PERMISSION = "signals_app.pause_delivery"  # to pause, and to resume
 
 
-def require_pausable(kind: PauseKind, name: str) -> None:
-    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key."""
+LONGEST_REASON = 255  # characters
+LONGEST_PAUSE = timedelta(days=366)  # of those that have an end
+
+
+def require_pausable(kind: PauseKind, name: str, *, reason: str = "", until: datetime | None = None) -> None:
+    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key.
+
+    And for a reason or an end that a pause cannot have.
+    """
     if kind == PauseKind.QUEUE:
         QUEUE.require(name)
     elif not ledger.awaits(name):
         RECEIVER.require(name)
+    if len(reason) > LONGEST_REASON or "\0" in reason:
+        raise OperationRefused(gettext("A reason is a text of up to %d characters.") % LONGEST_REASON)
+    if until and not timezone.now() < until <= timezone.now() + LONGEST_PAUSE:
+        raise OperationRefused(
+            gettext("A pause ends in the future and within a year. Leave its end out if you do not know it.")
+        )
 
 
 # whether it was to be paused, and whether that changed anything -> what to tell the operator
@@ -330,19 +347,25 @@ _PAUSED = {
 }
 
 
-def set_paused(kind: PauseKind, name: str, paused: bool, *, by: Operator) -> tuple[bool, str]:
+def set_paused(
+    kind: PauseKind, name: str, paused: bool, *, by: Operator, reason: str = "", until: datetime | None = None
+) -> tuple[bool, str]:
     """Pause or resume a queue or a receiver. Return whether that changed anything, and what to tell the operator.
 
-    Raises OperationRefused where what is to be paused does not exist.
+    Raises OperationRefused where what is to be paused does not exist, and for a reason or an end that it cannot have.
     """
     if paused:
-        require_pausable(kind, name)
+        require_pausable(kind, name, reason=reason, until=until)
     pauses = Pause.objects.using(ledger.connection().alias).filter(kind=kind, name=name)
     with transaction.atomic(using=pauses.db):
         before = list(pauses)
-        changed = ledger.pause(kind, name, by=by.name) if paused else ledger.resume(kind, name)
+        if paused:
+            changed = ledger.pause(kind, name, by=by.name, reason=reason, until=until)
+        else:
+            changed = ledger.resume(kind, name)
         if changed:
             by.did(gettext("Paused.") if paused else gettext("Resumed."), before or pauses.all())
     if changed:
-        logger.warning("The %s %s is %s by %s.", kind.label, name, "paused" if paused else "resumed", by.name)
+        said = pause_words(Pause(by=by.name, reason=reason, until=until))
+        logger.warning("The %s %s is %s %s.", kind.label, name, "paused" if paused else "resumed", said)
     return changed, _PAUSED[paused, changed] % {"kind": kind.label, "name": name}

@@ -297,6 +297,13 @@ def last_ended_with(error_class: str) -> Q:
     return Q(pk__in=last.exclude(outcome=Outcome.STALE).values("delivery_id"))
 
 
+def last_errors(rows: Iterable[Delivery], database: str) -> dict[int, str]:
+    """Return the error class of each delivery's last attempt that has ended, where that failed: one query."""
+    is_last = Q(number=F("delivery__attempts")) | Q(delivery__state=State.RUNNING, number=F("delivery__attempts") - 1)
+    ends = Attempt.objects.using(database).filter(is_last, delivery__in=[one.pk for one in rows])
+    return dict(ends.exclude(outcome=Outcome.STALE).order_by("pk").values_list("delivery_id", "error_class"))
+
+
 def running_long() -> Q:
     return Q(state=State.RUNNING, started_at__lt=timezone.now() - timedelta(seconds=ledger.LONG))
 

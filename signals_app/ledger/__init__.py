@@ -41,7 +41,16 @@ from signals_app.ledger.outcomes import (
     succeed,
     wait_for_writer,
 )
-from signals_app.ledger.pauses import PARK_AT_ONCE, is_anything_paused, is_paused, park, pause, pauses, resume
+from signals_app.ledger.pauses import (
+    PARK_AT_ONCE,
+    end_pauses,
+    is_anything_paused,
+    is_paused,
+    park,
+    pause,
+    pauses,
+    resume,
+)
 from signals_app.ledger.recovery import Lost, Recovered, recover_lost
 from signals_app.ledger.snapshots import SPANS, Span, Totals, read_snapshots, read_totals, take_snapshot, this_minute
 from signals_app.ledger.sql import (

@@ -1,10 +1,12 @@
 """Pause and resume, and parking: moving the deliveries of a paused receiver out of the way of claims.
 
 Claims and looks for what is due read ``Pause`` themselves; that a delivery is parked only makes them cheaper. Pushers
-park once a second (``cluster/broker.py``).
+park once a second, and end the pauses that have an end (``cluster/broker.py``).
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -14,6 +16,8 @@ from signals_app.models import Pause, PauseKind
 
 PARK_AT_ONCE = 1_000  # deliveries at the head of a band that one look reads, or brings back
 
+_OVER = "SELECT kind, name FROM signals_app_pause WHERE until <= {now}"
+_END = "DELETE FROM signals_app_pause WHERE kind = %(kind)s AND name = %(name)s AND until <= {now}"
 _ANY_RECEIVER = PAUSED_RECEIVERS + " LIMIT 1"
 _ANY = "SELECT EXISTS (SELECT 1 FROM signals_app_pause), EXISTS (SELECT 1 FROM {table} WHERE parked AND parked = {yes})"
 _WAITING_BANDS = BANDS + " SELECT priority FROM band WHERE priority IS NOT NULL"
@@ -39,13 +43,16 @@ _BRING_BACK = (
 )
 
 
-def pause(kind: PauseKind, name: str, *, by: str = "") -> bool:
-    """Let nobody claim from a queue, or a receiver's deliveries. False when it is already paused.
+def pause(kind: PauseKind, name: str, *, by: str = "", reason: str = "", until: datetime | None = None) -> bool:
+    """Let nobody claim from a queue, or a receiver's deliveries, perhaps for a while. What is claimed runs to its end.
 
-    What is already claimed runs to its end.
+    False when it is already paused; but a reason or an end replaces those that the pause had.
     """
-    defaults = {"since": timezone.now(), "by": by[:150]}  # a user's name may be an address of 254 characters
-    return _all().get_or_create(kind=kind, name=name, defaults=defaults)[1]
+    said = {"by": by[:150], "reason": reason, "until": until}  # a user's name may be an address of 254 characters
+    one, is_new = _all().get_or_create(kind=kind, name=name, defaults={"since": timezone.now(), **said})
+    if is_new or not (reason or until) or (one.reason, one.until) == (reason, until):
+        return is_new
+    return bool(_all().filter(pk=one.pk).update(**said))
 
 
 def resume(kind: PauseKind, name: str) -> bool:
@@ -56,6 +63,14 @@ def resume(kind: PauseKind, name: str) -> bool:
     ended = bool(_all().filter(kind=kind, name=name).delete()[0])
     _bring_back(PARK_AT_ONCE)
     return ended
+
+
+def end_pauses() -> list[str]:
+    """Resume what was paused until now or earlier, by the database's clock, and return what that was."""
+    ended = [named for named in rows(_OVER) if write(_END, kind=named[0], name=named[1])]
+    if ended:
+        _bring_back(PARK_AT_ONCE)
+    return [f"{PauseKind(kind).label} {name}" for kind, name in ended]
 
 
 def pauses() -> list[Pause]:

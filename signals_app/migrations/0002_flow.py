@@ -19,6 +19,20 @@ class Migration(migrations.Migration):
             name="deferrals",
             field=models.PositiveIntegerField(default=0, help_text="How often its receiver has put it off by Defer."),
         ),
+        migrations.AddField(
+            model_name="pause",
+            name="reason",
+            field=models.CharField(
+                blank=True, db_default="", default="", help_text="Why, for those who see it.", max_length=255
+            ),
+        ),
+        migrations.AddField(
+            model_name="pause",
+            name="until",
+            field=models.DateTimeField(
+                blank=True, help_text="When it ends by itself; otherwise when it is resumed.", null=True
+            ),
+        ),
         migrations.AlterField(
             model_name="attempt",
             name="outcome",

@@ -17,6 +17,7 @@ register.simple_tag(formatting.cell, name="cell")
 register.simple_tag(formatting.icon, name="icon")
 for one in (formatting.moment, formatting.name, formatting.process_name, formatting.readable_name, formatting.until):
     register.filter(one.__name__, one)
+register.filter("pause_words", formatting.pause_words)
 register.filter("one_line", one_line)
 
 

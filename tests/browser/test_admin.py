@@ -25,7 +25,7 @@ OVERVIEW = "/admin/signals_app/overview/"
 LIST = "/admin/signals_app/delivery/"
 LABEL = "shop.receivers.print_label"
 TRACEBACK = 'Traceback (most recent call last):\n  File "/srv/shop/labels.py", line 12, in print_label\nshop.PaperJam'
-OFFERED = ["Cancel", "Run now", "Move to another queue", "Give to another receiver"]
+OFFERED = ["Run now", "Move to another queue", "Give to another receiver", "Cancel"]
 PAUSES = ["Pause shop.receivers.send_mail", "Pause sigdemo"]
 FOCUS = "document.activeElement.getAttribute('href')"
 
@@ -91,7 +91,10 @@ def test_without_javascript_a_delivery_is_given_away_and_its_queue_paused_on_its
     expect(content.get_by_role("button")).to_have_text(OFFERED + PAUSES)
 
     content.get_by_role("button", name="Pause sigdemo", exact=True).click()
-    expect(content.get_by_text("Paused: queue sigdemo by root.")).to_be_visible()
+    content.get_by_label("Reason").fill("no paper")
+    content.get_by_label("Until").fill(f"{timezone.now() + timedelta(hours=2):%Y-%m-%dT%H:%M}")
+    content.get_by_role("button", name="Pause queue").click()
+    expect(content.get_by_text(re.compile(r"Paused: queue sigdemo by root until .* \(no paper\)\."))).to_be_visible()
     content.get_by_role("button", name="Resume sigdemo", exact=True).click()
     expect(content.get_by_text("Paused:")).to_have_count(0)
 

@@ -82,6 +82,10 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         guest.open(path)
         is_sound(guest, words)
         yield path
+    guest.open(page_of(hostile))
+    guest.page.get_by_role("button", name=f"Pause {hostile.receiver}").click()
+    is_sound(guest, "without it the pause lasts until somebody resumes")
+    yield "pause"
     for action, words in ASKED.items():
         guest.open(f"{LIST}?state=FAILED")
         option = guest.page.get_by_label("Action:").locator("option", has_text=action)

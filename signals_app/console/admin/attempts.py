@@ -58,7 +58,7 @@ class AttemptAdmin(RecordAdmin):
 
     @admin.display(description=_("error"))
     def error(self, attempt: Attempt) -> SafeString:
-        name = one_line(attempt.error_class).rpartition(".")[2]
+        name = formatting.breakable(one_line(attempt.error_class).rpartition(".")[2])
         message = Truncator(masked_text(attempt.message)).chars(160)
         return format_html('<span class="signals-excerpt"><b>{}</b> {}</span>', name, message)
 

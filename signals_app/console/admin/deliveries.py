@@ -18,19 +18,20 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from signals_app import ledger
 from signals_app.console import formatting
-from signals_app.console.admin.delivery_pages import delivery_page, emission_page
+from signals_app.console.admin.delivery_pages import delivery_page, emission_page, objects_in
 from signals_app.console.admin.filters import OF_DELIVERIES
 from signals_app.console.admin.lists import RecordAdmin, column
 from signals_app.console.admin.pages import LIVE
 from signals_app.console.operations import OPERATIONS, Operation, Operator, perform
-from signals_app.console.queries import DELIVERY_HELP, NEWEST_OF_FEW, find_deliveries
+from signals_app.console.queries import DELIVERY_HELP, NEWEST_OF_FEW, find_deliveries, last_errors
 from signals_app.exceptions import OperationRefused
 from signals_app.models import FINAL_STATES, Delivery, State
 from signals_app.redaction.logs import one_line
@@ -65,7 +66,9 @@ def _action(operation: Operation) -> Callable[[DeliveryAdmin, HttpRequest, Query
 
 
 class DeliveryAdmin(RecordAdmin):
-    list_display = ("number", "standing", "by_receiver", "by_signal", "by_queue", "tries", "waited", "ran", "finished")
+    list_display = (
+        *("number", "standing", "by_receiver", "by_signal", "by_queue", "tries", "last_error", "took", "finished"),
+    )
     list_display_links = ("number", "by_receiver")
     list_filter = OF_DELIVERIES
     search_fields = ("id", "emission", "receiver", "sender")  # see find
@@ -81,7 +84,7 @@ class DeliveryAdmin(RecordAdmin):
     by_signal = column(_("signal"), lambda delivery: formatting.name(delivery.signal), is_labelled=False)
     by_queue = column(_("queue"), lambda delivery: one_line(delivery.queue))
     tries = column(_("attempts"), lambda delivery: f"{delivery.attempts}/{delivery.max_attempts}")
-    ran = column(_("ran"), lambda delivery: formatting.written(formatting.ran(delivery, timezone.now())))
+    last_error = column(_("error"), lambda delivery: formatting.name(delivery.last_error) or formatting.NONE)
     finished = column(_("finished"), lambda delivery: formatting.moment(delivery.finished_at))
 
     @admin.display(description=_("delivery"), ordering="pk")
@@ -89,17 +92,22 @@ class DeliveryAdmin(RecordAdmin):
         return f"#{delivery.pk}"
 
     @admin.display(description=_("state"))
-    def standing(self, delivery: Delivery) -> SafeString:
+    def standing(self, delivery: Any) -> SafeString:
         progress = formatting.progress_bar(delivery) if delivery.state == State.RUNNING else ""
-        return format_html("{} {}", formatting.state_badges(delivery), progress)
+        return format_html("{} {}", delivery.standing, progress)
 
-    @admin.display(description=_("waited"))
-    def waited(self, delivery: Delivery) -> SafeString:
-        """Say how long it waited once it was due, or when it is due."""
+    @admin.display(description=_("waited, ran"))
+    def took(self, delivery: Delivery) -> SafeString:
         now = timezone.now()
-        if delivery.state == State.READY and delivery.due_at > now:
-            return formatting.cell(gettext("Due"), formatting.until(delivery.due_at, now))
-        return formatting.cell(gettext("Waited"), formatting.written(formatting.waited(delivery, now)))
+        spans = ((_("Waited"), formatting.waited(delivery, now)), (_("Ran"), formatting.ran(delivery, now)))
+        known = ((formatting.cell(label, formatting.written(span)),) for label, span in spans if span is not None)
+        return format_html_join("", "<div>{}</div>", known) or formatting.cell(_("Waited"), formatting.NONE)
+
+    def look_beside(self, rows: list[Any]) -> None:
+        pauses, now, errors = ledger.pauses(), timezone.now(), last_errors(rows, ledger.connection().alias)
+        for one in rows:
+            one.last_error = errors.get(one.pk, "")
+            one.standing = formatting.standing_badge(one, pauses, now)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -137,6 +145,7 @@ class DeliveryAdmin(RecordAdmin):
     ) -> HttpResponse:
         if (delivery := kwargs.get("obj")) is not None:
             context["page"] = delivery_page(delivery, request.user, site=self.admin_site.name, now=timezone.now())
+            context["objects"] = objects_in(delivery.payload, request, self.admin_site)
             context["media"] += forms.Media(js=(LIVE,))
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -150,7 +159,7 @@ class DeliveryAdmin(RecordAdmin):
         media = forms.Media(css={"all": EMISSION_STYLES}, js=(LIVE,))
         return self.show(request, "admin/signals_app/emission.html", title=gettext("Emission"), page=page, media=media)
 
-    @method_decorator(require_POST)
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def operate_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Do to one delivery what the list does to many, and go back to its page."""
         operation = OPERATIONS.get(name)
@@ -163,6 +172,8 @@ class DeliveryAdmin(RecordAdmin):
         preserved: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         rows = self.get_queryset(request).filter(pk=delivery.pk)
         back = add_preserved_filters(preserved, address)
+        if request.method != "POST":
+            return self.lead_back(request, back)
         return self.ask_or_do(request, rows, operation, back=back, about=str(delivery))
 
     def ask_or_do(
@@ -197,14 +208,16 @@ class DeliveryAdmin(RecordAdmin):
         found = rows.filter(operation.condition(operation.to))
         possible = found.order_by().count()
         words = {"count": possible, "to": operation.to}
-        site = self.admin_site.name
+        site, pauses, now = self.admin_site.name, ledger.pauses(), timezone.now()
+        badge = formatting.standing_badge
         return {
             "title": operation.question % words if possible else operation.label(),
             "consequence": operation.consequence % words,
             "button": operation.button % words,
+            "is_dangerous": operation.is_dangerous,
             "only": operation.only,
             "named": [
-                (formatting.link_to(site, one.pk, f"#{one.pk}"), one_line(one.receiver), formatting.state_badges(one))
+                (formatting.link_to(site, one.pk, f"#{one.pk}"), one_line(one.receiver), badge(one, pauses, now))
                 for one in found[:NAMED]
             ],
             "more": max(0, possible - NAMED),

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
+from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import QuerySet
-from django.http import Http404
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from signals_app import ledger
 from signals_app.console import formatting
-from signals_app.console.formatting import moment, readable_payload, until, written
+from signals_app.console.formatting import moment, readable_payload, written
 from signals_app.console.operations import OPERATIONS, PAUSE_PERMISSION
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, PauseKind, State
-from signals_app.redaction import masked_text
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
+from signals_app.redaction import MASKED, masked, masked_text
 from signals_app.redaction.logs import one_line
 
 SHOWN_ATTEMPTS = 25  # of one delivery, the newest; each may have a traceback of 20,000 characters
 SHOWN_SIBLINGS = 100  # deliveries of one emission, the first
+SHOWN_OBJECTS = 50  # of one payload, the first
 SHOWN_IN_LANES = 1_000  # attempts of a whole emission, the newest
-WIDTH = 1000  # units of the lanes' pictures
-LEAST = 4.0  # units that a step is wide, so that it is seen
+LEAST = 0.5  # percent of a lane that a step is wide, so that it is seen
+TICKS = (
+    *((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "100 ms"), (1, "1 s"), (10, "10 s"), (60, "1 min"), (600, "10 min")),
+    *((3_600, "1 h"), (36_000, "10 h"), (4 * 86_400, "4 d"), (40 * 86_400, "40 d")),
+)
 
 
 def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) -> dict[str, Any]:
@@ -34,17 +46,17 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
     newest = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
-    stops = ((PauseKind.RECEIVER, delivery.receiver), (PauseKind.QUEUE, delivery.queue))
-    pauses = [one for one in ledger.pauses() if (one.kind, one.name) in stops]
+    paused = ledger.pauses()
+    pauses = formatting.pauses_of(delivery, paused)
     conditions = {name: one.condition("") for name, one in OPERATIONS.items()}
     possible: Any = Delivery.objects.using(alias).filter(pk=delivery.pk).values(**conditions).first()
     offered = [one for name, one in OPERATIONS.items() if possible and possible[name]]
     return {
         "is_final": delivery.state in FINAL_STATES,
-        "badges": formatting.state_badges(delivery),
+        "badge": formatting.standing_badge(delivery, paused, now),
         "progress": formatting.progress_bar(delivery),
         "pauses": pauses,
-        "operations": [one for one in offered if user.has_perm(one.permission)],
+        "operations": [(one, one.consequence % {"count": 1}) for one in offered if user.has_perm(one.permission)],
         "can_pause": user.has_perm(PAUSE_PERMISSION),
         "now": now,
         "waited": written(formatting.waited(delivery, now)),
@@ -54,13 +66,13 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         "trace": (trace := formatting.trace_id(delivery.trace)),
         "trace_url": formatting.trace_url(trace),
         "context": readable_payload(delivery.context, indent=None),
-        "runs": list(runs_of(delivery, newest[SHOWN_ATTEMPTS - 1 :: -1], now)),
+        "runs": list(folded(runs_of(delivery, newest[SHOWN_ATTEMPTS - 1 :: -1], now))),
         "older_runs": len(newest) > SHOWN_ATTEMPTS,
         "payload": readable_payload(delivery.payload),
         "siblings": [
             {
                 "delivery": one,
-                "badge": formatting.state_badge(one),
+                "badge": formatting.standing_badge(one, paused, now),
                 "waited": written(formatting.waited(one, now)),
                 "ran": written(formatting.ran(one, now)),
             }
@@ -68,6 +80,62 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         ],
         "more_siblings": len(siblings) > SHOWN_SIBLINGS,
     }
+
+
+def folded(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield executions in order, those in a row that ended with an equal error as one: the last, and when each ran."""
+    for _end, equal in groupby(runs, key=lambda run: (run["kind"], run.get("error_class"), run.get("message"))):
+        each = list(equal)
+        yield {**each[-1], "key": each[0]["key"], "first": each[0]["number"], "each": each}
+
+
+def objects_in(payload: str, request: HttpRequest, site: AdminSite) -> list[tuple[str, str, str]]:
+    """Return the model objects in a payload whose pages in an ``AdminSite`` the user may view.
+
+    Each is the argument that holds it, its name and its page's address. None is fetched, so it may be gone.
+    """
+    found: dict[tuple[str, str, str], None] = {}
+    may_view: dict[type[Model], bool] = {}
+    with suppress(ValueError, RecursionError, TypeError, AttributeError, KeyError):  # of a forged payload
+        read: Any = masked(json.loads(payload))
+        left = [*read["arguments"].items()][::-1]
+        while left and len(found) < SHOWN_OBJECTS:
+            argument, value = left.pop()
+            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+            left += [(argument, one) for one in reversed([*inner])]
+            model, key = _object_of(value)
+            if model is None:
+                continue
+            if model not in may_view:
+                of = site.get_model_admin(model) if site.is_registered(model) else None
+                may_view[model] = of is not None and of.has_view_permission(request)
+            if may_view[model]:
+                name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+                with suppress(NoReverseMatch, UnicodeEncodeError):
+                    url = reverse(name, args=[quote(key)], current_app=site.name)
+                    found[one_line(argument), f"{model._meta.label} {one_line(key)}", url] = None
+    return [*found]
+
+
+def _object_of(value: Any) -> tuple[type[Model] | None, str]:
+    """Return the model and the key of an instance that travels by reference or as a snapshot."""
+    key: Any = None
+    fields: dict[object, object] = {}
+    match value:
+        case {"$instance": [str(label), key, _]}:
+            pass
+        case {"$snapshot": {"model": str(label), "fields": {**fields}}}:
+            pass
+        case _:
+            return None, ""
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        return None, ""
+    key = fields.get(model._meta.pk.attname, key)
+    if isinstance(key, dict) and len(key) == 1:  # such as a UUID
+        (key,) = key.values()
+    return (model, str(key)) if type(key) in (int, str) and key != MASKED else (None, "")
 
 
 def runs_of(delivery: Delivery, attempts: Iterable[Attempt], now: datetime) -> Iterator[dict[str, Any]]:
@@ -106,10 +174,11 @@ def _executed(ended: tuple[str, str], start: datetime | None, end: datetime) -> 
 
 
 def emission_page(emission: UUID, rows: QuerySet[Delivery], *, site: str, now: datetime) -> dict[str, Any]:
-    """Return what the page of an emission in an ``AdminSite`` shows: four queries.
+    """Return what the page of an emission in an ``AdminSite`` shows: five queries.
 
     Raises Http404 where no delivery has that emission.
     """
+    pauses = ledger.pauses()
     found = list(rows.filter(emission=emission).order_by("pk")[: SHOWN_SIBLINGS + 1])
     if not found:
         raise Http404(_("No delivery has that emission."))
@@ -121,6 +190,7 @@ def emission_page(emission: UUID, rows: QuerySet[Delivery], *, site: str, now: d
     newest = Attempt.objects.using(first._state.db).filter(delivery__in=shown).order_by("-pk")[:SHOWN_IN_LANES]
     for attempt in reversed(newest):
         attempts[attempt.delivery_id].append(attempt)
+    whole = max((end - start).total_seconds(), 0.001)
     payloads: dict[str, list[str]] = {}  # to whom each went: drop and snapshot make payloads of one send differ
     for one in shown:
         payloads.setdefault(one.payload, []).append(one_line(one.receiver))
@@ -134,16 +204,16 @@ def emission_page(emission: UUID, rows: QuerySet[Delivery], *, site: str, now: d
         "lanes": [
             {
                 "delivery": one,
-                "badge": formatting.state_badge(one),
+                "badge": formatting.standing_badge(one, pauses, now),
                 "progress": formatting.progress_bar(one),
-                "due": until(one.due_at, now) if one.state == State.READY else "",
-                "steps": [_placed(step, start, end) for step in _steps(one, attempts[one.pk], now)],
+                "steps": [_placed(step, start, whole) for step in _steps(one, attempts[one.pk], now)],
             }
             for one in shown
         ],
         "payloads": [(readable_payload(payload), names) for payload, names in payloads.items()],
         "history": history.select_related("user").order_by("-action_time")[:SHOWN_SIBLINGS],
         "took": written(end - start),
+        "ticks": [(label, place) for after, label in TICKS if (place := _place(after, whole)) < 90],
         "is_cut": len(found) > SHOWN_SIBLINGS,
         "is_final": all(one.state in FINAL_STATES for one in shown),
     }
@@ -162,10 +232,13 @@ def _steps(delivery: Delivery, attempts: Iterable[Attempt], now: datetime) -> It
         yield {"kind": "wait", "start": last, "end": end}
 
 
-def _placed(step: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
+def _place(after: float, whole: float) -> float:
+    """Return where a moment lies on the axis, in percent: logarithmic, for 10 ms are to be seen beside two minutes."""
+    return round(100 * min(1.0, math.log1p(max(0.0, after) * 1000) / math.log1p(whole * 1000)), 2)
+
+
+def _placed(step: dict[str, Any], start: datetime, whole: float) -> dict[str, Any]:
     """Place a step on the axis that all lanes share."""
-    scale = WIDTH / max((end - start).total_seconds(), 0.001)
-    took = step["end"] - step["start"]
-    x = min(max(0.0, (step["start"] - start).total_seconds() * scale), WIDTH - LEAST)
-    width = min(max(LEAST, took.total_seconds() * scale), WIDTH - x)
-    return {**step, "took": written(took), "x": round(x, 2), "width": round(width, 2)}
+    first, last = (_place((step[end] - start).total_seconds(), whole) for end in ("start", "end"))
+    x = min(first, 100 - LEAST)
+    return {**step, "took": written(step["end"] - step["start"]), "x": x, "width": round(max(LEAST, last - x), 2)}

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from signals_app.console.formatting import breakable
 from signals_app.console.operations import QUEUE, RECEIVER
 from signals_app.console.queries import (
     Waiting,
@@ -72,7 +73,7 @@ def by_name(
             newest = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
             recent = rows.filter(pk__gt=newest - RECENT).order_by()
             names = {*recent.values_list(column, flat=True).distinct(), *known(), self.value() or ""}
-            return [(name, one_line(name)) for name in sorted(names) if name]
+            return [(name, breakable(one_line(name))) for name in sorted(names) if name]
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             value = self.value()

@@ -72,6 +72,8 @@ class RecordChangeList(ChangeList):
             if self.page_num != 1:
                 raise IncorrectLookupParameters("There is only one page.")
             self.result_list = self.paginator.page(1).object_list
+        self.result_list = list(self.result_list)
+        cast("RecordAdmin", self.model_admin).look_beside(self.result_list)
 
 
 def column(title: Any, value: Callable[[Any], Any], *, is_labelled: bool = True) -> Callable[[Any, Any], Any]:
@@ -94,6 +96,9 @@ class RecordAdmin(ReadOnlyAdmin):
     paginator = BoundedPaginator
     show_facets = admin.ShowFacets.NEVER  # counts of every filter's choices would read the whole table
     show_full_result_count = False
+
+    def look_beside(self, rows: list[Any]) -> None:
+        """Give the rows of a page what their columns show from elsewhere, read for all of them at once."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Read where the workers write; a replica may be behind."""

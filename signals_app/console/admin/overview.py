@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,18 +19,19 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 from django.views.generic import RedirectView
 
 from signals_app.console import formatting
 from signals_app.console.admin.pages import LIVE, PageAdmin, ReadOnlyAdmin, page_entry
 from signals_app.console.charts import charts
 from signals_app.console.dashboard import PATIENCE, Condition, condition, overview
-from signals_app.console.operations import PAUSE_PERMISSION, RETRY, Operator, set_paused
+from signals_app.console.operations import LONGEST_REASON, PAUSE_PERMISSION, RETRY, Operator, set_paused
 from signals_app.console.queries import Waiting
 from signals_app.exceptions import OperationRefused
 from signals_app.ledger import QueueStats, Stats
 from signals_app.models import Outcome, PauseKind, State
+from signals_app.redaction.logs import one_line
 
 _alarm: ContextVar[str] = ContextVar("signals_app.alarm", default="")
 
@@ -46,6 +48,17 @@ ICONS = {
     Condition.FAILING: "failed",
     Condition.STOPPED: "lost",
 }
+
+
+class PauseForm(forms.Form):
+    """Why something is paused and until when; neither need be told."""
+
+    reason = forms.CharField(label=gettext_lazy("Reason"), required=False, max_length=LONGEST_REASON)
+    until = forms.DateTimeField(
+        label=gettext_lazy("Until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
 
 
 class OverviewAdmin(PageAdmin):
@@ -86,23 +99,33 @@ class OverviewAdmin(PageAdmin):
         pause = path("pause/", self.admin_site.admin_view(self.pause_view), name="signals_app_overview_pause")
         return [*super().get_urls(), pause]
 
-    @method_decorator(require_POST)
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
     def pause_view(self, request: HttpRequest) -> HttpResponse:
         """Pause or resume what was named, and go back to the page that asked for it."""
         if not (self.has_view_permission(request) and request.user.has_perm(PAUSE_PERMISSION)):
             raise PermissionDenied
-        kind, name, do = (request.POST.get(field, "") for field in ("kind", "name", "do"))
-        if do not in ("pause", "resume") or kind not in PauseKind.values or "\0" in name:  # no text for PostgreSQL
-            raise BadRequest("A pause needs kind=QUEUE or kind=RECEIVER, a name, and do=pause or do=resume.")
-        try:
-            changed, said = set_paused(PauseKind(kind), name, do == "pause", by=Operator.of(request.user))
-            self.message_user(request, said, messages.SUCCESS if changed else messages.WARNING)
-        except OperationRefused as refused:
-            self.message_user(request, str(refused), messages.ERROR)
-        back = request.POST.get("back", "")
+        if request.method != "POST":
+            return self.lead_back(request, formatting.address(self.admin_site.name, "overview_changelist"))
+        kind, name, do, back = (request.POST.get(field, "") for field in ("kind", "name", "do", "back"))
+        if (
+            do not in ("ask", "pause", "resume") or kind not in PauseKind.values or "\0" in name
+        ):  # no text for PostgreSQL
+            raise BadRequest("A pause needs kind=QUEUE or kind=RECEIVER, a name, and do=ask, do=pause or do=resume.")
         if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
             back = formatting.address(self.admin_site.name, "overview_changelist")
-        return HttpResponseRedirect(back)
+        form = PauseForm(request.POST if do == "pause" else None)
+        if do == "resume" or form.is_valid():
+            try:
+                given = form.cleaned_data if do == "pause" else {}
+                changed, said = set_paused(PauseKind(kind), name, do == "pause", by=Operator.of(request.user), **given)
+                self.message_user(request, said, messages.SUCCESS if changed else messages.WARNING)
+                return HttpResponseRedirect(back)
+            except OperationRefused as refused:
+                form.add_error(None, str(refused))
+        what = f"{PauseKind(kind).label} {one_line(name)}"
+        title = _("Pause the %(what)s?") % {"what": what}
+        asked = {"title": title, "what": what, "form": form, "kind": kind, "name": name, "back": back}
+        return self.show(request, "admin/signals_app/pause.html", **asked)
 
 
 class ClusterAdmin(ReadOnlyAdmin):

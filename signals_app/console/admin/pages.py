@@ -8,17 +8,18 @@ import django
 from django import forms
 from django.apps import apps
 from django.apps.registry import Apps
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.db.models.base import ModelBase
 from django.forms import Script
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 LIVE: Any = Script("signals_app/live.js", defer=True)
@@ -51,6 +52,11 @@ class ReadOnlyAdmin(ModelAdmin):
             "is_list_of_crumbs": django.VERSION >= (6, 0),  # each version styles its own markup only
         }
         return TemplateResponse(request, template, standard | context)
+
+    def lead_back(self, request: HttpRequest, address: str) -> HttpResponse:
+        """Answer a GET of what only a button opens: it was reloaded, bookmarked, or a login came between."""
+        self.message_user(request, _("Nothing was changed. Press the button on this page again."), messages.WARNING)
+        return HttpResponseRedirect(address)
 
 
 class PageAdmin(ReadOnlyAdmin):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import getpass
 import logging
 from argparse import ArgumentParser
+from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.console.operations import (
+    LONGEST_PAUSE,
     OPERATIONS,
     PAUSE_PERMISSION,
     Operation,
@@ -24,7 +27,7 @@ from signals_app.console.operations import (
     set_paused,
 )
 from signals_app.console.queries import Selection
-from signals_app.console.terminal.choosing import add_filters, number, selection_of
+from signals_app.console.terminal.choosing import add_filters, number, selection_of, span
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, add_assent
 from signals_app.models import PauseKind, State
 from signals_app.redaction.logs import get_logger
@@ -79,20 +82,26 @@ def _pausing(name: str, text: str, *, paused: bool) -> Subcommand:
         kinds = [kind.value for kind in PauseKind]
         parser.add_argument("kind", type=str.upper, choices=kinds, help="QUEUE or RECEIVER")
         parser.add_argument("name", help="the queue's name, or the receiver's key")
+        if paused:
+            parser.add_argument("--reason", default="", metavar="TEXT", help="why, for those who see the pause")
+            parser.add_argument("--for", type=span, metavar="SPAN", help="resume it by itself after that: 15m, 2h, 3d")
         _add_operator(parser)
 
     def run(options: Options, terminal: Terminal) -> None:
         kind, of, is_dry = PauseKind(options["kind"]), options["name"], options["dry_run"]
+        details: dict[str, Any] = {}
         if paused:
-            require_pausable(kind, of)
-        changes = ledger.is_paused(kind, of) != paused
+            lasts = None if options["for"] is None else min(options["for"], 2 * LONGEST_PAUSE)  # which is refused below
+            details = {"reason": options["reason"], "until": None if lasts is None else timezone.now() + lasts}
+            require_pausable(kind, of, **details)
+        changes = ledger.is_paused(kind, of) != paused or any(details.values())
         said = f"The {kind.label} {of} would be {name}d. Nothing was changed." if changes else "Nothing would change."
         if not is_dry:
             by = _operator(options, PAUSE_PERMISSION)
             if changes and not terminal.agrees(options, f"{name.capitalize()} the {kind.label} {of}?"):
                 return
-            changes, said = set_paused(kind, of, paused, by=by)
-        facts = {"kind": kind, "name": of, f"{name}d": changes, "dry_run": is_dry}
+            changes, said = set_paused(kind, of, paused, by=by, **details)
+        facts = {"kind": kind, "name": of, f"{name}d": changes, "dry_run": is_dry, **details}
         terminal.tell(lambda: facts, lambda: [said])
 
     return Subcommand(name=name, help=text, add_arguments=add_arguments, run=run)

@@ -61,14 +61,20 @@ def delivery_id(text: str) -> int:
 def moment(text: str) -> datetime:
     """Read an age, or a date and perhaps a time in the project's time zone."""
     read = queries.moment(text)
-    if age := _AGE.fullmatch(text):
-        with suppress(OverflowError):
-            read = timezone.now() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    with suppress(ArgumentTypeError, OverflowError):
+        read = timezone.now() - span(text)
     if read is None:
         raise ArgumentTypeError(
             f"{text!r} is neither an age such as 15m, 2h or 3d nor a date such as 2026-11-23T12:00."
         )
     return read
+
+
+def span(text: str) -> timedelta:
+    if age := _AGE.fullmatch(text):
+        with suppress(OverflowError):
+            return timedelta(**{_UNITS[age[2]]: int(age[1])})
+    raise ArgumentTypeError(f"{text!r} is no span of time such as 15m, 2h or 3d.")
 
 
 def count(text: str) -> int:

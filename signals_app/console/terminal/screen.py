@@ -16,7 +16,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import Error
-from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.exceptions import OperationRefused
@@ -120,12 +119,6 @@ def plain(value: object) -> object:
 
 def _line(text: str) -> str:
     return one_line(text.translate(_TYPED))
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment to the second, in the project's time zone."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

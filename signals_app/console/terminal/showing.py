@@ -18,23 +18,27 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.console.formatting import (
+    pause_words,
+    paused_by,
     process_name,
     ran,
     readable_name,
     readable_payload,
+    stamp,
+    standing,
     trace_id,
-    until,
     waited,
     written,
 )
 from signals_app.console.queries import Selection, Waiting
 from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, percent, selection_of
-from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain, stamp
-from signals_app.models import Attempt, Delivery, Pause, State
+from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain
+from signals_app.models import Attempt, Delivery, Pause
 from signals_app.monitoring.health import failing, look, unroutable
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
 
+_OF_PAUSES = ("kind", "name", "since", "by", "reason", "until")
 _ENDS = ("succeeded", "failed", "cancelled", "lost")
 
 
@@ -48,9 +52,7 @@ def _status(options: Options, terminal: Terminal) -> None:
             "queues": [asdict(queue) | {"clusters": alive[queue.name]} for queue in queues],
             "oldest_wait": found.oldest_wait,
             "last_hour": {name: getattr(found, name) for name in _ENDS},
-            "pauses": [
-                {name: getattr(pause, name) for name in ("kind", "name", "since", "by")} for pause in found.pauses
-            ],
+            "pauses": [{name: getattr(pause, name) for name in _OF_PAUSES} for pause in found.pauses],
         }
 
     def lines() -> Iterator[str]:
@@ -65,7 +67,7 @@ def _status(options: Options, terminal: Terminal) -> None:
         ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled"
         yield f"In the last hour: {ended}, {found.lost} lost {'attempt' if found.lost == 1 else 'attempts'}."
         for pause in found.pauses:
-            yield f"Paused since {stamp(pause.since)} by {pause.by or 'somebody'}: {pause}."
+            yield f"Paused since {stamp(pause.since)}: {pause} {pause_words(pause)}".rstrip()
 
     terminal.tell(as_json, lines)
 
@@ -118,6 +120,10 @@ def _payload_as_json(delivery: Delivery) -> Any:
         return masked_text(delivery.payload)
 
 
+def _standing(delivery: Delivery, pauses: list[Pause], now: datetime) -> str:
+    return f"{standing(delivery, pauses, now)[1]} {paused_by(delivery, pauses)}".strip()
+
+
 def _add_list_arguments(parser: ArgumentParser) -> None:
     add_filters(parser)
     parser.add_argument("--limit", type=number, default=20, metavar="N", help="how many, the newest; 20 by default")
@@ -139,14 +145,13 @@ def _list(options: Options, terminal: Terminal) -> None:
 
 
 def _cells(one: Delivery, pauses: list[Pause], now: datetime) -> tuple[str, ...]:
-    is_later = one.state == State.READY and one.due_at > now
     return (
         f"#{one.pk}",
-        " ".join(filter(None, (one.state, Waiting.of(one, pauses, now)))),
+        _standing(one, pauses, now),
         one.queue,
         one.receiver,
         f"{one.attempts}/{one.max_attempts}",
-        until(one.due_at, now) if is_later else written(waited(one, now)),
+        written(waited(one, now)),
         written(ran(one, now)),
         stamp(one.enqueued_at),
     )
@@ -167,7 +172,8 @@ def _show(options: Options, terminal: Terminal) -> None:
     attempts = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[:SHOWN])[::-1]
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
     siblings = list(others.defer("payload").order_by("pk")[:SHOWN])
-    facts = _as_json(delivery, ledger.pauses(), timezone.now())
+    pauses, now = ledger.pauses(), timezone.now()
+    facts = _as_json(delivery, pauses, now)
 
     def as_json() -> dict[str, Any]:
         return facts | {
@@ -178,7 +184,7 @@ def _show(options: Options, terminal: Terminal) -> None:
 
     def lines() -> Iterator[str]:
         width = max(map(len, facts))
-        for name, value in facts.items():
+        for name, value in {"id": delivery.pk, "standing": _standing(delivery, pauses, now), **facts}.items():
             yield f"{name.replace('_', ' '):<{width}}  {_said(value)}"
         yield ""
         yield Text(readable_payload(delivery.payload))
@@ -189,7 +195,7 @@ def _show(options: Options, terminal: Terminal) -> None:
                 yield Text(one_record(f"\n{masked_text(text.rstrip())}").lstrip("\n"))
         for one in siblings:
             yield ""
-            yield f"Of the same emission: #{one.pk} {one.receiver} {one.state}"
+            yield f"Of the same emission: #{one.pk} {one.receiver} {_standing(one, pauses, now)}"
 
     terminal.tell(as_json, lines)
 

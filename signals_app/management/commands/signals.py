@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from signals_app.console.formatting import stamp
 from signals_app.console.signals_map.graph import COUNTED, Mark, Row, SignalsMap, signals_map
 from signals_app.console.terminal import Terminal
-from signals_app.console.terminal.screen import stamp
 
 
 class Command(BaseCommand):

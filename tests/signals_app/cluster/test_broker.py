@@ -120,7 +120,7 @@ def test_a_pusher_keeps_the_counters_totals_once_a_lock_lets_it(monkeypatch: pyt
         patch.setattr(ledger, "take_snapshot", locked)
         assert pusher.dequeue(), "hints go out meanwhile"
     assert not Snapshot.objects.exists()
-    pusher._recovered_at = 0.0
+    pusher._kept_up_at = 0.0
     pusher.dequeue()
     assert Snapshot.objects.count() == 1
 

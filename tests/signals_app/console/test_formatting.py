@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from signals_app.console import formatting
-from signals_app.models import Delivery, State
+from signals_app.models import Delivery, Pause, PauseKind, State
 from tests.signals_app.console.admin.rows import NOON, at
 
 
@@ -61,6 +62,32 @@ def test_what_waited_and_ran_mean_in_each_state(
     delivery = Delivery(state=state, due_at=at(due), started_at=started_at, finished_at=finished_at)
     found = (formatting.waited(delivery, at(100)), formatting.ran(delivery, at(100)))
     assert [one and one.total_seconds() for one in found] == [waited, ran]
+
+
+@pytest.mark.parametrize(
+    ("fields", "paused", "words"),
+    [
+        ({}, "", "ready"),
+        ({"due_at": at(110)}, "", "scheduled in 10 s"),
+        ({"due_at": at(100 + 300)}, "", "scheduled in 5 min"),
+        ({"due_at": at(100 + 3 * 86_400)}, "", "scheduled in 3 d"),
+        ({"due_at": at(110), "attempts": 1}, "", "retrying in 10 s"),
+        ({"attempts": 1}, "", "retrying now"),
+        ({"due_at": at(110), "unroutable": True}, "", "unroutable"),
+        ({"unroutable": True}, "mail", "paused by ada"),
+        ({}, "shop.print", "paused by ada"),
+        ({"queue": "shop.print", "receiver": "mail"}, "mail", "ready"),
+        ({"state": State.RUNNING}, "mail", "running"),
+        ({"state": State.FAILED, "unroutable": True}, "mail", "failed"),
+        ({"state": "ASLEEP"}, "", "ASLEEP"),
+    ],
+)
+def test_a_state_is_told_as_people_see_it(fields: dict[str, Any], paused: str, words: str) -> None:
+    one = Delivery(**{"state": State.READY, "due_at": NOON, "queue": "mail", "receiver": "shop.print", **fields})
+    kind = PauseKind.RECEIVER if "." in paused else PauseKind.QUEUE
+    pauses = [Pause(kind=kind, name=paused, by="ada")] if paused else []
+    said = f"{formatting.standing(one, pauses, at(100))[1]} {formatting.paused_by(one, pauses)}"
+    assert said.strip().replace("\N{NO-BREAK SPACE}", " ") == words
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,32 @@ def park_all() -> None:
         pass
 
 
+def test_a_pause_ends_by_itself_once_its_time_has_come(caplog: pytest.LogCaptureFixture) -> None:
+    row = put()
+    later = timezone.now() + timedelta(hours=1)
+    assert ledger.pause(PauseKind.QUEUE, conf.queue, until=later)
+    assert ledger.pause(PauseKind.RECEIVER, nothing.key, until=later)
+    assert ledger.pause(PauseKind.RECEIVER, work.key)
+    park_all()
+    assert ledger.end_pauses() == []
+    assert claimed() == []
+    Pause.objects.filter(until=later).update(until=timezone.now())
+    assert len(DeliveryBroker().dequeue() or []) == 1  # a hint for what came back
+    assert [str(one) for one in ledger.pauses()] == [f"receiver {work.key}"]
+    assert claimed() == [row.id]
+    assert f"The queue {conf.queue} is resumed: its pause was to end now." in caplog.messages
+
+
+def test_a_reason_or_an_end_replaces_that_of_a_pause_and_nothing_else_does() -> None:
+    later = timezone.now() + timedelta(hours=1)
+    assert ledger.pause(PauseKind.QUEUE, "mail", by="ada", reason="no paper", until=later)
+    assert not ledger.pause(PauseKind.QUEUE, "mail", by="grace")
+    assert not ledger.pause(PauseKind.QUEUE, "mail", by="grace", reason="no paper", until=later)
+    assert ledger.pause(PauseKind.QUEUE, "mail", by="grace", reason="no ink")
+    (one,) = ledger.pauses()
+    assert (one.by, one.reason, one.until) == ("grace", "no ink", None)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "stops"),
     [
@@ -153,9 +179,9 @@ def test_parking_reads_the_head_once_though_the_planner_takes_the_table_for_empt
     autovacuum("ANALYZE")  # on a quiet day, before many come at once
     copies(put(), 3_000)
     ledger.pause(PauseKind.RECEIVER, nothing.key)
-    assert steps_of(lambda: ledger.park(conf.queue)) < 100_000
+    assert steps_of(lambda: ledger.park(conf.queue)) < 200_000
     assert Delivery.objects.filter(parked=True).count() == PARK_AT_ONCE
-    assert steps_of(lambda: ledger.resume(PauseKind.RECEIVER, nothing.key)) < 100_000
+    assert steps_of(lambda: ledger.resume(PauseKind.RECEIVER, nothing.key)) < 200_000
     assert not Delivery.objects.filter(parked=True).exists()
 
 

@@ -29,7 +29,7 @@ def row_of(client: Client) -> dict[str, str]:
     page = client.get(reverse(DELIVERIES)).content.decode()
     body = page.partition("<tbody>")[2].partition("</tbody>")[0]
     cells = re.findall(r'<t[dh] class="field-(\w+)[^>]*>(.*?)</t[dh]>', body, re.DOTALL)
-    texts = {name: re.sub(r"<[^>]+>", " ", html) for name, html in cells}
+    texts = {name: re.sub(r"<[^>]+>", " ", html.replace("<wbr>", "")) for name, html in cells}
     return {name: " ".join(text.split()) for name, text in texts.items()}
 
 
@@ -42,8 +42,8 @@ def test_a_row_says_everything_about_a_delivery(reader: Client) -> None:
         "by_signal": "order_placed shop.signals",
         "by_queue": "Queue sigdemo",
         "tries": "Attempts 1/5",
-        "waited": "Waited 2.00 s",
-        "ran": "Ran 3.00 s",
+        "last_error": "Error \N{EN DASH}",
+        "took": "Waited 2.00 s Ran 3.00 s",
         "finished": "Finished 2026-11-23 12:00:05",
     }
 
@@ -66,10 +66,45 @@ def test_a_running_one_shows_its_progress(reader: Client) -> None:
     assert reader.get(reverse(DELIVERIES)).content.decode().count("<progress") == 1
 
 
-def test_one_that_waits_says_when_it_is_due_and_that_no_worker_knows_its_receiver(reader: Client) -> None:
-    delivery(due_at=timezone.now() + timedelta(hours=3, seconds=30), unroutable=True)
+def test_one_that_waits_says_why(reader: Client) -> None:
+    delivery(due_at=timezone.now() + timedelta(hours=3, seconds=30))
     row = row_of(reader)
-    assert (row["standing"], row["waited"]) == ("ready unroutable", "Due in 3 h 0 min")
+    assert (row["standing"], row["took"]) == ("scheduled in 3 h", "Waited \N{EN DASH}")
+    ledger.pause(PauseKind.QUEUE, "sigdemo", by="ada")
+    assert row_of(reader)["standing"] == "paused by ada"
+
+
+@pytest.mark.parametrize("address", [DELIVERIES, ATTEMPTS])
+def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(boss: Client, address: str) -> None:
+    ledger.pause(PauseKind.QUEUE, "sigdemo", by="ada")
+    counts = []
+    for number in (1, 9):
+        for _ in range(number):
+            attempt(delivery())
+            attempt(delivery(State.FAILED))
+        with CaptureQueriesContext(connection) as captured:
+            boss.get(reverse(address))
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"state": State.FAILED, "attempts": 2}, "OSError builtins"),
+        ({"attempts": 2}, "OSError builtins"),
+        ({"state": State.RUNNING, "attempts": 3}, "OSError builtins"),
+        ({"state": State.SUCCESSFUL, "attempts": 3}, "\N{EN DASH}"),
+    ],
+)
+def test_a_row_names_the_error_of_the_last_attempt_that_has_ended(
+    reader: Client, fields: dict[str, Any], error: str
+) -> None:
+    one = delivery(**fields)
+    attempt(one, 1)
+    attempt(one, 2, error_class="builtins.OSError")
+    attempt(one, 2, outcome=Outcome.STALE, error_class="builtins.KeyError")
+    assert row_of(reader)["last_error"] == f"Error {error}"
 
 
 @pytest.mark.parametrize("address", [DELIVERIES, ATTEMPTS])
@@ -111,7 +146,7 @@ def test_an_attempts_row_and_page_say_what_went_wrong_in_which_delivery(reader: 
     page = reader.get(reverse(ATTEMPTS)).content.decode()
     assert f'<a href="{page_of(ended)}">#{one.pk} · 3</a>' in page
     assert f'<a href="{page_of(one)}">' in page
-    assert f"<b>ValueError</b> {'m' * 159}…</span>" in page
+    assert f"<b>Value<wbr>Error</b> {'m' * 159}…</span>" in page
     assert "worker-3.example.org, pid 4711" in page
     assert "3.00\N{NO-BREAK SPACE}s" in page
     page = reader.get(page_of(ended)).content.decode()

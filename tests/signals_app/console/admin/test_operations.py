@@ -18,7 +18,16 @@ from django.utils import timezone
 from signals_app.console.admin import deliveries
 from signals_app.console.operations import OPERATIONS
 from signals_app.models import Delivery, State
-from tests.signals_app.console.admin.rows import DELIVERIES, TO, client_of, delivery, one_for, operate_url, page_of
+from tests.signals_app.console.admin.rows import (
+    DELIVERIES,
+    OVERVIEW,
+    TO,
+    client_of,
+    delivery,
+    one_for,
+    operate_url,
+    page_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -72,7 +81,7 @@ def test_an_operation_is_asked_about_and_done_once_and_leads_back(boss: Client, 
     assert f"<h1>{OPERATIONS[name].question % words}</h1>" in page
     assert OPERATIONS[name].consequence % words in page
     assert f">{OPERATIONS[name].button % words}</button>" in page
-    assert f'href="{back}">Keep it as it is</a>' in page
+    assert f'href="{back}">Keep it</a>' in page
     assert f'<li><a href="{page_of(one)}">#{one.pk}</a> {one.receiver} ' in page
     assert rows() == before
 
@@ -89,9 +98,9 @@ def test_an_operation_is_asked_about_and_done_once_and_leads_back(boss: Client, 
 @pytest.mark.parametrize(
     ("fields", "names"),
     [
-        ({}, ["cancel", "move"]),
-        ({"due_at": timezone.now() + timedelta(days=9)}, ["cancel", "run_now", "move"]),
-        ({"unroutable": True}, ["cancel", "move", "reassign"]),
+        ({}, ["move", "cancel"]),
+        ({"due_at": timezone.now() + timedelta(days=9)}, ["run_now", "move", "cancel"]),
+        ({"unroutable": True}, ["move", "reassign", "cancel"]),
         ({"state": State.RUNNING, "unroutable": True}, ["cancel"]),
         ({"state": State.SUCCESSFUL}, []),
         ({"state": State.FAILED}, ["retry"]),
@@ -106,6 +115,9 @@ def test_what_the_state_allows_is_offered_and_nothing_else_can_be_done(
     before = rows()
     assert offered(boss, one) == names
     links = re.findall(r'action="([^"]*/operate/[^"]*)"', boss.get(page_of(one) + KEPT).content.decode())
+    page = boss.get(page_of(one)).content.decode()
+    assert all(str(OPERATIONS[name].consequence % {"count": 1}) in page for name in names)
+    assert page.count("signals-danger") == ("cancel" in names)
     assert links == [operate_url(one, name) + KEPT for name in names]  # with the filters that led to the page
     for name in OPERATIONS.keys() - set(names):
         page = on_page(boss, name, one, to=TO.get(name, "")).content.decode()
@@ -183,6 +195,21 @@ def test_one_request_changes_so_many_and_no_more(operator: Client, monkeypatch: 
 @pytest.mark.parametrize("row", ["abc", "-1", "9" * 19, "9" * 30])
 def test_what_is_no_row_is_refused(operator: Client, row: str) -> None:
     assert on_list(operator, "retry", _selected_action=row).status_code == 400
+
+
+def test_what_only_a_button_opens_leads_back_with_a_sentence(boss: Client) -> None:
+    one = one_for("retry")
+    before = rows()
+    back = {
+        operate_url(one, "retry") + KEPT: page_of(one) + KEPT,
+        reverse("admin:signals_app_overview_pause"): reverse(OVERVIEW),
+    }
+    for address, page in back.items():
+        answer = boss.get(address, follow=True)
+        assert answer.redirect_chain == [(page, 302)]
+        assert told(answer) == ["Nothing was changed. Press the button on this page again."]
+        assert boss.put(address).status_code == 405
+    assert rows() == before
 
 
 @pytest.mark.parametrize(("key", "name"), [("12345", "retry"), ("nonsense", "retry"), ("12", "delete")])

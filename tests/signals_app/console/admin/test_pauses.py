@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
 from signals_app import ledger
@@ -98,7 +100,48 @@ def test_it_leads_nowhere_else(boss: Client, back: str) -> None:
 def test_a_pause_of_nothing_is_a_bad_request(boss: Client, settings: Settings, data: dict[str, str]) -> None:
     settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if not one.startswith("sigdemo.")]  # refuses a NUL itself
     assert post(boss, **data).status_code == 400
-    assert boss.get(reverse("admin:signals_app_overview_pause")).status_code == 405
+
+
+def test_a_pause_is_asked_about_and_its_reason_and_end_are_told_wherever_it_is(boss: Client) -> None:
+    one = delivery()
+    named = {"kind": "QUEUE", "name": "sigdemo"}
+    assert 'name="do" value="ask"' in boss.get(page_of(one)).content.decode()
+    asked = post(boss, back=page_of(one), do="ask", **named).content.decode()
+    assert "<h1>Pause the queue sigdemo?</h1>" in asked
+    assert "What waits for the queue sigdemo is kept" in asked  # themes may show no heading
+    assert 'value="pause">Pause queue</button>' in asked
+    assert f'href="{page_of(one)}">Keep it running</a>' in asked
+    assert ledger.pauses() == []
+    until = timezone.now().replace(second=0, microsecond=0) + timedelta(hours=2)
+    said = {"reason": "no paper", "until": f"{until:%Y-%m-%dT%H:%M}"}
+    assert post(boss, back=page_of(one), do="pause", **named, **said).redirect_chain == [(page_of(one), 302)]
+    words = f"by boss until {until:%Y-%m-%d %H:%M} (no paper)"
+    for address in (reverse(OVERVIEW), reverse(DELIVERIES), page_of(one), reverse(ATTEMPTS)):
+        assert f"queue sigdemo {words}. What waits for it is kept." in boss.get(address).content.decode(), address
+    assert f"paused</span> {words}" in boss.get(reverse(DELIVERIES)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"reason": "a" * 256}, "Ensure this value has at most 255 characters"),
+        ({"reason": "a\0b"}, "Null characters are not allowed."),
+        ({"until": "soon"}, "Enter a valid date/time."),
+        ({"until": "2026-02-30T12:00"}, "Enter a valid date/time."),
+        ({"until": "2020-01-01T12:00"}, "A pause ends in the future and within a year."),
+        ({"until": "9999-12-31T23:59"}, "A pause ends in the future and within a year."),
+        ({"name": "elsewere"}, "There is no queue"),
+    ],
+)
+def test_a_slip_in_the_form_is_told_there_and_pauses_nothing(
+    boss: Client, settings: Settings, fields: dict[str, str], said: str
+) -> None:
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if not one.startswith("sigdemo.")]  # refuses a NUL itself
+    with timezone.override("America/New_York"):
+        page = post(boss, **{"kind": "QUEUE", "name": "sigdemo", "do": "pause", "reason": "no paper"} | fields)
+    assert said in page.content.decode()
+    assert ('value="no paper"' in page.content.decode()) == ("reason" not in fields)
+    assert ledger.pauses() == []
 
 
 def test_a_paused_receiver_that_did_nothing_can_be_resumed_from_the_overview(boss: Client) -> None:

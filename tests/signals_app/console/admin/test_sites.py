@@ -127,7 +127,11 @@ def test_what_is_done_leads_back_to_its_own_site(prefix: str, boss: Client, fail
     assert leads_elsewhere(asked, prefix) == []
     done = boss.post(f"{of_failed}operate/retry/", {"confirmed": "yes"})
     assert (done.status_code, done["Location"]) == (302, f"{of_failed}change/")
-    paused = boss.post(f"{pages}overview/pause/", {"kind": "QUEUE", "name": "sigdemo", "do": "pause"})
+    pause = {"kind": "QUEUE", "name": "sigdemo", "back": f"{of_failed}change/"}
+    asked = boss.post(f"{pages}overview/pause/", pause | {"do": "ask"})
+    assert asked.status_code == 200
+    assert leads_elsewhere(asked, prefix) == []
+    paused = boss.post(f"{pages}overview/pause/", pause | {"do": "pause", "back": ""})
     assert (paused.status_code, paused["Location"]) == (302, f"{pages}overview/")
     selected = {"action": "cancel", "_selected_action": str(failed.pk)}
     listed = boss.post(f"{pages}delivery/", selected)

@@ -37,7 +37,7 @@ def part(text: str, heading: str) -> list[str]:
 
 
 def test_a_signal_is_printed_with_its_receivers() -> None:
-    assert part(printed(), UNHEARD) == [f"{UNHEARD}  tests/testapp/signals.py:7  [nobody listens]", "no receiver"]
+    assert part(printed(), UNHEARD) == [f"{UNHEARD}  tests/testapp/signals.py:6  [nobody listens]", "no receiver"]
     unheard.connect(listeners.plain, sender=listeners.Counter, dispatch_uid="once")
     unheard.connect(listeners.asynchronous, weak=False)
     unheard.connect(by_queue)
@@ -48,7 +48,7 @@ def test_a_signal_is_printed_with_its_receivers() -> None:
     for state in (State.FAILED, State.SUCCESSFUL, State.SUCCESSFUL):
         delivery(state, signal=UNHEARD, receiver=by_queue.key, finished_at=now, attempts=2)
     assert part(printed(), UNHEARD) == [
-        f"{UNHEARD}  tests/testapp/signals.py:7",
+        f"{UNHEARD}  tests/testapp/signals.py:6",
         f"plain   {HERE}.plain  {FILE}:{line_of('def plain')}",
         f"sender {HERE}.Counter, dispatch_uid once",
         f"async   {HERE}.asynchronous  {FILE}:{line_of('async def')}",
@@ -110,7 +110,7 @@ def test_as_json_it_says_the_same_with_the_libraries() -> None:
     signals = {one["name"]: one for one in told["signals"]}
     assert "django.core.signals.request_started" in signals
     (row,) = signals[UNHEARD].pop("receivers")
-    place = {"path": "tests/testapp/signals.py", "line": 7, "is_library": False}
+    place = {"path": "tests/testapp/signals.py", "line": 6, "is_library": False}
     assert signals[UNHEARD] == {"name": UNHEARD, "place": place, "is_foreign": False, "marks": []}
     options = row.pop("options")
     assert (options["priority"], options["drop"], options["delay"]) == (3, ["request"], 1.5)

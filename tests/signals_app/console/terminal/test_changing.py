@@ -91,6 +91,11 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
         ("pause queue elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
         ("cancel --all --as ada", r"^Not a terminal. Say --yes to do it, or --dry-run to see"),
         ("pause queue elsewhere --as ada", r"^Not a terminal"),
+        ("pause queue elsewhere --for soon --yes --as ada", r"'soon' is no span of time such as 15m, 2h or 3d\.$"),
+        ("pause queue elsewhere --for 0s --yes --as ada", r"^A pause ends in the future and within a year"),
+        (f"pause queue elsewhere --for {'9' * 30}d --yes --as ada", r"is no span of time"),
+        ("pause queue elsewhere --for 999999999d --yes --as ada", r"^A pause ends in the future and within a year"),
+        (f"pause queue elsewhere --reason {'a' * 256} --yes --as ada", r"^A reason is a text of up to 255 characters"),
         ("cancel --all --yes", r"^Add --as USER: "),
         ("cancel --all --yes --as nobody", r"^There is no user 'nobody'\.$"),
         ("cancel --all --yes --as reader", r"^reader may not do that: it takes .* signals_app.cancel_delivery\.$"),
@@ -122,9 +127,21 @@ def test_a_queue_and_a_receiver_are_paused_and_resumed() -> None:
     assert told("pause", "queue", "elsewhere", *by) == "The queue elsewhere was paused already.\n"
     assert told("resume", "queue", "elsewhere", *by) == "The queue elsewhere is resumed.\n"
     assert told("resume", "queue", "elsewhere", *by) == "The queue elsewhere was not paused.\n"
-    facts = {"kind": "RECEIVER", "name": nothing.key, "paused": True, "dry_run": False}
+    facts = {"kind": "RECEIVER", "name": nothing.key, "paused": True, "dry_run": False, "reason": "", "until": None}
     assert read("pause", "receiver", nothing.key, *by) == facts
     assert [(pause.kind, pause.by) for pause in ledger.pauses()] == [("RECEIVER", "ada")]
+
+
+def test_a_pause_takes_a_reason_and_an_end_which_are_told() -> None:
+    by = ("--yes", "--as", ada())
+    told("pause", "queue", "elsewhere", "--reason", "no paper", "--for", "2h", *by)
+    (pause,) = ledger.pauses()
+    assert pause.until is not None
+    assert timedelta(minutes=119) < pause.until - timezone.now() < timedelta(hours=2)
+    assert told("status").endswith(f": queue elsewhere by ada until {pause.until:%Y-%m-%d %H:%M} (no paper)\n")
+    (shown,) = read("status")["pauses"]
+    assert (shown["reason"], shown["until"]) == ("no paper", pause.until.isoformat())
+    assert told("pause", "queue", "elsewhere", "--for", "3h", *by) == "The queue elsewhere is paused.\n"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -63,7 +63,7 @@ def test_a_question_is_not_in_what_is_printed(answer: str, tmp_path: Path) -> No
 def test_a_table_that_is_much_wider_than_the_terminal_has_a_line_for_each_cell() -> None:
     row = delivery(State.SUCCESSFUL)
     shown = at_a_terminal("list", COLUMNS="40").splitlines()
-    assert shown[:3] == [f"#{row.pk}", "  state     SUCCESSFUL", "  queue     sigdemo"]
+    assert shown[:3] == [f"#{row.pk}", "  state     successful", "  queue     sigdemo"]
     assert f"#{row.pk}" in at_a_terminal("list", COLUMNS="80").splitlines()[1]
     assert f"#{row.pk}" in piped("list", COLUMNS="40").stdout.splitlines()[1]
 
