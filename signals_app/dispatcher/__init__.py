@@ -3,6 +3,7 @@
 from django.core.exceptions import AppRegistryNotReady
 
 try:
+    from signals_app.dispatcher.bulk import bulk, send_each, send_for
     from signals_app.dispatcher.current import current_delivery
     from signals_app.dispatcher.receivers import QueuedReceiver, queued, queued_receiver, registry
 except AppRegistryNotReady:
@@ -11,4 +12,13 @@ except AppRegistryNotReady:
         "which is imported as Django starts."
     ) from None
 
-__all__ = ["QueuedReceiver", "current_delivery", "queued", "queued_receiver", "registry"]
+__all__ = [
+    "QueuedReceiver",
+    "bulk",
+    "current_delivery",
+    "queued",
+    "queued_receiver",
+    "registry",
+    "send_each",
+    "send_for",
+]

@@ -115,9 +115,7 @@ class QueuedReceiver:
             depth=depth,
             context=context,
         )
-        delivery = ledger.enqueue(work)
-        events.enqueued(delivery)
-        return delivery
+        return ledger.enqueue(work, events.enqueued)
 
     def _depth(self, signal: str) -> int:
         """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""

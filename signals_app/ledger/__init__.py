@@ -22,7 +22,7 @@ from signals_app.ledger.clusters import (
     read_stats,
 )
 from signals_app.ledger.due import awaits, count_ready, due, seconds_to_first, wake
-from signals_app.ledger.enqueue import NewDelivery, enqueue
+from signals_app.ledger.enqueue import BATCH, NewDelivery, bulk, enqueue
 from signals_app.ledger.maintenance import (
     Expired,
     begin_maintenance,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -31,6 +32,9 @@ from signals_app.ledger.sqlite_watch import Naps, watch
 from signals_app.models import Delivery
 
 TABLE = Delivery._meta.db_table
+
+Rows = Sequence[tuple[dict[str, Any], float]]  # columns, always in the same order, and the delay
+Inserted = tuple[int, datetime, datetime]  # id, when it is due, when it was enqueued
 
 # Which deliveries a claim may take: of a queue as a whole, and one by one. Both subqueries stand alone, so each runs
 # once; their table is empty unless something is paused.
@@ -156,8 +160,13 @@ class Database:
         """Return a time of the clock that raw SQL answered, as the ORM would have read it."""
         return cast(datetime, value)
 
-    def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
+    def inserted(self, cursor: Any, at: datetime, delay: float) -> Inserted:
         """Return the id of the delivery that was inserted, when it is due, and when it was enqueued."""
+        raise NotImplementedError
+
+    def insert_many(self, db: BaseDatabaseWrapper, one: str, many: str, rows: Rows, at: datetime) -> list[Inserted]:
+        """Insert deliveries by the statement for one or by that for many; return what inserted() does, for each."""
+        self.bind(db, {}, at)
         raise NotImplementedError
 
     def prepare(self, db: BaseDatabaseWrapper) -> None:
@@ -187,6 +196,10 @@ class Database:
 
     def in_transaction(self, raw: Any) -> bool:
         """Tell whether the driver's connection is in a transaction, begun by whatever means."""
+        return False
+
+    def is_aborted(self, raw: Any) -> bool:
+        """Tell whether a statement failed in the transaction of the driver's connection, which then refuses others."""
         return False
 
     def session_state(self, raw: Any) -> tuple[object, ...] | None:
@@ -252,10 +265,22 @@ class SQLite(Database):
         read = datetime.fromisoformat(value)
         return timezone.make_aware(read, db.timezone) if settings.USE_TZ else read
 
-    def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
+    def inserted(self, cursor: Any, at: datetime, delay: float) -> Inserted:
         # its times are this process's: no RETURNING has to read them back
         now = at if settings.USE_TZ else at.replace(tzinfo=None)
         return cursor.lastrowid, now + timedelta(seconds=delay), now
+
+    def insert_many(self, db: BaseDatabaseWrapper, one: str, many: str, rows: Rows, at: datetime) -> list[Inserted]:
+        # one prepared statement, executed for each: a statement of many rows takes longer, and saves no round trip here
+        times = {delay: self.bind(db, {"delay": delay}, at) for delay in {delay for _, delay in rows}}
+        bound = [{**row, **times[delay], "emission": row["emission"].hex} for row, delay in rows]
+        with transaction.atomic(using=db.alias), db.cursor() as cursor:  # all of them, or none
+            cursor.executemany(statement(one, db.vendor), bound)
+            cursor.execute("SELECT last_insert_rowid()")
+            # AUTOINCREMENT counts on by one, and nobody else writes meanwhile
+            first = cursor.fetchone()[0] - len(rows) + 1
+        now = at if settings.USE_TZ else at.replace(tzinfo=None)
+        return [(first + number, now + timedelta(seconds=delay), now) for number, (_, delay) in enumerate(rows)]
 
     def prepare(self, db: BaseDatabaseWrapper) -> None:
         """Let several processes write to the file of the deliveries; one in memory is a process's own."""
@@ -362,6 +387,8 @@ class PostgreSQL(Database):
         # the NOTIFY rides along with the INSERT, and only while a cluster of the queue sleeps: one at every commit
         # would halve the rate of inserts
         "returning": f" RETURNING id, due_at, enqueued_at, ({_NOTIFY} AND %(delay)s < {SOON})::text",
+        "returning_many": " RETURNING id, due_at, enqueued_at, (SELECT count(pg_notify('signals_app', i.queue)) "
+        "FROM signals_app_idlequeue i WHERE i.queue = ANY (%(queues)s) AND i.until > {now})",
         "minutes": """
     SELECT greatest(one, {earlier}), one + interval '1 minute'
     FROM generate_series(date_trunc('minute', {earlier}), {now}, interval '1 minute') one""",
@@ -376,8 +403,15 @@ class PostgreSQL(Database):
     def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
         return params
 
-    def inserted(self, cursor: Any, at: datetime, delay: float) -> tuple[int, datetime, datetime]:
-        return cast(tuple[int, datetime, datetime], cursor.fetchone()[:3])
+    def inserted(self, cursor: Any, at: datetime, delay: float) -> Inserted:
+        return cast(Inserted, cursor.fetchone()[:3])
+
+    def insert_many(self, db: BaseDatabaseWrapper, one: str, many: str, rows: Rows, at: datetime) -> list[Inserted]:
+        values = [(*row.values(), delay) for row, delay in rows]
+        text = json.dumps(values, default=attrgetter("hex"), ensure_ascii=False)  # emissions are UUIDs
+        queues = sorted({row["queue"] for row, delay in rows if delay < SOON})
+        with execute(db, many, {"rows": text, "queues": queues}) as cursor:
+            return sorted(row[:3] for row in cursor.fetchall())
 
     def wait(self, db: BaseDatabaseWrapper, listener: ChangeListener, seconds: float) -> Change:
         """Sleep until a sender's NOTIFY.
@@ -457,6 +491,9 @@ class PostgreSQL(Database):
     def in_transaction(self, raw: Any) -> bool:
         return self._status(raw) in (self._IN_TRANSACTION, self._IN_ERROR)
 
+    def is_aborted(self, raw: Any) -> bool:
+        return self._status(raw) == self._IN_ERROR
+
     def session_state(self, raw: Any) -> tuple[object, ...] | None:
         pgconn = getattr(raw, "pgconn", None)
         if pgconn and raw.closed:
@@ -464,7 +501,7 @@ class PostgreSQL(Database):
         return (raw.row_factory, *map(pgconn.parameter_status, self._REPORTED)) if pgconn else ()
 
     def local_settings(self, db: BaseDatabaseWrapper) -> dict[str, str]:
-        if not db.in_atomic_block or self._status(db.connection) == self._IN_ERROR:
+        if not db.in_atomic_block or self.is_aborted(db.connection):
             return {}
         with db.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in self._RESTORED)}")

@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works; they say little")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write everything measured to a file")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="measure this one only")
+    parser.add_argument("--bulk", action="store_true", help="measure many sends and nothing else")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that clusters and databases are cleared away
     began = time.monotonic()
@@ -34,7 +35,11 @@ def main() -> None:
         runs = []
         for vendor in options.database or databases.available():
             print(f"Measuring on {vendor} …", file=sys.stderr, flush=True)
-            runs.append(measuring.measure(vendor, QUICK if options.quick else FULL, directory))
+            scale = QUICK if options.quick else FULL
+            if options.bulk:
+                print("", vendor, *report.many_sends(measuring.measure_many_sends(vendor, scale, directory)), sep="\n")
+                continue
+            runs.append(measuring.measure(vendor, scale, directory))
             print(report.tables(runs[-1]), flush=True)
     after = {"load after": report.load(), "seconds": f"{time.monotonic() - began:.0f}"}
     print("", report.heading(after), sep="\n")

@@ -22,6 +22,7 @@ class Scale:
     many: int
     finished: int  # in the table besides
     claims: int  # of each case
+    many_sends: int  # single ones, and as many in bulk(), in each turn
 
 
 FULL = Scale(
@@ -36,6 +37,7 @@ FULL = Scale(
     many=100_000,
     finished=1_000_000,
     claims=200,
+    many_sends=2_000,
 )
 QUICK = Scale(
     rounds={"kept": 1},
@@ -49,6 +51,7 @@ QUICK = Scale(
     many=500,
     finished=2_000,
     claims=10,
+    many_sends=100,
 )
 
 

@@ -14,7 +14,7 @@ from tests.bench.contenders import CONTENDERS, Child, Cluster, Memory, Setup
 from tests.bench.figures import NOTHING, Scale, Spread
 
 WARM_UP = 3  # sends to a cluster before its latency counts
-TURNS = 10  # of each case of claims
+TURNS = 10  # of each case of claims, and of many sends
 
 
 @dataclass(slots=True)
@@ -40,11 +40,12 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Found:
-    """What a run came to on one database: each contender's result, by how connections are treated, and the claims."""
+    """What a run came to on one database: results of contenders, by how connections are treated; sends; claims."""
 
     vendor: str
     facts: dict[str, Any]
     results: dict[str, dict[str, Result]]
+    many_sends: dict[str, Spread]
     claims: dict[str, dict[str, Spread]]
 
 
@@ -59,8 +60,21 @@ def measure(vendor: str, scale: Scale, directory: Path) -> Found:
             vendor=vendor,
             facts=facts,
             results={connections: compare(url, connections, scale, log) for connections in scale.rounds},
+            many_sends=measure_many_sends(vendor, scale, directory),
             claims=measure_claims(vendor, scale, directory, log),
         )
+
+
+def measure_many_sends(vendor: str, scale: Scale, directory: Path) -> dict[str, Spread]:
+    """Time single sends and as many in bulk(), in turns, in a database of their own. The keys say how."""
+    seconds: dict[str, list[float]] = {}
+    with databases.made(vendor, directory) as url, _ours(url, directory / f"{vendor}.log") as child:
+        child.ask("migrate")
+        for _ in range(TURNS):
+            child.ask("clear")
+            for way, each in child.ask("send_many", count=scale.many_sends).items():
+                seconds.setdefault(way, []).append(each)
+    return {way: Spread.of(each) for way, each in seconds.items()}
 
 
 def compare(database: str, connections: str, scale: Scale, log: Path) -> dict[str, Result]:

@@ -34,6 +34,7 @@ def targets(found: Found) -> list[Target]:
         "a claim at many waiting and a history, of few and none": many_late / few,
         "a claim behind many for later, of one behind none": behind / few_late,
     }
+    aims += _bulk_targets(found.vendor, found.many_sends)
     return aims + [
         Target(what=what, setup=found.vendor, measured=ratio, limit=2.0, unit="times") for what, ratio in claims.items()
     ]
@@ -58,6 +59,16 @@ def _ratios(vendor: str, connections: str, results: dict[str, Result]) -> Iterab
     yield Target(what="idle latency, p50", setup=setup, measured=ours.latency.p50, limit=6.0, unit="ms")
     beyond = ours.peak("worker") - tuned.peak("worker")
     yield Target(what="a worker's peak, beyond bare django-q2's", setup=setup, measured=beyond, limit=10.0, unit="MB")
+
+
+def _bulk_targets(vendor: str, many_sends: dict[str, Spread]) -> Iterable[Target]:
+    """Compare single sends with those in bulk(); whoever sends many has them in one transaction as a rule."""
+    alone, together, bulk = (spread.p50 for spread in many_sends.values())
+    least = 3 if vendor == "sqlite" else 10
+    what = "a send in one transaction, of one in bulk()"
+    yield Target(what=what, setup=vendor, measured=together / bulk, limit=least, unit="times", at_least=True)
+    what = "a send that is committed, of one in bulk()"
+    yield Target(what=what, setup=vendor, measured=alone / bulk, limit=None, unit="times")
 
 
 def as_json(machine: dict[str, str], runs: Sequence[Found]) -> dict[str, Any]:
@@ -99,10 +110,18 @@ def tables(found: Found) -> str:
     lines = ["", f"== {found.vendor} ".ljust(100, "="), "; ".join(f"{k}: {v}" for k, v in found.facts.items())]
     for connections, results in found.results.items():
         lines += ["", f"-- connections {connections} ({CONNECTIONS[connections]})", *_comparison(results)]
+    lines += ["", "-- many sends, ms for each (p50 and p95)", *many_sends(found.many_sends)]
     lines += ["", "-- one claim, ms: the statement; with its commit; the pusher's look for due work (p50 and p95)"]
     lines += [_row(name, *(_pair(spread) for spread in case.values())) for name, case in found.claims.items()]
     lines += ["", "-- targets", *(_verdict(aim) for aim in targets(found))]
     return "\n".join(lines)
+
+
+def many_sends(measured: dict[str, Spread]) -> Iterable[str]:
+    """Yield a line for each way to send many, with how much longer it takes than bulk()."""
+    *_, bulk = measured.values()
+    for way, spread in measured.items():
+        yield _row(way, _pair(spread), f"{spread.p50 / bulk.p50:.1f} times")
 
 
 def _comparison(results: dict[str, Result]) -> Iterable[str]:

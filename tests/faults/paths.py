@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from django.db import transaction
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.dispatcher import QueuedReceiver
+from signals_app.dispatcher import QueuedReceiver, bulk
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, Snapshot, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import loop
@@ -55,6 +57,13 @@ def enqueue_with_a_row(queue: str) -> None:
     with transaction.atomic():
         Thing.objects.create(name=queue)
         enqueue(effect, name=queue)
+
+
+def enqueue_in_bulk(queue: str) -> None:
+    with patch.object(sys.modules[ledger.enqueue.__module__], "BATCH", 2), bulk():
+        for number in range(5):
+            Thing.objects.create(name=f"{queue} {number}")
+            enqueue(effect, name=f"{queue} {number}")
 
 
 def put_what_is_missing(queue: str) -> None:
@@ -154,6 +163,7 @@ def prune(queue: str) -> None:
 PATHS = {
     "enqueue": Path(nothing, lambda queue: enqueue(effect)),
     "enqueue in a transaction": Path(nothing, enqueue_with_a_row),
+    "enqueue in bulk": Path(nothing, enqueue_in_bulk),
     "claim, run, complete": Path(lambda queue: put(queue, bare_effect), loop.drain),
     "claim, run, complete as one": Path(put, loop.drain),
     "fail and try again": Path(lambda queue: put(queue, fails_at_first), loop.drain),

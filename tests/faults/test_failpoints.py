@@ -44,7 +44,7 @@ READERS = {
     *("read_stat", "read_stats", "read_tallies", "receiver_stats", "recently_enqueued", "recently_failed"),
     *("recent_attempts", "seconds_to_first", "short_lock_timeout", "this_minute", "unroutable_for", "wait_for_writer"),
 }
-ELSEWHERE = {"sqlite": {"_SLEEP"}, "postgresql": set()}
+ELSEWHERE = {"sqlite": {"_INSERT_MANY", "_SLEEP"}, "postgresql": set()}
 EXIT = 77
 
 
