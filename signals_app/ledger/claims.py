@@ -1,7 +1,8 @@
-"""A worker's hold on deliveries: claim, renew, give back. Every write names the token of the claim it belongs to."""
+"""A worker's hold on deliveries: claim, renew, give back. Every write names its claim, by token and owner."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import namedtuple
 from collections.abc import Collection, Sequence
@@ -11,9 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, seconds, set_aside_among
-from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, rows, write
+from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, connection, rows, write
 
 SLOW = 0.005  # seconds that the database takes for a claim, above which the next one begins where it ended
+UNSETTLED = 10.0  # seconds for which claims wait for the disk after a session was lost
 
 # what a statement returns that selects ``COLUMNS``, and perhaps started_at; SQLite stores anything anywhere
 Row = namedtuple(
@@ -26,8 +28,13 @@ COLUMNS = ", ".join(Row._fields[:-3]).replace("due_at", readable("due_at")) + ",
 _TEXTS = [Row._fields.index(name) for name in ("signal", "receiver", "queue", "payload", "owner", "trace", "context")]
 _COUNTS = [(Row._fields.index(name), *limits) for name, limits in RANGES.items()]
 
-# What a worker may still write to: the claim it made, while nobody has taken it over.
-HELD = "id = %(id)s AND token = %(token)s AND state = 'RUNNING'"
+# Which claim it is. A crash of PostgreSQL may forget the last ones, and the next claim of such a row gets their token:
+# then the owner tells, whose process ends one attempt before it claims again.
+CLAIM = "id = %(id)s AND token = %(token)s AND owner = %(owner)s"
+# What a worker may still write to: the claim it made, while nobody has taken it over. Written so that PostgreSQL does
+# not see the condition of the index of what runs, and goes by the id: as long as an old transaction is open, that index
+# keeps entries of all that has ended since.
+HELD = CLAIM + " AND state || '' = 'RUNNING'"
 
 # One statement, so that a claim is atomic without a transaction around it; the payload comes back with it. Whatever
 # stands in a row, it must not fail: one row would keep all others from being claimed.
@@ -39,13 +46,13 @@ _TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
     lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0
 WHERE state = 'READY' AND id """
 _TAKEN = " RETURNING " + COLUMNS
-_CLAIM = _TAKE + "{among_due}" + _TAKEN
+_CLAIM = _TAKE + "{among_due}{unsynced}" + _TAKEN
 # the same in one band of priority, from a due time on
 _CLAIM_AHEAD = (
     _TAKE
     + "{among}SELECT id FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND parked = FALSE "
     + "AND priority = %(priority)s AND due_at >= %(since)s AND due_at <= {now} "
-    + f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} ORDER BY due_at, id LIMIT %(limit)s {{skip_locked}}{{those}}"
+    + f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} ORDER BY due_at, id LIMIT %(limit)s {{skip_locked}}{{those}}{{unsynced}}"
     + _TAKEN
 )
 
@@ -95,6 +102,28 @@ class ClaimedDelivery:
     def is_last_attempt(self) -> bool:
         """Whether a failure of this attempt is final."""
         return self.attempt >= self.max_attempts
+
+
+@dataclass(slots=True)
+class _Session:
+    """What this process claimed by last. A session that follows another may do so because the server has crashed.
+
+    Then claims wait for the disk for a while, so that a receiver that crashes the server is charged its attempts.
+    """
+
+    raw: Any = None
+    since: float = -math.inf  # on the monotonic clock
+
+    def is_settled(self) -> bool:
+        db = connection()
+        db.ensure_connection()
+        if db.connection is not self.raw:
+            self.since = self.since if self.raw is None else time.monotonic()
+            self.raw = db.connection
+        return time.monotonic() - self.since > UNSETTLED
+
+
+_session = _Session()
 
 
 @dataclass(slots=True)
@@ -155,6 +184,7 @@ def _place(row: Row) -> tuple[Any, ...]:
 
 
 def _rows(query: str, **params: Any) -> list[Row]:
+    query = query if _session.is_settled() else query.replace("{unsynced}", "")
     return [Row(*row) for row in rows(query, **params)]
 
 
@@ -192,14 +222,15 @@ def claimed_from(row: Row, *, waited: float = 0.0) -> ClaimedDelivery:
 
 def renew(claimed: ClaimedDelivery, *, lease: float) -> bool:
     """Extend the lease to ``lease`` seconds from now. False when the claim is not ours any more."""
-    return _write(_RENEW, claimed, delay=lease)
+    return write_held(_RENEW, claimed, delay=lease)
 
 
 def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
-    """Return deliveries that were claimed but not started; their attempt never happened."""
+    """Return deliveries of one owner that were claimed but not started; their attempt never happened."""
     if claimed:
         pairs, params = _pairs([(one.id, one.token) for one in claimed])
-        write(f"UPDATE {{table}} SET {_UNSTARTED} WHERE state = 'RUNNING' AND (id, token) IN ({pairs})", **params)
+        held = f"state = 'RUNNING' AND owner = %(owner)s AND (id, token) IN ({pairs})"
+        write(f"UPDATE {{table}} SET {_UNSTARTED} WHERE {held}", owner=claimed[0].owner, **params)
 
 
 def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
@@ -225,12 +256,12 @@ def _pairs(held: Collection[tuple[int, int]]) -> tuple[str, dict[str, int]]:
 
 def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:
     """Return a delivery whose receiver this worker does not know; it is due again in ``delay`` seconds."""
-    return _write(_GIVE_BACK_UNROUTABLE, claimed, delay=delay, true=True)
+    return write_held(_GIVE_BACK_UNROUTABLE, claimed, delay=delay, true=True)
 
 
 def defer(claimed: ClaimedDelivery, *, delay: float) -> bool:
     """Put off a delivery, as its receiver asked: due again in ``delay`` seconds, and this was no attempt."""
-    return _write(_DEFER, claimed, delay=delay)
+    return write_held(_DEFER, claimed, delay=delay)
 
 
 def is_deferred(claimed: ClaimedDelivery) -> bool:
@@ -245,8 +276,9 @@ def age_of(claimed: ClaimedDelivery) -> float:
 
 def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:
     """Record how far a running delivery is. False when the claim is not ours any more."""
-    return _write(_PROGRESS, claimed, done=done, total=total)
+    return write_held(_PROGRESS, claimed, done=done, total=total)
 
 
-def _write(template: str, claimed: ClaimedDelivery, **params: Any) -> bool:
-    return bool(write(template, id=claimed.id, token=claimed.token, **params))
+def write_held(template: str, claimed: ClaimedDelivery, **params: Any) -> bool:
+    """Run a statement whose condition begins with ``HELD``. False when the claim is not ours any more."""
+    return bool(write(template, id=claimed.id, token=claimed.token, owner=claimed.owner, **params))

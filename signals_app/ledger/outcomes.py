@@ -7,23 +7,21 @@ from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
 
-from signals_app.ledger.claims import HELD, ClaimedDelivery
+from signals_app.ledger.claims import CLAIM, HELD, ClaimedDelivery, write_held
 from signals_app.ledger.sql import connection, rows, write
 from signals_app.models import Attempt, Delivery, Outcome, State
 
+# A success that a crash of the server loses is a delivery that is run again, as any whose worker died. One that commits
+# with its receiver's own writes is as durable as they are.
 _SUCCEED = (
     "UPDATE {table} SET state = 'SUCCESSFUL', started_at = {earlier}, finished_at = {now}, lease_until = NULL, "
-    "progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
+    "progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD + "{unsynced}"
 )
 
-_IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'SUCCESSFUL'"
+_IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'SUCCESSFUL'"
 
 # a shared lock, so that it is in nobody's way: it only waits for whoever changes the row
 _LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s {for_share}"
-
-# Outside a transaction PostgreSQL need not wait for its disk: a success that its crash loses is a delivery that is run
-# again, as any whose worker died. One that commits with its receiver's own writes is as durable as they are.
-_SUCCEED_SOON = _SUCCEED + "{unsynced}"
 
 # `later` is the next attempt; a final state keeps the old due time. The cast is for a server that binds the parameters
 # itself (OPTIONS["server_side_binding"]): it would find one type for the column and another for the comparison.
@@ -66,8 +64,7 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
 
     False, and nothing written, when the claim is not ours any more.
     """
-    query = _SUCCEED if connection().in_atomic_block else _SUCCEED_SOON
-    return bool(write(query, id=claimed.id, token=claimed.token, ago=ran, done=done, total=total))
+    return write_held(_SUCCEED, claimed, ago=ran, done=done, total=total)
 
 
 def wait_for_writer(claimed: ClaimedDelivery) -> None:
@@ -81,7 +78,7 @@ def wait_for_writer(claimed: ClaimedDelivery) -> None:
 
 def is_successful(claimed: ClaimedDelivery) -> bool:
     """Tell whether the success of this very claim is recorded."""
-    return bool(rows(_IS_SUCCESSFUL, id=claimed.id, token=claimed.token))
+    return bool(rows(_IS_SUCCESSFUL, id=claimed.id, token=claimed.token, owner=claimed.owner))
 
 
 def has_failed(claimed: ClaimedDelivery) -> bool:
@@ -96,10 +93,9 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
     False when the claim is not ours any more; then a STALE attempt is kept, and the delivery is left alone.
     """
     with transaction.atomic(using=connection().alias):
-        held = write(
+        held = write_held(
             _END,
-            id=claimed.id,
-            token=claimed.token,
+            claimed,
             state=end.state.value,
             lost=int(end.outcome == Outcome.LOST),
             ago=end.ran,
@@ -109,7 +105,7 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
             _keep(claimed, end)
     if not held:
         record_stale(claimed, ran=end.ran, message=end.message)
-    return bool(held)
+    return held
 
 
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
@@ -118,7 +114,7 @@ def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> 
     state = Delivery.objects.using(alias).filter(pk=claimed.id).values_list("state", flat=True).first()
     if state in (None, State.CANCELLED):  # None: it was pruned, so nothing is left that this could belong to
         return
-    refused = "This attempt ended after its lease had run out; another claim decides."
+    refused = "This attempt ended after its lease had run out, or after a crash of the database; another claim decides."
     end = Failure(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())
     with suppress(IntegrityError), transaction.atomic(using=alias):  # it may be pruned at this very moment
         _keep(claimed, end)

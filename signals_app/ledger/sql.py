@@ -144,7 +144,7 @@ class Database:
     # clock                   the time at which a row is returned, where that can differ from now
     # skip_locked             after a SELECT: locks its rows, and leaves out those that are locked already
     # for_share               after a SELECT: waits for whoever writes to its rows
-    # unsynced                after a condition: commits without waiting for the disk
+    # unsynced                after a condition: commits without waiting for the disk, outside of a transaction
     # returning               after the INSERT of a delivery: what inserted() reads
     # minutes                 the query of when each minute since {earlier} begins and ends
     fragments: ClassVar[Mapping[str, str]] = {}
@@ -538,9 +538,12 @@ def prepare(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 
 @lru_cache(maxsize=200)  # those with a list of values come in many lengths
-def statement(template: str, vendor: str) -> str:
-    """Fill ``{table}``, ``{bands}`` and the database's fragments, such as ``{now}``, into a statement."""
-    own = {"table": TABLE, "bands": BANDS, **_DATABASES[vendor].fragments}
+def statement(template: str, vendor: str, is_within: bool = False) -> str:
+    """Fill ``{table}``, ``{bands}`` and the database's fragments, such as ``{now}``, into a statement.
+
+    ``is_within`` a transaction of somebody else's, when to wait for the disk is not for the statement to say.
+    """
+    own = {"table": TABLE, "bands": BANDS, **_DATABASES[vendor].fragments, **({"unsynced": ""} if is_within else {})}
     return template.format_map({name: text.format_map(own) for name, text in own.items()})
 
 
@@ -548,7 +551,7 @@ def execute(db: BaseDatabaseWrapper, template: str, params: dict[str, Any], at: 
     """Run one statement of the ledger on this connection and return its cursor, open."""
     bound = database(db).bind(db, params, at)
     cursor = db.cursor()
-    cursor.execute(statement(template, db.vendor), bound)
+    cursor.execute(statement(template, db.vendor, db.in_atomic_block), bound)
     return cursor
 
 

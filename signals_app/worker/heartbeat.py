@@ -62,6 +62,7 @@ class ClaimedBatch:
 
     def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:
         self.session = ledger.connection()  # the main thread's, in which its receivers write
+        self.claimed_in = self.session.connection
         self.lock = threading.RLock()  # whoever has it decides what becomes of the run and of the rest
         self._waiting = deque(claimed)
         self.run: Run | None = None  # the receiver at work right now

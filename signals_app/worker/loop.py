@@ -178,8 +178,12 @@ def _apart(claimed: list[ClaimedDelivery]) -> tuple[list[ClaimedDelivery], list[
 
 
 def _still_ours(claimed: ClaimedDelivery, batch: ClaimedBatch) -> bool:
-    """Renew the lease where this process may have stood still since the claim, or given the delivery back after all."""
-    if batch.is_certain and time.monotonic() - batch.claimed_at < conf.lease / 2:
+    """Renew the lease where this process may have stood still since the claim, or given the delivery back after all.
+
+    And where the session of the claim was lost: a crash of the server may have taken the claim back.
+    """
+    is_certain = batch.is_certain and batch.session.connection is batch.claimed_in
+    if is_certain and time.monotonic() - batch.claimed_at < conf.lease / 2:
         return True
     return ledger.renew(claimed, lease=conf.lease)
 

@@ -66,14 +66,15 @@ class Fault:
             words = name if " " in name else name.replace("_", " ")
             self._record(words, round(value, 2) if isinstance(value, float) else value)
 
-    def invariant(self, *, family: Sequence[int] = ()) -> dict[str, Any]:
+    def invariant(self, *, family: Sequence[int] = (), crashes: Sequence[float] = ()) -> dict[str, Any]:
         """Ask the invariant, in a process of its own, once no process of ``family`` is left; return its ledger.
 
-        Raises AssertionError where it does not hold.
+        ``crashes`` are the times at which PostgreSQL crashed, and may have forgotten its last claims. Raises
+        AssertionError where it does not hold.
         """
         wait_for_death(family)
         asked = subprocess.run(
-            [sys.executable, "-m", "tests.faults.invariant", database_url(), str(self.journal)],
+            [sys.executable, "-m", "tests.faults.invariant", database_url(), str(self.journal), *map(str, crashes)],
             cwd=ROOT,
             capture_output=True,
             text=True,

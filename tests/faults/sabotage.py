@@ -28,10 +28,10 @@ def carry_out() -> None:
 
 
 def without_token() -> None:
-    """Let workers write to a delivery whoever holds it by now."""
+    """Let workers write to a delivery whoever holds it by now; the owner would tell another worker as well."""
 
     def write(template: str, **params: Any) -> int:
-        return sql.write(template.replace("AND token = %(token)s", "", 1), **params)
+        return sql.write(template.replace("AND token = %(token)s AND owner = %(owner)s", "", 1), **params)
 
     for module in (claims, outcomes):
         module.write = write  # type: ignore[attr-defined]

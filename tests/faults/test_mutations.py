@@ -79,6 +79,11 @@ FIRST = [
         "the token", ledger(r" AND token = %\(token\)s"), test="test_a_claim_that_was_taken_over_can_write_nothing"
     ),
     without(
+        "the owner",
+        ledger(r"(token = %\(token\)s) AND owner = %\(owner\)s", r"\1"),
+        test="test_a_claim_that_a_crash_of_the_server_took_back_can_write_nothing",
+    ),
+    without(
         "the state in the claim's condition",
         ledger(r"state = 'READY' AND (?=id )"),
         ledger(r" AND (d\.)?state = 'READY'"),

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 import pytest
 from django.db import Error, connection
 
+from signals_app import ledger
+from signals_app.ledger import claims
 from signals_app.models import Attempt, Delivery, State
 from signals_app.monitoring.health import look
 from tests.cluster import is_all_done, wait_for_all, wait_for_end, wait_until
-from tests.faults.harness import Fault, enqueue_many, signals_app, size
+from tests.faults.harness import Fault, enqueue_many, signals_app, size, stands
+from tests.faults.receivers import effect
 from tests.faults.server import Server
+from tests.signals_app.ledger.acts import claim
+from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database("postgresql")]
 
@@ -84,25 +89,58 @@ def test_sessions_that_cannot_write_are_noticed_and_left(own_server: Server, fau
 def test_a_server_that_crashes_again_and_again_loses_nothing_and_repeats_nothing(
     own_server: Server, fault: Fault
 ) -> None:
-    restarts, chance = size(2, 10), random.Random(8)
+    restarts, chance = size(2, 25), random.Random(8)
     answered: set[int] = set()
+    crashes: list[float] = []
     refused = 0
     with fault.cluster() as cluster:
         family = cluster.family()
         for _ in range(restarts):
             refused += enqueue_for(chance.uniform(0.5, 1.5), answered)
             own_server.stop("immediate")
+            crashes.append(time.time())
             refused += enqueue_for(chance.uniform(0, 1), answered)
+            crashes.append(time.time())  # what was claimed before may have begun meanwhile
             own_server.start()
         refused += enqueue_for(0.5, answered)
         wait_for_all(seconds=120)
         assert cluster.family()[:2] == family[:2]  # main and sentinel
-    asked = fault.invariant()
+    asked = fault.invariant(crashes=crashes)
+    ran = len(fault.journal.read_text().splitlines())
     errors, lost = (asked["failed_attempts"].get(outcome, 0) for outcome in ("ERROR", "LOST"))
     fault.note(restarts=restarts, deliveries=len(answered), sends_refused=refused)
-    fault.note(errors_on_the_record=errors, lost_attempts=lost)
+    fault.note(errors_on_the_record=errors, lost_attempts=lost, attempts_forgotten=ran - asked["begun"])
     assert set(asked["states"]) == {"SUCCESSFUL"}
     assert answered <= set(Delivery.objects.values_list("id", flat=True))
+
+
+@pytest.mark.fault(8, "claims that a crash of PostgreSQL takes back")
+def test_a_claim_that_a_crash_takes_back_is_made_again_and_those_that_follow_it_are_kept(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_session", claims._Session())  # as of a process that has not claimed yet
+    own_server.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")  # as soon as it writes, nothing is lost
+    own_server.stop()
+    own_server.start()
+    connection.close()
+    delivery = enqueue(effect)
+    (forgotten,) = claim("before")
+    assert stands(delivery) == (State.RUNNING, 1)
+    crash(own_server)
+    assert stands(delivery) == (State.READY, 0)
+    (kept,) = claim("after")
+    assert (kept.attempt, kept.token) == (forgotten.attempt, forgotten.token)
+    assert not ledger.succeed(forgotten, ran=0)
+    crash(own_server)
+    assert stands(delivery) == (State.RUNNING, 1)
+    assert ledger.succeed(kept, ran=0)
+    own_server.execute("ALTER SYSTEM RESET wal_writer_delay")
+
+
+def crash(server: Server) -> None:
+    server.stop("immediate")
+    server.start()
+    connection.close()
 
 
 def enqueue_for(seconds: float, answered: set[int]) -> int:

@@ -7,9 +7,9 @@ from django.db import connection
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger import claims
+from signals_app.ledger import ClaimedDelivery, Failure, claims, outcomes
 from signals_app.ledger.due import _FIRST
-from signals_app.models import Delivery, State
+from signals_app.models import Delivery, Outcome, State
 from tests.query_plan import query_plan
 from tests.signals_app.ledger.acts import claim, claimed, put
 from tests.signals_app.threads import at_the_same_time
@@ -52,18 +52,36 @@ def test_what_is_due_later_or_in_another_queue_is_left_whatever_its_priority() -
 
 
 def test_a_claim_that_was_taken_over_can_write_nothing() -> None:
+    put()
+    (stale,) = claim()
+    ledger.give_back([stale])
+    (fresh,) = claim()
+    assert (fresh.owner, fresh.token) == (stale.owner, stale.token + 1)
+    assert_that_writes_nothing(stale)
+
+
+def test_a_claim_that_a_crash_of_the_server_took_back_can_write_nothing() -> None:
     delivery = put()
-    (stale,) = claim("stale")
-    ledger.give_back([stale])
-    (fresh,) = claim("fresh")
-    assert fresh.token == stale.token + 1
-    assert not ledger.renew(stale, lease=60)
-    assert not ledger.report_progress(stale, done=1, total=2)
-    assert not ledger.succeed(stale, ran=1)
-    assert not ledger.give_back_unroutable(stale, delay=1)
-    ledger.give_back([stale])
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.owner, delivery.progress_done) == (State.RUNNING, "fresh", 0)
+    (forgotten,) = claim("before")
+    Delivery.objects.filter(pk=delivery.pk).update(state=State.READY, attempts=0, token=0, owner="")
+    (fresh,) = claim("after")
+    assert (fresh.attempt, fresh.token) == (forgotten.attempt, forgotten.token)
+    assert_that_writes_nothing(forgotten)
+    assert ledger.succeed(fresh, ran=1)
+    assert not ledger.is_successful(forgotten)
+
+
+def assert_that_writes_nothing(claimed: ClaimedDelivery) -> None:
+    before = Delivery.objects.filter(pk=claimed.id).values().get()
+    assert not ledger.renew(claimed, lease=60)
+    assert not ledger.report_progress(claimed, done=1, total=2)
+    assert not ledger.succeed(claimed, ran=1)
+    assert not ledger.give_back_unroutable(claimed, delay=1)
+    failure = Failure(outcome=Outcome.ERROR, state=State.FAILED, ran=1)
+    assert not ledger.record_failure(claimed, failure)
+    ledger.give_back([claimed])
+    assert Delivery.objects.filter(pk=claimed.id).values().get() == before
+    assert before["state"] == State.RUNNING
 
 
 def test_what_is_given_back_was_never_attempted() -> None:
@@ -83,6 +101,12 @@ def test_a_claim_and_a_look_read_one_range_of_the_index_of_claims(query: str) ->
     assert "signals_app_claim" in plan
     assert "SCAN d\n" not in plan
     assert "Seq Scan" not in plan
+
+
+def test_an_outcome_finds_its_delivery_by_the_id() -> None:
+    put()
+    plan = query_plan(outcomes._SUCCEED, id=1, token=1, owner="", ago=0, done=0, total=0)
+    assert {"sqlite": "USING INTEGER PRIMARY KEY", "postgresql": "signals_app_delivery_pkey"}[connection.vendor] in plan
 
 
 def test_what_a_drain_claims_next_begins_where_a_slow_claim_ended_and_misses_nothing(

@@ -65,7 +65,10 @@ def test_an_end_that_comes_too_late_is_kept_as_stale_and_changes_nothing() -> No
     assert (delivery.state, delivery.owner) == (State.RUNNING, "fresh")
     attempt = Attempt.objects.get()
     assert attempt.outcome == Outcome.STALE
-    assert attempt.message == "This attempt ended after its lease had run out; another claim decides. too late"
+    assert attempt.message == (
+        "This attempt ended after its lease had run out, or after a crash of the database; another claim decides. "
+        "too late"
+    )
 
 
 def test_progress_is_recorded_and_a_new_attempt_starts_from_none() -> None:

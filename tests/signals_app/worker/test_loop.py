@@ -15,6 +15,7 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
 from signals_app.worker import loop
+from signals_app.worker.heartbeat import ClaimedBatch
 from signals_app.worker.isolation import Isolation
 from tests.signals_app.listeners import Doing, run
 from tests.testapp import receivers
@@ -102,6 +103,16 @@ def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
     second.refresh_from_db()
     assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)
     assert [e.label for e in Effect.objects.all()] == ["1"]
+
+
+def test_a_worker_that_lost_the_session_of_its_claim_makes_sure_that_it_stands() -> None:
+    enqueue(receivers.work, label="1")
+    claimed = ledger.claim(conf.queue, owner="before", limit=1, lease=30)
+    batch = ClaimedBatch(claimed)
+    Delivery.objects.update(owner="after")  # its token is the same, for the server had forgotten the claim
+    assert loop._still_ours(claimed[0], batch)
+    batch.claimed_in = None
+    assert not loop._still_ours(claimed[0], batch)
 
 
 GARBAGE = [
