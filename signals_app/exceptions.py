@@ -69,7 +69,7 @@ class TransactionLeftOpen(SignalsAppError):
 
 
 class NotBegun(SignalsAppError):
-    """The database gave no transaction for an atomic receiver, so it was not called."""
+    """The database failed before the receiver was called, so it was not."""
 
 
 class LeaseLost(SignalsAppError):

@@ -1,4 +1,4 @@
-"""Whether what is queued runs in the sender's process."""
+"""Whether what is queued runs in the sender's process, or never."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from weakref import ReferenceType
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
 
+from signals_app.conf import Defaults, given
 from signals_app.dispatcher import registry
 from signals_app.payloads.names import named_signals
 
@@ -44,6 +45,22 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
                 )
             )
     return found
+
+
+@register("signals_app")
+def check_expiry(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that a receiver with one of its own and one of the defaults does not expire before it is due."""
+    if not all(setting.accepts(given().get(setting.key, 0)) for setting in (Defaults.expires, Defaults.delay)):
+        return []  # another check tells
+    return [
+        Error(
+            f"{receiver.key} has expires={options.expires:g} and delay={options.delay:g}, so it would never run.",
+            hint="Give it an expires of more than its delay, or expires=0.",
+            id="signals_app.E024",
+        )
+        for receiver in registry.all()
+        if 0 < (options := receiver.options).expires <= options.delay
+    ]
 
 
 def _target(entry: Any) -> object:

@@ -156,7 +156,7 @@ class DeliveryBroker(PromptORM):
 
     def _keep_totals(self) -> None:
         """Keep what is counted, for charts, once a minute; while a receiver holds SQLite's lock, a second later."""
-        minute = int(time.time() // 60)
+        minute = int((time.time() - 1) // 60)  # begun by then where the database's clock is a little behind as well
         if minute == self._snapshot_at:
             return
         try:

@@ -159,7 +159,8 @@ def failure_groups() -> list[dict[str, Any]]:
     unread = {pk: (receiver, at) for pk, receiver, at in failed.values_list("id", "receiver", "finished_at")[:NEWEST]}
     attempts = Attempt.objects.using(alias).exclude(outcome=Outcome.STALE)
     columns = ("delivery_id", "delivery__receiver", "delivery__state", "finished_at", *_ERROR)
-    newest = attempts.filter(finished_at__gt=since).order_by("-finished_at", "-id").values_list(*columns)[:NEWEST]
+    errors = attempts.filter(outcome__in=(Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST), finished_at__gt=since)
+    newest = errors.order_by("-finished_at", "-id").values_list(*columns)[:NEWEST]
     last: dict[int, tuple[Any, ...]] = {}
     for pk, *end in newest:
         last.setdefault(pk, tuple(end))

@@ -167,10 +167,10 @@ CANCEL = Operation(
     of_many=_("Cancel selected deliveries"),
     question=ngettext_lazy("Cancel %(count)d delivery?", "Cancel %(count)d deliveries?", "count"),
     consequence=ngettext_lazy(
-        "It will not run. If it runs now, it is stopped, and what it has done outside of a transaction stays done. "
-        "You can retry it later.",
-        "They will not run. Those that run now are stopped, and what they have done outside of a transaction stays "
-        "done. You can retry them later.",
+        "It will not run. If it runs now, it is stopped within seconds, unless it ends first. What it has done outside "
+        "of a transaction stays done. You can retry it later.",
+        "They will not run. Those that run now are stopped within seconds, unless they end first. What they have done "
+        "outside of a transaction stays done. You can retry them later.",
         "count",
     ),
     button=ngettext_lazy("Cancel delivery", "Cancel deliveries", "count"),

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from signals_app.ledger.damage import END, MOST, readable
-from signals_app.ledger.sql import connection, rows, to_datetime
-from signals_app.models import Attempt, Outcome
+from signals_app.ledger.sql import connection, rows, write
 
 _RETRY = (
     "UPDATE {table} SET state = 'READY', due_at = {now}, finished_at = NULL, lease_until = NULL, "
@@ -19,14 +18,20 @@ _RETRY = (
     f"max_attempts = CASE WHEN attempts < {MOST} THEN attempts + %(grant)s ELSE {END} END "
     "WHERE id {among_ids} AND state IN ('FAILED', 'CANCELLED') RETURNING id"
 )
-_CANCEL = "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE WHERE id {among_ids} "
-_CANCEL_READY = _CANCEL + "AND state = 'READY' RETURNING id"
-# the attempt is told as cancelled; by the token its worker can record nothing of it any more
-_CANCEL_RUNNING = (
-    _CANCEL.replace(
-        "parked = FALSE", f"lease_until = NULL, token = CASE WHEN token < {END} THEN token + 1 ELSE {END} END"
-    )
-    + f"AND state = 'RUNNING' RETURNING id, attempts, owner, {readable('started_at')}, {{now}}"
+# The rows are locked first: none may go from one of the two states to the other in between. What a row holds is not
+# believed, so that one which is damaged keeps no other from being cancelled.
+_RECORD_CANCELLED = (
+    "WITH held AS (SELECT * FROM {table} WHERE id {among_ids} ORDER BY id {for_update}) "
+    "INSERT INTO signals_app_attempt "
+    "(delivery_id, number, owner, started_at, finished_at, outcome, error_class, message, traceback) "
+    f"SELECT id, CASE WHEN attempts BETWEEN 0 AND {END} THEN attempts ELSE 0 END, owner, {readable('started_at')}, "
+    "{now}, 'CANCELLED', '', 'An operator cancelled it while it ran.', '' FROM held WHERE state = 'RUNNING'"
+)
+# by the token the worker of one that runs can record nothing of it any more
+_CANCEL = (
+    "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE, lease_until = NULL, "
+    f"token = CASE WHEN token < {END} THEN token + 1 ELSE {END} END "
+    "WHERE id {among_ids} AND state IN ('READY', 'RUNNING') RETURNING id"
 )
 _MOVE = (
     "UPDATE {table} SET queue = %(queue)s, parked = FALSE "
@@ -48,21 +53,8 @@ def cancel(ids: Iterable[int]) -> list[int]:
     """Make READY and RUNNING deliveries CANCELLED; of one that runs an Attempt is kept, and its worker stops it."""
     given = list(ids)
     with transaction.atomic(using=connection().alias):
-        ready = _changed(_CANCEL_READY, given)
-        running = rows(_CANCEL_RUNNING, ids=given)
-        Attempt.objects.using(connection().alias).bulk_create(
-            Attempt(
-                delivery_id=one,
-                number=number,
-                owner=owner,
-                started_at=started_at and to_datetime(started_at),
-                finished_at=to_datetime(now),
-                outcome=Outcome.CANCELLED,
-                message="An operator cancelled it while it ran.",
-            )
-            for one, number, owner, started_at, now in running
-        )
-    return sorted([*ready, *(row[0] for row in running)])
+        write(_RECORD_CANCELLED, ids=given)
+        return _changed(_CANCEL, given)
 
 
 def move(ids: Iterable[int], *, queue: str) -> list[int]:

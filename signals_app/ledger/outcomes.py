@@ -40,6 +40,10 @@ _ATTEMPT = (
 )
 
 
+# what is recorded of an attempt by others than its worker, or after others have decided
+_BY_OTHERS = (Outcome.STALE, Outcome.LOST, Outcome.CANCELLED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """An attempt that did not succeed: what happened, for how many seconds it ran, and which state comes next."""
@@ -83,7 +87,7 @@ def is_successful(claimed: ClaimedDelivery) -> bool:
 
 def has_failed(claimed: ClaimedDelivery) -> bool:
     """Tell whether a failure of this very attempt is recorded, by its own worker."""
-    ends = Attempt.objects.using(connection().alias).exclude(outcome__in=(Outcome.STALE, Outcome.LOST))
+    ends = Attempt.objects.using(connection().alias).exclude(outcome__in=_BY_OTHERS)
     return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
 
 
@@ -111,8 +115,10 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
     """Record that an attempt ended after its claim had been taken over; one that was cancelled is on the record."""
     alias = connection().alias
-    state = Delivery.objects.using(alias).filter(pk=claimed.id).values_list("state", flat=True).first()
-    if state in (None, State.CANCELLED):  # None: it was pruned, so nothing is left that this could belong to
+    if not Delivery.objects.using(alias).filter(pk=claimed.id).exists():
+        return  # pruned while it ran: nothing is left that it could belong to
+    ends = Attempt.objects.using(alias).filter(delivery_id=claimed.id, number=claimed.attempt)
+    if ends.filter(outcome=Outcome.CANCELLED).exists():
         return
     refused = "This attempt ended after its lease had run out, or after a crash of the database; another claim decides."
     end = Failure(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())

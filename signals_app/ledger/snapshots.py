@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.db.models import F, Min, QuerySet, Sum
 
 from signals_app.ledger.sql import connection, rows, short_lock_timeout, to_datetime, write
-from signals_app.models import Measure, Snapshot, State, Tally
+from signals_app.models import Measure, Outcome, Snapshot, State, Tally
 
 # By hand: the ORM does not say whether it wrote a row or found one.
 _KEEP = (
@@ -85,7 +85,7 @@ def read_totals() -> dict[str, Totals]:
         of = found[receiver]
         if measure == Measure.WAIT:
             of |= {"waits": count, "waited": round(seconds, 3)}
-        elif measure == Measure.RUN:
+        elif measure == Measure.RUN and detail != Outcome.EXPIRED:  # which never ran
             of["runs"] += count
             of["ran"] = round(of["ran"] + seconds, 3)
             of["succeeded"] += count if detail == State.SUCCESSFUL else 0

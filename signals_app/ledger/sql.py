@@ -143,6 +143,7 @@ class Database:
     #                         the letter, and Django writes "flag" or "flag = 1": queries say flag AND flag = {yes}
     # clock                   the time at which a row is returned, where that can differ from now
     # skip_locked             after a SELECT: locks its rows, and leaves out those that are locked already
+    # for_update              after a SELECT: locks its rows, and waits for those that are locked already
     # for_share               after a SELECT: waits for whoever writes to its rows
     # unsynced                after a condition: commits without waiting for the disk, outside of a transaction
     # returning               after the INSERT of a delivery: what inserted() reads
@@ -239,6 +240,7 @@ class SQLite(Database):
         "yes": "1",
         "clock": "%(now)s",
         "skip_locked": "",
+        "for_update": "",
         "for_share": "",
         "unsynced": "",
         "returning": "",
@@ -382,6 +384,7 @@ class PostgreSQL(Database):
         "yes": "TRUE",
         "clock": "clock_timestamp()",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "for_update": "FOR UPDATE",
         "for_share": "FOR SHARE",
         "unsynced": " AND set_config('synchronous_commit', 'off', true) = 'off'",
         # the NOTIFY rides along with the INSERT, and only while a cluster of the queue sleeps: one at every commit

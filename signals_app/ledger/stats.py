@@ -94,14 +94,15 @@ _NEWEST = (
     "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
     "ORDER BY finished_at DESC LIMIT %(limit)s"
 )
+# coalesce() keeps SQLite from the index of outcomes, which has those of all times
+_ERRORS = "finished_at > {earlier} AND coalesce(outcome, '') IN ('ERROR', 'TIMEOUT', 'LOST')"
 # By receiver; what succeeded is read only while anything fails, for the rows have to be read
-_RECENT_ATTEMPTS = """
+_RECENT_ATTEMPTS = f"""
 SELECT receiver, count(*), sum(failed), sum(lasts) FROM (
     SELECT d.receiver, 1 AS failed, CASE WHEN d.state IN ('SUCCESSFUL', 'CANCELLED') THEN 0 ELSE 1 END AS lasts
-    FROM signals_app_attempt a JOIN {table} d ON d.id = a.delivery_id
-    WHERE a.finished_at > {earlier} AND a.outcome IN ('ERROR', 'TIMEOUT', 'LOST')
-    UNION ALL SELECT receiver, 0, 0 FROM {table} WHERE state = 'SUCCESSFUL' AND finished_at > {earlier}
-    AND EXISTS (SELECT 1 FROM signals_app_attempt WHERE finished_at > {earlier})
+    FROM (SELECT delivery_id FROM signals_app_attempt WHERE {_ERRORS}) a JOIN {{table}} d ON d.id = a.delivery_id
+    UNION ALL SELECT receiver, 0, 0 FROM {{table}} WHERE state = 'SUCCESSFUL' AND finished_at > {{earlier}}
+    AND EXISTS (SELECT 1 FROM signals_app_attempt WHERE {_ERRORS})
 ) one GROUP BY receiver HAVING sum(failed) > 0"""
 _LOST = "SELECT count(*) FROM signals_app_attempt WHERE outcome = 'LOST' AND finished_at > {earlier}"
 

@@ -131,7 +131,7 @@ def _histogram(name: str, text: str, tallies: Tallies, measure: Measure) -> Metr
     family = HistogramMetricFamily(name, text, labels=WHO)
     of: defaultdict[Who, list[tuple[float, Count]]] = defaultdict(list)
     for key, one in tallies.items():
-        if key.measure == measure:
+        if key.measure == measure and key.detail != Outcome.EXPIRED:  # which never ran
             of[key.queue, key.receiver].append((float(key.bound), one))
     for who, counts in sorted(of.items()):
         # a bound of an earlier version goes to the next greater of today's

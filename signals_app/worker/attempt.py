@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 from django.db import DataError, Error, transaction
@@ -30,13 +30,15 @@ logger = get_logger("signals_app.worker")
 def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBatch) -> None:
     """Run a receiver under its timeout and record the outcome.
 
-    Raises NotBegun where an atomic receiver gets no transaction to run in, and the database's error where the outcome
+    Raises NotBegun where the database fails before the receiver is called, and the database's error where the outcome
     cannot be recorded, not even after as many tries as fit in a lease; then the lease runs out.
     """
-    expires = receiver.options.expires
-    if expires and claimed.attempt == 1 and ledger.age_of(claimed) >= expires:
-        _record_expiry(claimed, expires)
-        return
+    if (expires := receiver.options.expires) and claimed.attempt == 1:
+        with _before_it_begins():
+            age = ledger.age_of(claimed)
+        if age >= expires:
+            _record_expiry(claimed, expires)
+            return
     current = CurrentDelivery(
         id=claimed.id,
         emission=claimed.emission,
@@ -46,6 +48,15 @@ def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBa
     )
     with events.attempt_span(claimed):
         _attempt(Run(claimed=claimed, receiver=receiver, current=current, timeout=receiver.options.timeout), batch)
+
+
+@contextmanager
+def _before_it_begins() -> Iterator[None]:
+    try:
+        yield
+    except Error as error:
+        reconnect(error)
+        raise NotBegun(str(error)) from error
 
 
 def _record_expiry(claimed: ClaimedDelivery, expires: float) -> None:
@@ -131,11 +142,8 @@ def _call_atomically(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
     The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
     """
     with ExitStack() as stack:
-        try:
+        with _before_it_begins():
             stack.enter_context(transaction.atomic(using=ledger.connection().alias))
-        except Error as error:
-            reconnect(error)
-            raise NotBegun(str(error)) from error
         _call(run, batch, sessions)
         if not _succeed(run):
             raise LeaseLost

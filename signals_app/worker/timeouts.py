@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -53,7 +54,7 @@ def call_within(seconds: float, func: Callable[..., Any], arguments: dict[str, A
                 seconds,
                 lambda: func(**arguments),
                 then=lambda: _interrupt(_timed_out(seconds)),
-                at_stop=lambda: _interrupt(Stopped()),
+                at_stop=lambda: _interrupt(Stopped(Stopped.__doc__)),
             )
             if value is not None and inspect.isawaitable(value):
                 # a coroutine's queries are made in this thread, where cancelling the coroutine does not reach them
@@ -100,7 +101,8 @@ class _Coroutine:
 
     def stop(self) -> None:
         stop_queries()
-        self._cancel()
+        with suppress(RuntimeError):  # its loop is closed: it has just ended
+            self._cancel()
 
 
 def _with_alarm(

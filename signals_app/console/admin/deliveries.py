@@ -12,6 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -189,7 +190,11 @@ class DeliveryAdmin(RecordAdmin):
                 messages.error(request, str(refused))
                 return HttpResponseRedirect(back)
             if "confirmed" in request.POST:
-                self._do(request, rows, operation)
+                try:
+                    self._do(request, rows, operation)
+                except OperationalError as error:  # SQLite's write lock may be that of what is to be cancelled
+                    text = gettext("The database is busy (%(error)s), so not all of it was done. Try again in a while.")
+                    messages.error(request, text % {"error": error})
                 return HttpResponseRedirect(back)
             asked = self._question(rows, operation)
         return self.show(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db.models.signals import post_save
 from django.dispatch import Signal
+from django.test import override_settings
 
-from signals_app.checks import check_connections
+from signals_app.checks import check_connections, check_expiry
 from tests.signals_app.checks.said import assert_said
 from tests.signals_app.listeners import Make, listening
 from tests.testapp.models import Effect
@@ -65,3 +66,14 @@ def test_a_receiver_may_be_connected_alone_or_with_its_function(made: Make) -> N
             assert check_connections(None) == []
         with listening(plain, work):
             assert check_connections(None) == []
+
+
+def test_a_receiver_that_expires_by_a_default_before_it_is_due_is_an_error(made: Make) -> None:
+    made(work, key="late", delay=60)
+    made(work, key="later", delay=60, expires=0)
+    assert check_expiry(None) == []
+    with override_settings(SIGNALS_APP={"EXPIRES": 60}):
+        sentence = "late has expires=60 and delay=60, so it would never run."
+        assert_said(check_expiry(None), "E024", sentence, "Give it an expires of more than its delay, or expires=0.")
+    with override_settings(SIGNALS_APP={"EXPIRES": "60"}):
+        assert check_expiry(None) == []  # which another check refuses

@@ -125,6 +125,17 @@ def test_a_pusher_keeps_the_counters_totals_once_a_lock_lets_it(monkeypatch: pyt
     assert Snapshot.objects.count() == 1
 
 
+def test_no_minute_is_left_out_where_the_clock_of_the_database_is_a_little_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pusher, behind = DeliveryBroker(), 0.5
+    for now in (5_999_950.0, 6_000_000.3, 6_000_001.3):  # a minute begins at 6,000,000
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        monkeypatch.setattr("signals_app.ledger.snapshots.this_minute", lambda now=now: int((now - behind) // 60))
+        pusher._keep_totals()
+    assert list(Snapshot.objects.order_by("minute").values_list("minute", flat=True)) == [99_999, 100_000]
+
+
 def test_a_failed_attempt_reaches_the_error_reporters(monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[BaseException | None] = []
 

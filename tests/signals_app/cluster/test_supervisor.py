@@ -15,6 +15,7 @@ from signals_app import ledger
 from signals_app.cluster.supervisor import Supervisor
 from signals_app.conf import conf
 from signals_app.models import ClusterStat, Delivery, PauseKind, State
+from signals_app.processes.liveness import liveness
 from tests.cluster import Cluster, is_alive, wait_for_end, wait_until
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue, nothing, work
@@ -48,8 +49,9 @@ class Stop(logging.Handler):
     ids=["that cannot start", "that was killed"],
 )
 def test_a_cluster_that_ends_of_itself_at_once_is_started_ever_later(
-    end: Callable[[], None], pauses: list[str]
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[], None], pauses: list[str]
 ) -> None:
+    monkeypatch.setattr(liveness, "alarm", ())  # or drains of later tests would go on watch
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     log, stop = logging.getLogger("signals_app.supervisor"), Stop()
     log.addHandler(stop)

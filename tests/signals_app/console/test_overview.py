@@ -114,6 +114,8 @@ def test_failures_are_grouped_by_error_and_place() -> None:
     other = delivery(State.FAILED, finished_at=now - timedelta(hours=2))
     attempt(other, 1, traceback="")
     delivery(State.FAILED, finished_at=now - timedelta(days=3))
+    for outcome in (Outcome.SKIPPED, Outcome.EXPIRED, Outcome.CANCELLED, Outcome.RETRY_AFTER):
+        attempt(delivery(State.CANCELLED, finished_at=now), 1, outcome=outcome, finished_at=now)  # no errors
 
     group, alone = failure_groups()
 

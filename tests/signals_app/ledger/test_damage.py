@@ -173,6 +173,14 @@ def test_whatever_stands_in_any_column_the_neighbours_run(seed: int) -> None:
             cursor.execute("DELETE FROM signals_app_delivery")
 
 
+def test_what_stands_in_a_running_row_keeps_no_neighbour_from_being_cancelled() -> None:
+    for name in ("attempts", "token", "owner", "started_at", "lease_until"):
+        for value in VALUES:
+            one, other = claimed_apart()
+            damage(one, **{name: value})
+            assert ledger.cancel([one.pk, other.pk]) == [one.pk, other.pk], (name, value)
+
+
 def test_more_attempts_than_fit_keep_no_neighbour_from_being_retried() -> None:
     one, other = put(), put()
     ledger.cancel([one.pk, other.pk])

@@ -1,12 +1,15 @@
 """What an operator does to deliveries."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from signals_app import ledger
-from signals_app.models import Delivery, State
-from tests.signals_app.ledger.acts import claimed, put
+from signals_app.ledger import operations
+from signals_app.models import Attempt, Delivery, State
+from tests.signals_app.ledger.acts import claim, claimed, put
 from tests.testapp.receivers import work
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -55,3 +58,27 @@ def test_retry_gives_no_more_attempts_than_there_may_be() -> None:
     ledger.retry([most.id], attempts=2**31 - 1)
     most.refresh_from_db()
     assert most.max_attempts == 2 + 2**30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_goes_back_while_it_is_cancelled_is_cancelled_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    put()
+    (held,) = claim()
+    change = operations._changed
+
+    def give_back() -> None:
+        ledger.give_back([held])
+        connection.close()
+
+    giving_back = threading.Thread(target=give_back)
+
+    def late(*arguments: Any) -> list[int]:
+        giving_back.start()
+        giving_back.join(0.3)
+        return change(*arguments)
+
+    monkeypatch.setattr(operations, "_changed", late)
+    assert ledger.cancel([held.id]) == [held.id]
+    giving_back.join()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == (State.CANCELLED, Attempt.objects.get().number)

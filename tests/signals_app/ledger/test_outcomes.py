@@ -71,6 +71,27 @@ def test_an_end_that_comes_too_late_is_kept_as_stale_and_changes_nothing() -> No
     )
 
 
+def test_the_attempt_that_an_operator_cancelled_is_on_the_record_once_and_as_no_failure() -> None:
+    claimed, _ = claimed_one()
+    ledger.cancel([claimed.id])
+    ledger.retry([claimed.id], attempts=1)
+    assert not ledger.record_failure(claimed, failed_attempt())
+    assert not ledger.has_failed(claimed), "by its worker, which may have to ask"
+    assert list(Attempt.objects.values_list("outcome", flat=True)) == [Outcome.CANCELLED]
+
+
+def test_what_was_taken_over_is_kept_as_stale_though_the_next_claim_was_cancelled() -> None:
+    stale, _ = claimed_one()
+    Delivery.objects.update(state=State.READY)
+    (second,) = claim("fresh")
+    ledger.cancel([second.id])
+    ledger.record_stale(stale, ran=1)
+    assert list(Attempt.objects.order_by("id").values_list("number", "outcome")) == [
+        (2, Outcome.CANCELLED),
+        (1, Outcome.STALE),
+    ]
+
+
 def test_progress_is_recorded_and_a_new_attempt_starts_from_none() -> None:
     claimed, delivery = claimed_one()
     assert ledger.report_progress(claimed, done=3, total=9)

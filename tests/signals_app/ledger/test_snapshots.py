@@ -27,6 +27,7 @@ def test_the_totals_of_a_receiver_are_of_all_its_queues_and_buckets() -> None:
         add(Measure.WAIT, queue=queue, bound=bound)
         add(Measure.RUN, queue=queue, bound=bound, detail=State.SUCCESSFUL)
     add(Measure.RUN, 2, detail="ERROR", bound="5")
+    add(Measure.RUN, 7, detail="EXPIRED", bound="5")  # which never ran
     add(Measure.LOSS, detail="WorkerDied")
     add(Measure.FAILURE)
     add(Measure.FAILURE, receiver="other")

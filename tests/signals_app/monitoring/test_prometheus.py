@@ -183,6 +183,9 @@ def test_waits_and_runs_are_histograms_and_no_count_goes_down_when_deliveries_ar
     for _ in range(3):
         enqueue(receivers.nothing)
     loop.drain(conf.queue)
+    key, queue = receivers.nothing.key, conf.queue
+    never_ran = TallyKey(measure=Measure.RUN, receiver=key, queue=queue, detail="EXPIRED", bound="5")
+    ledger.add_tallies({never_ran: Count(count=7)})
     found = samples(scrape(client))
     who = {"queue": conf.queue, "receiver": receivers.nothing.key}.items()
     for name in ("signals_app_wait_seconds", "signals_app_run_seconds"):

@@ -284,6 +284,20 @@ def test_what_nobody_began_in_time_is_cancelled_and_never_run(age: int, attempts
         assert run(delivery).state == State.SUCCESSFUL
 
 
+def test_what_may_have_expired_goes_back_uncharged_while_the_database_does_not_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    age_of = ledger.age_of
+
+    def away(claimed: ClaimedDelivery) -> float:
+        monkeypatch.setattr(ledger, "age_of", age_of)
+        raise OperationalError("the system is shutting down")
+
+    monkeypatch.setattr(ledger, "age_of", away)
+    delivery = run(enqueue(receivers.soon_or_never))
+    assert (delivery.state, delivery.attempts, outcomes()) == (State.SUCCESSFUL, 1, [])
+
+
 # Delays
 
 

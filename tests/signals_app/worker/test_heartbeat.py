@@ -3,11 +3,12 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import OperationalError, connection
 from django.test import override_settings
 
@@ -15,10 +16,9 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher.current import CurrentDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
-from signals_app.worker import heartbeat, loop
+from signals_app.worker import heartbeat, loop, timeouts
 from signals_app.worker.heartbeat import ClaimedBatch, Heartbeat, Run
 from signals_app.worker.isolation import Isolation
-from signals_app.worker.timeouts import stop_receiver
 from tests.cluster import wait_until
 from tests.faults import misbehaving
 from tests.forks import in_child
@@ -106,21 +106,38 @@ def test_cancelling_a_run_undoes_what_an_atomic_receiver_writes_all_the_same(mon
     assert not Effect.objects.exists()
 
 
+@pytest.mark.parametrize("receiver", [receivers.sleeps, receivers.async_sleeps], ids=str)
+def test_a_run_that_was_taken_over_is_stopped_and_its_attempt_says_so(
+    monkeypatch: pytest.MonkeyPatch, receiver: Any
+) -> None:
+    taken_over = Delivery.objects.filter(state=State.RUNNING)
+    _, attempt = _run_until(monkeypatch, receiver, lambda one: taken_over.filter(pk=one).update(token=99))
+    assert attempt.outcome == Outcome.STALE
+    assert attempt.message.endswith("The receiver was stopped, since its delivery was cancelled or taken over.")
+
+
 def _run_and_cancel(monkeypatch: pytest.MonkeyPatch, receiver: Any) -> None:
-    monkeypatch.setattr(type(receiver.options), "timeout", 20.0)
-    delivery = enqueue(receiver, seconds=20)
-    cancelling = threading.Thread(target=_cancel_once_it_runs, args=(delivery.id,))
-    cancelling.start()
-    with override_settings(SIGNALS_APP={"HEARTBEAT": 0.1}):
-        loop.drain(conf.queue)
-    cancelling.join()
-    delivery.refresh_from_db()
-    attempt = Attempt.objects.get()
+    delivery, attempt = _run_until(monkeypatch, receiver, lambda one: len(ledger.cancel([one])))
     assert (delivery.state, delivery.lease_until, attempt.outcome) == (State.CANCELLED, None, Outcome.CANCELLED)
     assert (attempt.number, attempt.message) == (1, "An operator cancelled it while it ran.")
     assert attempt.started_at is not None
     assert attempt.started_at < attempt.finished_at
     assert signal.getsignal(signal.SIGURG) == signal.SIG_DFL
+
+
+def _run_until(
+    monkeypatch: pytest.MonkeyPatch, receiver: Any, change: Callable[[int], int]
+) -> tuple[Delivery, Attempt]:
+    """Run a delivery for 20 seconds, or until a change by another thread; return what is on the record then."""
+    monkeypatch.setattr(type(receiver.options), "timeout", 20.0)
+    delivery = enqueue(receiver, seconds=20)
+    changing = threading.Thread(target=_once_it_runs, args=(delivery.id, change))
+    changing.start()
+    with override_settings(SIGNALS_APP={"HEARTBEAT": 0.1}):
+        loop.drain(conf.queue)
+    changing.join()
+    delivery.refresh_from_db()
+    return delivery, Attempt.objects.get()
 
 
 def _write_late(**arguments: Any) -> None:
@@ -129,21 +146,30 @@ def _write_late(**arguments: Any) -> None:
     Effect.objects.create(label="too late")
 
 
-def _cancel_once_it_runs(one: int) -> None:
+def _once_it_runs(one: int, change: Callable[[int], int]) -> None:
     try:
         wait_until(lambda: Delivery.objects.filter(pk=one, state=State.RUNNING).exists(), "the start")
         time.sleep(0.3)
-        assert ledger.cancel([one]) == [one]
+        assert change(one) == 1
     finally:
         connection.close()
 
 
 def test_a_signal_that_comes_too_late_stops_nobody() -> None:
     enqueue(receivers.work)
-    stop_receiver()
+    timeouts.stop_receiver()
     assert loop.drain(conf.queue) == 1
-    stop_receiver()
+    timeouts.stop_receiver()
     assert not Attempt.objects.exists()
+
+
+def test_a_signal_that_comes_as_the_loop_of_a_coroutine_is_closed_leaves_it_as_it_ended() -> None:
+    async def done() -> str:
+        return "done"
+
+    coroutine = timeouts._Coroutine(done(), seconds=9, left=9)
+    assert async_to_sync(coroutine.run)() == "done"
+    coroutine.stop()
 
 
 def test_a_database_that_fails_does_not_end_the_heartbeat(

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import OperationalError
 from django.test import Client, modify_settings
 from django.urls import reverse
 from django.utils import timezone
 
+from signals_app import ledger
 from signals_app.console.admin import deliveries
 from signals_app.console.operations import OPERATIONS
 from signals_app.models import Delivery, State
@@ -93,6 +95,16 @@ def test_an_operation_is_asked_about_and_done_once_and_leads_back(boss: Client, 
         assert LogEntry.objects.get().object_id == str(one.pk)
     said = LogEntry.objects.get().get_change_message()
     assert said in boss.get(reverse("admin:signals_app_delivery_history", args=[one.pk])).content.decode()
+
+
+def test_a_database_that_is_busy_is_told_of_and_leads_back(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(ids: list[int]) -> list[int]:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(ledger, "cancel", locked)
+    answer = on_page(boss, "cancel", delivery(State.RUNNING), follow=True, confirmed="yes")
+    said = "The database is busy (database is locked), so not all of it was done. Try again in a while."
+    assert (told(answer), states()) == ([said], ["RUNNING"])
 
 
 @pytest.mark.parametrize(
