@@ -128,7 +128,9 @@ class Delivery(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField()
     losses = models.PositiveIntegerField(default=0, help_text=_("Attempts that were lost with their worker."))
-    deferrals = models.PositiveIntegerField(default=0, help_text=_("How often its receiver has put it off by Defer."))
+    deferrals = models.PositiveIntegerField(
+        default=0, db_default=0, help_text=_("How often its receiver has put it off by Defer.")
+    )
     owner = models.CharField(max_length=255, blank=True, help_text=_("The process that holds it."))
     token = models.PositiveIntegerField(default=0, help_text=_("Which hold it is; grows with each claim."))
     lease_until = Moment(null=True, blank=True)

@@ -17,7 +17,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="delivery",
             name="deferrals",
-            field=models.PositiveIntegerField(default=0, help_text="How often its receiver has put it off by Defer."),
+            field=models.PositiveIntegerField(
+                db_default=0, default=0, help_text="How often its receiver has put it off by Defer."
+            ),
         ),
         migrations.AddField(
             model_name="pause",

@@ -1,4 +1,4 @@
-"""What the commands say before the first ``migrate``."""
+"""What the commands say before the first ``migrate``, and what a later one leaves to the code of before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from django.db.migrations import AddField
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import NOT_PROVIDED
 
 from tests.signals_app.projects import Project
 
@@ -49,3 +52,17 @@ def test_a_database_that_is_away_is_not_mistaken_for_one_without_tables(tmp_path
     away = Project(tmp_path, 'DATABASES["default"]["NAME"] = "/nowhere/db.sqlite3"')
     asked = "from signals_app import ledger, models; print(repr(ledger.missing_tables(models.Delivery)))"
     assert away.shell(asked) == "''\n"
+
+
+def test_code_of_before_can_write_once_the_new_columns_are_there() -> None:
+    loader = MigrationLoader(None)
+    added = [
+        operation
+        for (app, name), migration in loader.disk_migrations.items()
+        if app == "signals_app" and name != "0001_initial"
+        for operation in migration.operations
+        if isinstance(operation, AddField)
+    ]
+    assert added
+    lacking = [one.name for one in added if not one.field.null and one.field.db_default is NOT_PROVIDED]
+    assert not lacking

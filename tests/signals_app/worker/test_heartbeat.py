@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher.current import CurrentDelivery
 from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.processes.identity import current_process
 from signals_app.worker import heartbeat, loop, timeouts
 from signals_app.worker.heartbeat import ClaimedBatch, Heartbeat, Run
 from signals_app.worker.isolation import Isolation
@@ -153,6 +154,18 @@ def _once_it_runs(one: int, change: Callable[[int], int]) -> None:
         assert change(one) == 1
     finally:
         connection.close()
+
+
+def test_a_slow_receiver_within_a_tests_transaction_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heartbeat, "FIRST_RENEWAL", 0.1)
+    monkeypatch.setattr(type(receivers.sleeps.options), "timeout", 20.0)
+    with transaction.atomic():
+        for _ in range(2):
+            enqueue(receivers.sleeps, seconds=1)
+        loop._run_all(ledger.claim(conf.queue, owner=str(current_process()), limit=2, lease=30), Isolation())
+    assert list(Delivery.objects.values_list("state", flat=True)) == [State.SUCCESSFUL] * 2
 
 
 def test_a_signal_that_comes_too_late_stops_nobody() -> None:
