@@ -206,7 +206,6 @@ def _is_positive(value: Any) -> bool:
 
 
 def is_queue(value: Any) -> TypeGuard[str]:
-    """Return whether a value can be the name of a queue."""
     return isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable()
 
 
@@ -265,8 +264,6 @@ class Defaults:
 
 
 class Conf(Defaults):
-    """Every setting of the app."""
-
     autodiscover = Setting[bool](True, *_BOOL)
     prepare_sqlite = Setting[bool](True, *_BOOL)
     django_q_admin = Setting[bool](False, *_BOOL)

@@ -17,8 +17,6 @@ FIRST, LAST = (f"'{year:04}-01-01'" for year in YEARS)  # as SQL
 
 
 class State(models.TextChoices):
-    """Where a delivery stands."""
-
     READY = "READY", _("ready")
     RUNNING = "RUNNING", _("running")
     SUCCESSFUL = "SUCCESSFUL", _("successful")
@@ -43,8 +41,6 @@ class Outcome(models.TextChoices):
 
 
 class PauseKind(models.TextChoices):
-    """What can be paused."""
-
     QUEUE = "QUEUE", _("queue")
     RECEIVER = "RECEIVER", _("receiver")
 

@@ -27,7 +27,6 @@ class ShowForm(forms.Form):
     )
 
     def plan(self) -> Plan:
-        """Return the valid form as a plan."""
         guess, crash = self.cleaned_data["guess"], crash_plan(Death.SIGKILL)
         return Plan(kind=Kind.WAIT, seconds=0.5, fan_out=1, ways=SHOWN, guess=guess, crash=crash)
 
@@ -92,5 +91,4 @@ class CrashForm(forms.Form):
     )
 
     def plan(self) -> Plan:
-        """Return the valid form as a plan."""
         return crash_plan(Death(self.cleaned_data["death"]))

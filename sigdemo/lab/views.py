@@ -181,7 +181,6 @@ def ping(request: HttpRequest) -> HttpResponse:
 @require_safe
 @for_the_lab
 def cluster(request: HttpRequest) -> JsonResponse:
-    """Tell whether a cluster is alive."""
     return JsonResponse({"cluster": requests.cluster_is_alive()})
 
 

@@ -27,20 +27,6 @@ def process_name(owner: str) -> str:
     return f"{process.host}:{process.pid}" if process else owner
 
 
-def waited(delivery: Delivery) -> timedelta | None:
-    """Return how long the running or last attempt waited once it was due; None while it waits."""
-    if delivery.started_at is None or delivery.state == State.READY:
-        return None
-    return max(delivery.started_at - delivery.due_at, timedelta())
-
-
-def ran(delivery: Delivery) -> timedelta | None:
-    """Return how long the attempt that finished the delivery took; None before."""
-    if delivery.started_at is None or delivery.finished_at is None:
-        return None
-    return max(delivery.finished_at - delivery.started_at, timedelta())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
     """One delivery as the order's page shows it. Times are aware, durations real."""
@@ -88,11 +74,11 @@ class Track:
 
     @property
     def waited(self) -> timedelta | None:
-        return waited(self.delivery)
+        return formatting.waited(self.delivery, timezone.now())
 
     @property
     def ran(self) -> timedelta | None:
-        return ran(self.delivery)
+        return formatting.ran(self.delivery, timezone.now())
 
     @property
     def has_progress(self) -> bool:

@@ -8,6 +8,7 @@ from django.templatetags.static import static
 
 from sigdemo.lab import clock
 from sigdemo.shop import money
+from signals_app.console.formatting import written
 
 register = template.Library()
 register.filter("euro", money.euro)
@@ -30,16 +31,8 @@ def asset(path: str) -> str:
 
 @register.filter
 def duration(value: timedelta | None) -> str:
-    """Write a duration as people read it: ``4.2 ms``, ``1.35 s``, ``2 min 5 s``; ``not yet`` for None."""
-    if value is None:
-        return "not yet"
-    seconds = value.total_seconds()
-    if seconds < 1:
-        return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+    """Write a duration as the admin does; ``not yet`` for None."""
+    return "not yet" if value is None else written(value)
 
 
 @register.filter

@@ -28,7 +28,7 @@ def check_database(**kwargs: Any) -> Iterator[CheckMessage]:
     if alias not in connections:
         yield Error(
             f"Deliveries are routed to the database {alias!r}, which DATABASES does not configure.",
-            hint=f"Have the DATABASE_ROUTERS answer one of {_aliases()} for signals_app.Delivery.",
+            hint=f"Have the DATABASE_ROUTERS answer one of {', '.join(sorted(connections))} for signals_app.Delivery.",
             id="signals_app.E015",
         )
         return
@@ -51,10 +51,6 @@ def check_database(**kwargs: Any) -> Iterator[CheckMessage]:
             hint=f'Write {place}["AUTOCOMMIT"] = True.',
             id="signals_app.E019",
         )
-
-
-def _aliases() -> str:
-    return ", ".join(sorted(connections))
 
 
 def _sqlite(db: BaseDatabaseWrapper, place: str) -> Iterator[CheckMessage]:

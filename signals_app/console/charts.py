@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from itertools import groupby, pairwise
@@ -18,21 +18,18 @@ from django.utils.translation import ngettext
 from signals_app import ledger
 from signals_app.console import formatting
 from signals_app.ledger import SPANS, Span, Totals
-from signals_app.models import State
 
 WIDTH, HEIGHT = 10, 100  # units of a picture; a slot is ten wide
-_KINDS = ("successful", "failed", "ready", "running")  # of bars: their icons and colours
-_STATES = {"successful": State.SUCCESSFUL, "failed": State.FAILED}  # the others are of any
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """A part of a span, and what was counted in it: None where no cluster ran."""
 
     start: datetime
     end: datetime
     did: Totals | None
-    urls: dict[str, str] = field(default_factory=dict)  # of the deliveries that ended in it, by kind of bar
+    query: str = ""  # of the list of deliveries that ended in it
 
 
 def charts(name: str, receiver: str, site: str) -> dict[str, Any]:
@@ -43,7 +40,6 @@ def charts(name: str, receiver: str, site: str) -> dict[str, Any]:
     span = next((one for one in SPANS if one.name == name), SPANS[0])
     slots, receivers = read_slots(span, receiver)
     did = reduce(Totals.plus, (slot.did for slot in slots if slot.did), Totals())
-    _link(slots, receiver, formatting.address(site, "delivery_changelist"))
     ended = _("%(succeeded)d succeeded, %(failed)d failed") % {"succeeded": did.succeeded, "failed": did.failed}
     mean = _("%(mean)s over %(count)d attempts")
     waits = mean % {"mean": formatting.written(did.mean_wait), "count": did.waits}
@@ -56,6 +52,7 @@ def charts(name: str, receiver: str, site: str) -> dict[str, Any]:
     return {
         "span": span,
         "spans": SPANS,
+        "deliveries": formatting.address(site, "delivery_changelist"),
         "receiver": receiver,
         "receivers": sorted(receivers | {receiver} - {""}),
         "per": _per(span.minutes),
@@ -79,16 +76,12 @@ def read_slots(span: Span, receiver: str) -> tuple[list[Slot], set[str]]:
         did[minute // span.minutes] = Totals()  # a minute has begun, and a pusher notes so within a second
     first, zone = span.first(minute), UTC if settings.USE_TZ else None  # that of the process is TIME_ZONE
     times = [datetime.fromtimestamp((first + n) * span.minutes * 60, zone) for n in range(span.slots + 1)]
-    slots = [Slot(start=at, end=end, did=did.get(first + n)) for n, (at, end) in enumerate(pairwise(times))]
+    of = {"receiver": receiver} if receiver else {}
+    slots = []
+    for number, (start, end) in enumerate(pairwise(times), first):
+        query = urlencode({"finished_at__gte": start.isoformat(), "finished_at__lt": end.isoformat(), **of})
+        slots.append(Slot(start=start, end=end, did=did.get(number), query=query))
     return slots, set(now)
-
-
-def _link(slots: Sequence[Slot], receiver: str, deliveries: str) -> None:
-    for slot in slots:
-        ends = {"finished_at__gte": slot.start.isoformat(), "finished_at__lt": slot.end.isoformat()}
-        for kind in _KINDS:
-            query = {"state": _STATES.get(kind, ""), "receiver": receiver, **ends}
-            slot.urls[kind] = f"{deliveries}?{urlencode({key: value for key, value in query.items() if value})}"
 
 
 def _per(minutes: int) -> str:
@@ -110,8 +103,9 @@ def _chart(slots: Sequence[Slot], **figures: str) -> dict[str, Any]:
                 height = max(1.0, HEIGHT * figure / top)
                 y -= height
                 place = {"x": number * WIDTH, "y": round(y, 2), "height": round(height, 2)}
-                bars.append({"kind": kind, "slot": slot, "said": written(figure), "url": slot.urls[kind], **place})
-    return {"peak": written(peak), "axis": [written(top), written(top / 2), 0], "bars": bars}
+                bars.append({"kind": kind, "slot": slot, "said": written(figure), **place})
+    axis = [written(top), written(top / 2), 0]
+    return {"peak": written(peak), "axis": axis, "bars": bars, "is_count": is_count}
 
 
 def _top(peak: float, is_count: bool) -> float:

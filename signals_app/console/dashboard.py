@@ -1,4 +1,4 @@
-"""What the overview tells: queues, clusters, receivers, failures, and what is wrong."""
+"""What the overview shows: queues, clusters, receivers, failures, and what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core import checks
 from django.db import Error, transaction
@@ -32,7 +32,7 @@ MOST_QUEUES = 100  # rows of the table, those in which something has waited long
 MOST_NAMED = 10  # queues without a cluster, each in a banner of its own
 NEWEST = 500  # failures, and deliveries that run, that are read
 DAY = timedelta(days=1)
-RISING_OVER = 5  # minutes in which more was enqueued than ended
+RISING_OVER = 300.0  # seconds in which more was enqueued than ended
 DEPTH = 100  # deliveries that have to be due before a rising depth is worth a word
 PATIENCE = 10.0  # seconds for which due work may wait before that is a backlog
 
@@ -49,6 +49,15 @@ class Condition(TextChoices):
     STOPPED = "stopped", gettext_lazy("stopped")
 
 
+class Banner(NamedTuple):
+    """A sentence, and what to do; ``condition`` is what it makes of the whole, ``is_bad`` whether it is a problem."""
+
+    condition: Condition
+    is_bad: bool
+    text: str
+    cure: str
+
+
 def condition() -> Condition | None:
     """Return what the overview says in a word, None where the database does not answer in time."""
     own = ledger.connection()
@@ -63,8 +72,8 @@ def condition() -> Condition | None:
         return None
 
 
-def worst(banners: Sequence[dict[str, Any]]) -> Condition:
-    return banners[0]["condition"] if banners else Condition.HEALTHY
+def worst(banners: Sequence[Banner]) -> Condition:
+    return banners[0].condition if banners else Condition.HEALTHY
 
 
 def overview() -> dict[str, Any]:
@@ -224,49 +233,40 @@ def running_by_worker() -> dict[tuple[str, int], Delivery]:
     return found
 
 
-def banners(figures: Stats, alive: Sequence[str], failing: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return what is wrong, as a sentence and what to do, the worst first; ``alive`` are the queues of clusters."""
+def banners(figures: Stats, alive: Sequence[str], failing: Mapping[str, str]) -> list[Banner]:
+    """Return what is wrong, the worst first; ``alive`` are the queues of clusters."""
     healths = health.queues(alive, {queue.name: queue.oldest_wait for queue in figures.queues if queue.waiting})
     found = [*_without_cluster(healths), *_failing(failing), *_backlog(figures, healths)]
-    found += [
-        (
-            Condition.FAILING if message.level >= checks.ERROR else Condition.HEALTHY,
-            message.level >= checks.ERROR,
-            f"{message.msg} ({message.id})",
-            message.hint or "",
-        )
-        for message in checks.run_checks(tags=["signals_app"])
-        if not message.is_silenced()
-    ]
+    for message in checks.run_checks(tags=["signals_app"]):
+        if not message.is_silenced():
+            is_bad = message.level >= checks.ERROR
+            of_all = Condition.FAILING if is_bad else Condition.HEALTHY
+            found.append(Banner(of_all, is_bad, f"{message.msg} ({message.id})", message.hint or ""))
     order = list(Condition)
-    worst_first = sorted(found, key=lambda banner: (order.index(banner[0]), banner[1]), reverse=True)
-    names = ("condition", "is_bad", "text", "cure")
-    return [dict(zip(names, banner, strict=True)) for banner in worst_first]
-
-
-Banner = tuple[Condition, bool, str, str]  # what it makes of the whole, whether it is a problem, what it says
+    return sorted(found, key=lambda banner: (order.index(banner.condition), banner.is_bad), reverse=True)
 
 
 def _without_cluster(healths: Sequence[QueueHealth]) -> Iterator[Banner]:
     cure = _("Start one: manage.py qcluster. Nothing is lost in the meantime.")
     if not any(queue.clusters for queue in healths):
-        yield Condition.STOPPED, True, _("No cluster is running, so no delivery is being processed."), cure
+        yield Banner(Condition.STOPPED, True, _("No cluster is running, so no delivery is being processed."), cure)
         return
     lacking = [queue.name for queue in healths if queue.lacks_cluster()]
     for name in lacking[:MOST_NAMED]:
-        yield Condition.STOPPED, True, _("No cluster is running for the queue %(queue)s.") % {"queue": name}, cure
+        text = _("No cluster is running for the queue %(queue)s.") % {"queue": name}
+        yield Banner(Condition.STOPPED, True, text, cure)
     if (more := len(lacking) - MOST_NAMED) > 0:
         text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
-        yield Condition.STOPPED, True, text % {"more": more}, cure
+        yield Banner(Condition.STOPPED, True, text % {"more": more}, cure)
 
 
 def _failing(failing: Mapping[str, str]) -> Iterator[Banner]:
     cure = _("Its errors are below. Pause it until the cause is mended, so that it uses up no attempts.")
     for text in [*failing.values()][:MOST_NAMED]:
-        yield Condition.FAILING, True, text, cure
+        yield Banner(Condition.FAILING, True, text, cure)
     cure = _("Start a cluster from code that has the receiver, or give the deliveries to another one.")
     for text in health.unroutable()[:MOST_NAMED]:
-        yield Condition.FAILING, True, text, cure
+        yield Banner(Condition.FAILING, True, text, cure)
 
 
 def _backlog(figures: Stats, healths: Sequence[QueueHealth]) -> Iterator[Banner]:
@@ -275,17 +275,16 @@ def _backlog(figures: Stats, healths: Sequence[QueueHealth]) -> Iterator[Banner]
     for queue in sorted(late, key=lambda queue: queue.oldest_wait, reverse=True)[:MOST_NAMED]:
         text = _("A delivery in the queue %(queue)s has waited for %(wait)s.")
         said = text % {"queue": queue.name, "wait": written(queue.oldest_wait)}
-        yield Condition.BACKLOG, bool(queue.problems()), said, cure
-    due = figures.total("due")
-    since = timezone.now() - timedelta(minutes=RISING_OVER + 1)
-    ended = sum(one.count for one in figures.ended if one.minute > since)
-    sent = ledger.recently_enqueued(RISING_OVER * 60)
-    if due < DEPTH or sent <= ended:
+        yield Banner(Condition.BACKLOG, bool(queue.problems()), said, cure)
+    if (due := figures.total("due")) < DEPTH:
+        return
+    sent, ended = ledger.recently_enqueued(RISING_OVER), sum(ledger.recently_ended(RISING_OVER).values())
+    if sent <= ended:
         return
     text = ngettext(
         "The depth is rising: %(sent)d enqueued in the last %(minutes)d minutes, %(ended)d ended, %(due)d is due.",
         "The depth is rising: %(sent)d enqueued in the last %(minutes)d minutes, %(ended)d ended, %(due)d are due.",
         due,
     )
-    words = {"sent": sent, "ended": ended, "minutes": RISING_OVER, "due": due}
-    yield Condition.BACKLOG, False, text % words, cure
+    words = {"sent": sent, "ended": ended, "minutes": RISING_OVER / 60, "due": due}
+    yield Banner(Condition.BACKLOG, False, text % words, cure)

@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from signals_app.conf import conf
-from signals_app.console.queries import Waiting
+from signals_app.console.queries import Waiting, pauses_of
 from signals_app.dispatcher.emission import delivery_in
-from signals_app.models import Delivery, Outcome, Pause, PauseKind, State
+from signals_app.models import Delivery, Outcome, Pause, State
 from signals_app.processes.identity import ProcessIdentity
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_line, one_record
@@ -133,16 +133,11 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(value: datetime | None) -> str | SafeString:
-    """Write a moment to the second, in the current time zone, as a ``<time>`` element."""
+    """Write a moment as ``stamp()`` does, as a ``<time>`` element."""
     if value is None:
         return NONE
-    local = timezone.localtime(value) if timezone.is_aware(value) else value
-    return format_html(
-        '<time class="signals-moment" datetime="{}"><span>{}</span> <span>{}</span></time>',
-        local.isoformat(),
-        formats.date_format(local, "Y-m-d"),
-        formats.time_format(local, "H:i:s"),
-    )
+    element = '<time class="signals-moment" datetime="{}"><span>{}</span> <span>{}</span></time>'
+    return format_html(element, value.isoformat(), *stamp(value).split())
 
 
 def icon(kind: str) -> SafeString:
@@ -157,12 +152,6 @@ def icon(kind: str) -> SafeString:
 def badge(kind: str, word: object) -> SafeString:
     """Return a badge; ``kind`` names its icon and its colours."""
     return format_html('<span class="signals-badge signals-{}">{}{}</span>', kind, icon(kind), word)
-
-
-def pauses_of(delivery: Delivery, pauses: Iterable[Pause]) -> list[Pause]:
-    """Return those pauses that are of its receiver or its queue."""
-    names = {(PauseKind.RECEIVER.value, delivery.receiver), (PauseKind.QUEUE.value, delivery.queue)}
-    return [one for one in pauses if (one.kind, one.name) in names]
 
 
 def standing(delivery: Delivery, pauses: Iterable[Pause], now: datetime) -> tuple[str, str]:

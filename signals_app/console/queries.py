@@ -116,7 +116,7 @@ def _terms(text: str) -> tuple[list[str], list[_Held]]:
             held.append(_object(found["label"], found["key"] or found["copied"]))
         elif name and equals:
             held.append(_argument(name, value))
-        elif _model(word) and (key := next(rest, None)):
+        elif model_of(word) and (key := next(rest, None)):
             held.append(_object(word, key))
         else:
             names.append(word)
@@ -169,7 +169,7 @@ def _argument(name: str, value: str) -> _Held:
 
 def _object(label: str, key: str) -> _Held:
     """Look for a model instance, which travels by reference or as a snapshot; its model may be gone since."""
-    meta = model._meta if (model := _model(label)) else None
+    meta = model._meta if (model := model_of(label)) else None
     label, field = (meta.label, meta.pk.attname) if meta else (label, "")
     keys = _written(_unquoted(key))
     by_reference = _has_any(f'"$instance":[{_json(label)},{key}' for key in keys)
@@ -177,18 +177,25 @@ def _object(label: str, key: str) -> _Held:
     by_value &= _has_any(f"{_json(field)}:{key}" for key in keys)
 
     def is_in(value: Any) -> bool:
-        if isinstance(value, dict):
-            held = value.get("$instance")
-            if isinstance(held, list) and len(held) == 3 and held[0] == label and _json(held[1]) in keys:
-                return True
-            held = value.get("$snapshot")
-            fields = held.get("fields") if isinstance(held, dict) and held.get("model") == label else None
-            if isinstance(fields, dict) and field in fields and _json(fields[field]) in keys:
-                return True
-            value = list(value.values())
-        return isinstance(value, list) and any(map(is_in, value))
+        held, key = instance_in(value)
+        return (held == label and _json(key) in keys) or any(map(is_in, parts_of(value)))
 
     return by_reference | by_value, is_in
+
+
+def instance_in(value: Any) -> tuple[str, Any]:
+    """Return the label and the key of the model instance that a value of a payload stands for; "" where it is none."""
+    match value:
+        case {"$instance": [str(label), key, _]}:
+            return label, key
+        case {"$snapshot": {"model": str(label), "fields": {**fields}}} if model := model_of(label):
+            return label, fields.get(model._meta.pk.attname)
+    return "", None
+
+
+def parts_of(value: Any) -> Iterable[Any]:
+    """Return the values that a value of a payload holds."""
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _holding(rows: QuerySet[Delivery], held: list[_Held]) -> list[int]:
@@ -228,7 +235,7 @@ def _written(value: str) -> tuple[str, ...]:
     return tuple(one for one in found if MASKED not in one)
 
 
-def _model(label: str) -> type[Model] | None:
+def model_of(label: str) -> type[Model] | None:
     with suppress(LookupError, ValueError):
         return apps.get_model(label)
     return None
@@ -251,6 +258,12 @@ def is_unroutable() -> Q:
     return Q(state=State.READY, unroutable=True)
 
 
+def pauses_of(delivery: Delivery, pauses: Iterable[Pause]) -> list[Pause]:
+    """Return those pauses that are of its receiver or its queue."""
+    names = {(PauseKind.RECEIVER.value, delivery.receiver), (PauseKind.QUEUE.value, delivery.queue)}
+    return [one for one in pauses if (one.kind, one.name) in names]
+
+
 class Waiting(TextChoices):
     """Why a delivery that is READY has not begun: each for one reason, which ``QueueStats`` counts by its value."""
 
@@ -265,8 +278,7 @@ class Waiting(TextChoices):
         """Return why a delivery waits; None for one that does not."""
         if delivery.state != State.READY:
             return None
-        names = {(PauseKind.QUEUE.value, delivery.queue), (PauseKind.RECEIVER.value, delivery.receiver)}
-        if delivery.parked or any((pause.kind, pause.name) in names for pause in pauses):
+        if delivery.parked or pauses_of(delivery, pauses):
             return cls.PAUSED
         if delivery.unroutable:
             return cls.UNROUTABLE
@@ -354,7 +366,6 @@ class Selection:
         return find_deliveries(rows, self.search) if self.search else rows
 
     def newest(self) -> QuerySet[Delivery]:
-        """Return the deliveries, newest first."""
         of_states = self.states and {*self.states} <= {State.READY, State.RUNNING}
         few = self.waiting or self.unroutable or self.long or self.ended or of_states
         return self.rows().order_by(NEWEST_OF_FEW if few else "-pk")

@@ -14,7 +14,6 @@ from signals_app.ledger.claims import (
     report_progress,
 )
 from signals_app.ledger.clusters import (
-    ClusterSeen,
     clusters,
     forget_old_stats,
     keep_stat,
@@ -51,7 +50,7 @@ from signals_app.ledger.pauses import (
     pauses,
     resume,
 )
-from signals_app.ledger.recovery import Lost, Recovered, recover_lost
+from signals_app.ledger.recovery import Recovered, recover_lost
 from signals_app.ledger.snapshots import SPANS, Span, Totals, read_snapshots, read_totals, take_snapshot, this_minute
 from signals_app.ledger.sql import (
     Change,
@@ -66,21 +65,18 @@ from signals_app.ledger.stats import (
     LONG,
     NEWEST,
     RECENT,
-    Ended,
     QueueStats,
     Ran,
-    ReceiverStats,
     RecentAttempts,
     Stats,
     current_stats,
-    ended_by_minute,
     newest_runs,
     oldest_waits,
     queues_with_work,
     receiver_stats,
     recent_attempts,
+    recently_ended,
     recently_enqueued,
-    recently_failed,
     unroutable_for,
 )
 from signals_app.ledger.tallies import Count, TallyKey, add_tallies, read_tallies

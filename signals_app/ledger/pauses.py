@@ -84,7 +84,6 @@ def is_anything_paused() -> bool:
 
 
 def is_paused(kind: PauseKind, name: str) -> bool:
-    """Tell whether a queue or a receiver is paused."""
     return _all().filter(kind=kind, name=name).exists()
 
 

@@ -147,7 +147,6 @@ class Database:
     # for_share               after a SELECT: waits for whoever writes to its rows
     # unsynced                after a condition: commits without waiting for the disk, outside of a transaction
     # returning               after the INSERT of a delivery: what inserted() reads
-    # minutes                 the query of when each minute since {earlier} begins and ends
     fragments: ClassVar[Mapping[str, str]] = {}
 
     def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
@@ -244,9 +243,6 @@ class SQLite(Database):
         "for_share": "",
         "unsynced": "",
         "returning": "",
-        "minutes": """
-    SELECT {earlier}, substr(datetime({earlier}, '+1 minute'), 1, 16) || ':00'
-    UNION ALL SELECT until, datetime(until, '+1 minute') FROM minute WHERE until <= {now}""",
     }
 
     def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
@@ -392,9 +388,6 @@ class PostgreSQL(Database):
         "returning": f" RETURNING id, due_at, enqueued_at, ({_NOTIFY} AND %(delay)s < {SOON})::text",
         "returning_many": " RETURNING id, due_at, enqueued_at, (SELECT count(pg_notify('signals_app', i.queue)) "
         "FROM signals_app_idlequeue i WHERE i.queue = ANY (%(queues)s) AND i.until > {now})",
-        "minutes": """
-    SELECT greatest(one, {earlier}), one + interval '1 minute'
-    FROM generate_series(date_trunc('minute', {earlier}), {now}, interval '1 minute') one""",
     }
 
     # psycopg's, written out: other databases than that of the deliveries may do without it

@@ -6,14 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
-
-from django.utils import timezone
 
 from signals_app.ledger.damage import readable, seconds
 from signals_app.ledger.pauses import pauses
-from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows, to_datetime
+from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows
 from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, State
 
 HOUR = 3600.0  # seconds
@@ -81,14 +78,10 @@ SELECT band.queue, min((
     AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') ORDER BY d.due_at LIMIT 1)), {{now}}
 FROM band GROUP BY band.queue"""
 
-# each minute is one range of an index
-_BY_MINUTE = """
-WITH RECURSIVE minute(since, until) AS ({minutes})
-SELECT since, final.state, (
-    SELECT count(*) FROM {table} d
-    WHERE d.state = final.state AND d.finished_at >= minute.since AND d.finished_at < minute.until
-) FROM minute CROSS JOIN (SELECT 'SUCCESSFUL' state UNION SELECT 'FAILED' UNION SELECT 'CANCELLED') final"""
-_FAILED = "SELECT count(*) FROM {table} WHERE state = 'FAILED' AND finished_at > {earlier}"
+_ENDED = " UNION ALL ".join(  # each state is one range of an index
+    f"SELECT '{state}', count(*) FROM {{table}} WHERE state = '{state}' AND finished_at > {{earlier}}"
+    for state in FINAL_STATES
+)
 _NEWEST = (
     f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, {readable('finished_at')} FROM {{table}} "
     "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
@@ -144,15 +137,6 @@ class ReceiverStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How many deliveries ended in one minute, by their state."""
-
-    minute: datetime
-    state: State
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """One delivery that succeeded or failed. Times of its last attempt are in seconds, None where it never ran."""
 
@@ -183,11 +167,10 @@ class RecentAttempts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """All queues, and what ended in the last hour: by minute, deliveries by their state, and ``lost`` attempts."""
+    """All queues, and how many deliveries ended and attempts were ``lost`` in the last hour."""
 
     queues: tuple[QueueStats, ...]
     pauses: tuple[Pause, ...]
-    ended: tuple[Ended, ...]
     succeeded: int
     failed: int
     cancelled: int
@@ -205,16 +188,14 @@ class Stats:
 
 def current_stats() -> Stats:
     """Return the numbers of this moment: five queries, however many queues there are."""
-    paused, ended = tuple(pauses()), tuple(ended_by_minute())
-    succeeded, failed, cancelled = (sum(one.count for one in ended if one.state == state) for state in FINAL_STATES)
+    paused, ended = tuple(pauses()), recently_ended()
     ((lost,),) = rows(_LOST, ago=HOUR)
     return Stats(
         queues=tuple(_queues(paused)),
         pauses=paused,
-        ended=ended,
-        succeeded=succeeded,
-        failed=failed,
-        cancelled=cancelled,
+        succeeded=ended[State.SUCCESSFUL],
+        failed=ended[State.FAILED],
+        cancelled=ended[State.CANCELLED],
         lost=lost,
     )
 
@@ -280,21 +261,9 @@ def unroutable_for(seconds: float) -> Counter[str]:
     return Counter(receiver for (receiver,) in rows(_LONG_UNROUTABLE, ago=seconds))
 
 
-def ended_by_minute() -> list[Ended]:
-    """Return the counts of those minutes of the last hour in which a delivery ended."""
-    zone, found = timezone.get_default_timezone(), []
-    for since, state, count in rows(_BY_MINUTE, ago=HOUR):
-        if count:
-            moment = to_datetime(since)
-            local = moment if timezone.is_naive(moment) else moment.astimezone(zone)
-            found.append(Ended(minute=local.replace(second=0, microsecond=0), state=State(state), count=count))
-    return found
-
-
-def recently_failed() -> int:
-    """Return how many deliveries have FAILED in the last hour."""
-    ((count,),) = rows(_FAILED, ago=HOUR)
-    return int(count)
+def recently_ended(within: float = HOUR) -> dict[State, int]:
+    """Return how many deliveries ended within so many seconds, by their state."""
+    return {State(state): count for state, count in rows(_ENDED, ago=within)}
 
 
 def recent_attempts() -> list[RecentAttempts]:

@@ -47,7 +47,6 @@ def add_tallies(counted: Mapping[TallyKey, Count]) -> None:
 
 
 def read_tallies() -> dict[TallyKey, Count]:
-    """Return every count on the record."""
     found = Tally.objects.using(connection().alias).filter(measure__in=Measure.values).values_list(*_COLUMNS)
     return {
         TallyKey(measure=Measure(measure), queue=queue, receiver=receiver, detail=detail, bound=bound): Count(

@@ -24,26 +24,25 @@ FEWEST = 2  # failed attempts, without a success since, that are worth a word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueHealth:
-    """One queue: the number of its living clusters, and for how many seconds its oldest due delivery has waited."""
+    """One queue: its living clusters, and for how many seconds its oldest due delivery has waited, and may wait."""
 
     name: str
     clusters: int
     oldest_wait: float
+    max_wait: float
 
-    def lacks_cluster(self, *, max_wait: float | None = None) -> bool:
+    def lacks_cluster(self) -> bool:
         """Return whether the queue needs a living cluster and has none.
 
         One of ``ON_DEMAND_QUEUES`` needs none until work has waited for too long.
         """
-        limit = conf.health_max_wait if max_wait is None else max_wait
-        return not self.clusters and (self.name not in conf.on_demand_queues or self.oldest_wait > limit)
+        return not self.clusters and (self.name not in conf.on_demand_queues or self.oldest_wait > self.max_wait)
 
-    def problems(self, *, max_wait: float | None = None) -> list[str]:
-        """Return each problem in a sentence; a wait of up to ``HEALTH_MAX_WAIT`` seconds is none by default."""
-        limit = conf.health_max_wait if max_wait is None else max_wait
-        found = [f"The queue {self.name} has no living cluster."] if self.lacks_cluster(max_wait=limit) else []
-        if self.oldest_wait > limit:
-            waited = f"has waited for {self.oldest_wait:.0f} s, more than {limit:g} s"
+    def problems(self) -> list[str]:
+        """Return each problem in a sentence."""
+        found = [f"The queue {self.name} has no living cluster."] if self.lacks_cluster() else []
+        if self.oldest_wait > self.max_wait:
+            waited = f"has waited for {self.oldest_wait:.0f} s, more than {self.max_wait:g} s"
             found.append(f"A delivery in the queue {self.name} {waited}.")
         return found
 
@@ -55,26 +54,27 @@ class Health:
     database: bool
     queues: tuple[QueueHealth, ...] = ()
 
-    def problems(self, *, max_wait: float | None = None) -> list[str]:
+    def problems(self) -> list[str]:
         """Return each problem in a sentence."""
         found = [] if self.database else ["The database does not answer."]
-        return found + [problem for queue in self.queues for problem in queue.problems(max_wait=max_wait)]
+        return found + [problem for queue in self.queues for problem in queue.problems()]
 
 
-def queues(alive: Iterable[str], waits: Mapping[str, float]) -> list[QueueHealth]:
+def queues(alive: Iterable[str], waits: Mapping[str, float], *, max_wait: float | None = None) -> list[QueueHealth]:
     """Return the health of the default queue and of every queue that a receiver, a cluster or waiting work names.
 
     ``alive`` has the queue of each living cluster, ``waits`` the oldest wait of each queue that has work.
     """
     clusters = Counter(alive)
     named = {receiver.options.queue for receiver in registry.all()}
+    limit = conf.health_max_wait if max_wait is None else max_wait
     return [
-        QueueHealth(name=name, clusters=clusters[name], oldest_wait=waits.get(name, 0.0))
+        QueueHealth(name=name, clusters=clusters[name], oldest_wait=waits.get(name, 0.0), max_wait=limit)
         for name in sorted({conf.queue, *named, *clusters, *waits})
     ]
 
 
-def look(*, at_queues: bool = True) -> Health:
+def look(*, at_queues: bool = True, max_wait: float | None = None) -> Health:
     """Return the health of the database and, ``at_queues``, of all queues. A sender needs the former only."""
     try:
         with query_deadline(PATIENCE):
@@ -82,7 +82,7 @@ def look(*, at_queues: bool = True) -> Health:
                 ledger.queues_with_work()
                 return Health(database=True)
             alive = [one.queue for one in ledger.clusters() if one.is_alive]
-            return Health(database=True, queues=tuple(queues(alive, ledger.oldest_waits())))
+            return Health(database=True, queues=tuple(queues(alive, ledger.oldest_waits(), max_wait=max_wait)))
     except Error as error:
         logger.warning("The health check cannot read the database: %s", error)
         return Health(database=False)

@@ -15,9 +15,8 @@ register = template.Library()
 register.simple_tag(formatting.badge, name="badge")
 register.simple_tag(formatting.cell, name="cell")
 register.simple_tag(formatting.icon, name="icon")
-for one in (formatting.moment, formatting.name, formatting.process_name, formatting.readable_name, formatting.until):
-    register.filter(one.__name__, one)
-register.filter("pause_words", formatting.pause_words)
+for name in ("moment", "name", "pause_words", "process_name", "readable_name", "until"):
+    register.filter(name, getattr(formatting, name))
 register.filter("one_line", one_line)
 
 

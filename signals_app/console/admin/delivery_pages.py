@@ -7,11 +7,10 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 from uuid import UUID
 
-from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
@@ -25,6 +24,7 @@ from signals_app import ledger
 from signals_app.console import formatting
 from signals_app.console.formatting import moment, readable_payload, written
 from signals_app.console.operations import OPERATIONS, PAUSE_PERMISSION
+from signals_app.console.queries import instance_in, model_of, parts_of, pauses_of
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from signals_app.redaction import MASKED, masked, masked_text
 from signals_app.redaction.logs import one_line
@@ -47,7 +47,7 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
     paused = ledger.pauses()
-    pauses = formatting.pauses_of(delivery, paused)
+    pauses = pauses_of(delivery, paused)
     conditions = {name: one.condition("") for name, one in OPERATIONS.items()}
     possible: Any = Delivery.objects.using(alias).filter(pk=delivery.pk).values(**conditions).first()
     offered = [one for name, one in OPERATIONS.items() if possible and possible[name]]
@@ -95,21 +95,11 @@ def objects_in(payload: str, request: HttpRequest, site: AdminSite) -> list[tupl
     Each is the argument that holds it, its name and its page's address. None is fetched, so it may be gone.
     """
     found: dict[tuple[str, str, str], None] = {}
-    may_view: dict[type[Model], bool] = {}
     with suppress(ValueError, RecursionError, TypeError, AttributeError, KeyError):  # of a forged payload
         read: Any = masked(json.loads(payload))
-        left = [*read["arguments"].items()][::-1]
-        while left and len(found) < SHOWN_OBJECTS:
-            argument, value = left.pop()
-            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-            left += [(argument, one) for one in reversed([*inner])]
-            model, key = _object_of(value)
-            if model is None:
-                continue
-            if model not in may_view:
-                of = site.get_model_admin(model) if site.is_registered(model) else None
-                may_view[model] = of is not None and of.has_view_permission(request)
-            if may_view[model]:
+        each = ((argument, *one) for argument, value in read["arguments"].items() for one in _instances(value))
+        for argument, model, key in islice(each, SHOWN_OBJECTS):
+            if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
                 name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
                 with suppress(NoReverseMatch, UnicodeEncodeError):
                     url = reverse(name, args=[quote(key)], current_app=site.name)
@@ -117,25 +107,14 @@ def objects_in(payload: str, request: HttpRequest, site: AdminSite) -> list[tupl
     return [*found]
 
 
-def _object_of(value: Any) -> tuple[type[Model] | None, str]:
-    """Return the model and the key of an instance that travels by reference or as a snapshot."""
-    key: Any = None
-    fields: dict[object, object] = {}
-    match value:
-        case {"$instance": [str(label), key, _]}:
-            pass
-        case {"$snapshot": {"model": str(label), "fields": {**fields}}}:
-            pass
-        case _:
-            return None, ""
-    try:
-        model = apps.get_model(label)
-    except (LookupError, ValueError):
-        return None, ""
-    key = fields.get(model._meta.pk.attname, key)
+def _instances(value: Any) -> Iterator[tuple[type[Model], str]]:
+    label, key = instance_in(value)
     if isinstance(key, dict) and len(key) == 1:  # such as a UUID
         (key,) = key.values()
-    return (model, str(key)) if type(key) in (int, str) and key != MASKED else (None, "")
+    if type(key) in (int, str) and key != MASKED and (model := model_of(label)):
+        yield model, str(key)
+    for part in parts_of(value):
+        yield from _instances(part)
 
 
 def runs_of(delivery: Delivery, attempts: Iterable[Attempt], now: datetime) -> Iterator[dict[str, Any]]:

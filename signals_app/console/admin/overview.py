@@ -51,7 +51,7 @@ ICONS = {
 
 
 class PauseForm(forms.Form):
-    """Why something is paused and until when; neither need be told."""
+    """Why something is paused and until when; both are optional."""
 
     reason = forms.CharField(label=gettext_lazy("Reason"), required=False, max_length=LONGEST_REASON)
     until = forms.DateTimeField(
@@ -107,9 +107,8 @@ class OverviewAdmin(PageAdmin):
         if request.method != "POST":
             return self.lead_back(request, formatting.address(self.admin_site.name, "overview_changelist"))
         kind, name, do, back = (request.POST.get(field, "") for field in ("kind", "name", "do", "back"))
-        if (
-            do not in ("ask", "pause", "resume") or kind not in PauseKind.values or "\0" in name
-        ):  # no text for PostgreSQL
+        # a NUL is no text for PostgreSQL
+        if do not in ("ask", "pause", "resume") or kind not in PauseKind.values or "\0" in name:
             raise BadRequest("A pause needs kind=QUEUE or kind=RECEIVER, a name, and do=ask, do=pause or do=resume.")
         if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
             back = formatting.address(self.admin_site.name, "overview_changelist")
@@ -139,7 +138,6 @@ class ClusterAdmin(ReadOnlyAdmin):
 
 
 def listed(site: str, model: str = "delivery", **query: str) -> str:
-    """Return the address of a list with these filters."""
     return f"{formatting.address(site, f'{model}_changelist')}?{urlencode(query)}"
 
 

@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -33,13 +33,12 @@ from signals_app.console.formatting import (
 from signals_app.console.queries import Selection, Waiting
 from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, percent, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain
-from signals_app.models import Attempt, Delivery, Pause
+from signals_app.models import Attempt, Delivery, Pause, State
 from signals_app.monitoring.health import failing, look, unroutable
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
 
 _OF_PAUSES = ("kind", "name", "since", "by", "reason", "until")
-_ENDS = ("succeeded", "failed", "cancelled", "lost")
 
 
 def _status(options: Options, terminal: Terminal) -> None:
@@ -51,15 +50,15 @@ def _status(options: Options, terminal: Terminal) -> None:
         return {
             "queues": [asdict(queue) | {"clusters": alive[queue.name]} for queue in queues],
             "oldest_wait": found.oldest_wait,
-            "last_hour": {name: getattr(found, name) for name in _ENDS},
+            "last_hour": {name: getattr(found, name) for name in ("succeeded", "failed", "cancelled", "lost")},
             "pauses": [{name: getattr(pause, name) for name in _OF_PAUSES} for pause in found.pauses],
         }
 
     def lines() -> Iterator[str]:
         rows = []
         for one in queues:
-            oldest = written(timedelta(seconds=one.oldest_wait)) if one.oldest_wait else "-"
             counts = (one.waiting, *(getattr(one, reason) for reason in Waiting.values))
+            oldest = written(one.oldest_wait or None)
             rows.append((one.name, alive[one.name], *counts, oldest, one.running, one.long_running))
         heads = ("queue", "clusters", "waiting", *Waiting.values, "oldest", "running", "long")
         yield from terminal.table(heads, rows) if rows else ["No queue has work, and no cluster was seen."]
@@ -136,25 +135,24 @@ def _list(options: Options, terminal: Terminal) -> None:
 
     def lines() -> Iterator[str]:
         heads = ("delivery", "state", "queue", "receiver", "attempts", "waited", "ran", "enqueued")
-        rows = [_cells(one, pauses, now) for one in shown]
+        rows = [
+            (
+                f"#{one.pk}",
+                _standing(one, pauses, now),
+                one.queue,
+                one.receiver,
+                f"{one.attempts}/{one.max_attempts}",
+                written(waited(one, now)),
+                written(ran(one, now)),
+                stamp(one.enqueued_at),
+            )
+            for one in shown
+        ]
         yield from terminal.table(heads, rows) if shown else ["No delivery matches."]
         if more:
             yield f"There are more than these {limit}; --limit shows more."
 
     terminal.tell(lambda: {"deliveries": [_as_json(one, pauses, now) for one in shown], "more": more}, lines)
-
-
-def _cells(one: Delivery, pauses: list[Pause], now: datetime) -> tuple[str, ...]:
-    return (
-        f"#{one.pk}",
-        _standing(one, pauses, now),
-        one.queue,
-        one.receiver,
-        f"{one.attempts}/{one.max_attempts}",
-        written(waited(one, now)),
-        written(ran(one, now)),
-        stamp(one.enqueued_at),
-    )
 
 
 SHOWN = 25  # attempts, and other deliveries of the emission
@@ -227,14 +225,12 @@ def _add_check_arguments(parser: ArgumentParser) -> None:
 
 def _check(options: Options, terminal: Terminal) -> None:
     missing, most = ledger.missing_tables(Delivery), options["max_failed"]
-    wait, share = (
-        default if (given := options[name]) is None else given
-        for name, default in (("max_wait", conf.health_max_wait), ("max_failing", conf.health_max_failing))
-    )
-    problems = [missing] if missing else look().problems(max_wait=wait)
+    wait = conf.health_max_wait if options["max_wait"] is None else options["max_wait"]
+    share = conf.health_max_failing if options["max_failing"] is None else options["max_failing"]
+    problems = [missing] if missing else look(max_wait=wait).problems()
     try:
         problems += [*unroutable(max_wait=wait), *failing(ledger.recent_attempts(), max_failing=share).values()]
-        if most is not None and (failed := ledger.recently_failed()) > most:
+        if most is not None and (failed := ledger.recently_ended()[State.FAILED]) > most:
             problems.append(f"Failed in the last hour: {failed}, more than {most}.")
     except Error:
         pass  # that the database does not answer has been said

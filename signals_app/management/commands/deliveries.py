@@ -13,7 +13,6 @@ class Command(BaseCommand):
     help = "Shows deliveries, changes them, pauses queues and receivers, and checks that work is getting done."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the subcommands, each with arguments of its own."""
         subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
         for one in SUBCOMMANDS.values():
             added = subparsers.add_parser(one.name, help=one.help, description=one.help)

@@ -55,7 +55,6 @@ def look(client: Client, one: Delivery) -> str:
     told("list")
     told("show", one.pk)
     ledger.newest_runs()
-    ledger.ended_by_minute()
     ledger.clusters()
     ledger.read_tallies()
     return str(answer.content.decode())

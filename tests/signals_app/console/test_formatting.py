@@ -126,6 +126,6 @@ def test_a_trace_is_told_by_its_id(traceparent: str, trace: str) -> None:
 def test_a_moment_is_told_in_the_current_time_zone() -> None:
     with timezone.override("Asia/Tokyo"):
         assert formatting.moment(NOON) == (
-            '<time class="signals-moment" datetime="2026-11-23T21:00:00+09:00">'
+            '<time class="signals-moment" datetime="2026-11-23T12:00:00+00:00">'
             "<span>2026-11-23</span> <span>21:00:00</span></time>"
         )

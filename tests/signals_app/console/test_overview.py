@@ -6,9 +6,8 @@ import itertools
 import os
 import re
 import socket
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -50,34 +49,11 @@ def ended(state: State, *, seconds_ago: float = 5, waited: float = 1, ran: float
 
 def said(alive: Sequence[str] = ("sigdemo",)) -> list[str]:
     """Return the banners' texts while these queues have a cluster."""
-    return [banner["text"] for banner in found(alive)]
+    return [banner.text for banner in found(alive)]
 
 
-def found(alive: Sequence[str] = ("sigdemo",)) -> list[dict[str, Any]]:
+def found(alive: Sequence[str] = ("sigdemo",)) -> list[dashboard.Banner]:
     return dashboard.banners(ledger.current_stats(), alive, health.failing(ledger.recent_attempts()))
-
-
-@pytest.mark.database
-def test_what_ended_within_the_hour_is_counted_by_minute() -> None:
-    ended(State.SUCCESSFUL, seconds_ago=0)
-    for state in (State.SUCCESSFUL, State.FAILED, State.CANCELLED):
-        ended(state, seconds_ago=600)
-    ended(State.SUCCESSFUL, seconds_ago=7_200)
-    delivery()
-    minutes: defaultdict[datetime, list[tuple[str, int]]] = defaultdict(list)
-    for one in ledger.ended_by_minute():
-        minutes[one.minute].append((one.state, one.count))
-    earlier, now = (sorted(minutes[minute]) for minute in sorted(minutes))
-    assert earlier == [("CANCELLED", 1), ("FAILED", 1), ("SUCCESSFUL", 1)]
-    assert now == [("SUCCESSFUL", 1)]
-
-
-@pytest.mark.database
-@override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo")
-def test_without_time_zones_the_minutes_are_local() -> None:
-    ended(State.SUCCESSFUL, seconds_ago=0)
-    (one,) = ledger.ended_by_minute()
-    assert timedelta() <= timezone.now() - one.minute < timedelta(minutes=2)
 
 
 def test_percentiles_are_of_what_is_known() -> None:
@@ -253,7 +229,7 @@ def test_what_waits_is_the_sum_of_five_columns_that_link_to_the_lists_that_they_
 def test_a_word_says_how_it_goes_and_the_first_sentence_says_why() -> None:
     def word() -> tuple[str, str]:
         banners = found(["sigdemo", "elsewhere", "lab-crash"])
-        return str(dashboard.worst(banners).label), banners[0]["text"] if banners else ""
+        return str(dashboard.worst(banners).label), banners[0].text if banners else ""
 
     assert word() == ("healthy", "")
     late = delivery(due_at=timezone.now() - timedelta(seconds=130))
@@ -314,4 +290,4 @@ def test_a_thousand_queues_are_no_page_without_end(boss: Client) -> None:
     assert len(shown) == 100
     assert late.queue in shown  # what waits longest
     assert "more queues, in which nothing has waited longer" in page.content.decode()
-    assert sum("cluster" in banner["text"] for banner in page.context["banners"]) < 15
+    assert sum("cluster" in banner.text for banner in page.context["banners"]) < 15

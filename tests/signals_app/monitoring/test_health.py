@@ -92,7 +92,7 @@ def test_a_queue_on_demand_needs_a_cluster_only_when_work_waits_too_long_in_it(
     delivery = enqueue(nothing)
     Delivery.objects.filter(pk=delivery.pk).update(queue="bulk", due_at=delivery.due_at - timedelta(seconds=100))
     assert ask(client, 200)["queues"]["bulk"]["clusters"] == 0
-    assert "The queue bulk has no living cluster." in health.look().problems(max_wait=99)  # what a command may say
+    assert "The queue bulk has no living cluster." in health.look(max_wait=99).problems()  # what a command may say
     settings.SIGNALS_APP = {"ON_DEMAND_QUEUES": ("bulk",), "HEALTH_MAX_WAIT": 99}
     lacking, late = ask(client, 503)["problems"]
     assert lacking == "The queue bulk has no living cluster."

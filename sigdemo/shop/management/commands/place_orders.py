@@ -11,11 +11,12 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
 
 from sigdemo.shop.checkout import Checkout, place_order
 from sigdemo.shop.exceptions import EmptyOrder, OutOfStock
 from sigdemo.shop.models import Order, Product
-from sigdemo.shop.tracking import ran, waited
+from signals_app.console.formatting import ran, waited
 from signals_app.models import FINAL_STATES, Delivery, State
 
 MOST_ORDERS = 100_000
@@ -176,9 +177,10 @@ def summarise(emissions: Sequence[UUID]) -> Summary:
     others: Counter[tuple[str, State]] = Counter()
     waits: list[float] = []
     runs: list[float] = []
+    now = timezone.now()
     for batch in _batches(emissions):
         for delivery in batch.defer("payload").iterator():
-            took, stayed = ran(delivery), waited(delivery)
+            took, stayed = ran(delivery, now), waited(delivery, now)
             if delivery.state != State.SUCCESSFUL or took is None or stayed is None:
                 others[delivery.receiver, State(delivery.state)] += 1
                 continue

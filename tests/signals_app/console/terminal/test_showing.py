@@ -276,7 +276,7 @@ def test_check_names_receivers_that_no_worker_knows_for_longer_than_it_allows() 
     said = "2 deliveries wait for a receiver that no worker knows: orders.receivers.gone."
     assert unroutable(max_wait=300) == [said]
     with override_settings(SIGNALS_APP={"HEALTH_MAX_WAIT": 300}):
-        assert said in [banner["text"] for banner in overview()["banners"]]
+        assert said in [banner.text for banner in overview()["banners"]]
 
 
 @pytest.mark.parametrize("column", ["receiver", "queue"])
