@@ -142,9 +142,9 @@ class Supervisor:
         return False
 
     def _sleep(self, seconds: float, child: BaseProcess | None = None) -> None:
-        """Sleep for that long, or until a signal comes or the child ends."""
-        end, seen = time.monotonic() + seconds, self._signals
-        while (left := end - time.monotonic()) > 0 and self._signals == seen and (child is None or child.is_alive()):
+        """Sleep for that long, or until a signal has come or the child has ended."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self._signals == self._asked and (not child or child.is_alive()):
             select.select([self._wakes], [], [], left)
             with suppress(BlockingIOError):
                 os.read(self._wakes, 4096)

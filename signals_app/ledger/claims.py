@@ -59,7 +59,7 @@ _CLAIM_AHEAD = (
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
 
 _UNSTARTED = (
-    "state = 'READY', attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END, owner = '', "
+    "state = 'READY', attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END, "
     "lease_until = NULL, started_at = NULL"
 )
 
@@ -69,11 +69,9 @@ _DEFER = (
     f"UPDATE {{table}} SET {_UNSTARTED}, due_at = {{later}}, "
     f"deferrals = CASE WHEN deferrals < {END} THEN deferrals + 1 ELSE deferrals END WHERE " + HELD
 )
-_IS_DEFERRED = (
-    "SELECT 1 FROM {table} WHERE id = %(id)s AND token = %(token)s AND state = 'READY' AND attempts < %(attempt)s"
-)
+_IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'READY' AND attempts < %(attempt)s"
 
-_AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s"
+_AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s AND deferrals = 0"
 
 _PROGRESS = "UPDATE {table} SET progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
 
@@ -266,11 +264,11 @@ def defer(claimed: ClaimedDelivery, *, delay: float) -> bool:
 
 def is_deferred(claimed: ClaimedDelivery) -> bool:
     """Tell whether this very claim was put off, and nobody has claimed the delivery since."""
-    return bool(rows(_IS_DEFERRED, id=claimed.id, token=claimed.token, attempt=claimed.attempt))
+    return bool(rows(_IS_DEFERRED, id=claimed.id, token=claimed.token, owner=claimed.owner, attempt=claimed.attempt))
 
 
 def age_of(claimed: ClaimedDelivery) -> float:
-    """Return for how many seconds a delivery has been enqueued, by the database's clock."""
+    """Return for how many seconds a delivery has waited to be begun, by the database's clock; 0 if it was put off."""
     return next((seconds(*times) or 0.0 for times in rows(_AGE, id=claimed.id)), 0.0)
 
 

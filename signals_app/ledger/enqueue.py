@@ -131,7 +131,12 @@ class _Savepoint(NamedTuple):
     written: int
 
 
-_SAVEPOINT = re.compile(r"\s*(SAVEPOINT|RELEASE|ROLLBACK)\b.*?([^\s;]+)[\s;]*$", re.IGNORECASE | re.DOTALL)
+# whatever comments other wrappers add, before it or after it
+_SAVEPOINT = re.compile(
+    r"(?:\s|/\*(?:[^*]|\*(?!/))*\*/)*"
+    r"(SAVEPOINT|RELEASE|ROLLBACK(?:\s+(?:WORK|TRANSACTION))?\s+TO)\s+(?:SAVEPOINT\s+)?([^\s;/]+)",
+    re.IGNORECASE,
+)
 
 
 class _Block:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from signals_app.ledger.claims import CLAIM, HELD, ClaimedDelivery, write_held
 from signals_app.ledger.sql import connection, rows, write
@@ -87,8 +88,13 @@ def is_successful(claimed: ClaimedDelivery) -> bool:
 
 def has_failed(claimed: ClaimedDelivery) -> bool:
     """Tell whether a failure of this very attempt is recorded, by its own worker."""
-    ends = Attempt.objects.using(connection().alias).exclude(outcome__in=_BY_OTHERS)
-    return ends.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner).exists()
+    return _ends(claimed).exclude(outcome__in=_BY_OTHERS).exists()
+
+
+def _ends(claimed: ClaimedDelivery) -> QuerySet[Attempt]:
+    """Return what is on the record of this very attempt."""
+    attempts = Attempt.objects.using(connection().alias)
+    return attempts.filter(delivery_id=claimed.id, number=claimed.attempt, owner=claimed.owner)
 
 
 def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
@@ -115,10 +121,8 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
 def record_stale(claimed: ClaimedDelivery, *, ran: float, message: str = "") -> None:
     """Record that an attempt ended after its claim had been taken over; one that was cancelled is on the record."""
     alias = connection().alias
-    if not Delivery.objects.using(alias).filter(pk=claimed.id).exists():
-        return  # pruned while it ran: nothing is left that it could belong to
-    ends = Attempt.objects.using(alias).filter(delivery_id=claimed.id, number=claimed.attempt)
-    if ends.filter(outcome=Outcome.CANCELLED).exists():
+    cancelled = _ends(claimed).filter(outcome=Outcome.CANCELLED)
+    if cancelled.exists() or not Delivery.objects.using(alias).filter(pk=claimed.id).exists():  # it may be pruned
         return
     refused = "This attempt ended after its lease had run out, or after a crash of the database; another claim decides."
     end = Failure(outcome=Outcome.STALE, state=State.READY, ran=ran, message=f"{refused} {message}".strip())

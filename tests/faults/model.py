@@ -416,9 +416,10 @@ class Clusters(RuleBasedStateMachine):
     @rule(position=positions)
     def cancel(self, position: int) -> None:
         one, row = self._at(position)
-        expected = [one] if row.state == State.READY else []
+        expected = [one] if row.state in (State.READY, State.RUNNING) else []
         assert ledger.cancel([one]) == expected
         if expected:
+            row.token += row.state == State.RUNNING
             row.state = State.CANCELLED
 
     @precondition(operators_have_a_turn)

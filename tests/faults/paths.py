@@ -130,6 +130,8 @@ def come_too_late(queue: str) -> None:
 def pause_queue(queue: str) -> None:
     ledger.pause(PauseKind.QUEUE, queue)
     ledger.resume(PauseKind.QUEUE, queue)
+    ledger.pause(PauseKind.QUEUE, queue, until=timezone.now())
+    ledger.end_pauses()
 
 
 def pause_receiver(queue: str) -> None:
@@ -148,6 +150,7 @@ def do_maintenance(queue: str) -> None:
 def say_how_it_is(queue: str) -> None:
     ledger.keep_stat(queue, "package", queue=queue, host="here", seconds=3)
     ledger.forget_old_stats()
+    ledger.wake(queue)
     ledger.ChangeListener(queue=queue, poll=0.01).wait(0.01)
 
 

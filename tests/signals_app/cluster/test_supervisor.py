@@ -1,6 +1,7 @@
 """A cluster that dies or stalls comes back by itself, with nothing left of the old one; a paused one is left alone."""
 
 import logging
+import multiprocessing
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from signals_app import ledger
+from signals_app.cluster import supervisor
 from signals_app.cluster.supervisor import Supervisor
 from signals_app.conf import conf
 from signals_app.models import ClusterStat, Delivery, PauseKind, State
@@ -43,6 +45,16 @@ class Stop(logging.Handler):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Put back what this process does on signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize(
     ("end", "pauses"),
     [(lambda: sys.exit(1), ["1 s", "2 s"]), (lambda: os.kill(os.getpid(), signal.SIGKILL), ["1 s", "1 s"])],
@@ -52,16 +64,33 @@ def test_a_cluster_that_ends_of_itself_at_once_is_started_ever_later(
     monkeypatch: pytest.MonkeyPatch, end: Callable[[], None], pauses: list[str]
 ) -> None:
     monkeypatch.setattr(liveness, "alarm", ())  # or drains of later tests would go on watch
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     log, stop = logging.getLogger("signals_app.supervisor"), Stop()
     log.addHandler(stop)
     try:
         assert Supervisor(end, queue="sigdemo").run() == 0
     finally:
         log.removeHandler(stop)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
     assert stop.pauses == pauses
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_that_comes_while_it_looks_is_passed_on_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_running = multiprocessing.get_context("fork").Event()
+
+    def run() -> None:
+        is_running.set()
+        time.sleep(5)
+
+    def look(detector: supervisor.StallDetector) -> None:
+        is_running.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(supervisor, "LOOK", 60)
+    monkeypatch.setattr(supervisor.StallDetector, "reason", look)
+    assert Supervisor(run, queue="sigdemo").run() == 0
+    assert "The cluster of sigdemo ended with status -15." in caplog.text  # and did not sleep out
 
 
 @pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGKILL])

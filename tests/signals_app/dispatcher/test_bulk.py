@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -218,6 +219,20 @@ def test_what_was_sent_before_a_savepoint_outlives_a_statement_within_it() -> No
         ((_, after),) = WAYS["send"](sender=None, name="after")
     assert names() == ["before", "after"]
     assert written()[1] == after
+
+
+def test_a_savepoint_is_known_by_its_name_whatever_comment_goes_with_the_statement() -> None:
+    numbers = count()
+
+    def comment(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        return execute(f"/* span {next(numbers)} */ {sql} /* span {next(numbers)} */", *rest)
+
+    with listening(announced, first), connection.execute_wrapper(comment), bulk():
+        announced.send(sender=None, name="before")
+        with suppress(Undone), transaction.atomic():
+            announced.send(sender=None, name="within")
+            raise Undone
+    assert names() == ["before"]
 
 
 @pytest.mark.parametrize("around", [nullcontext, transaction.atomic])

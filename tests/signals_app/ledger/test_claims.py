@@ -67,6 +67,9 @@ def test_a_claim_that_a_crash_of_the_server_took_back_can_write_nothing() -> Non
     (fresh,) = claim("after")
     assert (fresh.attempt, fresh.token) == (forgotten.attempt, forgotten.token)
     assert_that_writes_nothing(forgotten)
+    assert ledger.defer(fresh, delay=-1)
+    assert (ledger.is_deferred(fresh), ledger.is_deferred(forgotten)) == (True, False)
+    (fresh,) = claim("after")
     assert ledger.succeed(fresh, ran=1)
     assert not ledger.is_successful(forgotten)
 
@@ -77,6 +80,7 @@ def assert_that_writes_nothing(claimed: ClaimedDelivery) -> None:
     assert not ledger.report_progress(claimed, done=1, total=2)
     assert not ledger.succeed(claimed, ran=1)
     assert not ledger.give_back_unroutable(claimed, delay=1)
+    assert not ledger.defer(claimed, delay=1)
     failure = Failure(outcome=Outcome.ERROR, state=State.FAILED, ran=1)
     assert not ledger.record_failure(claimed, failure)
     ledger.give_back([claimed])
@@ -88,7 +92,7 @@ def test_what_is_given_back_was_never_attempted() -> None:
     delivery = put()
     ledger.give_back(claim())
     delivery.refresh_from_db()
-    assert (delivery.state, delivery.attempts, delivery.owner) == (State.READY, 0, "")
+    assert (delivery.state, delivery.attempts) == (State.READY, 0)
     assert (delivery.lease_until, delivery.started_at, delivery.unroutable) == (None, None, False)
     assert claimed() == [delivery.id]
 

@@ -270,11 +270,17 @@ def _raise(error: Exception) -> object:
 
 
 @pytest.mark.parametrize(
-    ("age", "attempts", "state"), [(59, 0, "SUCCESSFUL"), (61, 0, "CANCELLED"), (61, 1, "SUCCESSFUL")]
+    ("age", "begun", "state"),
+    [
+        (59, {}, "SUCCESSFUL"),
+        (61, {}, "CANCELLED"),
+        (61, {"attempts": 1}, "SUCCESSFUL"),
+        (61, {"deferrals": 1}, "SUCCESSFUL"),
+    ],
 )
-def test_what_nobody_began_in_time_is_cancelled_and_never_run(age: int, attempts: int, state: str) -> None:
+def test_what_nobody_began_in_time_is_cancelled_and_never_run(age: int, begun: dict[str, int], state: str) -> None:
     delivery = enqueue(receivers.soon_or_never)
-    Delivery.objects.update(enqueued_at=delivery.enqueued_at - timedelta(seconds=age), attempts=attempts)
+    Delivery.objects.update(enqueued_at=delivery.enqueued_at - timedelta(seconds=age), **begun)
     assert run(delivery).state == state
     assert Effect.objects.count() == (state == "SUCCESSFUL")
     if state == "CANCELLED":
