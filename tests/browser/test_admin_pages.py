@@ -75,7 +75,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         f"{LIST}?state=FAILED": "2 deliveries",
         page_of(hostile): "Other deliveries of the same emission",
         page_of(Delivery.objects.get(receiver=RECEIVER)): "or give it to another receiver",
-        f"{ADMIN}attempt/": "31 failed attempts",
+        f"{ADMIN}attempt/": "41 failed attempts",
         page_of(hostile.failed_attempts.all()[0]): "Traceback:",
     }
     for path, words in pages.items():

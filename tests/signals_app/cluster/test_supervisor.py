@@ -46,24 +46,24 @@ class Stop(logging.Handler):
 
 
 @pytest.fixture
-def handlers() -> Iterator[None]:
-    """Put back what this process does on signals."""
+def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put back what this process does on signals, and leave it no alarm: drains of later tests would go on watch."""
+    monkeypatch.setattr(liveness, "alarm", ())
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.usefixtures("handlers")
+@pytest.mark.usefixtures("as_before")
 @pytest.mark.parametrize(
     ("end", "pauses"),
     [(lambda: sys.exit(1), ["1 s", "2 s"]), (lambda: os.kill(os.getpid(), signal.SIGKILL), ["1 s", "1 s"])],
     ids=["that cannot start", "that was killed"],
 )
 def test_a_cluster_that_ends_of_itself_at_once_is_started_ever_later(
-    monkeypatch: pytest.MonkeyPatch, end: Callable[[], None], pauses: list[str]
+    end: Callable[[], None], pauses: list[str]
 ) -> None:
-    monkeypatch.setattr(liveness, "alarm", ())  # or drains of later tests would go on watch
     log, stop = logging.getLogger("signals_app.supervisor"), Stop()
     log.addHandler(stop)
     try:
@@ -73,7 +73,7 @@ def test_a_cluster_that_ends_of_itself_at_once_is_started_ever_later(
     assert stop.pauses == pauses
 
 
-@pytest.mark.usefixtures("handlers")
+@pytest.mark.usefixtures("as_before")
 def test_a_signal_that_comes_while_it_looks_is_passed_on_at_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

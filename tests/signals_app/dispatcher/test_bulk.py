@@ -428,7 +428,7 @@ def test_a_sleeping_cluster_is_woken_once() -> None:
 
 
 def in_memory() -> int:
-    return sum(isinstance(one, Delivery) for one in gc.get_objects())
+    return sum(type(one) is Delivery for one in gc.get_objects())
 
 
 def test_each_of_the_arguments_is_sent_as_it_is_read_and_nothing_is_kept() -> None:
