@@ -75,7 +75,8 @@ def _order_step(request: HttpRequest) -> Step:
 
 def _retried(order: Order, track: Track) -> str:
     times = len(track.failed_attempts)
-    failed = f"Order {order.number}: {track.title.lower()} failed {'once' if times == 1 else f'{times} times'}"
+    often = {1: "once", 2: "twice"}.get(times, f"{times} times")
+    failed = f"Order {order.number}: {track.title.lower()} failed {often}"
     if not track.final:
         return f"{failed} and is being tried again."
     return f"{failed} and then succeeded." if track.state == "SUCCESSFUL" else f"{failed} and was given up."

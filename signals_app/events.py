@@ -120,7 +120,7 @@ def cancelled(claimed: ClaimedDelivery, *, outcome: Outcome, seconds: float, rea
 def deferred(claimed: ClaimedDelivery, *, seconds: float, delay: float, reason: str) -> None:
     """Tell that a receiver put its delivery off, which is no attempt; ``delay`` is for how many seconds."""
     text = f"is put off, {_time(seconds)}: %(reason)s; runs again in {_time(delay)}"
-    _log(logging.INFO, "deferred", claimed, text, duration=seconds, delay=delay, reason=one_line(reason))
+    _log(logging.INFO, "deferred", claimed, text, duration=seconds, delay=delay, reason=one_line(reason.rstrip(".")))
     count(Measure.RUN, claimed, detail="DEFERRED", seconds=seconds)
 
 

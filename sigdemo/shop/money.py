@@ -12,7 +12,7 @@ def to_cents(amount: Decimal) -> Decimal:
 
 
 def tax_within(gross: Decimal, rate: Decimal) -> Decimal:
-    """Return the tax contained in ``gross`` (euros) at ``rate`` (0.20 is 20 %)."""
+    """Return the tax contained in ``gross`` (euros) at ``rate`` (0.20 is 20%)."""
     return to_cents(gross * rate / (1 + rate))
 
 
@@ -22,5 +22,5 @@ def euro(amount: Decimal) -> str:
 
 
 def percent(rate: Decimal) -> str:
-    """Write a rate as people read it: ``0.20`` becomes ``20 %``."""
-    return f"{(rate * 100).normalize():f} %"
+    """Write a rate as people read it: ``0.20`` becomes ``20%``."""
+    return f"{(rate * 100).normalize():f}%"

@@ -110,7 +110,7 @@ def failing(recent: Iterable[RecentAttempts], *, max_failing: float | None = Non
     limit = conf.health_max_failing if max_failing is None else max_failing
     text = gettext(
         "%(receiver)s fails: %(failed)d of its %(count)d attempts in the last %(minutes)d minutes failed, "
-        "more than %(limit)s %%."
+        "more than %(limit)s%%."
     )
     shared = {"minutes": ledger.RECENT / 60, "limit": f"{limit:g}"}
     return {

@@ -18,6 +18,7 @@ register.simple_tag(formatting.icon, name="icon")
 for name in ("moment", "name", "pause_words", "process_name", "readable_name", "until"):
     register.filter(name, getattr(formatting, name))
 register.filter("one_line", one_line)
+register.filter("breakable", formatting.breakable)
 
 
 @register.filter

@@ -75,7 +75,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         f"{LIST}?state=FAILED": "2 deliveries",
         page_of(hostile): "Other deliveries of the same emission",
         page_of(Delivery.objects.get(receiver=RECEIVER)): "or give it to another receiver",
-        f"{ADMIN}attempt/": "41 failed attempts",
+        f"{ADMIN}attempt/": f"{1 + len(State) * len(Outcome)} failed attempts",
         page_of(hostile.failed_attempts.all()[0]): "Traceback:",
     }
     for path, words in pages.items():
@@ -84,7 +84,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         yield path
     guest.open(page_of(hostile))
     guest.page.get_by_role("button", name=f"Pause {hostile.receiver}").click()
-    is_sound(guest, "without it the pause lasts until somebody resumes")
+    is_sound(guest, "Without it, the pause lasts until somebody ends it")
     yield "pause"
     for action, words in ASKED.items():
         guest.open(f"{LIST}?state=FAILED")

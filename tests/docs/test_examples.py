@@ -48,7 +48,7 @@ def test_the_tutorial_ends_with_the_record_in_the_admin(reader: Reader) -> None:
     assert "1/5" in deliveries
     assert "3/5" in deliveries
     page = get("signals_app/delivery/2/change/")
-    assert "Attempts 1 to 2, equal" in page
+    assert "Attempts 1 to 2, alike" in page
     assert "OSError: The printer is out of paper." in page
     assert "orders.Order" in page  # the order travels by its primary key
 

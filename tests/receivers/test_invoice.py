@@ -30,7 +30,7 @@ def empty_storage(settings: object, tmp_path: Path) -> None:
 
 def test_it_has_the_lines_the_totals_and_the_tax(placed: Order) -> None:
     shown = text(invoice_pdf.render(placed, report=silently))
-    sums = ("€249.90", "Net", "€224.92", "Tax 20 %", "€44.98", "€269.90")
+    sums = ("€249.90", "Net", "€224.92", "Tax 20%", "€44.98", "€269.90")
     expected = (f"Invoice {placed.number}", "Ada Lovelace", "ada@example.com", "Bell", *sums, "page 1 of 1")
     assert [words for words in expected if words not in shown] == []
 

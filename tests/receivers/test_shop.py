@@ -71,7 +71,7 @@ def test_the_confirmation_arrives_as_text_and_html_with_one_message_id(placed: O
     assert message["Subject"] == f"Your order {placed.number}"
     assert message["Message-ID"] == again["Message-ID"]
     plain, html = (body.get_content() for body in map(message.get_body, (("plain",), ("html",))) if body)
-    total, link = "Total: €269.90 (with €44.98 tax, 20 %)", placed.get_absolute_url()
+    total, link = "Total: €269.90 (with €44.98 tax, 20%)", placed.get_absolute_url()
     assert all(words in plain for words in ("Hello <b>Zoë</b> & co,", "2 x Bell: €20.00", total, link))
     assert all(words in html for words in ("<p>Hello &lt;b&gt;Zoë&lt;/b&gt; &amp; co,</p>", "<strong>€269.90</strong>"))
 

@@ -192,7 +192,7 @@ def emission_page(emission: UUID, rows: QuerySet[Delivery], *, site: str, now: d
         "payloads": [(readable_payload(payload), names) for payload, names in payloads.items()],
         "history": history.select_related("user").order_by("-action_time")[:SHOWN_SIBLINGS],
         "took": written(end - start),
-        "ticks": [(label, place) for after, label in TICKS if (place := _place(after, whole)) < 90],
+        "ticks": [(label, place) for after, label in TICKS if (place := _place(after, whole)) < 85],
         "is_cut": len(found) > SHOWN_SIBLINGS,
         "is_final": all(one.state in FINAL_STATES for one in shown),
     }

@@ -188,11 +188,13 @@ def _show(options: Options, terminal: Terminal) -> None:
         yield Text(readable_payload(delivery.payload))
         for attempt in attempts:
             yield ""
-            yield f"Attempt {attempt.number}: {attempt.outcome} {attempt.error_class} ({process_name(attempt.owner)})"
+            ended = " ".join(filter(None, (attempt.outcome, attempt.error_class)))
+            yield f"Attempt {attempt.number}: {ended} ({process_name(attempt.owner)})"
             for text in filter(None, (attempt.message, attempt.traceback)):
                 yield Text(one_record(f"\n{masked_text(text.rstrip())}").lstrip("\n"))
-        for one in siblings:
+        if siblings:
             yield ""
+        for one in siblings:
             yield f"Of the same emission: #{one.pk} {one.receiver} {_standing(one, pauses, now)}"
 
     terminal.tell(as_json, lines)
@@ -235,7 +237,7 @@ def _check(options: Options, terminal: Terminal) -> None:
     except Error:
         pass  # that the database does not answer has been said
     attempts = f"of its attempts of the last {ledger.RECENT / 60:g} minutes"
-    fails = f"no receiver fails in more than {share:g} % {attempts}" if share < 100 else "failing is not looked at"
+    fails = f"no receiver fails in more than {share:g}% {attempts}" if share < 100 else "failing is not looked at"
     well = f"All is well: no due delivery has waited for more than {wait:g} s, and {fails}."
     limits = {"max_wait": wait, "max_failing": share, "max_failed": most}
     terminal.tell(lambda: {"ok": not problems, "problems": problems, "limits": limits}, lambda: problems or [well])

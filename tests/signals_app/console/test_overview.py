@@ -240,7 +240,7 @@ def test_a_word_says_how_it_goes_and_the_first_sentence_says_why() -> None:
     fails_twice = delivery(attempts=2, receiver="shop.print")
     for number in (1, 2):
         attempt(fails_twice, number, finished_at=timezone.now())
-    reason = "shop.print fails: 2 of its 2 attempts in the last 5 minutes failed, more than 25 %."
+    reason = "shop.print fails: 2 of its 2 attempts in the last 5 minutes failed, more than 25%."
     assert word() == ("failing", reason)
     with override_settings(SIGNALS_APP={"HEALTH_MAX_FAILING": 100}):
         assert word()[0] == "working off a backlog"

@@ -229,7 +229,7 @@ def test_a_function_that_fails_after_the_commit_leaves_the_success_standing(
 def test_what_is_put_off_comes_back_uncharged_and_undone_however_often(
     doing: Doing, caplog: pytest.LogCaptureFixture, receiver: QueuedReceiver
 ) -> None:
-    delivery = doing(receiver, lambda **arguments: (Effect.objects.create(), _raise(Defer(60, "the stock is counted"))))
+    delivery = doing(receiver, lambda **arguments: (Effect.objects.create(), _raise(Defer(60, "stock is counted."))))
     Delivery.objects.update(max_attempts=1)
     with caplog.at_level("INFO", "signals_app.deliveries"):
         for times in (1, 2, 3):
@@ -239,7 +239,7 @@ def test_what_is_put_off_comes_back_uncharged_and_undone_however_often(
     assert 50 < (delivery.due_at - timezone.now()).total_seconds() <= 60
     assert not Attempt.objects.exists()
     assert Effect.objects.count() == (0 if receiver is receivers.atomic_work else 3)
-    assert caplog.messages[-1].endswith("ms: the stock is counted; runs again in 60.0 s")
+    assert caplog.messages[-1].endswith("ms: stock is counted; runs again in 60.0 s")
 
 
 def test_what_another_worker_has_taken_over_is_not_put_off(doing: Doing) -> None:

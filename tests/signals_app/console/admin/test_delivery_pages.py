@@ -98,7 +98,7 @@ def test_equal_ends_in_a_row_are_told_once(reader: Client) -> None:
     for number, message in enumerate(("away", "full", "full", "full", "away"), 1):
         attempt(one, number, message=message, started_at=at(number))
     words = section(reader, one, "attempts")
-    assert re.findall(r"Attempts? \d(?: to \d, equal)?", words) == ["Attempt 1", "Attempts 2 to 4, equal", "Attempt 5"]
+    assert re.findall(r"Attempts? \d(?: to \d, alike)?", words) == ["Attempt 1", "Attempts 2 to 4, alike", "Attempt 5"]
     assert words.count("full") == 1
     each = words.partition("Each of the 3 ")[2].partition(" Attempt 5")[0]
     assert re.findall(r"(\d) 2026-11-23 12:00:0(\d) ran", each) == [("2", "2"), ("3", "3"), ("4", "4")]
@@ -122,7 +122,7 @@ def test_of_many_attempts_the_newest_are_shown(reader: Client, monkeypatch: pyte
         attempt(one, number)
     words = section(reader, one, "attempts")
     assert "Only the newest are shown. All that failed are in the list of attempts." in words
-    assert "Attempts 2 to 3, equal" in words
+    assert "Attempts 2 to 3, alike" in words
     link = f'href="/admin/signals_app/attempt/?q=%23{one.pk}"'
     assert link in reader.get(page_of(one)).content.decode()
 

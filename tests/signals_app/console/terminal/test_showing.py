@@ -242,7 +242,7 @@ def test_a_wrong_option_is_said_in_one_sentence(option: tuple[str, str]) -> None
 
 
 WELL = (
-    "All is well: no due delivery has waited for more than 300 s, and no receiver fails in more than 25 % of its "
+    "All is well: no due delivery has waited for more than 300 s, and no receiver fails in more than 25% of its "
     "attempts of the last 5 minutes.\n"
 )
 
@@ -317,11 +317,11 @@ def test_check_fails_while_a_receiver_fails_in_more_attempts_than_it_allows(sett
     assert check()[0] == 1
     assert check("--max-failing", 49)[0] == 1
     assert check("--max-failing", 50)[0] == 0
-    said = "shop.receivers.send_mail fails: 4 of its 8 attempts in the last 5 minutes failed, more than 25 %."
+    said = "shop.receivers.send_mail fails: 4 of its 8 attempts in the last 5 minutes failed, more than 25%."
     assert [*failing(ledger.recent_attempts()).values()] == [said]
     assert "failing is not looked at" in check("--max-failing", 100)[1]
     settings.SIGNALS_APP = {"HEALTH_MAX_FAILING": 60}
-    assert "in more than 60 % of its attempts" in check()[1]
+    assert "in more than 60% of its attempts" in check()[1]
     with pytest.raises(CommandError, match="argument --max-failing: '101' is more than 100 percent"):
         check("--max-failing", 101)
 
