@@ -13,16 +13,26 @@ pytest_plugins = ["tests.nothing_skipped"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for another database than this run's."""
+    """Leave out what is for another database than this run's; first come the files that start other processes.
+
+    They take longest, and one that came last would be waited for by the other processes of a run.
+    """
     vendor = "postgresql" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
     left_out = [item for item in items if vendor not in _databases(item, vendor)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if vendor in _databases(item, vendor)]
+    items.sort(key=_starts_no_process)
 
 
 def _databases(item: pytest.Item, default: str) -> tuple[str, ...]:
     """Return what ``pytest.mark.database("postgresql")`` names; a test that names none is for every database."""
     return tuple(name for mark in item.iter_markers("database") for name in mark.args) or (default,)
+
+
+def _starts_no_process(item: pytest.Item) -> bool:
+    """Tell by what its module imports; all tests of a file stay together."""
+    module = getattr(item, "module", None)
+    return not {"Browser", "Cluster", "Fault", "Project", "Reader", "Visitor", "subprocess"} & vars(module).keys()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
@@ -83,10 +84,11 @@ class Visitor:
         excess = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert self.page.evaluate(excess) == 0
 
-    def violations(self, where: str = "document") -> list[dict[str, Any]]:
-        """Return what axe has against the page's accessibility."""
+    def violations(self, where: str = "document", rules: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return what axe has against the page's accessibility, by all of its rules or by these."""
+        options = {"preload": False, "resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
         self.page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
-        found: dict[str, Any] = self.page.evaluate(f"axe.run({where}, {{preload: false, resultTypes: ['violations']}})")
+        found: dict[str, Any] = self.page.evaluate(f"axe.run({where}, {json.dumps(options)})")
         self.complaints.clear()  # the policy has refused axe its styles
         return list(found["violations"])
 

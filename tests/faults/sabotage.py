@@ -14,7 +14,7 @@ from typing import Any
 
 from django_q.signals import post_execute_in_worker
 
-from signals_app.cluster import supervisor
+from signals_app.cluster import supervisor, workarounds
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.cluster.workarounds import Package
 from signals_app.ledger import claims, outcomes, sql
@@ -64,7 +64,14 @@ def impatient_guard_watch(seconds: str) -> None:
     supervisor.GUARD_ROUND = float(seconds)
 
 
-ORDERS = {order.__name__: order for order in (without_token, die_in_timer_lock, impatient_guard_watch)}
+def impatient_last_moment(seconds: str) -> None:
+    """Have a worker that ends wait less for what receivers left at work."""
+    workarounds.LAST_MOMENT = float(seconds)
+
+
+ORDERS = {
+    order.__name__: order for order in (without_token, die_in_timer_lock, impatient_guard_watch, impatient_last_moment)
+}
 
 
 class CountedHints(DeliveryBroker):

@@ -15,6 +15,8 @@ from tests.testapp.receivers import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+IMPATIENT = {"FAULT_SABOTAGE": "impatient_last_moment:0.2"}  # the two seconds of the workarounds wait for nothing here
+
 
 @pytest.mark.parametrize(
     ("receiver", "q_cluster"),
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_worker_ends_though_a_receiver_left_something_at_work(
     tmp_path: Path, receiver: QueuedReceiver, q_cluster: str
 ) -> None:
-    with Cluster(tmp_path / "log", TEST_Q_CLUSTER=q_cluster) as cluster:
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER=q_cluster, **IMPATIENT) as cluster:
         deliveries = [enqueue(receiver)]
         if "false" in q_cluster:  # no daemons: they may start processes
             deliveries += [enqueue(neighbours.uses_a_pool), enqueue(neighbours.uses_an_executor)]
@@ -41,14 +43,14 @@ def test_a_worker_ends_though_a_receiver_left_something_at_work(
 
 
 def test_a_worker_that_is_recycled_is_replaced_though_a_thread_goes_on(tmp_path: Path) -> None:
-    with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 1}') as cluster:
+    with Cluster(tmp_path / "log", TEST_Q_CLUSTER='{"workers": 1, "recycle": 1}', **IMPATIENT) as cluster:
         for _ in range(2):
             delivery = enqueue(neighbours.leaves_a_thread)
             wait_for_end([delivery])
             assert (delivery.state, delivery.attempts) == (State.SUCCESSFUL, 1)
         wait_until(lambda: "recycled worker" in cluster.log.read_text(), "another worker")
-    log = (tmp_path / "log").read_text()
-    assert "signals_app.supervisor" not in log.partition("stopping cluster processes")[0]
+        assert "signals_app.supervisor" not in cluster.log.read_text()
+        cluster.kill()  # the queue of its pusher may be full, and then a stop takes the supervisor's LINGER
 
 
 def test_an_error_whose_text_never_ends_is_a_timeout(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_cluster_stops_though_a_child_of_a_receiver_goes_on_and_ends_it(tmp_pa
 
 
 def test_what_a_receiver_started_ends_with_a_cluster_whose_supervisor_is_killed(tmp_path: Path) -> None:
-    settings = {"TEST_Q_CLUSTER": '{"daemonize_workers": false}', "TEST_SIGNALS_APP": '{"STOP_WITHIN": 2}'}
+    settings = {"TEST_Q_CLUSTER": '{"daemonize_workers": false}', "TEST_SIGNALS_APP": '{"STOP_WITHIN": 0.5}'}
     with Cluster(tmp_path / "log", **settings) as cluster:
         delivery = enqueue(neighbours.leaves_a_process)
         wait_for_end([delivery])
