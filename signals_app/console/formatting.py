@@ -12,7 +12,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
@@ -214,7 +214,7 @@ def progress_bar(delivery: Delivery) -> SafeString | str:
 
 def breakable(name: str) -> SafeString:
     """Return a name whose lines end between its words, where it is longer than its column is wide."""
-    return format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in _WORD_END.split(name)))
+    return format_html_join(SafeString("<wbr>"), "{}", ((word,) for word in _WORD_END.split(name)))
 
 
 def name(dotted: str) -> SafeString | str:

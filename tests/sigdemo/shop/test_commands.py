@@ -127,4 +127,5 @@ def test_a_crowd_is_served_and_what_is_not_done_in_time_is_named(tmp_path: Path)
     assert Order.objects.count() == Invoice.objects.count() == 7
     assert WarehouseNotice.objects.count() == 6
     assert sum(DailySales.objects.values_list("quantity", flat=True)) == OrderLine.objects.count()
-    assert str(late.value) == "1 of 4 deliveries are not done after 5 s: 1 READY of receivers.shop.notify_warehouse."
+    undone = r"1 of 4 deliveries are not done after 5 s: 1 (READY|RUNNING) of receivers\.shop\.notify_warehouse\."
+    assert re.fullmatch(undone, str(late.value))

@@ -47,12 +47,13 @@ class Stop(logging.Handler):
 
 @pytest.fixture
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put back what this process does on signals, and leave it no alarm: drains of later tests would go on watch."""
+    """Put back what this process does on signals; and let drains of later tests claim, and not go on watch."""
     monkeypatch.setattr(liveness, "alarm", ())
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+    liveness.begin()
 
 
 @pytest.mark.usefixtures("as_before")
