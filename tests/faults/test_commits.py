@@ -68,8 +68,19 @@ def run(receiver: QueuedReceiver, **arguments: Any) -> Delivery:
     return delivery
 
 
-def commits(sent: bytes) -> bool:
-    return b"Q\x00\x00\x00\x0bCOMMIT\x00" in sent
+class CommitOfAnEnd:
+    """The commit after an outcome: counters are committed beside it."""
+
+    is_next = False
+
+    def __call__(self, sent: bytes) -> bool:
+        self.is_next |= succeeds(sent) or b"UPDATE signals_app_delivery SET state = CAST" in sent
+        found = self.is_next and b"Q\x00\x00\x00\x0bCOMMIT\x00" in sent
+        self.is_next &= not found
+        return found
+
+
+commits = CommitOfAnEnd()
 
 
 def claims(sent: bytes) -> bool:
