@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from signals_app.backoff import Backoff, exponential
 
-DEFAULT: Mapping[str, float | None] = {"SUCCESSFUL": 7, "FAILED": 90, "CANCELLED": 30}  # days
+DEFAULT: Mapping[str, float | None] = {"SUCCESSFUL": 7, "FAILED": 90, "CANCELLED": 30, "MERGED": 7}  # days
 
 
 def limits(given: Mapping[str, float | None] | None) -> dict[str, float]:
@@ -126,6 +126,7 @@ def line_of_cluster(name: str) -> str:
 
 
 T = TypeVar("T")
+KeyOf = str | Callable[..., object]  # the name of an argument, or a function of the signal and its arguments
 
 _SECRETS = (
     "password passwd passphrase passcode pass pwd pw db_pass pin otp totp secret token key apikey passkey "
@@ -232,6 +233,10 @@ _POSITIVE = ("seconds, more than 0 and at most ten years", _is_positive)
 _SECONDS = ("seconds, 0 to ten years", lambda value: _is_number(value, int | float, 0, LONGEST))
 _COUNT = ("a whole number, 1 or more", lambda value: _is_number(value, int, 1, 2**31 - 1))
 _BOOL = ("True or False", lambda value: isinstance(value, bool))
+_KEY = (
+    "a callable, the name of an argument, or None",
+    lambda v: v is None or callable(v) or (isinstance(v, str) and v.isidentifier()),
+)
 _NAMES = ("a tuple of argument names", _are_all(lambda name: isinstance(name, str)))
 
 
@@ -251,6 +256,19 @@ class Defaults:
     timeout = Setting[float](60.0, *_POSITIVE)
     delay = Setting[float](0.0, *_SECONDS)
     expires = Setting[float](0.0, *_SECONDS)
+    coalesce = Setting[KeyOf | None](None, *_KEY)
+    debounce = Setting[float](0.0, *_SECONDS)
+    max_wait = Setting[float](0.0, *_SECONDS)
+    lane = Setting[KeyOf | None](None, *_KEY)
+    concurrency = Setting[int](
+        0, "a whole number, 0 to 1000; 0 is no limit", lambda value: _is_number(value, int, 0, 1000)
+    )
+    on_failure = Setting[str]("pass", '"pass" or "block"', lambda value: value in ("pass", "block"))
+    rate = Setting[str](
+        "", 'a rate such as "100/m", of s, m, h or d, or an empty text', _is_empty_or(r"[1-9]\d{0,6}/[smhd]")
+    )
+    rate_key = Setting[KeyOf | None](None, *_KEY)
+    burst = Setting[int](1, *_COUNT)
     when = Setting[Callable[..., object] | None](None, "a callable or None", lambda v: v is None or callable(v))
     drop = Setting[Collection[str]]((), *_NAMES)
     snapshot = Setting[Collection[str]]((), *_NAMES)

@@ -22,9 +22,10 @@ class State(models.TextChoices):
     SUCCESSFUL = "SUCCESSFUL", _("successful")
     FAILED = "FAILED", _("failed")
     CANCELLED = "CANCELLED", _("cancelled")
+    MERGED = "MERGED", _("merged")
 
 
-FINAL_STATES = (State.SUCCESSFUL, State.FAILED, State.CANCELLED)
+FINAL_STATES = (State.SUCCESSFUL, State.FAILED, State.CANCELLED, State.MERGED)
 
 
 class Outcome(models.TextChoices):
@@ -138,8 +139,43 @@ class Delivery(models.Model):
         default=False, help_text=_("The last worker that claimed it did not know its receiver.")
     )
     parked = models.BooleanField(
-        default=False, help_text=_("Set aside while its receiver is paused, out of the way of claims.")
+        default=False,
+        help_text=_(
+            "Set aside, out of the way of claims: its receiver is paused, or it waits behind others of its lane."
+        ),
     )
+    coalesce_key = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Those of one receiver and key are run as one."),
+    )
+    merged_into = models.BigIntegerField(null=True, blank=True, help_text=_("The delivery that ran in its place."))
+    waiting_since = Moment(null=True, blank=True, help_text=_("When the oldest of those merged into it was sent."))
+    lane = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("How many of a lane run at a time is limited."),
+    )
+    behind = models.BooleanField(
+        default=False, db_default=False, help_text=_("Parked until others of its lane have ended.")
+    )
+    blocks_lane = models.BooleanField(
+        default=False, db_default=False, help_text=_("Those behind it wait even when it has FAILED.")
+    )
+    slot = models.SmallIntegerField(
+        null=True, blank=True, help_text=_("Since it has begun, its place among those of its lane that run at a time.")
+    )
+    bucket = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text=_("Those of a bucket run at a limited rate.")
+    )
+    booked = models.BooleanField(
+        default=False, db_default=False, help_text=_("Its due time is its turn by the rate of its bucket.")
+    )
+    batch = models.BigIntegerField(null=True, blank=True, help_text=_("The batch that waits for its end."))
 
     class Meta:
         verbose_name = _("delivery")
@@ -165,7 +201,19 @@ class Delivery(models.Model):
                 condition=Q(state="RUNNING"),
             ),
             models.Index(fields=["emission"], name="signals_app_emission"),
-            models.Index(fields=["receiver", "id"], name="signals_app_parked", condition=Q(parked=True)),
+            models.Index(fields=["receiver", "id"], name="signals_app_parked", condition=Q(parked=True, behind=False)),
+            models.Index(
+                fields=["receiver", "coalesce_key", "id"],
+                name="signals_app_coalesce",
+                condition=Q(state__in=("READY", "RUNNING")) & ~Q(coalesce_key=""),
+            ),
+            # what a lane waits for: those that have not ended, and those that failed and block it
+            models.Index(
+                fields=["lane", "id"],
+                name="signals_app_lane",
+                condition=(Q(state__in=("READY", "RUNNING")) | Q(state="FAILED", blocks_lane=True)) & ~Q(lane=""),
+            ),
+            models.Index(fields=["batch", "state"], name="signals_app_batch", condition=Q(batch__isnull=False)),
             # few of those that wait, counted for those who watch
             models.Index(fields=["queue"], name="signals_app_retrying", condition=Q(state="READY", attempts__gt=0)),
             models.Index(fields=["queue"], name="signals_app_unroutable", condition=Q(state="READY", unroutable=True)),
@@ -174,6 +222,11 @@ class Delivery(models.Model):
                 fields=["state", "finished_at"],
                 name="signals_app_finished",
                 condition=Q(finished_at__isnull=False),
+            ),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=["lane", "slot"], name="signals_app_one_a_slot", condition=Q(state="RUNNING") & ~Q(lane="")
             ),
         )
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from hashlib import sha256
 from inspect import iscoroutinefunction
 from typing import Any, Literal, TypedDict, Unpack
 
+from django.db.models import Model
+
 from signals_app.backoff import Backoff
-from signals_app.conf import Defaults
+from signals_app.conf import Defaults, KeyOf
 from signals_app.exceptions import ReceiverError
 
 Missing = Literal["fail", "skip"]
+OnFailure = Literal["pass", "block"]
+LONGEST_KEY = 255  # characters
 
 
 class OptionArguments(TypedDict, total=False):
@@ -28,6 +33,15 @@ class OptionArguments(TypedDict, total=False):
     timeout: float
     delay: float | timedelta
     expires: float | timedelta
+    coalesce: KeyOf
+    debounce: float | timedelta
+    max_wait: float | timedelta
+    lane: KeyOf
+    concurrency: int
+    on_failure: OnFailure
+    rate: str
+    rate_key: KeyOf
+    burst: int
     when: Callable[..., object]
     drop: Collection[str]
     snapshot: Collection[str]
@@ -45,7 +59,7 @@ class ReceiverOptions(Defaults):
             raise ReceiverError(f"Unknown option {unknown[0]!r}; a queued receiver takes key, {', '.join(known)}.")
         own: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None and name != "key"}
         for name, value in own.items():
-            if isinstance(value, timedelta) and name in ("delay", "expires"):
+            if isinstance(value, timedelta) and name in ("delay", "expires", "debounce", "max_wait"):
                 own[name] = value.total_seconds()
             elif isinstance(value, Collection) and name in ("drop", "snapshot"):
                 if isinstance(value, str):
@@ -59,3 +73,17 @@ class ReceiverOptions(Defaults):
         if 0 < expires <= delay:
             raise ReceiverError(f"expires={expires:g} is not more than delay={delay:g}, so it would never run.")
         self.own = own
+
+
+def key_of(spec: KeyOf | None, arguments: Mapping[str, object], **sent: object) -> str:
+    """Return what ``coalesce``, ``lane`` or ``rate_key`` makes of the arguments of a signal; "" where it makes None.
+
+    An instance is known by its model and primary key, anything else by its text. A long one is known by its hash.
+    """
+    if spec is None:
+        return ""
+    value = arguments[spec] if isinstance(spec, str) else spec(**sent, **arguments)
+    if value is None:
+        return ""
+    text = f"{value._meta.label} {value.pk}" if isinstance(value, Model) else str(value)
+    return text if len(text) <= LONGEST_KEY and text.isprintable() else sha256(text.encode()).hexdigest()

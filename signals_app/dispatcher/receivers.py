@@ -21,7 +21,7 @@ from signals_app.conf import conf
 from signals_app.dispatcher.context import captured, restored
 from signals_app.dispatcher.current import CurrentDelivery, current_or_none, running
 from signals_app.dispatcher.emission import current_origin, emission_of, way_to
-from signals_app.dispatcher.options import OptionArguments, ReceiverOptions
+from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, key_of
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.payloads import names
 from signals_app.redaction.logs import get_logger
@@ -78,6 +78,10 @@ class QueuedReceiver:
         signal_name = names.signal_name(signal)
         shown_name = signal_name or _NAMELESS
         depth = self._depth(shown_name)
+        sent = {"signal": signal, "sender": sender}
+        coalesce_key = key_of(options.coalesce, arguments, **sent)
+        lane = key_of(options.lane, arguments, **sent) or (self.key if options.concurrency else "")
+        bucket = f"{self.key} {key_of(options.rate_key, arguments, **sent)}" if options.rate else ""
         for name in options.drop:
             arguments.pop(name, None)
         if not self._required <= arguments.keys():
@@ -107,13 +111,17 @@ class QueuedReceiver:
             queue=options.queue,
             priority=options.priority,
             payload=payload,
-            delay=options.delay,
+            delay=max(options.delay, options.debounce),
             max_attempts=options.max_attempts,
             sent_by=origin.user(),
             sent_from=origin.place,
             trace=events.traceparent(),
             depth=depth,
             context=context,
+            coalesce_key=coalesce_key,
+            lane=lane,
+            blocks_lane=bool(lane) and options.on_failure == "block",
+            bucket=bucket,
         )
         return ledger.enqueue(work, events.enqueued)
 

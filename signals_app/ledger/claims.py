@@ -21,11 +21,25 @@ UNSETTLED = 10.0  # seconds for which claims wait for the disk after a session w
 Row = namedtuple(
     "Row",
     "id emission signal receiver queue payload attempts max_attempts token owner losses priority due_at trace depth "
-    "context now clock started_at",
+    "context coalesce_key lane bucket booked batch now clock started_at",
     defaults=[None],
 )
 COLUMNS = ", ".join(Row._fields[:-3]).replace("due_at", readable("due_at")) + ", {now}, {clock}"
-_TEXTS = [Row._fields.index(name) for name in ("signal", "receiver", "queue", "payload", "owner", "trace", "context")]
+_TEXTS = [
+    Row._fields.index(name)
+    for name in (
+        "signal",
+        "receiver",
+        "queue",
+        "payload",
+        "owner",
+        "trace",
+        "context",
+        "coalesce_key",
+        "lane",
+        "bucket",
+    )
+]
 _COUNTS = [(Row._fields.index(name), *limits) for name, limits in RANGES.items()]
 
 # Which claim it is. A crash of PostgreSQL may forget the last ones, and the next claim of such a row gets their token:
@@ -43,7 +57,8 @@ _TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
     token = CASE WHEN token BETWEEN 0 AND {END - 2} THEN token + 1 ELSE {END} END,
     max_attempts = CASE WHEN max_attempts >= 0 THEN max_attempts ELSE 0 END,
     losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
-    lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0
+    lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0,
+    slot = NULL
 WHERE state = 'READY' AND id """
 _TAKEN = " RETURNING " + COLUMNS
 _CLAIM = _TAKE + "{among_due}{unsynced}" + _TAKEN
@@ -94,6 +109,11 @@ class ClaimedDelivery:
     trace: str = ""  # the W3C traceparent of the send
     depth: int = 0  # how many deliveries led to it
     context: str = ""  # what the project captured at the send, as JSON
+    coalesce_key: str = ""
+    lane: str = ""
+    bucket: str = ""
+    booked: bool = False  # whether its due time was its turn in the bucket
+    batch: int | None = None
     waited: float = 0.0  # seconds from its due time to its claim
 
     @property
@@ -194,6 +214,8 @@ def is_readable(row: Row) -> bool:
     for place, least, most in _COUNTS:
         if type(row[place]) is not int or not least <= row[place] <= most:
             return False
+    if row.batch is not None and type(row.batch) is not int:
+        return False
     return is_uuid(row.emission) and moment(row.due_at) is not None
 
 
@@ -214,6 +236,11 @@ def claimed_from(row: Row, *, waited: float = 0.0) -> ClaimedDelivery:
         trace=row.trace,
         depth=row.depth,
         context=row.context,
+        coalesce_key=row.coalesce_key,
+        lane=row.lane,
+        bucket=row.bucket,
+        booked=bool(row.booked),
+        batch=row.batch,
         waited=waited,
     )
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import Error, models, transaction
 
+from signals_app.ledger.endings import follow
 from signals_app.ledger.sql import connection, rows, write
 from signals_app.models import FIRST, LAST, YEARS, Delivery
 from signals_app.redaction.logs import get_logger
@@ -62,6 +63,7 @@ def set_aside(one: int) -> bool:
         return False
     what = "; ".join(f"{field.attname} {text}" for field, text in found.items())
     message = f"This row could not be read and was set aside: {what}"
+    follow([one])
     write(_RECORD, id=one, message=f"{message}. It was mended so far that it can be looked at and retried.")
     logger.error("Delivery %d is FAILED. %s.", one, message)
     return True

@@ -38,6 +38,11 @@ class NewDelivery:
     trace: str = ""
     depth: int = 0
     context: str = ""
+    coalesce_key: str = ""
+    lane: str = ""
+    blocks_lane: bool = False
+    bucket: str = ""
+    batch: int | None = None
 
 
 # the columns of a new row with their defaults, and those that NewDelivery gives
@@ -55,7 +60,14 @@ _INSERT = (
 )
 
 # Many at once, on PostgreSQL: one parameter, so that the text is always the same. VALUES take five times as long.
-_TYPES = {"emission": "uuid", "priority": "smallint", "max_attempts": "integer", "depth": "integer"}
+_TYPES = {
+    "emission": "uuid",
+    "priority": "smallint",
+    "max_attempts": "integer",
+    "depth": "integer",
+    "blocks_lane": "boolean",
+    "batch": "bigint",
+}
 _MANY = {name: f"CAST(value->>{place} AS {_TYPES.get(name, 'text')})" for place, name in enumerate(_GIVEN)}
 _MANY = _VALUES | _MANY | {"due_at": f"{{now}} + CAST(value->>{len(_GIVEN)} AS float) * interval '1 second'"}
 _INSERT_MANY = (

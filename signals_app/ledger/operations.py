@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from signals_app.ledger.damage import END, MOST, readable
+from signals_app.ledger.endings import follow
 from signals_app.ledger.sql import connection, rows, write
 
 _RETRY = (
@@ -29,18 +30,18 @@ _RECORD_CANCELLED = (
 )
 # by the token the worker of one that runs can record nothing of it any more
 _CANCEL = (
-    "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE, lease_until = NULL, "
+    "UPDATE {table} SET state = 'CANCELLED', finished_at = {now}, parked = FALSE, behind = FALSE, lease_until = NULL, "
     f"token = CASE WHEN token < {END} THEN token + 1 ELSE {END} END "
     "WHERE id {among_ids} AND state IN ('READY', 'RUNNING') RETURNING id"
 )
 _MOVE = (
-    "UPDATE {table} SET queue = %(queue)s, parked = FALSE "
+    "UPDATE {table} SET queue = %(queue)s, parked = FALSE, behind = FALSE "
     "WHERE id {among_ids} AND state = 'READY' AND queue <> %(queue)s RETURNING id"
 )
 _RUN_NOW = "UPDATE {table} SET due_at = {now} WHERE id {among_ids} AND state = 'READY' AND due_at > {now} RETURNING id"
 _REASSIGN = (
-    "UPDATE {table} SET receiver = %(receiver)s, unroutable = %(false)s, parked = FALSE, due_at = {now} "
-    "WHERE id {among_ids} AND state = 'READY' AND unroutable RETURNING id"
+    "UPDATE {table} SET receiver = %(receiver)s, unroutable = %(false)s, parked = FALSE, behind = FALSE, "
+    "due_at = {now} WHERE id {among_ids} AND state = 'READY' AND unroutable RETURNING id"
 )
 
 
@@ -54,7 +55,9 @@ def cancel(ids: Iterable[int]) -> list[int]:
     given = list(ids)
     with transaction.atomic(using=connection().alias):
         write(_RECORD_CANCELLED, ids=given)
-        return _changed(_CANCEL, given)
+        changed = _changed(_CANCEL, given)
+        follow(changed)
+        return changed
 
 
 def move(ids: Iterable[int], *, queue: str) -> list[int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from signals_app.ledger.claims import CLAIM, HELD, ClaimedDelivery, write_held
+from signals_app.ledger.endings import follow
 from signals_app.ledger.sql import connection, rows, write
 from signals_app.models import Attempt, Delivery, Outcome, State
 
@@ -69,7 +70,24 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
 
     False, and nothing written, when the claim is not ours any more.
     """
-    return write_held(_SUCCEED, claimed, ago=ran, done=done, total=total)
+    with _ending(claimed):
+        held = write_held(_SUCCEED, claimed, ago=ran, done=done, total=total)
+        if held:
+            _follow(claimed)
+    return held
+
+
+def _is_awaited(claimed: ClaimedDelivery) -> bool:
+    return bool(claimed.lane) or claimed.batch is not None
+
+
+def _ending(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
+    return transaction.atomic(using=connection().alias) if _is_awaited(claimed) else nullcontext()
+
+
+def _follow(claimed: ClaimedDelivery) -> None:
+    if _is_awaited(claimed):
+        follow([claimed.id])
 
 
 def wait_for_writer(claimed: ClaimedDelivery) -> None:
@@ -113,6 +131,8 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
         )
         if held:
             _keep(claimed, end)
+            if end.state != State.READY:
+                _follow(claimed)
     if not held:
         record_stale(claimed, ran=end.ran, message=end.message)
     return held

@@ -19,7 +19,6 @@ PARK_AT_ONCE = 1_000  # deliveries at the head of a band that one look reads, or
 _OVER = "SELECT kind, name FROM signals_app_pause WHERE until <= {now}"
 _END = "DELETE FROM signals_app_pause WHERE kind = %(kind)s AND name = %(name)s AND until <= {now}"
 _ANY_RECEIVER = PAUSED_RECEIVERS + " LIMIT 1"
-_ANY = "SELECT EXISTS (SELECT 1 FROM signals_app_pause), EXISTS (SELECT 1 FROM {table} WHERE parked AND parked = {yes})"
 _WAITING_BANDS = BANDS + " SELECT priority FROM band WHERE priority IS NOT NULL"
 
 # Never waits for a lock: whoever claims, cancels or moves a row meanwhile comes first. What is not paused is not
@@ -33,7 +32,8 @@ _PARK = (
     f"SELECT id FROM ({_HEAD}) head WHERE receiver IN ({PAUSED_RECEIVERS}){{those}} {{skip_locked}}{{those}}"
 )
 
-_PARKED = "parked AND parked = {yes}"
+_PARKED = "parked AND parked = {yes} AND NOT behind"
+_ANY = f"SELECT EXISTS (SELECT 1 FROM signals_app_pause), EXISTS (SELECT 1 FROM {{table}} WHERE {_PARKED})"
 _PARKED_IN_VAIN = (
     distinct("receiver", _PARKED) + f" SELECT receiver FROM lot WHERE receiver IS NOT NULL AND {RECEIVER_RUNS}"
 )

@@ -19,6 +19,7 @@ from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
+from signals_app.worker.admission import admit
 from signals_app.worker.attempt import attempt
 from signals_app.worker.connections import AWAY, FIRST_PAUSE, reconnect, retry_while_unavailable, sleep_for
 from signals_app.worker.heartbeat import ClaimedBatch, heartbeat_of
@@ -195,7 +196,8 @@ def _run(claimed: ClaimedDelivery, batch: ClaimedBatch) -> None:
         events.unroutable(claimed)
         return
     try:
-        attempt(claimed, receiver, batch)
+        if admitted := admit(claimed, receiver):
+            attempt(admitted, receiver, batch)
     except NotBegun as error:
         logger.warning("Delivery %d goes back before it began: %s", claimed.id, error)
         _uncertain.give_back([claimed])
