@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from signals_app.dispatcher.emission import Origin, sending
+from signals_app.dispatcher.emission import Origin, sent_from
 
 Answer = HttpResponseBase | Awaitable[HttpResponseBase]
 
@@ -33,9 +33,9 @@ class OriginMiddleware:
     def __call__(self, request: HttpRequest) -> Answer:
         if self._is_async:
             return self._awaited(request)
-        with sending(Origin.of(request)):
+        with sent_from(Origin.of(request)):
             return self._get_response(request)
 
     async def _awaited(self, request: HttpRequest) -> HttpResponseBase:
-        with sending(Origin.of(request)):
+        with sent_from(Origin.of(request)):
             return await cast(Awaitable[HttpResponseBase], self._get_response(request))

@@ -44,6 +44,7 @@ class Outcome(models.TextChoices):
 class PauseKind(models.TextChoices):
     QUEUE = "QUEUE", _("queue")
     RECEIVER = "RECEIVER", _("receiver")
+    SCHEDULE = "SCHEDULE", _("schedule")
 
 
 class Measure(models.TextChoices):
@@ -263,10 +264,12 @@ class Attempt(models.Model):
 
 
 class Pause(models.Model):
-    """A queue or a receiver whose waiting deliveries nobody claims until it is resumed."""
+    """A queue or a receiver whose waiting deliveries nobody claims until it is resumed, or a schedule without ticks."""
 
     kind = models.CharField(max_length=8, choices=PauseKind.choices)
-    name = models.CharField(max_length=255, help_text=_("The queue's name, or the receiver's key."))
+    name = models.CharField(
+        max_length=255, help_text=_("The queue's name, or the key of the receiver or the schedule.")
+    )
     since = Moment()
     by = models.CharField(max_length=150, blank=True, help_text=_("Who paused it."))
     reason = models.CharField(
@@ -280,6 +283,21 @@ class Pause(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.name}"
+
+
+class Schedule(models.Model):
+    """When a signal is sent next by the clock. Its receivers and its definition are in the code."""
+
+    key = models.CharField(max_length=255, primary_key=True)
+    definition = models.CharField(max_length=255, help_text=_("As in a crontab, and the time zone."))
+    next_at = Moment()
+    last_at = Moment(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("schedule")
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class MaintenanceTask(models.Model):

@@ -19,6 +19,7 @@ from signals_app import events, ledger, signals
 from signals_app.cluster.workarounds import Package, PromptORM, ignore_sigterm
 from signals_app.conf import conf
 from signals_app.dispatcher import registry
+from signals_app.dispatcher.schedules import tick
 from signals_app.processes.identity import is_dead, pid_here
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
@@ -94,6 +95,7 @@ class DeliveryBroker(PromptORM):
             self._recover_lost()
             self._end_pauses()
             self._keep_totals()
+            self._tick()
         if self._is_paused and (is_time or self._is_parking):  # out of the way of claims, a batch at a time
             self._is_parking = ledger.park(self.list_key) >= ledger.PARK_AT_ONCE / 10
         to_first = ledger.seconds_to_first(self.list_key)
@@ -165,6 +167,13 @@ class DeliveryBroker(PromptORM):
             logger.debug("The counters' totals of this minute are not kept yet: %s", error)
         else:
             self._snapshot_at = minute
+
+    def _tick(self) -> None:
+        """Hand off the ticks of schedules that are due; while a receiver holds SQLite's lock, a second later."""
+        try:
+            tick()
+        except Error as error:
+            logger.debug("The schedules' ticks are not handed off yet: %s", error)
 
     def _maintenance(self) -> list[Package]:
         """Return the task of pruning, where it is this cluster's turn."""

@@ -85,6 +85,7 @@ def overview() -> dict[str, Any]:
     of_queues = queues(figures, alive, ran)
     longest = sorted(of_queues, key=lambda row: row[0].oldest_wait, reverse=True)[:MOST_QUEUES]
     found = banners(figures, alive, failing)
+    paused = {pause.name for pause in figures.pauses if pause.kind == PauseKind.SCHEDULE}
     return {
         "figures": figures,
         "condition": worst(found),
@@ -95,6 +96,7 @@ def overview() -> dict[str, Any]:
         "receivers": receivers(figures, failures, ran, recent, failing),
         "is_sample": max(Counter(row.state for row in ran).values(), default=0) >= ledger.NEWEST,
         "failures": failures,
+        "schedules": [(one, one.key in paused) for one in ledger.schedules_on_record()],
     }
 
 

@@ -21,6 +21,7 @@ from signals_app.conf import clusters, conf
 from signals_app.console.formatting import pause_words
 from signals_app.console.queries import Selection, is_unroutable, possible
 from signals_app.dispatcher import registry
+from signals_app.dispatcher.schedules import schedules
 from signals_app.exceptions import OperationRefused
 from signals_app.models import Delivery, Pause, PauseKind, State
 from signals_app.redaction.logs import get_logger
@@ -83,6 +84,12 @@ RECEIVER = Target(
     question=_("To the receiver"),
     names=lambda: [receiver.key for receiver in registry.all()],
     refusal="This process knows no receiver {!r}.",
+)
+
+SCHEDULE = Target(
+    question=_("Which schedule"),
+    names=lambda: sorted({*schedules(), *(one.key for one in ledger.schedules_on_record())}),
+    refusal="There is no schedule {!r}.",
 )
 
 
@@ -322,12 +329,14 @@ LONGEST_PAUSE = timedelta(days=366)  # of those that have an end
 
 
 def require_pausable(kind: PauseKind, name: str, *, reason: str = "", until: datetime | None = None) -> None:
-    """Raise OperationRefused where there is no such queue, and where no receiver or waiting delivery has that key.
+    """Raise OperationRefused where there is no such queue or schedule, and no receiver or waiting delivery of that key.
 
     And for a reason or an end that a pause cannot have.
     """
     if kind == PauseKind.QUEUE:
         QUEUE.require(name)
+    elif kind == PauseKind.SCHEDULE:
+        SCHEDULE.require(name)
     elif not ledger.awaits(name):
         RECEIVER.require(name)
     if len(reason) > LONGEST_REASON or "\0" in reason:
@@ -350,7 +359,7 @@ _PAUSED = {
 def set_paused(
     kind: PauseKind, name: str, paused: bool, *, by: Operator, reason: str = "", until: datetime | None = None
 ) -> tuple[bool, str]:
-    """Pause or resume a queue or a receiver. Return whether that changed anything, and what to tell the operator.
+    """Pause or resume one; return whether that changed anything, and what to tell the operator.
 
     Raises OperationRefused where what is to be paused does not exist, and for a reason or an end that it cannot have.
     """

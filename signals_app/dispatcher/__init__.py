@@ -6,6 +6,8 @@ try:
     from signals_app.dispatcher.bulk import bulk, send_each, send_for
     from signals_app.dispatcher.current import current_delivery
     from signals_app.dispatcher.receivers import QueuedReceiver, queued, queued_receiver, registry
+    from signals_app.dispatcher.schedules import schedule, scheduled
+    from signals_app.dispatcher.sending import sending
 except AppRegistryNotReady:
     raise AppRegistryNotReady(
         "signals_app.dispatcher is imported before Django has loaded the apps: import it in an app's receivers module, "
@@ -19,6 +21,9 @@ __all__ = [
     "queued",
     "queued_receiver",
     "registry",
+    "schedule",
+    "scheduled",
     "send_each",
     "send_for",
+    "sending",
 ]

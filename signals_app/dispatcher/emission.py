@@ -130,7 +130,7 @@ def current_origin() -> Origin:
     return _origin.get() if delivery is None else Origin(place=_DELIVERY.format(delivery.id))
 
 
-def sending(origin: Origin) -> AbstractContextManager[None]:
+def sent_from(origin: Origin) -> AbstractContextManager[None]:
     """Have what is sent within the block come from there."""
     return Having(_origin, origin)
 

@@ -22,6 +22,7 @@ from signals_app.dispatcher.context import captured, restored
 from signals_app.dispatcher.current import CurrentDelivery, current_or_none, running
 from signals_app.dispatcher.emission import current_origin, emission_of, way_to
 from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, key_of
+from signals_app.dispatcher.sending import current_sending
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
 from signals_app.payloads import names
 from signals_app.redaction.logs import get_logger
@@ -102,16 +103,16 @@ class QueuedReceiver:
         context = captured()
         if conf.immediate:
             return self._run_here(signal, emission, payload, depth, context)
-        origin = current_origin()
+        origin, sent_so = current_origin(), current_sending()
         work = ledger.NewDelivery(
             emission=emission,
             signal=signal_name,
             sender=names.label(sender),
             receiver=self.key,
-            queue=options.queue,
-            priority=options.priority,
+            queue=sent_so.queue or options.queue,
+            priority=options.priority if sent_so.priority is None else sent_so.priority,
             payload=payload,
-            delay=max(options.delay, options.debounce),
+            delay=sent_so.delay_of(self.key, options),
             max_attempts=options.max_attempts,
             sent_by=origin.user(),
             sent_from=origin.place,

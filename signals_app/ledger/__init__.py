@@ -51,6 +51,13 @@ from signals_app.ledger.pauses import (
     resume,
 )
 from signals_app.ledger.recovery import Recovered, recover_lost
+from signals_app.ledger.schedules import (
+    due_schedules,
+    enter_schedule,
+    is_schedule_paused,
+    move_schedule,
+    schedules_on_record,
+)
 from signals_app.ledger.snapshots import SPANS, Span, Totals, read_snapshots, read_totals, take_snapshot, this_minute
 from signals_app.ledger.sql import (
     Change,
@@ -58,6 +65,7 @@ from signals_app.ledger.sql import (
     connection,
     database,
     missing_tables,
+    now,
     prepare,
     short_lock_timeout,
 )

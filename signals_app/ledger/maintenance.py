@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from signals_app.conf import conf, limits
 from signals_app.ledger.damage import CENTURY
-from signals_app.ledger.sql import connection, rows, to_datetime, write
+from signals_app.ledger.sql import connection, now, rows, write
 from signals_app.models import Delivery, State
 
 _TABLE = "signals_app_maintenancetask"
@@ -72,9 +72,10 @@ class Expired:
 
 def expired() -> list[Expired]:
     """Return what ``SIGNALS_APP["KEEP"]`` no longer keeps, a part for each state."""
-    ((answer,),) = rows("SELECT {now}")
-    now = to_datetime(answer)
-    return [Expired(state=State(state), before=now - timedelta(days=days)) for state, days in limits(conf.keep).items()]
+    moment = now()
+    return [
+        Expired(state=State(state), before=moment - timedelta(days=days)) for state, days in limits(conf.keep).items()
+    ]
 
 
 def prune(part: Expired, *, limit: int) -> int:

@@ -569,6 +569,12 @@ def to_datetime(value: Any) -> datetime:
     return database(db).to_datetime(db, value)
 
 
+def now() -> datetime:
+    """Return the time by the database's clock, as the ORM would have read it."""
+    ((answer,),) = rows("SELECT {now}")
+    return to_datetime(answer)
+
+
 def short_lock_timeout(seconds: float = 0.2) -> AbstractContextManager[None]:
     """Return a transaction that waits only a moment for a lock: a receiver may hold it for long."""
     db = connection()

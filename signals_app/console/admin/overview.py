@@ -109,7 +109,9 @@ class OverviewAdmin(PageAdmin):
         kind, name, do, back = (request.POST.get(field, "") for field in ("kind", "name", "do", "back"))
         # a NUL is no text for PostgreSQL
         if do not in ("ask", "pause", "resume") or kind not in PauseKind.values or "\0" in name:
-            raise BadRequest("A pause needs kind=QUEUE or kind=RECEIVER, a name, and do=ask, do=pause or do=resume.")
+            raise BadRequest(
+                "A pause needs a kind, QUEUE, RECEIVER or SCHEDULE, a name, and do=ask, do=pause or do=resume."
+            )
         if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
             back = formatting.address(self.admin_site.name, "overview_changelist")
         form = PauseForm(request.POST if do == "pause" else None)

@@ -80,8 +80,8 @@ def _require_choice(selection: Selection, options: Options) -> None:
 def _pausing(name: str, text: str, *, paused: bool) -> Subcommand:
     def add_arguments(parser: ArgumentParser) -> None:
         kinds = [kind.value for kind in PauseKind]
-        parser.add_argument("kind", type=str.upper, choices=kinds, help="QUEUE or RECEIVER")
-        parser.add_argument("name", help="the queue's name, or the receiver's key")
+        parser.add_argument("kind", type=str.upper, choices=kinds, help="QUEUE, RECEIVER or SCHEDULE")
+        parser.add_argument("name", help="the queue's name, or the key of the receiver or the schedule")
         if paused:
             parser.add_argument("--reason", default="", metavar="TEXT", help="why, for those who see the pause")
             parser.add_argument("--for", type=span, metavar="SPAN", help="resume it by itself after that: 15m, 2h, 3d")
@@ -160,7 +160,7 @@ def _counted(found: pruning.Pruned) -> str:
 
 CHANGES = (
     *map(_change, OPERATIONS.values()),
-    _pausing("pause", "stop claims from a queue, or for a receiver", paused=True),
+    _pausing("pause", "stop claims from a queue or for a receiver, or the ticks of a schedule", paused=True),
     _pausing("resume", "end a pause", paused=False),
     Subcommand(
         name="prune", help='delete now what SIGNALS_APP["KEEP"] does not keep', add_arguments=add_assent, run=_prune

@@ -1,4 +1,4 @@
-"""The subcommands that change nothing: ``status``, ``list``, ``show`` and ``check``."""
+"""The subcommands that change nothing: ``status``, ``list``, ``show``, ``schedules`` and ``check``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from signals_app.console.formatting import (
 from signals_app.console.queries import Selection, Waiting
 from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, percent, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain
-from signals_app.models import Attempt, Delivery, Pause, State
+from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
 from signals_app.monitoring.health import failing, look, unroutable
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
@@ -245,10 +245,33 @@ def _check(options: Options, terminal: Terminal) -> None:
         sys.exit(1)
 
 
+def _schedules(options: Options, terminal: Terminal) -> None:
+    paused = {pause.name for pause in ledger.pauses() if pause.kind == PauseKind.SCHEDULE}
+
+    def as_json() -> dict[str, Any]:
+        facts = ("key", "definition", "next_at", "last_at")
+        rows = ledger.schedules_on_record()
+        return {
+            "schedules": [{name: getattr(one, name) for name in facts} | {"paused": one.key in paused} for one in rows]
+        }
+
+    def lines() -> list[str]:
+        rows = []
+        for one in ledger.schedules_on_record():
+            last = stamp(one.last_at) if one.last_at else "-"
+            rows.append((one.key, one.definition, stamp(one.next_at), last, "paused" if one.key in paused else ""))
+        if not rows:
+            return ["There is no schedule. One is on the record once a cluster has started with it."]
+        return terminal.table(("schedule", "when", "next", "last", ""), rows)
+
+    terminal.tell(as_json, lines)
+
+
 SHOWS = (
     Subcommand(name="status", help="print what waits, runs and has ended", run=_status),
     Subcommand(name="list", help="print deliveries, newest first", add_arguments=_add_list_arguments, run=_list),
     Subcommand(name="show", help="print all of one delivery", add_arguments=_add_id, run=_show),
+    Subcommand(name="schedules", help="print when signals are sent by the clock", run=_schedules),
     Subcommand(
         name="check",
         help="exit with 1 when something is wrong: for cron and health checks",

@@ -17,7 +17,7 @@ from django.urls import path
 
 from signals_app.conf import conf
 from signals_app.console.operations import CANCEL, RETRY, Operator, perform
-from signals_app.dispatcher.emission import Origin, command_in, current_origin, delivery_in, sending
+from signals_app.dispatcher.emission import Origin, command_in, current_origin, delivery_in, sent_from
 from signals_app.worker.loop import drain
 from tests.cluster import PATIENCE
 from tests.signals_app.listeners import first, listening, written
@@ -185,7 +185,7 @@ def test_only_a_deliverys_place_is_taken_for_one() -> None:
 
 
 def test_what_a_receiver_sends_says_which_delivery_sent_it_whoever_runs_it_and_operators_leave_it() -> None:
-    with sending(request_of(Guest("ada"))):
+    with sent_from(request_of(Guest("ada"))):
         delivery, other = enqueue(sends_on), enqueue(nothing)
         for operation in (CANCEL, RETRY):
             perform(operation, [other.pk], by=Operator(name="grace"))

@@ -1,0 +1,246 @@
+"""Signals that the clock sends: each tick once, whoever looks, through summer time and times without a cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.dispatch import Signal
+from django.test import override_settings
+from django.utils import timezone
+
+from signals_app import ledger
+from signals_app.conf import conf
+from signals_app.dispatcher import schedule, schedules
+from signals_app.dispatcher.schedules import Missed, Schedule, tick
+from signals_app.exceptions import ReceiverError
+from signals_app.models import Delivery, PauseKind
+from signals_app.models import Schedule as Row
+from signals_app.worker.loop import drain
+from tests.signals_app.listeners import first, listening, run_waiting
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+closing = Signal()
+VIENNA = "Europe/Vienna"
+NAME = f"{__name__}.closing"
+
+
+@pytest.fixture(autouse=True)
+def no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget all schedules, those of the test app and what a test defines."""
+    monkeypatch.setattr(schedules, "_schedules", {})
+    monkeypatch.setattr(schedules, "_entered", {})
+
+
+def ticks(cron: str, begin: str, *, zone: str = VIENNA, count: int = 3) -> list[str]:
+    made = Schedule(key="x", signal=closing, cron=cron, zone=zone, missed="once")
+    found = [datetime.fromisoformat(begin)]
+    for _ in range(count):
+        found.append(made.after(found[-1]))
+    return [one.isoformat() for one in found[1:]]
+
+
+def due(ago: timedelta = timedelta(0)) -> datetime:
+    """Make the one schedule's next tick one of so long ago."""
+    known = schedules._schedules[NAME]
+    if not Row.objects.exists():
+        tick()
+    moment = known.last_until(timezone.now() - ago)
+    Row.objects.update(next_at=moment)
+    return moment
+
+
+def sent() -> list[datetime]:
+    """Run what waits, and return the times of the ticks that the receiver of the signal was told."""
+    return [call.arguments["due"] for call in run_waiting()]
+
+
+@pytest.fixture
+def every_minute() -> Iterator[None]:
+    with listening(closing, first):
+        schedule(closing, "* * * * *")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("cron", "begin", "expected"),
+    [
+        # the clocks go from 2 to 3 on 29 March and from 3 to 2 on 25 October 2026
+        ("30 2 * * *", "2026-03-28T12:00+01:00", ["2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"]),
+        ("30 2 * * *", "2026-10-24T12:00+02:00", ["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"]),
+        ("0 * * * *", "2026-10-25T00:30+00:00", ["2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00"]),
+        ("0 3 * * *", "2026-03-28T12:00+01:00", ["2026-03-29T03:00:00+02:00", "2026-03-30T03:00:00+02:00"]),
+    ],
+)
+def test_summer_time_neither_doubles_nor_drops_a_tick(cron: str, begin: str, expected: list[str]) -> None:
+    assert ticks(cron, begin, count=2) == expected
+
+
+@pytest.mark.usefixtures("every_minute")
+def test_a_tick_that_is_due_sends_the_signal_once() -> None:
+    assert tick() == 0  # the first is in the future
+    moment = due()
+    assert (tick(), tick()) == (1, 0)
+    (handed_off,) = Delivery.objects.all()
+    assert (handed_off.receiver, handed_off.signal, handed_off.sent_from) == (
+        "signals_app.tick",
+        NAME,
+        f"schedule {NAME}",
+    )
+    assert sent() == [moment]
+    row = Row.objects.get()
+    assert row.last_at == moment < timezone.now() < row.next_at
+    assert Delivery.objects.get(receiver=first.key).sender == NAME
+
+
+HOURLY: list[tuple[Missed, list[int]]] = [("once", [0]), ("skip", []), ("all", [3, 2, 1, 0])]
+
+
+@pytest.mark.parametrize(("missed", "hours"), HOURLY)
+def test_ticks_that_no_cluster_saw_are_made_up_for_as_said(missed: Missed, hours: list[int]) -> None:
+    half_an_hour_ago = (timezone.now() - timedelta(minutes=30)).minute
+    with listening(closing, first):
+        schedule(closing, f"{half_an_hour_ago} * * * *", tz="UTC", missed=missed)
+        tick()
+        last = due()
+        due(timedelta(hours=3))
+        assert (tick(), tick()) == (len(hours), 0)
+        assert sent() == [last - timedelta(hours=one) for one in hours]
+
+
+@pytest.mark.usefixtures("every_minute")
+def test_a_tick_a_little_late_is_not_a_missed_one() -> None:
+    schedules._schedules.clear()
+    schedule(closing, "* * * * * *", missed="skip")  # each second
+    due(timedelta(seconds=5))
+    assert tick() >= 6
+
+
+@pytest.mark.usefixtures("every_minute")
+def test_a_paused_schedule_leaves_its_ticks_out() -> None:
+    due()
+    assert ledger.pause(PauseKind.SCHEDULE, NAME)
+    assert tick() == 0
+    ledger.resume(PauseKind.SCHEDULE, NAME)
+    assert tick() == 0
+    assert not Delivery.objects.exists()
+    due()
+    assert tick() == 1
+
+
+@pytest.mark.usefixtures("every_minute")
+def test_a_clock_that_is_set_back_sends_nothing_twice() -> None:
+    due()
+    assert tick() == 1
+    Row.objects.update(next_at=timezone.now() + timedelta(hours=1))  # as it stands for a clock an hour behind
+    assert tick() == 0
+
+
+@pytest.mark.usefixtures("every_minute")
+def test_a_new_definition_counts_from_now_and_the_old_one_is_gone() -> None:
+    due()
+    schedules._schedules.clear()
+    schedule(closing, "0 0 1 1 *", tz=VIENNA)
+    assert tick() == 0
+    row = Row.objects.get()
+    assert (row.definition, row.next_at.astimezone(UTC).strftime("%d %H:%M")) == (f"0 0 1 1 * {VIENNA}", "31 23:00")
+
+
+@pytest.mark.usefixtures("every_minute")
+def test_what_this_process_does_not_know_is_left_to_others() -> None:
+    due()
+    schedules._schedules.clear()
+    schedule(closing, "* * * * *", key="another")
+    assert tick() == 0
+    assert Row.objects.get(key=NAME).next_at <= timezone.now()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("every_minute")
+def test_of_pushers_that_look_at_the_same_time_one_hands_it_off() -> None:
+    due()
+    start, found = threading.Barrier(4), list[int]()
+
+    def look() -> None:
+        start.wait()
+        try:
+            found.append(tick())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert (sum(found), Delivery.objects.count()) == (1, 1)
+
+
+def test_a_worker_that_does_not_know_the_schedule_puts_its_tick_off() -> None:
+    schedule(closing, "* * * * *")
+    due()
+    tick()
+    schedules._schedules.clear()
+    drain(conf.queue)
+    (left,) = Delivery.objects.all()
+    assert (left.state, left.deferrals) == ("READY", 1)
+
+
+def test_a_function_of_its_own_runs_at_each_tick() -> None:
+    schedules.scheduled("* * * * *")(_nightly)
+    (key,) = schedules.schedules()
+    assert key == f"{__name__}._nightly"
+    tick()
+    Row.objects.update(next_at=timezone.now() - timedelta(seconds=1))
+    assert tick() == 1
+    drain(conf.queue)
+    drain(conf.queue)
+    assert _seen
+
+
+_seen: list[Any] = []
+
+
+def _nightly(sender: object, due: datetime, **kwargs: Any) -> None:
+    _seen.append(due)
+
+
+@override_settings(USE_TZ=False, TIME_ZONE=VIENNA)
+def test_without_time_zones_the_record_has_the_projects_time() -> None:
+    schedule(closing, "0 12 * * *")
+    tick()
+    assert timezone.is_naive(Row.objects.get().next_at)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("every day",), "is not five fields as in a crontab"),
+        (("0 0 30 2 *",), 'is not five fields as in a crontab, such as "0 3 * * *": Bad day-of-month.'),
+        ((3,), "is not five fields as in a crontab"),
+        (("* * * * *", "Mars/Olympus"), "there is no time zone 'Mars/Olympus'."),
+        (("* * * * *", "", "a\nkey"), "needs a key=... of 1 to 255 printable characters"),
+        (("* * * * *", "", "", "twice"), 'missed=\'twice\' is not "once", "skip" or "all".'),
+    ],
+)
+def test_a_schedule_that_cannot_be_read_is_refused(arguments: tuple[Any, ...], message: str) -> None:
+    names = ("cron", "tz", "key", "missed")
+    with pytest.raises(ReceiverError) as caught:
+        schedule(closing, **dict(zip(names, arguments, strict=False)))
+    assert message in str(caught.value)
+    assert schedules.schedules() == {}
+
+
+def test_a_second_schedule_of_a_signal_needs_a_key_of_its_own() -> None:
+    schedule(closing, "0 3 * * *")
+    schedule(closing, "0 3 * * *")  # the module was loaded once more
+    with pytest.raises(ReceiverError, match=r"is there already, with '0 3 \* \* \*'. Give one of them a key=... \."):
+        schedule(closing, "0 4 * * *")
+    schedule(closing, "0 4 * * *", key="later")
+    with pytest.raises(ReceiverError, match="its signal has no name"):
+        schedule(Signal(), "0 4 * * *")
