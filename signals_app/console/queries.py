@@ -289,7 +289,8 @@ class Waiting(TextChoices):
 
 def waits_as(reason: str) -> Q:
     """Return the same as a condition."""
-    queues, receivers = (Pause.objects.filter(kind=kind).values("name") for kind in PauseKind)
+    kinds = (PauseKind.QUEUE, PauseKind.RECEIVER)
+    queues, receivers = (Pause.objects.filter(kind=kind).values("name") for kind in kinds)
     is_paused = Q(parked=True) | Q(queue__in=queues) | Q(receiver__in=receivers)
     if reason == Waiting.PAUSED:
         return Q(state=State.READY) & is_paused

@@ -19,7 +19,7 @@ from tests.docs.reader import SHOWN_ONLY, Reader, before_and_after, files_of
 DOCS = ROOT / "docs"
 HOW_TO = DOCS / "how-to"
 ON_THE_TUTORIAL = [
-    *(HOW_TO / f"{name}.md" for name in ("deploy", "migrate", "monitor", "send-many", "signals-map")),
+    *(HOW_TO / f"{name}.md" for name in ("deploy", "migrate", "monitor", "send-later", "send-many", "signals-map")),
     *(HOW_TO / f"{name}.md" for name in ("test-receivers", "atomic-receivers")),
     DOCS / "reference" / "api.md",
 ]

@@ -6,14 +6,15 @@ Keys that begin with ``exactly_once.`` promise one effect, a row, for each succe
 import os
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.dispatch import receiver
+from django.dispatch import Signal, receiver
 from django.utils import timezone
 
 from signals_app.backoff import fixed
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued
+from signals_app.dispatcher import QueuedReceiver, current_delivery, queued, schedule
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery
 from signals_app.signals import delivery_started
@@ -38,6 +39,27 @@ def effect(sender: object, before: float = 0, after: float = 0, attempts: int = 
     leave_effect("effect")
     time.sleep(after * sleeps)
     transaction.on_commit(lambda: journal.commit(delivery.id, delivery.attempt))
+
+
+ticking = Signal()  # each second, in the clusters of a test that asks for it; due: datetime
+
+
+@atomic(key="exactly_once.ticked")
+def ticked(sender: object, due: datetime, **kwargs: Any) -> None:
+    delivery = journal.attempt()
+    leave_effect("ticked", detail=due.isoformat())
+    transaction.on_commit(lambda: journal.commit(delivery.id, delivery.attempt))
+
+
+@receiver(ticking)
+def note_tick(sender: object, **kwargs: Any) -> None:
+    """Note the attempt of the tick's own delivery, in which plain receivers run."""
+    journal.attempt()
+
+
+if os.environ.get("TEST_TICKS"):
+    ticking.connect(ticked)
+    schedule(ticking, "* * * * * *", missed="all")
 
 
 # so long a wait that the drain in which it failed is over by then, on a slow machine too

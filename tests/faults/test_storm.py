@@ -2,12 +2,16 @@
 
 import random
 import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from signals_app import ledger
+from signals_app.models import PauseKind
 from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults.harness import Fault, enqueue_many, signals_app, size
+from tests.testapp.models import Effect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -36,10 +40,10 @@ def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(fault: Fault) 
                 at_work += pid in busy
                 killed += kill(pid)
         family = cluster.family()
-    ledger = fault.invariant(family=family)
-    lost = ledger["failed_attempts"].get("LOST", 0)
+    found = fault.invariant(family=family)
+    lost = found["failed_attempts"].get("LOST", 0)
     fault.note(kills=killed, of_them_at_work=at_work, deliveries=deliveries, lost_attempts=lost)
-    assert ledger["states"] == {"SUCCESSFUL": deliveries}
+    assert found["states"] == {"SUCCESSFUL": deliveries}
     assert killed == kills
     assert lost > kills / 2  # or it proves little
 
@@ -61,10 +65,10 @@ def test_any_process_killed_loses_nothing_and_comes_back(fault: Fault) -> None:
         wait_for_all(seconds=120)
         family = cluster.family()
         restarts = cluster.log.read_text().count("starts anew")
-    ledger = fault.invariant(family=family)
-    lost = ledger["failed_attempts"].get("LOST", 0)
+    found = fault.invariant(family=family)
+    lost = found["failed_attempts"].get("LOST", 0)
     fault.note(kills=kills, deliveries=10 * kills, lost_attempts=lost, restarts=restarts)
-    assert ledger["states"] == {"SUCCESSFUL": 10 * kills}
+    assert found["states"] == {"SUCCESSFUL": 10 * kills}
 
 
 @pytest.mark.fault(2, "a storm of kills at any process, then none")
@@ -86,3 +90,23 @@ def test_work_flows_again_after_a_storm_of_kills(fault: Fault) -> None:
         restarts = cluster.log.read_text().count("starts anew")
     fault.invariant(family=family)
     fault.note(kills=storms * kills, s_at_most_until_the_next_deliveries_had_run=max(waits), restarts=restarts)
+
+
+@pytest.mark.short
+@pytest.mark.fault(2, "any process of two clusters killed, while a schedule ticks each second")
+def test_each_tick_is_sent_once_though_any_process_is_killed(fault: Fault) -> None:
+    kills, chance = size(6, 60), random.Random(5)
+    environment = {**QUICK_TO_NOTICE, "TEST_TICKS": "1"}
+    with fault.cluster(**environment) as one, fault.cluster(**environment) as another:
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.2, 1))  # a random moment, again
+            kill(*pick(chance, chance.choice([one, another]).family()))
+        seen = Effect.objects.count()
+        wait_until(lambda: Effect.objects.count() >= seen + 3, "ticks after the storm", seconds=60)
+        ledger.pause(PauseKind.SCHEDULE, "tests.faults.receivers.ticking")
+        wait_for_all(seconds=60)
+        family = one.family() + another.family()
+    found = fault.invariant(family=family)
+    ticks = sorted(datetime.fromisoformat(due) for due in Effect.objects.values_list("detail", flat=True))
+    fault.note(kills=kills, ticks=len(ticks), lost_attempts=found["failed_attempts"].get("LOST", 0))
+    assert ticks == [ticks[0] + timedelta(seconds=number) for number in range(len(ticks))]

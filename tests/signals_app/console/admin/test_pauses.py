@@ -56,6 +56,26 @@ def test_it_is_paused_and_resumed_once_and_every_page_says_so(boss: Client, kind
     assert [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")] == ["Paused.", "Resumed."]
 
 
+def test_a_schedule_is_paused_and_resumed_on_the_overview(boss: Client) -> None:
+    later = timezone.now() + timedelta(hours=3)
+    ledger.enter_schedule("orders.closing", "0 3 * * * UTC", first=later)
+    named = {"kind": "SCHEDULE", "name": "orders.closing"}
+
+    def section() -> str:
+        page = boss.get(reverse(OVERVIEW)).content.decode()
+        return page.partition('id="overview-schedules"')[2].partition("</section>")[0]
+
+    assert "0 3 * * * UTC" in section()
+    asked = post(boss, do="ask", **named).content.decode()
+    assert "Its signal is not sent while it is paused. Ticks of that time are left out." in asked
+    assert "is paused" in post(boss, do="pause", **named).content.decode()
+    assert ledger.is_schedule_paused("orders.closing")
+    assert "Resume" in section()
+    assert "Its ticks are left out." in boss.get(reverse(DELIVERIES)).content.decode()
+    post(boss, do="resume", **named)
+    assert not ledger.is_schedule_paused("orders.closing")
+
+
 def test_a_pause_of_something_else_is_not_said_on_a_deliverys_page(reader: Client) -> None:
     one = delivery(receiver="label", queue="mail")
     ledger.pause(PauseKind.QUEUE, "label")

@@ -89,6 +89,7 @@ def test_a_dry_run_counts_and_changes_nothing() -> None:
         ("cancel 999 998 --yes --as ada", r"^There is no delivery #998, #999\. Nothing was changed\.$"),
         ("move --all --to elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
         ("pause queue elsewere --yes --as ada", r"^There is no queue 'elsewere'"),
+        ("pause schedule nightly --yes --as ada", r"^There is no schedule 'nightly'"),
         ("cancel --all --as ada", r"^Not a terminal. Say --yes to do it, or --dry-run to see"),
         ("pause queue elsewhere --as ada", r"^Not a terminal"),
         ("pause queue elsewhere --for soon --yes --as ada", r"'soon' is no span of time such as 15m, 2h or 3d\.$"),

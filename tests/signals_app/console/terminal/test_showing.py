@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from signals_app import ledger
 from signals_app.console.dashboard import overview
+from signals_app.console.formatting import stamp
 from signals_app.console.terminal.choosing import delivery_id, moment
 from signals_app.models import Delivery, Outcome, PauseKind, State
 from signals_app.monitoring.health import failing, unroutable
@@ -54,6 +55,18 @@ def test_status_for_a_program() -> None:
     assert (mail["name"], mail["waiting"], mail["due"], mail["paused"], mail["clusters"]) == ("mail", 1, 0, 1, 0)
     assert found["last_hour"] == {"succeeded": 0, "failed": 0, "cancelled": 0, "lost": 0}
     assert [(one["kind"], one["by"]) for one in found["pauses"]] == [("RECEIVER", "ada")]
+
+
+def test_schedules_are_listed_with_their_next_tick() -> None:
+    assert told("schedules") == "There is no schedule. One is on the record once a cluster has started with it.\n"
+    ledger.enter_schedule("orders.closing", "0 3 * * * UTC", first=NOON)
+    ledger.pause(PauseKind.SCHEDULE, "orders.closing")
+    heads, line = told("schedules").splitlines()
+    assert heads.split() == ["schedule", "when", "next", "last"]
+    assert line.split() == ["orders.closing", *["0", "3", "*", "*", "*", "UTC"], *stamp(NOON).split(), "-", "paused"]
+    (one,) = read("schedules")["schedules"]
+    assert (one["key"], one["last_at"], one["paused"]) == ("orders.closing", None, True)
+    assert datetime.fromisoformat(one["next_at"]) == NOON
 
 
 def test_deliveries_are_listed_newest_first() -> None:
