@@ -11,6 +11,8 @@ class SignalsAppError(Exception):
 class PayloadError(SignalsAppError):
     """A signal argument cannot travel to a worker."""
 
+    path = ""  # of a payload that cannot be read: the part that is wrong, such as ``order.lines[3]``
+
 
 class PayloadTooLarge(PayloadError):
     """The arguments of a signal are larger than SIGNALS_APP["MAX_PAYLOAD"] allows."""

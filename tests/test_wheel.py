@@ -145,7 +145,7 @@ def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
     """Somebody with a blank project and an app ``orders``, who has installed the wheel where nothing else is."""
     on_postgresql = "TEST_DATABASE_URL" in os.environ
     extra, driver = ("[postgres]", ["psycopg[binary]"]) if on_postgresql else ("", [])
-    tools = make_environment(tmp_path / "venv", *needed("django", "django-q2", *driver))
+    tools = make_environment(tmp_path / "venv", *needed("django", "django-q2", "pytest", "pytest-django", *driver))
     pip = [sys.executable, "-m", "pip", "--python", str(tools / "python")]
     install = [*pip, "install", "--no-index", "--quiet", f"{built.wheel}{extra}"]
     subprocess.run(install, check=True, env=clean_environment())
@@ -202,3 +202,33 @@ def test_the_readme_is_all_that_a_blank_project_needs(somebody: Reader) -> None:
     assert sorted(mail.read_text().count("Number 2") for mail in mails.iterdir()) == [0, 1]
     (log,) = [file.read_text() for file in (somebody.project.parent / "desk").glob("terminal-*")]
     assert not re.search("hint|warning", log, re.IGNORECASE)
+
+
+PYTEST_TEST = """
+from orders.models import Order
+from orders.receivers import send_confirmation
+from orders.signals import order_placed
+from signals_app.testing import assert_handed_off
+
+
+def test_an_order_sends_its_confirmation(deliveries, run_deliveries, mailoutbox):
+    order = Order.objects.create(email="ada@example.com")
+    order_placed.send(sender=Order, order=order)
+    assert_handed_off(send_confirmation, deliveries, times=1, order=order)
+    assert run_deliveries(until_idle=True, raise_errors=True) == 1
+    assert [one.state for one in deliveries] == ["SUCCESSFUL"]
+    assert len(mailoutbox) == 1
+"""
+
+
+@pytest.mark.database
+def test_pytest_finds_the_fixtures_and_other_projects_do_not_notice(somebody: Reader) -> None:
+    somebody.follow(ROOT / "README.md")
+    somebody.run("python manage.py makemigrations orders")
+    (somebody.project / "orders" / "test_confirmation.py").write_text(PYTEST_TEST)
+    assert "1 passed" in somebody.run("python -m pytest --ds mysite.settings orders")
+    (plain := somebody.project.parent / "plain").mkdir()
+    (plain / "test_plain.py").write_text(
+        "import sys\n\n\ndef test_plain():\n    assert not {'django', 'signals_app.testing'} & sys.modules.keys()\n"
+    )
+    assert "1 passed" in somebody.run(f"python -m pytest -p no:django --rootdir {plain} {plain}")

@@ -61,9 +61,15 @@ def restored(text: str) -> AbstractContextManager[object]:
     """Return the context in which a delivery is to run. Raises SignalsAppError where this process cannot enter it."""
     if not text:
         return nullcontext()
+    context, value = read_context(text)
+    return context.restore(value)
+
+
+def read_context(text: str) -> tuple[Context, Any]:
+    """Return the project's context and what it captured. Raises SignalsAppError, ImportError and ValueError."""
     if not conf.context:
         raise SignalsAppError(
             'This delivery was sent in a context, and SIGNALS_APP["CONTEXT"] names none here. '
             "Give the cluster the settings of the sender, and retry."
         )
-    return context_of(conf.context).restore(json.loads(text))
+    return context_of(conf.context), json.loads(text)

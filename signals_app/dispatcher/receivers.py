@@ -6,7 +6,7 @@ import functools
 import inspect
 import itertools
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import CodeType, ModuleType
 from typing import Any, Unpack, overload
@@ -85,8 +85,7 @@ class QueuedReceiver:
         bucket = f"{self.key} {key_of(options.rate_key, arguments, **sent)}" if options.rate else ""
         for name in options.drop:
             arguments.pop(name, None)
-        if not self._required <= arguments.keys():
-            name = min(self._required - arguments.keys())
+        if name := self.lacks(arguments):
             why = "drop removes" if name in options.drop else "the signal does not pass"
             raise ReceiverError(
                 f"{self.key} cannot receive {shown_name}: its parameter {name!r} has no default value, and {why} the "
@@ -125,6 +124,10 @@ class QueuedReceiver:
             bucket=bucket,
         )
         return ledger.enqueue(work, events.enqueued)
+
+    def lacks(self, arguments: Mapping[str, object]) -> str:
+        """Return a parameter that has neither a default nor an argument; "" where the function can be called."""
+        return "" if self._required <= arguments.keys() else min(self._required - arguments.keys())
 
     def _depth(self, signal: str) -> int:
         """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""

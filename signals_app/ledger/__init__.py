@@ -71,15 +71,18 @@ from signals_app.ledger.sql import (
 )
 from signals_app.ledger.stats import (
     LONG,
+    MANY,
     NEWEST,
     RECENT,
     QueueStats,
     Ran,
     RecentAttempts,
     Stats,
+    ahead_of,
     current_stats,
     newest_runs,
     oldest_waits,
+    pace,
     queues_with_work,
     receiver_stats,
     recent_attempts,

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from signals_app.ledger.damage import readable, seconds
 from signals_app.ledger.pauses import pauses
-from signals_app.ledger.sql import PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows
+from signals_app.ledger.sql import BANDS, PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows
 from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, State
 
 HOUR = 3600.0  # seconds
 LONG = 60.0  # seconds after which a run is a long one
 RECENT = 300.0  # seconds in which attempts tell whether a receiver is failing
+MANY = 10_000  # deliveries that come before another, of which no more are counted
 NEWEST = 2_000  # runs of each state that percentiles and shares are taken from; more would take too long to read
 
 
@@ -78,6 +79,16 @@ SELECT band.queue, min((
     AND band.queue NOT IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') ORDER BY d.due_at LIMIT 1)), {{now}}
 FROM band GROUP BY band.queue"""
 
+# in each band from the delivery's own up, in the order of the index of claims, so that the limit ends it
+_AHEAD = f"""{BANDS}, mine(priority, due_at) AS (SELECT priority, due_at FROM {{table}} WHERE id = %(id)s)
+SELECT sum((SELECT count(*) FROM (
+    SELECT 1 FROM {{table}} d WHERE d.queue = %(queue)s AND d.state = 'READY' AND d.parked = FALSE
+    AND d.priority = band.priority
+    AND d.due_at <= CASE WHEN band.priority > mine.priority THEN {{now}} ELSE mine.due_at END
+    AND (band.priority > mine.priority OR d.due_at < mine.due_at OR d.id < %(id)s)
+    ORDER BY d.due_at, d.id LIMIT %(limit)s
+) few)) FROM band CROSS JOIN mine WHERE band.priority >= mine.priority"""
+
 _ENDED = " UNION ALL ".join(  # each state is one range of an index
     f"SELECT '{state}', count(*) FROM {{table}} WHERE state = '{state}' AND finished_at > {{earlier}}"
     for state in FINAL_STATES
@@ -86,6 +97,11 @@ _NEWEST = (
     f"SELECT receiver, queue, {readable('due_at')}, {readable('started_at')}, {readable('finished_at')} FROM {{table}} "
     "WHERE state = %(state)s AND finished_at > {earlier} AND finished_at <= {now} "
     "ORDER BY finished_at DESC LIMIT %(limit)s"
+)
+_PACE = (
+    f"SELECT count(*), min({readable('finished_at')}), {{now}} FROM (SELECT queue, finished_at FROM {{table}} "
+    "WHERE state = 'SUCCESSFUL' AND finished_at > {earlier} AND finished_at <= {now} "
+    "ORDER BY finished_at DESC LIMIT %(limit)s) newest WHERE queue = %(queue)s"
 )
 # coalesce() keeps SQLite from the index of outcomes, which has those of all times
 _ERRORS = "finished_at > {earlier} AND coalesce(outcome, '') IN ('ERROR', 'TIMEOUT', 'LOST')"
@@ -285,6 +301,21 @@ def newest_runs() -> list[Ran]:
                 waited = None  # a retry moves the due time past the start of the attempt before it
             found.append(Ran(receiver=receiver, queue=queue, state=state, waited=waited, ran=ran))
     return found
+
+
+def ahead_of(delivery: Delivery) -> int:
+    """Return how many due deliveries of its queue a claim takes before this one; ``MANY`` says that or more."""
+    ((count,),) = rows(_AHEAD, queue=delivery.queue, id=delivery.pk, limit=MANY)
+    return min(int(count or 0), MANY)
+
+
+def pace(queue: str, *, fewest: int = 10) -> float | None:
+    """Return how many deliveries of a queue succeed in a second, by those of the last minute.
+
+    None where they are fewer than so many: they would say nothing of how fast it can be.
+    """
+    ((count, first, now),) = rows(_PACE, queue=queue, ago=LONG, limit=NEWEST)
+    return count / max(seconds(first, now) or 0.0, 1.0) if count >= fewest else None
 
 
 def recently_enqueued(within: float) -> int:

@@ -8,11 +8,23 @@ from dataclasses import dataclass
 from signals_app.conf import conf
 from signals_app.exceptions import PayloadError
 from signals_app.payloads import classes, instances, values
-from signals_app.payloads.errors import MAX_DEPTH, TAG, Gone, Json, Malformed, each_named, key_step, shown, size_of
+from signals_app.payloads.errors import (
+    MAX_DEPTH,
+    TAG,
+    Decode,
+    Gone,
+    Json,
+    Malformed,
+    each_named,
+    key_step,
+    shown,
+    size_of,
+)
 
 _from_text = json.JSONDecoder().decode  # as json.loads() of a str
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _DECODERS = values.DECODERS | classes.DECODERS | instances.DECODERS
+_CHECKERS = _DECODERS | instances.CHECKERS
 _DEPTH = MAX_DEPTH + 4  # a tagged value, such as a primary key, may hang on the deepest container
 
 
@@ -24,11 +36,14 @@ class Decoded:
     arguments: dict[str, object]
 
 
-def decode_arguments(text: str) -> Decoded:
+def decode_arguments(text: str, *, only_check: bool = False) -> Decoded:
     """Return what ``encode_arguments`` was given; one query for each row that it refers to.
 
     Raises MissingObject where an instance no longer exists, PayloadError where the payload is malformed or names
     what this process does not have, and the database's own errors where it cannot be asked.
+
+    With ``only_check`` there is no query, and no code of the project runs: an instance has nothing but its primary key.
+    Then a sender that this process does not have is an error, too.
     """
     if size_of(text) > conf.max_payload:
         raise PayloadError(
@@ -46,11 +61,15 @@ def decode_arguments(text: str) -> Decoded:
         raise PayloadError("The payload is malformed: its arguments are not an object of names.")
     decoded: dict[str, object] = {}
     fetched: dict[str, object] = {}
-    name = "sender"
+    decoders = _CHECKERS if only_check else _DECODERS
+    sender, name = None, "sender"
     try:
-        sender = _decode_sender(payload["sender"])
+        if not only_check:
+            sender = _decode_sender(payload["sender"])
         for name, value in arguments.items():
-            decoded[name] = value if type(value) in _PLAIN else _decode_argument(value, decoded, fetched)
+            decoded[name] = value if type(value) in _PLAIN else _decode_argument(value, decoded, fetched, decoders)
+        if only_check:  # last, for a receiver misses its arguments more than its sender
+            name, sender = "sender", _Walk({}, decoders).decode(payload["sender"])
     except (Malformed, Gone) as broken:
         raise broken.error(name) from broken.__cause__
     return Decoded(sender=sender, arguments=decoded)
@@ -59,7 +78,7 @@ def decode_arguments(text: str) -> Decoded:
 def _decode_sender(written: Json) -> object:
     """Return a sender; of a class that this process does not have its name, so that no argument is lost for it."""
     try:
-        return _Walk({}).decode(written)
+        return _Walk({}, _DECODERS).decode(written)
     except Malformed:
         path = written.get("$class", written.get("$model")) if type(written) is dict and len(written) == 1 else None
         if type(path) is not str:
@@ -67,10 +86,12 @@ def _decode_sender(written: Json) -> object:
         return path.replace(":", ".")
 
 
-def _decode_argument(value: Json, before: dict[str, object], fetched: dict[str, object]) -> object:
+def _decode_argument(
+    value: Json, before: dict[str, object], fetched: dict[str, object], decoders: dict[str, Decode]
+) -> object:
     """Return an argument, which may be the same instance as one before it."""
     if type(value) is not dict or value.keys() != {"$argument"}:
-        return _Walk(fetched).decode(value)
+        return _Walk(fetched, decoders).decode(value)
     name = value["$argument"]
     if type(name) is not str or name not in before:
         raise Malformed(f"is the same as {shown(name)}, which is no argument before it")
@@ -78,10 +99,11 @@ def _decode_argument(value: Json, before: dict[str, object], fetched: dict[str, 
 
 
 class _Walk:
-    __slots__ = ("_depth", "_fetched")
+    __slots__ = ("_decoders", "_depth", "_fetched")
 
-    def __init__(self, fetched: dict[str, object]) -> None:
+    def __init__(self, fetched: dict[str, object], decoders: dict[str, Decode]) -> None:
         self._depth = 0
+        self._decoders = decoders
         self._fetched = fetched  # instances, by the reference as it is written
 
     def decode(self, value: Json) -> object:
@@ -100,7 +122,7 @@ class _Walk:
                 break
         else:
             return each_named(value, self.decode, value, key_step)
-        decode = _DECODERS.get(key)
+        decode = self._decoders.get(key)
         if decode is None or len(value) > 1:
             raise Malformed(f"has the tag {shown(key)}, which is unknown or not alone")
         if key != "$instance":

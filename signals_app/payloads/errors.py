@@ -77,9 +77,11 @@ class Malformed(BrokenOff):
 
     def error(self, argument: str) -> Exception:
         """Return what a worker records."""
-        problem = self.problem[:_LONGEST]
+        problem, path = self.problem[:_LONGEST], self.path(argument)
         end = "" if problem.endswith((".", "?")) else "."
-        return PayloadError(f"The payload is malformed: {self.path(argument)} {problem}{end}")
+        error = PayloadError(f"The payload is malformed: {path} {problem}{end}")
+        error.path = path
+        return error
 
 
 class Gone(BrokenOff):

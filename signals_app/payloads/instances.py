@@ -14,6 +14,7 @@ from uuid import UUID
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import DatabaseError, DataError, connections, router
 from django.db.models import DEFERRED, CompositePrimaryKey, Field, Model
+from django.db.models.base import ModelState
 from django.db.models.expressions import Combinable, DatabaseDefault
 from django.db.models.query_utils import DeferredAttribute
 
@@ -67,7 +68,11 @@ def _encode_key(field: AnyField, instance: Model, walk: Encoder) -> Json:
     return written
 
 
-def _decode_instance(value: Json, read: Read) -> object:
+_Reference: TypeAlias = "tuple[type[Model], tuple[Any, ...], str]"
+
+
+def _reference(value: Json, read: Read) -> _Reference:
+    """Return the model, the parts of the primary key and the database of an instance."""
     if type(value) is not list or len(value) != 3:
         raise Malformed("is not [model, primary key, database]")
     model, pk = find_model(value[0]), read(value[1])
@@ -78,9 +83,14 @@ def _decode_instance(value: Json, read: Read) -> object:
     if len(parts) != len(fields) or (type(pk) is tuple) != isinstance(model._meta.pk, CompositePrimaryKey):
         raise Malformed(f"has no primary key of {model._meta.label}: {shown(pk)}")
     database = _database(value[2])
-    key = tuple(_as_read(field, part) for field, part in zip(fields, parts, strict=True))
+    return model, tuple(_as_read(field, part) for field, part in zip(fields, parts, strict=True)), database
+
+
+def _decode_instance(value: Json, read: Read) -> object:
+    model, parts, database = _reference(value, read)
+    pk = parts if isinstance(model._meta.pk, CompositePrimaryKey) else parts[0]
     try:
-        return fetch(model, key if type(pk) is tuple else key[0], database)
+        return fetch(model, pk, database)
     except ObjectDoesNotExist:
         pk_shown = MASKED if has_secret_key(model._meta.label) else shown(pk)
         raise Gone(
@@ -171,7 +181,8 @@ def _as_read(field: AnyField, plain: object) -> object:
     return value
 
 
-def _decode_snapshot(value: Json, read: Read) -> object:
+def _snapshot(value: Json, read: Read) -> tuple[type[Model], dict[str, object], str | None, bool]:
+    """Return the model of a snapshot, the values of its fields, its database, and whether it was not saved yet."""
     if type(value) is not dict or value.keys() != {"model", "database", "adding", "fields", "deferred"}:
         raise Malformed("is not a snapshot of model, database, adding, fields and deferred")
     model = find_model(value["model"])
@@ -193,7 +204,11 @@ def _decode_snapshot(value: Json, read: Read) -> object:
     known = {name: field for name, field in own.items() if name in fields or name in new}
     values = each_named(known, decode, value)
     loaded = {name: value for name, value in values.items() if value is not DEFERRED}
-    database = None if value["database"] is None else _database(value["database"])
+    return model, loaded, None if value["database"] is None else _database(value["database"]), adding
+
+
+def _decode_snapshot(value: Json, read: Read) -> object:
+    model, loaded, database, adding = _snapshot(value, read)
     try:
         made = model.from_db(database, list(loaded), list(loaded.values()))
     except DatabaseError:
@@ -214,4 +229,21 @@ def _default(field: AnyField, adding: bool) -> object:
     return field.get_default()
 
 
+def _check_instance(value: Json, read: Read) -> object:
+    model, parts, _database = _reference(value, read)
+    return _hollow(model, {field.attname: part for field, part in zip(model._meta.pk_fields, parts, strict=True)})
+
+
+def _check_snapshot(value: Json, read: Read) -> object:
+    return _hollow(*_snapshot(value, read)[:2])
+
+
+def _hollow(model: type[Model], values: dict[str, object]) -> Model:
+    """Return an instance that can be compared, made without a query and without running code of the project."""
+    made: Model = object.__new__(model)
+    vars(made).update(values, _state=ModelState())
+    return made
+
+
 DECODERS: dict[str, Decode] = {"$instance": _decode_instance, "$snapshot": _decode_snapshot}
+CHECKERS: dict[str, Decode] = {"$instance": _check_instance, "$snapshot": _check_snapshot}

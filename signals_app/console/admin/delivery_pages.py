@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from signals_app import ledger
 from signals_app.console import formatting
+from signals_app.console.explaining import explain, last_failed
 from signals_app.console.formatting import moment, readable_payload, written
 from signals_app.console.operations import OPERATIONS, PAUSE_PERMISSION
 from signals_app.console.queries import instance_in, model_of, parts_of, pauses_of
@@ -41,7 +42,7 @@ TICKS = (
 
 
 def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) -> dict[str, Any]:
-    """Return what the page of a delivery in an ``AdminSite`` shows to a user: four queries."""
+    """Return what the page of a delivery in an ``AdminSite`` shows to a user: seven queries at most."""
     alias = delivery._state.db
     newest = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
@@ -53,9 +54,9 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
     offered = [one for name, one in OPERATIONS.items() if possible and possible[name]]
     return {
         "is_final": delivery.state in FINAL_STATES,
-        "badge": formatting.standing_badge(delivery, paused, now),
+        "badge": formatting.badge(*formatting.standing(delivery, paused, now)),
+        "why": explain(delivery, pauses=paused, last=last_failed(newest), now=now),
         "progress": formatting.progress_bar(delivery),
-        "pauses": pauses,
         "operations": [(one, one.consequence % {"count": 1}) for one in offered if user.has_perm(one.permission)],
         "can_pause": user.has_perm(PAUSE_PERMISSION),
         "now": now,

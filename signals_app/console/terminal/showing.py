@@ -1,4 +1,4 @@
-"""The subcommands that change nothing: ``status``, ``list``, ``show``, ``schedules`` and ``check``."""
+"""The subcommands that change nothing: ``status``, ``list``, ``show``, ``explain``, ``schedules``, ``check``, ``preflight``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
+from signals_app.console.explaining import explain, last_failed
 from signals_app.console.formatting import (
     pause_words,
     paused_by,
@@ -30,6 +31,7 @@ from signals_app.console.formatting import (
     waited,
     written,
 )
+from signals_app.console.preflight import preflight
 from signals_app.console.queries import Selection, Waiting
 from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, percent, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain
@@ -162,12 +164,26 @@ def _add_id(parser: ArgumentParser) -> None:
     parser.add_argument("id", type=delivery_id, metavar="ID", help="a delivery: 42 or #42")
 
 
-def _show(options: Options, terminal: Terminal) -> None:
+def _named(options: Options) -> tuple[Delivery, list[Attempt]]:
+    """Return the delivery of an id and its newest attempts. Raises CommandError where there is none."""
     delivery = Selection(ids=(options["id"],)).rows().first()
     if delivery is None:
         raise CommandError(f"There is no delivery #{options['id']}.")
     alias = delivery._state.db  # not a replica, which may be behind
-    attempts = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[:SHOWN])[::-1]
+    return delivery, list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[:SHOWN])
+
+
+def _explain(options: Options, terminal: Terminal) -> None:
+    delivery, attempts = _named(options)
+    pauses, now = ledger.pauses(), timezone.now()
+    why = explain(delivery, pauses=pauses, last=last_failed(attempts), now=now)
+    facts = {"id": delivery.pk, "state": delivery.state, "waiting": Waiting.of(delivery, pauses, now)}
+    terminal.tell(lambda: facts | {"explanation": why}, lambda: [why])
+
+
+def _show(options: Options, terminal: Terminal) -> None:
+    delivery, newest = _named(options)
+    alias, attempts = delivery._state.db, newest[::-1]
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
     siblings = list(others.defer("payload").order_by("pk")[:SHOWN])
     pauses, now = ledger.pauses(), timezone.now()
@@ -267,15 +283,37 @@ def _schedules(options: Options, terminal: Terminal) -> None:
     terminal.tell(as_json, lines)
 
 
+def _preflight(options: Options, terminal: Terminal) -> None:
+    checked, breaks = preflight()
+    some = f"{checked:,} waiting {'delivery' if checked == 1 else 'deliveries'}"
+
+    def lines() -> Iterator[str]:
+        for one in breaks:
+            first = ", ".join(f"#{pk}" for pk in one.ids) + (" ..." if one.count > len(one.ids) else "")
+            yield f"{one.count:,} of {one.receiver} ({first}): {one.path}: {one.problem}"
+        broken = sum(one.count for one in breaks)
+        yield f"Of {some} this code cannot run {broken:,}." if broken else f"This code can run what waits: {some}."
+
+    terminal.tell(lambda: {"ok": not breaks, "checked": checked, "breaks": [asdict(one) for one in breaks]}, lines)
+    if breaks:
+        sys.exit(1)
+
+
 SHOWS = (
     Subcommand(name="status", help="print what waits, runs and has ended", run=_status),
     Subcommand(name="list", help="print deliveries, newest first", add_arguments=_add_list_arguments, run=_list),
     Subcommand(name="show", help="print all of one delivery", add_arguments=_add_id, run=_show),
     Subcommand(name="schedules", help="print when signals are sent by the clock", run=_schedules),
+    Subcommand(name="explain", help="say why a delivery waits, in a sentence", add_arguments=_add_id, run=_explain),
     Subcommand(
         name="check",
         help="exit with 1 when something is wrong: for cron and health checks",
         add_arguments=_add_check_arguments,
         run=_check,
+    ),
+    Subcommand(
+        name="preflight",
+        help="exit with 1 when this code cannot run what waits: before a deploy",
+        run=_preflight,
     ),
 )

@@ -1,0 +1,8 @@
+"""For tests of projects that use the app."""
+
+from signals_app.testing.deliveries import (
+    CapturedDeliveries,
+    assert_handed_off,
+    capture_deliveries,
+    run_deliveries,
+)
