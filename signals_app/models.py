@@ -177,6 +177,9 @@ class Delivery(models.Model):
         default=False, db_default=False, help_text=_("Its due time is its turn by the rate of its bucket.")
     )
     batch = models.BigIntegerField(null=True, blank=True, help_text=_("The batch that waits for its end."))
+    watched = models.BooleanField(
+        default=False, db_default=False, help_text=_("Whoever ends it checks whether its batch is done.")
+    )
 
     class Meta:
         verbose_name = _("delivery")
@@ -214,7 +217,15 @@ class Delivery(models.Model):
                 name="signals_app_lane",
                 condition=(Q(state__in=("READY", "RUNNING")) | Q(state="FAILED", blocks_lane=True)) & ~Q(lane=""),
             ),
-            models.Index(fields=["batch", "state"], name="signals_app_batch", condition=Q(batch__isnull=False)),
+            # the members of a batch, those that come last first: whether any has not ended, and how many ended how
+            models.Index(
+                fields=["batch", "state", "-id"], name="signals_app_members", condition=Q(batch__isnull=False)
+            ),
+            models.Index(
+                fields=["batch"],
+                name="signals_app_watched",
+                condition=Q(state__in=("READY", "RUNNING"), watched=True),
+            ),
             # few of those that wait, counted for those who watch
             models.Index(fields=["queue"], name="signals_app_retrying", condition=Q(state="READY", attempts__gt=0)),
             models.Index(fields=["queue"], name="signals_app_unroutable", condition=Q(state="READY", unroutable=True)),
@@ -233,6 +244,47 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.receiver} #{self.pk}"
+
+
+class Batch(models.Model):
+    """Deliveries of many sends, or of one, whose end has a signal sent."""
+
+    id = models.BigAutoField(primary_key=True)
+    parent = models.BigIntegerField(null=True, blank=True, help_text=_("The batch that waits for this one."))
+    emission = models.UUIDField(
+        null=True, blank=True, help_text=_("The send whose deliveries it holds, where emission_settled is to follow.")
+    )
+    signal = models.CharField(max_length=255, help_text=_("What is sent once it is done; of an emission, what was."))
+    payload = models.TextField(help_text=_("The signal's arguments as JSON."))
+    description = models.CharField(max_length=255, blank=True)
+    queue = models.CharField(max_length=100, help_text=_("Where the signal is sent from once it is done."))
+    max_attempts = models.PositiveIntegerField()
+    sent_by = models.CharField(max_length=150, blank=True)
+    sent_from = models.CharField(max_length=200, blank=True)
+    trace = models.CharField(max_length=55, blank=True)
+    depth = models.PositiveIntegerField(default=0)
+    context = models.TextField(blank=True)
+    created_at = Moment()
+    closed_at = Moment(null=True, blank=True, help_text=_("When all of its members had been sent."))
+    settled_at = Moment(null=True, blank=True, help_text=_("When the last of them had ended."))
+    abandoned = models.BooleanField(default=False, help_text=_("Its block did not come to its end."))
+    callback = models.BigIntegerField(null=True, blank=True, unique=True, help_text=_("The delivery that followed."))
+    successful = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    merged = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        indexes = (
+            models.Index(fields=["created_at"], name="signals_app_unsettled", condition=Q(settled_at__isnull=True)),
+            models.Index(fields=["parent", "settled_at"], name="signals_app_inner", condition=Q(parent__isnull=False)),
+            models.Index(fields=["settled_at"], name="signals_app_settled", condition=Q(settled_at__isnull=False)),
+        )
+
+    def __str__(self) -> str:
+        return self.description or f"{self.signal} #{self.pk}"
 
 
 class Attempt(models.Model):

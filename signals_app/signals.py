@@ -11,3 +11,8 @@ delivery_started = Signal()  # the receiver is about to run; delivery: ClaimedDe
 delivery_succeeded = Signal()  # SUCCESSFUL is on the record; delivery: ClaimedDelivery, seconds: float
 delivery_attempt_failed = Signal()  # an attempt failed; delivery, outcome: Outcome, exception
 delivery_failed = Signal()  # FAILED is on the record; delivery, outcome: Outcome, exception
+
+# Sent in a worker once all deliveries of one send() have ended, by the ``sender`` of that send; of those sends only for
+# whose sender anybody was connected then. emission: UUID, sent: str (the signal's name), arguments: dict (those of its
+# first delivery), batch: BatchResult
+emission_settled = Signal()

@@ -3,6 +3,7 @@
 from django.core.exceptions import AppRegistryNotReady
 
 try:
+    from signals_app.dispatcher.batches import BatchResult, batch
     from signals_app.dispatcher.bulk import bulk, send_each, send_for
     from signals_app.dispatcher.current import current_delivery
     from signals_app.dispatcher.receivers import QueuedReceiver, queued, queued_receiver, registry
@@ -15,7 +16,9 @@ except AppRegistryNotReady:
     ) from None
 
 __all__ = [
+    "BatchResult",
     "QueuedReceiver",
+    "batch",
     "bulk",
     "current_delivery",
     "queued",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
@@ -34,46 +32,39 @@ _DELIVERY = "delivery #{}"
 _IN_TEXT = re.compile(_DELIVERY.format("([0-9]+)"))  # no request's: those begin with a method in capitals
 
 
-def new_emission() -> UUID:
-    """Return a UUID that begins with the time in milliseconds (version 7 of RFC 9562).
-
-    Emissions are indexed: one made after another is written beside it; a random one would touch a page of its own.
-    """
-    bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
-    bits = bits & ~(0xF << 76) | 0x7 << 76  # the version
-    bits = bits & ~(0x3 << 62) | 0x2 << 62  # the variant
-    return UUID(int=bits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Send:
+@dataclass(slots=True, kw_only=True)
+class Send:
     """One ``send()``, known by its frame and by whom it has called so far."""
 
     place: tuple[int, int, int]
-    emission: UUID = field(default_factory=new_emission)
+    emission: UUID = field(default_factory=ledger.new_emission)
     called: set[int] = field(default_factory=set)
+    # where emission_settled is to follow
+    batch: int | None = None
+    payload: str = ""  # of the first delivery
+    ran: int = 0  # receivers that ran here, under SIGNALS_APP["IMMEDIATE"]
 
 
 _this_thread = threading.local()
 
 
-def emission_of(*, frame: int, signal: object, sender: object, receiver: object) -> UUID:
-    """Return the id of the send that calls ``receiver``; ``frame`` is the ``id()`` of the frame that calls it.
+def send_of(*, frame: int, signal: object, sender: object, receiver: object) -> Send:
+    """Return the send that calls ``receiver``; ``frame`` is the ``id()`` of the frame that calls it.
 
     All receivers of one send are called from one frame. Frames are reused, so a receiver that is called a second time
     marks the next send.
     """
     place = (frame, id(signal), id(sender))
     # those that may still be under way, the innermost last
-    sends: list[_Send] = _this_thread.__dict__.setdefault("sends", [])
+    sends: list[Send] = _this_thread.__dict__.setdefault("sends", [])
     for depth in range(len(sends) - 1, -1, -1):
         if sends[depth].place == place and id(receiver) not in sends[depth].called:
             del sends[depth + 1 :]  # whatever was sent within it has returned
             break
     else:
-        sends[:] = [*[one for one in sends if one.place[0] != frame][1 - DEEPEST :], _Send(place=place)]
+        sends[:] = [*[one for one in sends if one.place[0] != frame][1 - DEEPEST :], Send(place=place)]
     sends[-1].called.add(id(receiver))
-    return sends[-1].emission
+    return sends[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,10 @@ from django.dispatch import Signal
 
 from signals_app import events, ledger, payloads
 from signals_app.conf import conf
+from signals_app.dispatcher.batches import Followed, current_batch, is_followed, send_done
 from signals_app.dispatcher.context import captured, restored
 from signals_app.dispatcher.current import CurrentDelivery, current_or_none, running
-from signals_app.dispatcher.emission import current_origin, emission_of, way_to
+from signals_app.dispatcher.emission import Send, current_origin, send_of, way_to
 from signals_app.dispatcher.options import OptionArguments, ReceiverOptions, key_of
 from signals_app.dispatcher.sending import current_sending
 from signals_app.exceptions import ChainTooLong, MissingObject, ReceiverError
@@ -67,8 +68,15 @@ class QueuedReceiver:
         too many deliveries led to this one, and whatever ``when`` and the project's context raise.
         """
         # first, so that a receiver that declines counts as called
-        frame = id(sys._getframe(1))
-        emission = emission_of(frame=frame, signal=signal, sender=sender, receiver=self)
+        send = send_of(frame=id(sys._getframe(1)), signal=signal, sender=sender, receiver=self)
+        if is_followed(signal, sender):
+            with Followed(send, signal, sender, self) as followed:
+                return self._take(send, followed, signal, sender, arguments)
+        return self._take(send, None, signal, sender, arguments)
+
+    def _take(
+        self, send: Send, followed: Followed | None, signal: Signal, sender: object, arguments: dict[str, object]
+    ) -> object:
         if names.is_historical(sender):
             _tell_of_migration(self.key, names.label(sender))
             return None
@@ -100,11 +108,20 @@ class QueuedReceiver:
             func=self.func,
         )
         context = captured()
+        open_block = current_batch()
         if conf.immediate:
-            return self._run_here(signal, emission, payload, depth, context)
+            returned = self._run_here(signal, send.emission, payload, depth, context)
+            if followed:
+                followed.ran(payload)
+            if open_block:
+                open_block.ran += 1
+            return returned
         origin, sent_so = current_origin(), current_sending()
+        batch, watched = None if open_block is None else open_block.id, False
+        if followed:
+            batch, watched = followed.join(payload, signal_name)
         work = ledger.NewDelivery(
-            emission=emission,
+            emission=send.emission,
             signal=signal_name,
             sender=names.label(sender),
             receiver=self.key,
@@ -122,6 +139,8 @@ class QueuedReceiver:
             lane=lane,
             blocks_lane=bool(lane) and options.on_failure == "block",
             bucket=bucket,
+            batch=batch,
+            watched=watched,
         )
         return ledger.enqueue(work, events.enqueued)
 
@@ -341,3 +360,9 @@ def _required_arguments(func: Receiver) -> frozenset[str]:
         return frozenset()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return frozenset(p.name for p in parameters if p.kind in plain and p.default is p.empty) - {"sender", "signal"}
+
+
+@queued(key=ledger.CALLBACK, atomic=True)
+def batch_done(batch: int, **kwargs: object) -> None:
+    """Send what is to follow a batch; what its receivers write rolls back with the attempt."""
+    send_done(batch)

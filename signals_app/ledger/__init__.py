@@ -1,5 +1,14 @@
 """The only writer of delivery states, and all SQL that is written by hand."""
 
+from signals_app.ledger.batches import (
+    CALLBACK,
+    NewBatch,
+    abandon_batch,
+    begin_batch,
+    close_batch,
+    mend_batches,
+    prune_batches,
+)
 from signals_app.ledger.claims import (
     Ahead,
     ClaimedDelivery,
@@ -21,7 +30,7 @@ from signals_app.ledger.clusters import (
     read_stats,
 )
 from signals_app.ledger.due import awaits, count_ready, due, seconds_to_first, wake
-from signals_app.ledger.enqueue import BATCH, NewDelivery, bulk, enqueue
+from signals_app.ledger.enqueue import BATCH, NewDelivery, bulk, enqueue, new_emission
 from signals_app.ledger.maintenance import (
     Expired,
     begin_maintenance,

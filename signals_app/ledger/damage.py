@@ -132,7 +132,7 @@ def _kind(field: models.Field[Any, Any]) -> tuple[Callable[[Any], bool], str]:
         case models.IntegerField():
             least, most = RANGES.get(field.attname, (0, 2**63 - 1))
             # a token that no worker ever had, and the one attempt that this is
-            repair = {"token": str(MOST), "attempts": "1"}.get(field.attname, "0")
+            repair = {"token": str(MOST), "attempts": "1"}.get(field.attname, "NULL" if field.null else "0")
             return lambda value: type(value) is int and least <= value <= most, repair
     return lambda value: isinstance(value, str), "''"
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from signals_app.conf import conf, limits
 from signals_app.ledger.damage import CENTURY
 from signals_app.ledger.sql import connection, now, rows, write
-from signals_app.models import Delivery, State
+from signals_app.models import Batch, Delivery, State
 
 _TABLE = "signals_app_maintenancetask"
 _IS_DUE = f"SELECT NOT (next_at > {{now}} AND next_at < {{later}}) FROM {_TABLE} WHERE name = %(name)s"
@@ -64,10 +64,12 @@ class Expired:
     before: datetime
 
     def rows(self) -> QuerySet[Delivery]:
-        """Return them, oldest first."""
+        """Return them, oldest first, but for those of a batch that is not settled: they are still to be counted."""
         # the index is of what has an end; a query that does not say so cannot use it
         ended = Delivery.objects.using(connection().alias).filter(state=self.state, finished_at__isnull=False)
-        return ended.filter(finished_at__lt=self.before).order_by("finished_at")
+        unsettled = Batch.objects.filter(pk=OuterRef("batch"), settled_at=None)
+        is_counted = Q(batch=None) | ~Exists(unsettled)
+        return ended.filter(is_counted, finished_at__lt=self.before).order_by("finished_at")
 
 
 def expired() -> list[Expired]:

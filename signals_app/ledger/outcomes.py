@@ -20,6 +20,9 @@ _SUCCEED = (
     "progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD + "{unsynced}"
 )
 
+# most members of a batch: nothing follows, and nobody waits for the disk
+_SUCCEED_UNWATCHED = _SUCCEED.replace("{unsynced}", " AND NOT watched{unsynced}")
+
 _IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'SUCCESSFUL'"
 
 # a shared lock, so that it is in nobody's way: it only waits for whoever changes the row
@@ -70,8 +73,11 @@ def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int =
 
     False, and nothing written, when the claim is not ours any more.
     """
+    said = {"ago": ran, "done": done, "total": total}
+    if claimed.batch is not None and not claimed.lane and write_held(_SUCCEED_UNWATCHED, claimed, **said):
+        return True
     with _ending(claimed):
-        held = write_held(_SUCCEED, claimed, ago=ran, done=done, total=total)
+        held = write_held(_SUCCEED, claimed, **said)
         if held:
             _follow(claimed)
     return held

@@ -7,6 +7,73 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="Batch",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "parent",
+                    models.BigIntegerField(blank=True, help_text="The batch that waits for this one.", null=True),
+                ),
+                (
+                    "emission",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The send whose deliveries it holds, where emission_settled is to follow.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "signal",
+                    models.CharField(
+                        help_text="What is sent once it is done; of an emission, what was.", max_length=255
+                    ),
+                ),
+                ("payload", models.TextField(help_text="The signal's arguments as JSON.")),
+                ("description", models.CharField(blank=True, max_length=255)),
+                ("queue", models.CharField(help_text="Where the signal is sent from once it is done.", max_length=100)),
+                ("max_attempts", models.PositiveIntegerField()),
+                ("sent_by", models.CharField(blank=True, max_length=150)),
+                ("sent_from", models.CharField(blank=True, max_length=200)),
+                ("trace", models.CharField(blank=True, max_length=55)),
+                ("depth", models.PositiveIntegerField(default=0)),
+                ("context", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "closed_at",
+                    models.DateTimeField(blank=True, help_text="When all of its members had been sent.", null=True),
+                ),
+                (
+                    "settled_at",
+                    models.DateTimeField(blank=True, help_text="When the last of them had ended.", null=True),
+                ),
+                ("abandoned", models.BooleanField(default=False, help_text="Its block did not come to its end.")),
+                (
+                    "callback",
+                    models.BigIntegerField(blank=True, help_text="The delivery that followed.", null=True, unique=True),
+                ),
+                ("successful", models.PositiveIntegerField(default=0)),
+                ("failed", models.PositiveIntegerField(default=0)),
+                ("cancelled", models.PositiveIntegerField(default=0)),
+                ("merged", models.PositiveIntegerField(default=0)),
+            ],
+            options={
+                "verbose_name": "batch",
+                "verbose_name_plural": "batches",
+            },
+        ),
+        migrations.CreateModel(
+            name="Schedule",
+            fields=[
+                ("key", models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ("definition", models.CharField(help_text="As in a crontab, and the time zone.", max_length=255)),
+                ("next_at", models.DateTimeField()),
+                ("last_at", models.DateTimeField(blank=True, null=True)),
+            ],
+            options={
+                "verbose_name": "schedule",
+            },
+        ),
         migrations.RemoveIndex(
             model_name="delivery",
             name="signals_app_parked",
@@ -91,6 +158,13 @@ class Migration(migrations.Migration):
                 blank=True, help_text="When the oldest of those merged into it was sent.", null=True
             ),
         ),
+        migrations.AddField(
+            model_name="delivery",
+            name="watched",
+            field=models.BooleanField(
+                db_default=False, default=False, help_text="Whoever ends it checks whether its batch is done."
+            ),
+        ),
         migrations.AlterField(
             model_name="delivery",
             name="parked",
@@ -113,6 +187,20 @@ class Migration(migrations.Migration):
                 ],
                 default="READY",
                 max_length=10,
+            ),
+        ),
+        migrations.AlterField(
+            model_name="pause",
+            name="kind",
+            field=models.CharField(
+                choices=[("QUEUE", "queue"), ("RECEIVER", "receiver"), ("SCHEDULE", "schedule")], max_length=8
+            ),
+        ),
+        migrations.AlterField(
+            model_name="pause",
+            name="name",
+            field=models.CharField(
+                help_text="The queue's name, or the key of the receiver or the schedule.", max_length=255
             ),
         ),
         migrations.AddIndex(
@@ -149,7 +237,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("batch__isnull", False)), fields=["batch", "state"], name="signals_app_batch"
+                condition=models.Q(("batch__isnull", False)),
+                fields=["batch", "state", "-id"],
+                name="signals_app_members",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state__in", ("READY", "RUNNING")), ("watched", True)),
+                fields=["batch"],
+                name="signals_app_watched",
             ),
         ),
         migrations.AddConstraint(
@@ -158,6 +256,24 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state", "RUNNING"), models.Q(("lane", ""), _negated=True)),
                 fields=("lane", "slot"),
                 name="signals_app_one_a_slot",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(("settled_at__isnull", True)), fields=["created_at"], name="signals_app_unsettled"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(("parent__isnull", False)), fields=["parent", "settled_at"], name="signals_app_inner"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(("settled_at__isnull", False)), fields=["settled_at"], name="signals_app_settled"
             ),
         ),
     ]

@@ -1,4 +1,7 @@
-"""Pruning in turns: a worker deletes for a moment, on a hint, and notes when the next turn is due."""
+"""Pruning in turns: a worker deletes for a moment, on a hint, and notes when the next turn is due.
+
+A turn begins with the batches that nobody else would go on with.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,16 @@ def prune_all(*, seconds: float = math.inf) -> Pruned | None:
         return None
     again, pruned = EVERY, Pruned()
     try:
+        if mended := ledger.mend_batches():
+            logger.warning("%d batches that nobody went on with go on.", mended)
         for state, count in _batches():
             pruned[state] += count
             if time.monotonic() > end:
                 again = 0.0
                 break
             ledger.begin_maintenance(TASK, owner=owner, lease=LEASE)
+        else:
+            ledger.prune_batches(limit=BATCH)
     finally:
         ledger.end_maintenance(TASK, owner=owner, again=again)
         if pruned:

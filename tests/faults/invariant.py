@@ -6,6 +6,7 @@ It reads tables and a file and knows nothing of the code that wrote them:
 - a receiver whose key begins with ``exactly_once.`` left one effect, of its last attempt, where it is SUCCESSFUL, and
   none elsewhere;
 - a FAILED delivery has an attempt on the record that says why;
+- a batch that is closed is settled, and one delivery follows it;
 - the attempts that were counted are those on the record: each failure, numbered once, and the success;
 - the attempts that ran, by the journal, are those that were counted; none began twice, but for a crash of the server,
   at the time CRASH, that came between the two; and none is on the record as having ended otherwise than LOST or
@@ -29,6 +30,11 @@ import psycopg
 
 DELIVERIES = "SELECT id, receiver, state, attempts FROM signals_app_delivery"
 ATTEMPTS = "SELECT delivery_id, number, outcome, message FROM signals_app_attempt"
+BATCHES = (
+    "SELECT b.id, b.settled_at IS NOT NULL, count(d.id) FROM signals_app_batch b LEFT JOIN signals_app_delivery d "
+    "ON d.receiver = 'signals_app.batch_done' AND d.sent_from = 'batch #' || b.id "
+    "WHERE b.closed_at IS NOT NULL GROUP BY b.id, b.settled_at ORDER BY b.id"
+)
 EFFECTS = "SELECT delivery_id, attempt FROM testapp_effect ORDER BY id"
 Journal = defaultdict[int, Counter[int]]
 FINAL = {"SUCCESSFUL", "FAILED", "CANCELLED"}
@@ -53,6 +59,7 @@ class Tables:
     deliveries: list[tuple[int, str, str, int]]
     attempts: list[tuple[int, int, str, str]]
     effects: list[tuple[int, int]]
+    batches: list[tuple[int, bool, int]] = field(default_factory=list)  # settled or not, and by how many followed
 
 
 def read(url: str) -> Tables:
@@ -65,8 +72,8 @@ def read(url: str) -> Tables:
         connection = psycopg.connect(url)
     with closing(connection):
         cursor = connection.cursor()
-        rows = [cursor.execute(query).fetchall() for query in (DELIVERIES, ATTEMPTS, EFFECTS)]
-    return Tables(deliveries=rows[0], attempts=rows[1], effects=rows[2])
+        rows = [cursor.execute(query).fetchall() for query in (DELIVERIES, ATTEMPTS, EFFECTS, BATCHES)]
+    return Tables(deliveries=rows[0], attempts=rows[1], effects=rows[2], batches=rows[3])
 
 
 def examine(tables: Tables, journal: Journal | None) -> Ledger:
@@ -83,6 +90,11 @@ def examine(tables: Tables, journal: Journal | None) -> Ledger:
         violations += _of_delivery(row, ends[row[0]], effects[row[0]])
         if journal is not None:
             violations += _of_runs(row, ends[row[0]], journal[row[0]])
+    for one, is_settled, followers in tables.batches:
+        if not is_settled or followers != 1:
+            violations.append(
+                f"batch {one} is {'' if is_settled else 'not '}settled, and {followers} deliveries follow it"
+            )
     known = {row[0] for row in tables.deliveries}
     violations += [f"delivery {one} does not exist, and left an effect" for one in effects.keys() - known - {0}]
     return Ledger(

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver, bulk
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, Snapshot, State
+from signals_app.models import FINAL_STATES, Attempt, Batch, Delivery, Outcome, Pause, PauseKind, Snapshot, State
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import loop
 from signals_app.worker.isolation import Isolation
@@ -25,6 +25,7 @@ from tests.testapp.models import Thing
 from tests.testapp.receivers import enqueue
 
 OLD = timedelta(days=400)
+EMPTY = '{"sender": null, "arguments": {}}'
 
 
 class Path(NamedTuple):
@@ -163,6 +164,44 @@ def prune(queue: str) -> None:
         ledger.prune(part, limit=1_000)
 
 
+def put_a_batch(queue: str, members: int = 2, *, receiver: QueuedReceiver = bare_effect) -> int:
+    """Begin and close a batch within another, whose members wait in the queue; return its id."""
+    arguments: dict[str, Any] = {"signal": "tests.testapp.signals.batch_settled", "payload": EMPTY, "max_attempts": 9}
+    outer = ledger.begin_batch(ledger.NewBatch(queue=queue, **arguments))
+    inner = ledger.begin_batch(ledger.NewBatch(queue=queue, parent=outer, **arguments))
+    for _ in range(members):
+        put(queue, receiver, batch=inner)
+    ledger.close_batch(inner)
+    ledger.close_batch(outer)
+    return inner
+
+
+def begin_batch(queue: str) -> None:
+    put_a_batch(queue, 1)
+    abandoned = ledger.begin_batch(
+        ledger.NewBatch(queue=queue, signal="tests.testapp.signals.batch_settled", payload=EMPTY, max_attempts=9)
+    )
+    ledger.abandon_batch(abandoned)
+
+
+def let_batches_age(queue: str) -> None:
+    """A watched member of one was removed, a send of another has raised; a third is to be pruned."""
+    put_a_batch(queue)
+    Delivery.objects.filter(queue=queue, watched=True).delete()
+    ledger.begin_batch(
+        ledger.NewBatch(queue=queue, signal="sent", payload=EMPTY, max_attempts=9), emission=ledger.new_emission()
+    )
+    loop.drain(queue)
+    Batch.objects.filter(queue=queue).update(created_at=timezone.now() - OLD)
+    pruned = ledger.begin_batch(ledger.NewBatch(queue=queue, signal="sent", payload=EMPTY, max_attempts=9))
+    Batch.objects.filter(pk=pruned).update(settled_at=timezone.now() - OLD)
+
+
+def mend_batches(queue: str) -> None:
+    ledger.mend_batches()
+    ledger.prune_batches()
+
+
 PATHS = {
     "enqueue": Path(nothing, lambda queue: enqueue(effect)),
     "enqueue in a transaction": Path(nothing, enqueue_with_a_row),
@@ -196,6 +235,10 @@ PATHS = {
     "pause a queue": Path(put_without_a_pause, pause_queue),
     "pause a receiver": Path(lambda queue: put_without_a_pause(queue, fails_at_first), pause_receiver),
     "prune": Path(put_one_that_is_old, prune),
+    "begin and close a batch": Path(nothing, begin_batch),
+    "end the members of a batch": Path(put_a_batch, loop.drain),
+    "fail the members of a batch": Path(lambda queue: put_a_batch(queue, receiver=fails_at_first), loop.drain),
+    "mend and prune batches": Path(let_batches_age, mend_batches),
     "do maintenance": Path(nothing, do_maintenance),
     "say how it is": Path(nothing, say_how_it_is),
     "keep totals": Path(lambda queue: Snapshot.objects.all().delete(), lambda queue: ledger.take_snapshot()),
@@ -210,6 +253,7 @@ def recover() -> None:
 
 
 def _recovered() -> bool:
+    ledger.mend_batches()
     waiting = Delivery.objects.exclude(state__in=FINAL_STATES)
     for queue in set(waiting.values_list("queue", flat=True)):
         recover_lost(queue)

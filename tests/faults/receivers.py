@@ -14,13 +14,15 @@ from django.dispatch import Signal, receiver
 from django.utils import timezone
 
 from signals_app.backoff import fixed
-from signals_app.dispatcher import QueuedReceiver, current_delivery, queued, schedule
+from signals_app.dispatcher import BatchResult, QueuedReceiver, current_delivery, queued, schedule
+from signals_app.dispatcher.receivers import batch_done
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery
 from signals_app.signals import delivery_started
 from tests.faults import journal
 from tests.testapp.models import Thing
 from tests.testapp.receivers import leave_effect
+from tests.testapp.signals import batch_settled
 
 
 def atomic(
@@ -160,6 +162,12 @@ def may_do_without(sender: object, thing: Thing, **kwargs: Any) -> None:
     leave_effect(thing.name)
 
 
+@receiver(batch_settled)
+def leave_effect_of_batch(batch: BatchResult, **kwargs: Any) -> None:
+    leave_effect("batch", detail=f"{batch.successful} of {batch.total}")
+
+
+@receiver(delivery_started, sender=batch_done)
 @receiver(delivery_started, sender=needs)
 @receiver(delivery_started, sender=may_do_without)
 def note(delivery: ClaimedDelivery, **kwargs: Any) -> None:

@@ -66,3 +66,11 @@ def test_what_went_wrong_is_named(
     row: Row, effects: list[tuple[int, int]], attempts: list[End], begun: str, said: str
 ) -> None:
     assert any(said in one for one in violations(row, attempts=attempts, effects=effects, begun=begun))
+
+
+def test_a_batch_is_settled_and_followed_once() -> None:
+    tables = Tables(deliveries=[], attempts=[], effects=[], batches=[(1, True, 1), (2, False, 0), (3, True, 2)])
+    assert examine(tables, None).violations == [
+        "batch 2 is not settled, and 0 deliveries follow it",
+        "batch 3 is settled, and 2 deliveries follow it",
+    ]

@@ -187,6 +187,28 @@ MORE = [
         test="faults/test_failpoints.py",
     ),
     without(
+        "the lock of the member that is to be watched",
+        ledger(r" \{\{for_update\}\}(?=\{\{those\}\})"),
+        test="test_the_last_two_members_may_end_at_the_same_moment",
+        vendors=("postgresql",),
+    ),
+    without(
+        "the lock of a batch whose watched members end",
+        ledger(r"(?<=FROM \{_TABLE\} WHERE id = %\(batch\)s) \{\{for_update\}\}"),
+        test="test_the_last_two_blocks_within_one_may_end_at_the_same_moment",
+        vendors=("postgresql",),
+    ),
+    without(
+        "the look at a batch of whoever ends its watched member",
+        ledger(r" AND NOT watched"),
+        test="test_the_last_two_members_may_end_at_the_same_moment",
+    ),
+    without(
+        "one end of a batch",
+        ledger(r" AND settled_at IS NULL(?=, parent)"),
+        test="test_a_retry_is_waited_for_until_the_batch_is_settled",
+    ),
+    without(
         "the end of a watch where its cluster stops",
         worker(r" and liveness\.may_claim(?= and liveness\.is_on_watch)", ""),
         test="faults/test_model.py",

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from signals_app import ledger
-from signals_app.models import PauseKind
+from signals_app.dispatcher import batch
+from signals_app.models import Batch, PauseKind
 from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults.harness import Fault, enqueue_many, signals_app, size
 from tests.testapp.models import Effect
+from tests.testapp.signals import batch_settled
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -46,6 +48,28 @@ def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(fault: Fault) 
     assert found["states"] == {"SUCCESSFUL": deliveries}
     assert killed == kills
     assert lost > kills / 2  # or it proves little
+
+
+@pytest.mark.fault(1, "workers killed at random moments, over batches within a batch")
+def test_batches_are_followed_once_though_workers_are_killed(fault: Fault) -> None:
+    batches, members, kills, chance = size(5, 50), size(6, 40), size(6, 200), random.Random(5)
+    with batch(on_done=batch_settled):
+        for _ in range(batches):
+            with batch(on_done=batch_settled):
+                enqueue_many(members, **BRIEF)
+    Batch.objects.update(max_attempts=50)
+    killed = 0
+    with fault.cluster(**QUICK_TO_NOTICE) as cluster:
+        while not is_all_done():
+            time.sleep(chance.uniform(0.01, 0.3))  # a random moment again
+            if killed < kills:
+                killed += kill(*pick(chance, cluster.running() or cluster.living("worker")))
+        family = cluster.family()
+    fault.invariant(family=family)
+    fault.note(kills=killed, batches=batches + 1, members=batches * members)
+    told = sorted(Effect.objects.filter(label="batch").values_list("detail", flat=True))
+    whole = batches * members
+    assert told == sorted([f"{whole} of {whole}", *[f"{members} of {members}"] * batches])
 
 
 @pytest.mark.fault(2, "any process of the cluster killed")

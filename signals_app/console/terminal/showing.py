@@ -1,4 +1,4 @@
-"""The subcommands that change nothing: ``status``, ``list``, ``show``, ``explain``, ``schedules``, ``check``, ``preflight``."""
+"""The subcommands that change nothing, from ``status`` to ``preflight``."""
 
 from __future__ import annotations
 

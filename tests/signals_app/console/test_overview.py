@@ -20,7 +20,7 @@ from signals_app import ledger
 from signals_app.console import dashboard
 from signals_app.console.dashboard import failure_groups, percentiles, place_of, running_by_worker
 from signals_app.console.queries import Waiting
-from signals_app.dispatcher.emission import new_emission
+from signals_app.ledger import new_emission
 from signals_app.ledger.sql import rows
 from signals_app.models import Delivery, Outcome, PauseKind, State
 from signals_app.monitoring import health

@@ -13,7 +13,8 @@ from asgiref.sync import async_to_sync
 from django.dispatch import Signal
 
 from signals_app.dispatcher import QueuedReceiver
-from signals_app.dispatcher.emission import DEEPEST, emission_of, new_emission
+from signals_app.dispatcher.emission import DEEPEST, send_of
+from signals_app.ledger import new_emission
 from tests.signals_app.listeners import Make, asynchronous, first, listening, second, written
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +89,7 @@ def test_a_receiver_that_says_no_or_refuses_counts_as_called(made: Make) -> None
 
 def test_threads_do_not_mix() -> None:
     def emission(found: list[UUID], receiver: object) -> None:
-        found.append(emission_of(frame=1, signal=outer, sender=None, receiver=receiver))
+        found.append(send_of(frame=1, signal=outer, sender=None, receiver=receiver).emission)
 
     found: list[UUID] = []
     emission(found, first)
@@ -101,8 +102,10 @@ def test_threads_do_not_mix() -> None:
 
 def test_beyond_the_deepest_nesting_sends_are_only_told_apart() -> None:
     frames = range(1, DEEPEST * 3)
-    going_in = [emission_of(frame=frame, signal=outer, sender=None, receiver=first) for frame in frames]
-    coming_out = [emission_of(frame=frame, signal=outer, sender=None, receiver=second) for frame in reversed(frames)]
+    going_in = [send_of(frame=frame, signal=outer, sender=None, receiver=first).emission for frame in frames]
+    coming_out = [
+        send_of(frame=frame, signal=outer, sender=None, receiver=second).emission for frame in reversed(frames)
+    ]
     coming_out.reverse()
     assert len(set(going_in)) == len(frames)
     assert coming_out[-DEEPEST:] == going_in[-DEEPEST:]
