@@ -171,7 +171,11 @@ class Delivery(models.Model):
         null=True, blank=True, help_text=_("Since it has begun, its place among those of its lane that run at a time.")
     )
     bucket = models.CharField(
-        max_length=255, blank=True, default="", db_default="", help_text=_("Those of a bucket run at a limited rate.")
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("What its receiver's rate_key made of its arguments."),
     )
     booked = models.BooleanField(
         default=False, db_default=False, help_text=_("Its due time is its turn by the rate of its bucket.")
@@ -225,6 +229,12 @@ class Delivery(models.Model):
                 fields=["batch"],
                 name="signals_app_watched",
                 condition=Q(state__in=("READY", "RUNNING"), watched=True),
+            ),
+            # the last turn of those that wait for theirs
+            models.Index(
+                fields=["receiver", "bucket", "due_at"],
+                name="signals_app_booked",
+                condition=Q(state="READY", booked=True),
             ),
             # few of those that wait, counted for those who watch
             models.Index(fields=["queue"], name="signals_app_retrying", condition=Q(state="READY", attempts__gt=0)),
@@ -350,6 +360,13 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Bucket(models.Model):
+    """What deliveries of one receiver and key take their turns from; one that is not there is full."""
+
+    name = models.CharField(max_length=511, primary_key=True)  # the receiver's key, a line feed, and the bucket's
+    used_until = Moment(help_text=_("How far the turns that were used reach."))
 
 
 class MaintenanceTask(models.Model):

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from signals_app.conf import conf
 from signals_app.console.queries import Waiting, pauses_of
+from signals_app.dispatcher import registry
 from signals_app.dispatcher.emission import delivery_in
 from signals_app.models import Delivery, Outcome, Pause, State
 from signals_app.processes.identity import ProcessIdentity
@@ -157,10 +158,13 @@ def badge(kind: str, word: object) -> SafeString:
 def standing(delivery: Delivery, pauses: Iterable[Pause], now: datetime) -> tuple[str, str]:
     """Return the state as people see it: the kind of its badge and its words.
 
-    READY is why it waits: ``paused``, ``unroutable``, ``retrying in 10 s``, ``scheduled in 3 h``, or ``ready``.
+    READY is why it waits: ``paused``, ``unroutable``, ``retrying in 10 s``, ``scheduled in 3 h``, ``turn in 5 min``, or
+    ``ready``.
     """
     wait = {"wait": roughly(delivery.due_at - now)}
     match Waiting.of(delivery, pauses, now):
+        case Waiting.SCHEDULED | Waiting.RETRYING if delivery.booked and delivery.due_at > now:
+            return "scheduled", _("turn in %(wait)s") % wait
         case None:
             return kind_and_word(State, delivery.state)
         case Waiting.DUE:
@@ -171,6 +175,16 @@ def standing(delivery: Delivery, pauses: Iterable[Pause], now: datetime) -> tupl
             return "retry-after", _("retrying in %(wait)s") % wait if delivery.due_at > now else _("retrying now")
         case reason:
             return reason.value, str(reason.label)
+
+
+def rate_words(delivery: Delivery) -> str:
+    """Return which rate a delivery waits for; "" where it does not. Its receiver may be unknown here."""
+    if delivery.state != State.READY or not delivery.booked:
+        return ""
+    receiver = registry.get(delivery.receiver)
+    rate = receiver.options.rate if receiver else ""
+    words = _("its turn by the rate %(rate)s") % {"rate": rate} if rate else _("its turn by a rate")
+    return f"{words} ({readable_name(delivery.bucket)})" if delivery.bucket else words
 
 
 def pause_words(pause: Pause) -> str:

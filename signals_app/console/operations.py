@@ -194,8 +194,8 @@ RUN_NOW = Operation(
     of_many=_("Run selected deliveries now"),
     question=ngettext_lazy("Run %(count)d delivery now?", "Run %(count)d deliveries now?", "count"),
     consequence=ngettext_lazy(
-        "It runs as soon as a worker is free, and not at the time it was to wait for.",
-        "They run as soon as workers are free, and not at the times they were to wait for.",
+        "It runs as soon as a worker is free and its rate allows, and not at the time it was to wait for.",
+        "They run as soon as workers are free and their rates allow, and not at the times they were to wait for.",
         "count",
     ),
     button=ngettext_lazy("Run delivery now", "Run deliveries now", "count"),

@@ -17,6 +17,7 @@ from signals_app.exceptions import ReceiverError
 Missing = Literal["fail", "skip"]
 OnFailure = Literal["pass", "block"]
 LONGEST_KEY = 255  # characters
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class OptionArguments(TypedDict, total=False):
@@ -72,7 +73,15 @@ class ReceiverOptions(Defaults):
         expires, delay = own.get("expires", 0), own.get("delay", 0)
         if 0 < expires <= delay:
             raise ReceiverError(f"expires={expires:g} is not more than delay={delay:g}, so it would never run.")
+        if unused := [name for name in ("rate_key", "burst") if name in own and not own.get("rate")]:
+            raise ReceiverError(f'{unused[0]}={own[unused[0]]!r} needs a rate beside it, such as rate="100/m".')
         self.own = own
+
+    @property
+    def interval(self) -> float:
+        """The seconds from one turn by ``rate`` to the next; 0 where there is no rate."""
+        count, _, unit = self.rate.partition("/")
+        return _UNITS[unit] / int(count) if unit else 0.0
 
 
 def key_of(spec: KeyOf | None, arguments: Mapping[str, object], **sent: object) -> str:

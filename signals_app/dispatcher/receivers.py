@@ -90,7 +90,7 @@ class QueuedReceiver:
         sent = {"signal": signal, "sender": sender}
         coalesce_key = key_of(options.coalesce, arguments, **sent)
         lane = key_of(options.lane, arguments, **sent) or (self.key if options.concurrency else "")
-        bucket = f"{self.key} {key_of(options.rate_key, arguments, **sent)}" if options.rate else ""
+        bucket = key_of(options.rate_key, arguments, **sent)
         for name in options.drop:
             arguments.pop(name, None)
         if name := self.lacks(arguments):

@@ -59,6 +59,7 @@ from signals_app.ledger.pauses import (
     pauses,
     resume,
 )
+from signals_app.ledger.rates import prune_buckets, take_turn
 from signals_app.ledger.recovery import Recovered, recover_lost
 from signals_app.ledger.schedules import (
     due_schedules,

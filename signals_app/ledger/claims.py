@@ -78,13 +78,17 @@ _UNSTARTED = (
     "lease_until = NULL, started_at = NULL"
 )
 
-_GIVE_BACK_UNROUTABLE = "UPDATE {table} SET " + _UNSTARTED + ", unroutable = %(true)s, due_at = {later} WHERE " + HELD
+_GIVE_BACK_UNROUTABLE = (
+    "UPDATE {table} SET " + _UNSTARTED + ", unroutable = %(true)s, booked = FALSE, due_at = {later} WHERE " + HELD
+)
 
 _DEFER = (
-    f"UPDATE {{table}} SET {_UNSTARTED}, due_at = {{later}}, "
+    f"UPDATE {{table}} SET {_UNSTARTED}, booked = FALSE, due_at = {{later}}, "
     f"deferrals = CASE WHEN deferrals < {END} THEN deferrals + 1 ELSE deferrals END WHERE " + HELD
 )
 _IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'READY' AND attempts < %(attempt)s"
+
+_BOOK = f"UPDATE {{table}} SET {_UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_within}}"
 
 _AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s AND deferrals = 0"
 
@@ -289,14 +293,22 @@ def defer(claimed: ClaimedDelivery, *, delay: float) -> bool:
     return write_held(_DEFER, claimed, delay=delay)
 
 
+def book(claimed: ClaimedDelivery, turn: datetime) -> bool:
+    """Return a delivery that was claimed but not started until its turn, a time that the database has answered."""
+    return write_held(_BOOK, claimed, turn=str(turn))
+
+
 def is_deferred(claimed: ClaimedDelivery) -> bool:
     """Tell whether this very claim was put off, and nobody has claimed the delivery since."""
     return bool(rows(_IS_DEFERRED, id=claimed.id, token=claimed.token, owner=claimed.owner, attempt=claimed.attempt))
 
 
 def age_of(claimed: ClaimedDelivery) -> float:
-    """Return for how many seconds a delivery has waited to be begun, by the database's clock; 0 if it was put off."""
-    return next((seconds(*times) or 0.0 for times in rows(_AGE, id=claimed.id)), 0.0)
+    """Return for how many seconds a delivery has waited to be begun, by the database's clock.
+
+    One that was put off has been begun before: less than any number.
+    """
+    return next((seconds(*times) or 0.0 for times in rows(_AGE, id=claimed.id)), -math.inf)
 
 
 def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:

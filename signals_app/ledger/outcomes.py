@@ -32,6 +32,7 @@ _LOCK = "SELECT 1 FROM {table} WHERE id = %(id)s {for_share}"
 # itself (OPTIONS["server_side_binding"]): it would find one type for the column and another for the comparison.
 _END = (
     "UPDATE {table} SET state = {state}, lease_until = NULL, started_at = {earlier}, losses = losses + %(lost)s, "
+    "booked = FALSE, "
     "due_at = CASE WHEN {state} = 'READY' THEN {later} ELSE due_at END, "
     "finished_at = CASE WHEN {state} = 'READY' THEN NULL ELSE {now} END WHERE " + HELD
 ).replace("{state}", "CAST(%(state)s AS varchar)")

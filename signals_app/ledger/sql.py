@@ -146,6 +146,7 @@ class Database:
     # for_update              after a SELECT: locks its rows, and waits for those that are locked already
     # for_share               after a SELECT: waits for whoever writes to its rows
     # unsynced                after a condition: commits without waiting for the disk, outside of a transaction
+    # unsynced_within         the same in a transaction of the ledger's own
     # returning               after the INSERT of a delivery: what inserted() reads
     fragments: ClassVar[Mapping[str, str]] = {}
 
@@ -242,6 +243,7 @@ class SQLite(Database):
         "for_update": "",
         "for_share": "",
         "unsynced": "",
+        "unsynced_within": "",
         "returning": "",
     }
 
@@ -383,6 +385,7 @@ class PostgreSQL(Database):
         "for_update": "FOR UPDATE",
         "for_share": "FOR SHARE",
         "unsynced": " AND set_config('synchronous_commit', 'off', true) = 'off'",
+        "unsynced_within": " AND set_config('synchronous_commit', 'off', true) = 'off'",
         # the NOTIFY rides along with the INSERT, and only while a cluster of the queue sleeps: one at every commit
         # would halve the rate of inserts
         "returning": f" RETURNING id, due_at, enqueued_at, ({_NOTIFY} AND %(delay)s < {SOON})::text",

@@ -63,6 +63,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Bucket",
+            fields=[
+                ("name", models.CharField(max_length=511, primary_key=True, serialize=False)),
+                ("used_until", models.DateTimeField(help_text="How far the turns that were used reach.")),
+            ],
+        ),
+        migrations.CreateModel(
             name="Schedule",
             fields=[
                 ("key", models.CharField(max_length=255, primary_key=True, serialize=False)),
@@ -111,7 +118,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="Those of a bucket run at a limited rate.",
+                help_text="What its receiver's rate_key made of its arguments.",
                 max_length=255,
             ),
         ),
@@ -248,6 +255,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ("READY", "RUNNING")), ("watched", True)),
                 fields=["batch"],
                 name="signals_app_watched",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("booked", True), ("state", "READY")),
+                fields=["receiver", "bucket", "due_at"],
+                name="signals_app_booked",
             ),
         ),
         migrations.AddConstraint(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery
+from signals_app.redaction.logs import get_logger
+from signals_app.worker.attempt import before_it_begins, expire, seconds_left
+
+logger = get_logger("signals_app.worker")
 
 
 def admit(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> ClaimedDelivery | None:
@@ -13,5 +18,23 @@ def admit(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> ClaimedDelivery
     """
     # 1 coalescing: the newest of its receiver and key runs in its place
     # 2 its lane: a slot, or else it is parked
-    # 3 its bucket: a turn by the rate, or else it is due later
+    if receiver.options.rate and not _has_turn(claimed, receiver):
+        return None  # it is READY again, or CANCELLED: its lane may go on
     return claimed
+
+
+def _has_turn(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> bool:
+    """Tell whether a delivery may begin by its receiver's rate; else it is due at its turn, or has expired."""
+    options = receiver.options
+    if options.rate_key and not claimed.bucket:
+        return True
+    left = seconds_left(claimed, receiver)
+    if left <= 0:
+        return True  # which costs no turn: it is not run
+    with before_it_begins():
+        wait = ledger.take_turn(claimed, interval=options.interval, burst=options.burst, within=left)
+    if wait > left:
+        expire(claimed, f"Its turn by the rate {options.rate} is later than {options.expires:g} s after its send.")
+    elif wait:
+        logger.debug("Delivery %d waits %.3f s for its turn by the rate %s.", claimed.id, wait, options.rate)
+    return not wait

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
@@ -33,12 +34,9 @@ def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBa
     Raises NotBegun where the database fails before the receiver is called, and the database's error where the outcome
     cannot be recorded, not even after as many tries as fit in a lease; then the lease runs out.
     """
-    if (expires := receiver.options.expires) and claimed.attempt == 1:
-        with _before_it_begins():
-            age = ledger.age_of(claimed)
-        if age >= expires:
-            _record_expiry(claimed, expires)
-            return
+    if seconds_left(claimed, receiver) <= 0:
+        expire(claimed, f"It was not begun within {receiver.options.expires:g} s of its send.")
+        return
     current = CurrentDelivery(
         id=claimed.id,
         emission=claimed.emission,
@@ -50,8 +48,18 @@ def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBa
         _attempt(Run(claimed=claimed, receiver=receiver, current=current, timeout=receiver.options.timeout), batch)
 
 
+def seconds_left(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> float:
+    """Return for how long a delivery may still be begun. Raises NotBegun where the database fails."""
+    expires = receiver.options.expires
+    if not expires or claimed.attempt > 1:
+        return math.inf
+    with before_it_begins():
+        return expires - ledger.age_of(claimed)
+
+
 @contextmanager
-def _before_it_begins() -> Iterator[None]:
+def before_it_begins() -> Iterator[None]:
+    """Raise NotBegun where the database fails in the block."""
     try:
         yield
     except Error as error:
@@ -59,8 +67,8 @@ def _before_it_begins() -> Iterator[None]:
         raise NotBegun(str(error)) from error
 
 
-def _record_expiry(claimed: ClaimedDelivery, expires: float) -> None:
-    reason = f"It was not begun within {expires:g} s of its send."
+def expire(claimed: ClaimedDelivery, reason: str) -> None:
+    """Record that a delivery is not begun any more."""
     end = Failure(outcome=Outcome.EXPIRED, state=State.CANCELLED, ran=0.0, message=reason)
     if _record(lambda: ledger.record_failure(claimed, end), ledger.has_failed, claimed):
         events.cancelled(claimed, outcome=end.outcome, seconds=0.0, reason=reason)
@@ -142,7 +150,7 @@ def _call_atomically(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
     The transaction may have to wait for SQLite's one write lock; the receiver's time begins after that.
     """
     with ExitStack() as stack:
-        with _before_it_begins():
+        with before_it_begins():
             stack.enter_context(transaction.atomic(using=ledger.connection().alias))
         _call(run, batch, sessions)
         if not _succeed(run):

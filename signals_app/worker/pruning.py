@@ -48,6 +48,8 @@ def prune_all(*, seconds: float = math.inf) -> Pruned | None:
             ledger.begin_maintenance(TASK, owner=owner, lease=LEASE)
         else:
             ledger.prune_batches(limit=BATCH)
+        while ledger.prune_buckets(limit=BATCH) == BATCH and time.monotonic() < end:
+            ledger.begin_maintenance(TASK, owner=owner, lease=LEASE)
     finally:
         ledger.end_maintenance(TASK, owner=owner, again=again)
         if pruned:

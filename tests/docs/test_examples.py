@@ -19,7 +19,8 @@ from tests.docs.reader import SHOWN_ONLY, Reader, before_and_after, files_of
 DOCS = ROOT / "docs"
 HOW_TO = DOCS / "how-to"
 ON_THE_TUTORIAL = [
-    *(HOW_TO / f"{name}.md" for name in ("deploy", "migrate", "monitor", "send-later", "send-many", "signals-map")),
+    *(HOW_TO / f"{name}.md" for name in ("deploy", "migrate", "monitor", "rate-limits", "send-later", "send-many")),
+    HOW_TO / "signals-map.md",
     *(HOW_TO / f"{name}.md" for name in ("test-receivers", "atomic-receivers")),
     DOCS / "reference" / "api.md",
 ]

@@ -14,12 +14,23 @@ from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.dispatcher import QueuedReceiver, bulk
-from signals_app.models import FINAL_STATES, Attempt, Batch, Delivery, Outcome, Pause, PauseKind, Snapshot, State
+from signals_app.models import (
+    FINAL_STATES,
+    Attempt,
+    Batch,
+    Bucket,
+    Delivery,
+    Outcome,
+    Pause,
+    PauseKind,
+    Snapshot,
+    State,
+)
 from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import loop
 from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
-from tests.faults.receivers import bare_effect, effect, fails_at_first, may_do_without
+from tests.faults.receivers import bare_effect, effect, fails_at_first, limited, may_do_without
 from tests.forks import in_child
 from tests.testapp.models import Thing
 from tests.testapp.receivers import enqueue
@@ -84,8 +95,14 @@ def put_two_that_a_dead_process_holds(queue: str, **columns: Any) -> None:
     in_child(lambda: claim(queue, limit=2))
 
 
+def put_two_of_one_bucket(queue: str) -> None:
+    for _ in range(2):
+        put(queue, limited, arguments={"of": queue})
+
+
 def put_one_that_is_old(queue: str) -> None:
     finished = timezone.now() - OLD
+    Bucket.objects.create(name=queue, used_until=finished)
     one = put(queue, state=State.CANCELLED, attempts=1, finished_at=finished)
     Attempt.objects.create(delivery_id=one, number=1, outcome=Outcome.LOST, finished_at=finished)
 
@@ -162,6 +179,7 @@ def recover_lost(queue: str) -> None:
 def prune(queue: str) -> None:
     for part in ledger.expired():
         ledger.prune(part, limit=1_000)
+    ledger.prune_buckets(limit=1_000)
 
 
 def put_a_batch(queue: str, members: int = 2, *, receiver: QueuedReceiver = bare_effect) -> int:
@@ -214,6 +232,7 @@ PATHS = {
     "find no receiver": Path(lambda queue: put(queue, receiver="nobody.knows"), loop.drain),
     "set aside": Path(lambda queue: put(queue, token=2**31 - 1), loop.drain),
     "put off": Path(put, put_off),
+    "take a turn, and wait for one": Path(put_two_of_one_bucket, loop.drain),
     "give back": Path(lambda queue: [put(queue), put(queue, losses=1)], run_the_first_of_two),
     "give back what is uncertain": Path(lambda queue: [put(queue), put(queue)], give_back_unstarted),
     "claim ahead": Path(put, claim_ahead),

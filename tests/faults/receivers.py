@@ -74,6 +74,13 @@ def fails_at_first(sender: object, failures: int = 1, **kwargs: Any) -> None:
         raise ValueError("told to fail")
 
 
+@atomic(key="exactly_once.limited", rate="2/s", rate_key="of")
+def limited(sender: object, of: str, **kwargs: Any) -> None:
+    """Leave the effect, at most twice a second for each ``of``."""
+    journal.attempt()
+    leave_effect("limited")
+
+
 @queued(key="at_least_once.effect", max_attempts=3, backoff=fixed(0.1), timeout=60)
 def bare_effect(
     sender: object, seconds: float = 0, attempts: int = 1, gate: bool = False, fail: bool = False, **kwargs: Any

@@ -209,6 +209,22 @@ MORE = [
         test="test_a_retry_is_waited_for_until_the_batch_is_settled",
     ),
     without(
+        "the clock that checks each start by a rate",
+        ledger(r"booked and used <= most", "booked"),
+        test="test_the_rate_holds_when_all_have_waited_for_somebody_to_work",
+    ),
+    without(
+        "a turn of its own for each that waits",
+        ledger(r"last \+ interval", "0.0"),
+        test="test_those_that_have_to_wait_are_due_one_interval_after_another_and_uncharged",
+    ),
+    without(
+        "the lock of a bucket",
+        ledger(r"with transaction\.atomic\([^\n]*:$", "if True:", function="take_turn"),
+        test="test_workers_that_ask_at_the_same_time_get_different_turns",
+        vendors=("postgresql",),
+    ),
+    without(
         "the end of a watch where its cluster stops",
         worker(r" and liveness\.may_claim(?= and liveness\.is_on_watch)", ""),
         test="faults/test_model.py",

@@ -116,6 +116,21 @@ def soon_or_never(sender: object, **kwargs: Any) -> None:
     leave_effect("soon_or_never")
 
 
+@queued(rate="20/s", burst=5)
+def limited(sender: object, **kwargs: Any) -> None:
+    leave_effect("limited")
+
+
+@queued(rate="10/m")
+def ten_a_minute(sender: object, **kwargs: Any) -> None:
+    leave_effect("ten a minute")
+
+
+@queued(rate="60/h", burst=2, rate_key="customer", expires=150)
+def an_hour_by_customer(sender: object, customer: str | None = None, **kwargs: Any) -> None:
+    leave_effect(str(customer))
+
+
 @queued(timeout=0.5, max_attempts=1)
 def sleeps(sender: object, seconds: float = 5, **kwargs: Any) -> None:
     time.sleep(seconds)

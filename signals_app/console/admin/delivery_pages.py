@@ -60,6 +60,7 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         "operations": [(one, one.consequence % {"count": 1}) for one in offered if user.has_perm(one.permission)],
         "can_pause": user.has_perm(PAUSE_PERMISSION),
         "now": now,
+        "turn": formatting.rate_words(delivery),
         "waited": written(formatting.waited(delivery, now)),
         "ran": written(formatting.ran(delivery, now)),
         "place": formatting.place(site, delivery.sent_from),

@@ -95,6 +95,8 @@ def _as_json(delivery: Delivery, pauses: list[Pause], now: datetime) -> dict[str
         "progress": [delivery.progress_done, delivery.progress_total],
         "process": process_name(delivery.owner),
         "unroutable": delivery.unroutable,
+        "bucket": readable_name(delivery.bucket),
+        "booked": delivery.booked,
         "paused": (waiting := Waiting.of(delivery, pauses, now)) == Waiting.PAUSED,
         "waiting": waiting,
     }

@@ -70,6 +70,8 @@ def test_what_waited_and_ran_mean_in_each_state(
         ({}, "", "ready"),
         ({"due_at": at(110)}, "", "scheduled in 10 s"),
         ({"due_at": at(100 + 300)}, "", "scheduled in 5 min"),
+        ({"due_at": at(100 + 300), "booked": True}, "", "turn in 5 min"),
+        ({"due_at": at(99), "booked": True}, "", "ready"),
         ({"due_at": at(100 + 3 * 86_400)}, "", "scheduled in 3 d"),
         ({"due_at": at(110), "attempts": 1}, "", "retrying in 10 s"),
         ({"attempts": 1}, "", "retrying now"),

@@ -23,6 +23,7 @@ from signals_app.console.admin import delivery_pages
 from signals_app.console.admin.delivery_pages import LEAST, emission_page, objects_in
 from signals_app.models import Delivery, Outcome, State
 from tests.signals_app.console.admin.rows import NOON, OWNER, at, attempt, delivery, page_of
+from tests.testapp.receivers import ten_a_minute
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +58,14 @@ def test_a_ready_one_says_how_far_it_is_how_long_until_it_is_due_and_why_it_wait
     page = reader.get(page_of(one)).content.decode()
     assert '<progress max="120" value="37" aria-label="Progress"></progress> 37/120' in page
     assert "The last worker that claimed it did not know its receiver." in page
+
+
+def test_one_that_waits_for_its_turn_says_by_which_rate(reader: Client) -> None:
+    due_at = timezone.now() + timedelta(minutes=10, seconds=30)
+    waits: dict[str, Any] = {"due_at": due_at, "booked": True}
+    page = section(reader, delivery(receiver=ten_a_minute.key, bucket="Ada", **waits), "timing")
+    assert re.search(r"in 10 min \d+ s: its turn by the rate 10/m \(Ada\) Started", page)
+    assert "s: its turn by a rate Started" in section(reader, delivery(receiver="gone", **waits), "timing")
 
 
 def test_the_page_tells_the_trace_and_links_it_where_the_project_says_to(reader: Client, settings: Settings) -> None:
