@@ -1,6 +1,7 @@
 """What every test relies on."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,10 @@ from signals_app.models import ClusterStat, IdleQueue
 from tests.cluster import Cluster, wait_for_death
 
 pytest_plugins = ["tests.nothing_skipped"]
+
+# In the background of a script it is ignored, and so it would be by the servers that tests start and stop by Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -24,6 +24,7 @@ from signals_app.processes.identity import is_dead, pid_here
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker import pruning
+from signals_app.worker.attempt import may_wait
 from signals_app.worker.connections import reconnect
 from signals_app.worker.watch import WATCH
 
@@ -145,7 +146,13 @@ class DeliveryBroker(PromptORM):
         return hints
 
     def _recover_lost(self) -> None:
-        recovered = ledger.recover_lost(self.list_key, is_dead=is_dead, at_work=_delivery_at)
+        recovered = ledger.recover_lost(
+            self.list_key,
+            is_dead=is_dead,
+            at_work=_delivery_at,
+            run_of=lambda owner: liveness.run_of(pid_here(owner) or 0),
+            may_wait=lambda claimed: may_wait(claimed, registry.get(claimed.receiver)),
+        )
         for one in recovered.lost:
             events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
         events.write()

@@ -42,11 +42,13 @@ from signals_app.ledger.maintenance import (
 from signals_app.ledger.operations import cancel, move, reassign, retry, run_now
 from signals_app.ledger.outcomes import (
     Failure,
+    Success,
     has_failed,
     is_successful,
     record_failure,
     record_stale,
     succeed,
+    succeed_together,
     wait_for_writer,
 )
 from signals_app.ledger.pauses import (

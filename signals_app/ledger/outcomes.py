@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,13 @@ _SUCCEED = (
 
 # most members of a batch: nothing follows, and nobody waits for the disk
 _SUCCEED_UNWATCHED = _SUCCEED.replace("{unsynced}", " AND NOT watched{unsynced}")
+# the same for several, each with its own times
+_SUCCEED_TOGETHER = (
+    "UPDATE {table} SET state = 'SUCCESSFUL', started_at = ended.started_at, finished_at = ended.finished_at, "
+    "lease_until = NULL, progress_done = ended.done, progress_total = ended.total FROM {ended} ended "
+    "WHERE {table}.id = ended.id AND {table}.token = ended.token AND owner = %(owner)s AND state || '' = 'RUNNING'"
+    "{unsynced}"
+)
 
 _IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'SUCCESSFUL'"
 
@@ -95,6 +103,26 @@ def _ending(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
 def _follow(claimed: ClaimedDelivery) -> None:
     if _is_awaited(claimed):
         follow([claimed.id])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """An attempt that succeeded: how many seconds ago it began and ended, and its progress."""
+
+    claimed: ClaimedDelivery
+    began: float
+    ended: float
+    done: int = 0
+    total: int = 0
+
+
+def succeed_together(successes: Sequence[Success]) -> bool:
+    """Record several SUCCESSFUL, of one owner, by one statement.
+
+    False when the claims of some are not ours any more; nothing is written for those.
+    """
+    ended = [(one.claimed.id, one.claimed.token, one.began, one.ended, one.done, one.total) for one in successes]
+    return write(_SUCCEED_TOGETHER, owner=successes[0].claimed.owner, ended=ended) == len(successes)
 
 
 def wait_for_writer(claimed: ClaimedDelivery) -> None:

@@ -29,7 +29,7 @@ _HOLDERS = f"SELECT DISTINCT owner, {_EXPIRED} FROM {{table}} WHERE {_IN_QUEUE}"
 _OF_OWNER = f"{_IN_QUEUE} AND owner = %(owner)s AND (%(dead)s OR {_EXPIRED})"
 _HELD_BY = f"SELECT {COLUMNS}, {readable('started_at')} FROM {{table}} WHERE {_OF_OWNER}"
 _CLAIMED_BEFORE = " AND started_at < (SELECT kept.started_at FROM {table} kept WHERE kept.id = %(kept)s)"
-# in the order in which a worker runs what it claimed at once: the first that is left is the one that was running
+# in the order in which a worker runs what it claimed at once
 _IN_ORDER = " ORDER BY priority DESC, due_at, id"
 
 
@@ -50,7 +50,12 @@ class Recovered:
 
 
 def recover_lost(
-    queue: str, *, is_dead: Callable[[str], bool], at_work: Callable[[str], int | None] = lambda owner: None
+    queue: str,
+    *,
+    is_dead: Callable[[str], bool],
+    at_work: Callable[[str], int | None] = lambda owner: None,
+    run_of: Callable[[str], int] = lambda owner: 0,
+    may_wait: Callable[[ClaimedDelivery], bool] = lambda claimed: False,
 ) -> Recovered:
     """Free what lost workers hold in a queue.
 
@@ -59,6 +64,10 @@ def recover_lost(
     charged its attempt, with an Attempt LOST, and is READY at once, or FAILED when that was the last; those claimed
     along with it go back as they were. A worker that can record nothing, such as one without memory, may hold several
     that it ran, each of a claim of its own.
+
+    Which one was running is what ``run_of`` answers for the owner; where it answers 0, the first of a claim. But where
+    the success of that one ``may_wait`` to be recorded, it may have ended well, and none is charged: after their next
+    claim each is recorded as it ends.
     """
     lost: list[Lost] = []
     returned = 0
@@ -67,7 +76,7 @@ def recover_lost(
         dead = known and is_dead(owner)
         if dead or has_expired:
             kept = at_work(owner) if known and not dead else None
-            charged, rest = _free(queue, owner, dead=dead, kept=kept)
+            charged, rest = _free(queue, owner, dead=dead, kept=kept, run=known and run_of(owner), may_wait=may_wait)
             lost += charged
             returned += rest
     return Recovered(lost=tuple(lost), returned=returned)
@@ -84,8 +93,16 @@ def _holders(queue: str) -> list[tuple[Any, ...]]:
         return rows(_HOLDERS, **params)
 
 
-def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list[Lost], int]:
-    """Free one owner's deliveries; return those that were running, one of each claim, and the number of the others."""
+def _free(
+    queue: str,
+    owner: str,
+    *,
+    dead: bool,
+    kept: int | None,
+    run: int,
+    may_wait: Callable[[ClaimedDelivery], bool],
+) -> tuple[list[Lost], int]:
+    """Free one owner's deliveries; return those that were running, one of a claim at most, and the others' number."""
     params = {"queue": queue, "owner": owner, "dead": dead, "kept": kept, "delay": CENTURY}
     query = _HELD_BY + ("" if kept is None else _CLAIMED_BEFORE) + _IN_ORDER
     claims: dict[Any, list[Row]] = {}
@@ -99,14 +116,31 @@ def _free(queue: str, owner: str, *, dead: bool, kept: int | None) -> tuple[list
                     claims.setdefault(row.started_at or row.id, []).append(row)  # of one claim, so of one started_at
                 else:
                     set_aside(row.id)
-            lost = [_charge(first, dead=dead) for first, *_ in claims.values()]
-            rest = [claimed_from(row) for _, *others in claims.values() for row in others]
+            lost = [_charge(row, dead=dead) for claim in claims.values() for row in _ran(claim, run, may_wait)]
+            charged = {one.claimed.id for one in lost}
+            rest = [claimed_from(row) for claim in claims.values() for row in claim if row.id not in charged]
             give_back(rest)
             return lost, len(rest)
     except Error:
         if not set_aside_among(_OF_OWNER, **params):
             logger.exception("What %s holds in %s cannot be given back.", owner, queue)
         return [], 0
+
+
+def _ran(claim: list[Row], run: int, may_wait: Callable[[ClaimedDelivery], bool]) -> list[Row]:
+    """Return which delivery of a claim was running: the one of that id, else the first, unless that may have ended."""
+    first, *others = claim
+    if known := [row for row in claim if row.id == run]:
+        return known
+    if not others or not may_wait(claimed_from(first)):  # what is kept is kept while others wait or run behind it
+        return [first]
+    logger.warning(
+        "What %s had claimed at once in %s, %d deliveries, goes back uncharged: some may have ended.",
+        first.owner,
+        first.queue,
+        len(claim),
+    )
+    return []
 
 
 def _charge(row: Row, *, dead: bool) -> Lost:

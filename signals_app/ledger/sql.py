@@ -237,6 +237,9 @@ class SQLite(Database):
         "among_ids": "IN (SELECT value FROM json_each(%(ids)s))",
         "among": "IN (",
         "those": ")",
+        "ended": "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS token, "
+        "json_extract(value, '$[2]') AS started_at, json_extract(value, '$[3]') AS finished_at, "
+        "json_extract(value, '$[4]') AS done, json_extract(value, '$[5]') AS total FROM json_each(%(ended)s))",
         "yes": "1",
         "clock": "%(now)s",
         "skip_locked": "",
@@ -255,6 +258,12 @@ class SQLite(Database):
             params["later"] = str(now + timedelta(seconds=params["delay"]))
         if "ago" in params:
             params["earlier"] = str(now - timedelta(seconds=params["ago"]))
+        if "ended" in params:
+            rows = [
+                (one, token, str(now - timedelta(seconds=began)), str(now - timedelta(seconds=ago)), done, total)
+                for one, token, began, ago, done, total in params["ended"]
+            ]
+            params["ended"] = json.dumps(rows)
         if "ids" in params:
             params["ids"] = json.dumps(params["ids"])
         if "emission" in params:
@@ -379,6 +388,11 @@ class PostgreSQL(Database):
         "among_ids": "= ANY (%(ids)s)",
         "among": "= ANY (ARRAY(",
         "those": "))",
+        # arrays, whose length the planner knows: it would take JSON for a hundred rows, and may read the whole table
+        "ended": "(SELECT id, token, done, total, {now} - began * interval '1 second' AS started_at, "
+        "{now} - ago * interval '1 second' AS finished_at FROM unnest(CAST(%(ended0)s AS bigint[]), "
+        "CAST(%(ended1)s AS integer[]), CAST(%(ended2)s AS float8[]), CAST(%(ended3)s AS float8[]), "
+        "CAST(%(ended4)s AS bigint[]), CAST(%(ended5)s AS bigint[])) AS one(id, token, began, ago, done, total))",
         "yes": "TRUE",
         "clock": "clock_timestamp()",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
@@ -400,6 +414,9 @@ class PostgreSQL(Database):
     _RESTORED = ("session_authorization", "role", "search_path", "statement_timeout", "lock_timeout")
 
     def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        if "ended" in params:
+            columns = zip(*params.pop("ended"), strict=True)
+            params |= {f"ended{number}": list(column) for number, column in enumerate(columns)}
         return params
 
     def inserted(self, cursor: Any, at: datetime, delay: float) -> Inserted:

@@ -46,6 +46,9 @@ class Liveness(Structure):
         ("_working", c_int * SLOTS),
         ("_beats_at", c_double * SLOTS),
         ("_beats_for", c_longlong * SLOTS),
+        # what each worker runs, and whose word it is: it tells what a dead one ran, even of an earlier cluster
+        ("_runs", c_longlong * SLOTS),
+        ("_runners", c_int * SLOTS),
     )
     may_claim: bool
     claimed_at: float
@@ -157,6 +160,16 @@ class Liveness(Structure):
         if self._working[slot] != pid or time.monotonic() - self._beats_at[slot] >= within:
             return None
         return int(self._beats_for[slot])
+
+    def run(self, delivery: int) -> None:
+        """Note, in a worker, which delivery it begins to run; 0 where that ended well and is not recorded yet."""
+        self._runs[self._slot] = delivery
+        self._runners[self._slot] = os.getpid()
+
+    def run_of(self, pid: int) -> int:
+        """Return the delivery that a worker, living or dead, began last; 0 for none, or where that is not known."""
+        slot = _slot(self._runners, pid, pid)
+        return int(self._runs[slot]) if self._runners[slot] == pid else 0
 
     @property
     def watcher(self) -> int:

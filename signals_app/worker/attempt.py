@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
@@ -11,13 +12,14 @@ from django.db import DataError, Error, transaction
 
 from signals_app import events, ledger, payloads
 from signals_app.conf import conf
-from signals_app.dispatcher import QueuedReceiver
+from signals_app.dispatcher import QueuedReceiver, registry
 from signals_app.dispatcher.context import restored
 from signals_app.dispatcher.current import CurrentDelivery, running
 from signals_app.exceptions import Defer, LeaseLost, NotBegun
 from signals_app.ledger import ClaimedDelivery, Failure
 from signals_app.models import Outcome, State
 from signals_app.payloads import names
+from signals_app.processes.liveness import liveness
 from signals_app.processes.tree import ForkGuard
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.connections import Sessions, reconnect, retry_while_unavailable
@@ -26,6 +28,11 @@ from signals_app.worker.heartbeat import ClaimedBatch, Run
 from signals_app.worker.timeouts import call_within
 
 logger = get_logger("signals_app.worker")
+
+KEPT = 0.02  # seconds for which a success may wait, to be recorded along with others
+QUICK = 0.002  # seconds; while a receiver's last run in this process took less, it is known to be quick
+
+_took: dict[str, float] = {}  # the seconds of that run, by receiver
 
 
 def attempt(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBatch) -> None:
@@ -55,6 +62,61 @@ def seconds_left(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> float:
         return math.inf
     with before_it_begins():
         return expires - ledger.age_of(claimed)
+
+
+def may_wait(claimed: ClaimedDelivery, receiver: QueuedReceiver | None) -> bool:
+    """Tell whether the success of a delivery may be recorded a moment later, along with others.
+
+    If its worker dies meanwhile it runs once more, uncharged, in a claim that is not its first: only once, therefore,
+    and never where a second run is one too many, nor where something else waits for its end.
+    """
+    is_alone = not (claimed.lane or claimed.coalesce_key or claimed.batch)
+    is_first = claimed.token == 1 and not claimed.is_last_attempt
+    return is_first and is_alone and receiver is not None and not receiver.options.atomic
+
+
+def goes_on(batch: ClaimedBatch, claimed: ClaimedDelivery) -> bool:
+    """Tell whether a delivery may begin before what the batch keeps is recorded."""
+    if not batch.kept:
+        return True
+    is_quick = _took.get(claimed.receiver, QUICK) < QUICK and may_wait(claimed, registry.get(claimed.receiver))
+    return is_quick and time.monotonic() - (batch.kept[0].ended_at or 0) < KEPT
+
+
+def record_kept(batch: ClaimedBatch) -> None:
+    """Record the successes that a batch keeps, by one statement, and then tell of them.
+
+    Raises the database's error where one cannot be recorded within a lease of its claim; that one, and those after it,
+    are left in the batch.
+    """
+    kept = [run for run in batch.kept if not run.is_recorded]
+    try:
+        are_recorded = not kept or ledger.succeed_together([run.success() for run in kept])
+    except Error as error:
+        if not reconnect(error):
+            raise
+        are_recorded = False
+    while batch.kept:
+        run = batch.kept[0]
+        stands = are_recorded or run.is_recorded or _record_kept(run, batch)
+        del batch.kept[0]
+        run.context.run(_tell_success if stands else _record_stale, run)
+
+
+def _record_kept(run: Run, batch: ClaimedBatch) -> bool:
+    """Record one of them where not all could be; it may be on the record by now, as an answer may have been lost."""
+
+    def record() -> bool:
+        return _stands(ledger.is_successful, run.claimed) or ledger.succeed_together([run.success()])
+
+    return retry_while_unavailable(record, seconds=conf.lease - (time.monotonic() - batch.claimed_at))
+
+
+def _keep(run: Run, batch: ClaimedBatch) -> None:
+    liveness.run(0)  # if this process dies now, none of its deliveries is to blame
+    run.ended_at = time.monotonic()
+    with batch.lock:
+        batch.kept.append(run)
 
 
 @contextmanager
@@ -100,19 +162,17 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
         _record_stale(run)
     except BaseException as error:  # SystemExit and the like end the attempt, not the worker
         sessions.mend()
+        record_kept(batch)
         if is_atomic and retry_while_unavailable(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease):
             # the commit's answer was lost on the way, or a function given to on_commit() failed after it
             logger.exception("Delivery %d is SUCCESSFUL; what followed its commit failed.", claimed.id)
-            events.succeeded(claimed, receiver=receiver, seconds=run.seconds)
+            _tell_success(run)
         elif end is None:  # no memory was left to classify it
             raise
         else:
             _record_end(run, end, error)
     else:
-        if is_atomic or _record(lambda: _succeed(run), ledger.is_successful, claimed):
-            events.succeeded(claimed, receiver=receiver, seconds=run.seconds)
-        else:
-            _record_stale(run)
+        _record_success(run, batch)
 
 
 def _call(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
@@ -171,9 +231,26 @@ def _commit(stack: ExitStack, run: Run) -> None:
         raise failed
 
 
+def _record_success(run: Run, batch: ClaimedBatch) -> None:
+    claimed, receiver = run.claimed, run.receiver
+    took = _took[receiver.key] = run.seconds
+    if may_wait(claimed, receiver) and (batch.kept or (took < QUICK and not batch.is_last)):
+        _keep(run, batch)
+        if took >= QUICK:
+            record_kept(batch)
+    elif receiver.options.atomic or _record(lambda: _succeed(run), ledger.is_successful, claimed):
+        _tell_success(run)
+    else:
+        _record_stale(run)
+
+
 def _succeed(run: Run) -> bool:
     done, total = run.current.steps
     return ledger.succeed(run.claimed, ran=run.seconds, done=done, total=total)
+
+
+def _tell_success(run: Run) -> None:
+    events.succeeded(run.claimed, receiver=run.receiver, seconds=run.seconds)
 
 
 def _record_stale(run: Run) -> None:

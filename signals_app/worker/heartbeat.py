@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import TracebackType
@@ -24,7 +25,7 @@ from signals_app.backoff import exponential
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.dispatcher.current import CurrentDelivery
-from signals_app.ledger import ClaimedDelivery
+from signals_app.ledger import ClaimedDelivery, Success
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.failures import classify
@@ -46,11 +47,20 @@ class Run:
     current: CurrentDelivery
     timeout: float
     since: float = field(default_factory=time.monotonic)
+    context: Context = field(default_factory=copy_context)  # in which a success that is kept is told of
+    ended_at: float | None = None  # a reading of the same clock, of a success that is kept
+    is_recorded: bool = False  # by the heartbeat
 
     @property
     def seconds(self) -> float:
-        """How long it has been running."""
-        return time.monotonic() - self.since
+        """How long it has been running, or ran."""
+        return (self.ended_at or time.monotonic()) - self.since
+
+    def success(self) -> Success:
+        """Return the success of a run that has ended."""
+        now, (done, total) = time.monotonic(), self.current.steps
+        began, ended = now - self.since, now - (self.ended_at or now)
+        return Success(claimed=self.claimed, began=began, ended=ended, done=done, total=total)
 
 
 class ClaimedBatch:
@@ -68,6 +78,7 @@ class ClaimedBatch:
         self._waiting = deque(claimed)
         self.run: Run | None = None  # the receiver at work right now
         self.taken: ClaimedDelivery | None = None  # the delivery that was taken last
+        self.kept: list[Run] = []  # what succeeded and is not recorded yet, or not told of
         self.claimed_at = time.monotonic()
         self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
         self.is_certain = True  # False once some of it may have been given back without our knowing
@@ -94,6 +105,27 @@ class ClaimedBatch:
                     ledger.give_back(tuple(self._waiting))
                 self._waiting.clear()
                 self.is_certain = True
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing waits behind what was taken."""
+        return not self._waiting
+
+    def record_kept(self) -> None:
+        """Record what is kept beside a run that turned out slow; the main thread tells of it, or of what is refused."""
+        with self.lock:
+            kept = [run for run in self.kept if not run.is_recorded]
+            if kept and not self.is_private:
+                with ledger.short_lock_timeout():
+                    is_recorded = ledger.succeed_together([run.success() for run in kept])
+                for run in kept:
+                    run.is_recorded = is_recorded
+
+    def give_up_kept(self) -> list[tuple[int, int]]:
+        """Keep nothing any more; return the ids and tokens of what could not be recorded."""
+        with self.lock:
+            kept, self.kept = self.kept, []
+        return [(run.claimed.id, run.claimed.token) for run in kept]
 
     def begin(self, run: Run) -> None:
         """Note that a receiver is at work: its time begins now, whatever its transaction had to wait for."""
@@ -152,6 +184,7 @@ def _stay_with(batch: ClaimedBatch, run: Run) -> None:
             if run.seconds > run.timeout + conf.grace:
                 _end_process(batch, run)
             try:
+                batch.record_kept()
                 batch.give_back_rest()
                 if not batch.is_private and time.monotonic() - renewed >= renew_after:
                     renewed, renew_after = time.monotonic(), conf.heartbeat
@@ -192,6 +225,7 @@ def _end_process(batch: ClaimedBatch, run: Run) -> None:
             with suppress(Error), session.wrap_database_errors:
                 ledger.database(session).free_write_lock(session.connection)
         try:
+            batch.record_kept()
             with ledger.short_lock_timeout(LAST_WAIT):
                 ledger.give_back(batch.take_rest())
                 recorded = ledger.record_failure(run.claimed, end)
@@ -199,6 +233,9 @@ def _end_process(batch: ClaimedBatch, run: Run) -> None:
                 events.failed(run.claimed, end, receiver=run.receiver, error=error)
             else:
                 events.stale(run.claimed, seconds=end.ran)
+            for one in batch.kept:
+                if one.is_recorded:
+                    events.succeeded(one.claimed, receiver=one.receiver, seconds=one.seconds)
             events.write(beside=True)
         except Error:  # then it is recorded as lost later
             logger.exception("The timeout of delivery %d was not recorded.", run.claimed.id)

@@ -20,7 +20,7 @@ from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.admission import admit
-from signals_app.worker.attempt import attempt
+from signals_app.worker.attempt import attempt, goes_on, record_kept
 from signals_app.worker.connections import AWAY, FIRST_PAUSE, reconnect, retry_while_unavailable, sleep_for
 from signals_app.worker.heartbeat import ClaimedBatch, heartbeat_of
 from signals_app.worker.isolation import Isolation
@@ -158,12 +158,20 @@ def _run_all(claimed: list[ClaimedDelivery], isolation: Isolation) -> int:
     heartbeat.watch(batch)
     try:
         while (one := batch.take()) is not None:
+            if not goes_on(batch, one):
+                isolation.call(record_kept, batch, receiver=batch.kept[-1].claimed.receiver)
             if _still_ours(one, batch):
+                liveness.run(one.id)
                 isolation.call(_run, one, batch, receiver=one.receiver)
                 count += 1
     finally:
-        heartbeat.rest()
-        _uncertain.give_back(batch.take_rest())
+        try:
+            if batch.kept:
+                isolation.call(record_kept, batch, receiver=batch.kept[-1].claimed.receiver)
+        finally:
+            _uncertain.begun.extend(batch.give_up_kept())
+            heartbeat.rest()
+            _uncertain.give_back(batch.take_rest())
     return count
 
 

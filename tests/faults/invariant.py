@@ -9,8 +9,9 @@ It reads tables and a file and knows nothing of the code that wrote them:
 - a batch that is closed is settled, and one delivery follows it;
 - the attempts that were counted are those on the record: each failure, numbered once, and the success;
 - the attempts that ran, by the journal, are those that were counted; none began twice, but for a crash of the server,
-  at the time CRASH, that came between the two; and none is on the record as having ended otherwise than LOST or
-  CANCELLED without having begun.
+  at the time CRASH, that came between the two, and for the first of a receiver that may run again, where its worker
+  died before that was recorded; and none is on the record as having ended otherwise than LOST or CANCELLED without
+  having begun.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-DELIVERIES = "SELECT id, receiver, state, attempts FROM signals_app_delivery"
+DELIVERIES = "SELECT id, receiver, state, attempts, max_attempts FROM signals_app_delivery"
 ATTEMPTS = "SELECT delivery_id, number, outcome, message FROM signals_app_attempt"
 BATCHES = (
     "SELECT b.id, b.settled_at IS NOT NULL, count(d.id) FROM signals_app_batch b LEFT JOIN signals_app_delivery d "
@@ -56,7 +57,7 @@ class Ledger:
 class Tables:
     """The rows that the invariant is about; of effects, the delivery and the attempt."""
 
-    deliveries: list[tuple[int, str, str, int]]
+    deliveries: list[tuple[int, str, str, int, int]]
     attempts: list[tuple[int, int, str, str]]
     effects: list[tuple[int, int]]
     batches: list[tuple[int, bool, int]] = field(default_factory=list)  # settled or not, and by how many followed
@@ -108,9 +109,9 @@ def examine(tables: Tables, journal: Journal | None) -> Ledger:
 
 
 def _of_delivery(
-    row: tuple[int, str, str, int], ends: dict[int, list[tuple[str, str]]], effects: list[int]
+    row: tuple[int, str, str, int, int], ends: dict[int, list[tuple[str, str]]], effects: list[int]
 ) -> Iterator[str]:
-    one, receiver, state, attempts = row
+    one, receiver, state, attempts, _ = row
     successes = int(state == "SUCCESSFUL")
     if state not in FINAL:
         yield f"delivery {one} is {state}"
@@ -124,11 +125,12 @@ def _of_delivery(
 
 
 def _of_runs(
-    row: tuple[int, str, str, int], ends: dict[int, list[tuple[str, str]]], begun: Counter[int]
+    row: tuple[int, str, str, int, int], ends: dict[int, list[tuple[str, str]]], begun: Counter[int]
 ) -> Iterator[str]:
-    one, _, state, attempts = row
+    one, receiver, state, attempts, most = row
+    may_run_again = not receiver.startswith("exactly_once.") and most > 1
     for number, times in begun.items():
-        if times > 1:
+        if times > 1 + (may_run_again and number == 1):
             yield f"delivery {one} began its attempt {number} {times} times"
         if number > attempts:
             yield f"delivery {one} began an attempt {number} and counts {attempts}"

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain
 from unittest.mock import patch
 
 from django.db import transaction
@@ -33,7 +34,7 @@ from tests.faults.invariant import Journal, examine, read
 from tests.testapp.models import Effect
 
 QUEUES = ("one", "two")
-RECEIVERS = ("exactly_once.first", "exactly_once.second")
+RECEIVERS = ("exactly_once.first", "exactly_once.second", "at_least_once.third")
 LEASE = 3600.0  # seconds; nothing runs out but by a rule
 ORDER = ("-priority", "due_at", "id")
 queues, receivers = st.sampled_from(QUEUES), st.sampled_from(RECEIVERS)
@@ -64,11 +65,26 @@ class Worker:
     pid: int = 0
     waiting: list[ClaimedDelivery] = field(default_factory=list)
     running: ClaimedDelivery | None = None
+    kept: list[ClaimedDelivery] = field(default_factory=list)  # what succeeded and is not recorded yet
+    ran: int = 0  # what is known to have begun last
     stood_still: bool = False
 
 
 def is_idle(worker: Worker) -> bool:
-    return not worker.running and not worker.waiting
+    return not worker.running and not worker.waiting and not worker.kept
+
+
+def keeps(worker: Worker) -> bool:
+    return bool(worker.kept) and not worker.running
+
+
+def may_wait(one: ClaimedDelivery) -> bool:
+    """Tell of what a worker may keep the success, as attempt.may_wait() does of receivers that there are."""
+    return one.token == 1 and one.max_attempts > 1 and one.receiver.startswith("at_least_once.")
+
+
+def may_keep(worker: Worker) -> bool:
+    return worker.running is not None and may_wait(worker.running) and bool(worker.kept or worker.waiting)
 
 
 def is_running(worker: Worker) -> bool:
@@ -107,6 +123,7 @@ class Clusters(RuleBasedStateMachine):
         self.pauses: set[tuple[PauseKind, str]] = set()
         self.dead: set[str] = set()
         self.born = self.claims = self.age = 0
+        self.everybody: list[Worker] = []
         self.workers = [self._new() for _ in range(3)]
         self.watcher: Worker | None = None
         self.is_stopping = False
@@ -118,7 +135,8 @@ class Clusters(RuleBasedStateMachine):
 
     def _new(self) -> Worker:
         self.born += 1
-        return Worker(owner=f"worker {self.born}", pid=self.born)
+        self.everybody.append(Worker(owner=f"worker {self.born}", pid=self.born))
+        return self.everybody[-1]
 
     def _group_of(self, pid: int) -> int | None:
         return 1 if any(worker.pid == pid for worker in self.workers) else None
@@ -141,8 +159,9 @@ class Clusters(RuleBasedStateMachine):
         priority=st.integers(0, 1),
         max_attempts=st.integers(1, 3),
         commits=st.sampled_from([True, True, True, False]),
+        several=st.integers(1, 3),
     )
-    def enqueue(self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool) -> None:
+    def enqueue(self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool, several: int) -> None:
         work = ledger.NewDelivery(
             emission=uuid.uuid4(),
             signal="",
@@ -155,10 +174,10 @@ class Clusters(RuleBasedStateMachine):
             max_attempts=max_attempts,
         )
         with transaction.atomic():
-            delivery = ledger.enqueue(work)
+            sent = [ledger.enqueue(work).id for _ in range(several)]
             transaction.set_rollback(not commits)
-        if commits:
-            self.rows[delivery.id] = Row(queue=queue, receiver=receiver, max_attempts=max_attempts)
+        for one in sent if commits else []:
+            self.rows[one] = Row(queue=queue, receiver=receiver, max_attempts=max_attempts)
 
     # workers
 
@@ -200,9 +219,11 @@ class Clusters(RuleBasedStateMachine):
     def start_next(self, number: int) -> None:
         worker = self._one(number, may_start)
         one = worker.waiting.pop(0)
+        if not may_wait(one):
+            self._record_kept(worker)
         if worker.stood_still and not self._renew(worker, one):
             return
-        worker.running = one
+        worker.running, worker.ran = one, one.id
         self.journal[one.id][one.attempt] += 1
 
     @precondition(some(is_running))
@@ -223,6 +244,10 @@ class Clusters(RuleBasedStateMachine):
     @rule(number=numbers, commits=st.booleans())
     def succeed(self, number: int, commits: bool) -> None:
         worker, one = self._end(number)
+        if not one.receiver.startswith("exactly_once."):
+            worker.kept.append(one)
+            self._record_kept(worker)
+            return
         with transaction.atomic():
             Effect.objects.create(label="effect", delivery_id=one.id, attempt=one.attempt)
             recorded = ledger.succeed(one, ran=0)
@@ -236,6 +261,41 @@ class Clusters(RuleBasedStateMachine):
         else:
             ledger.record_stale(one, ran=0)
 
+    @precondition(some(may_keep))
+    @rule(number=numbers)
+    def keep(self, number: int) -> None:
+        worker = self._one(number, may_keep)
+        assert worker.running
+        worker.kept.append(worker.running)
+        worker.running, worker.ran = None, 0
+
+    @precondition(some(keeps))
+    @rule(number=numbers)
+    def record_kept(self, number: int) -> None:
+        self._record_kept(self._one(number, keeps))
+
+    @precondition(lambda machine: some(is_running)(machine) and some(lambda worker: worker.kept)(machine))
+    @rule(number=numbers)
+    def turn_out_slow(self, number: int) -> None:
+        """The heartbeat records what is kept, and the main thread comes to it later."""
+        worker = self._one(number, lambda worker: worker.kept)
+        self._record_together(worker.kept, worker)
+
+    def _record_kept(self, worker: Worker) -> None:
+        kept, worker.kept = worker.kept, []
+        if kept and not self._record_together(kept, worker):
+            for one in kept:
+                if not ledger.is_successful(one):
+                    ledger.record_stale(one, ran=0)
+
+    def _record_together(self, kept: list[ClaimedDelivery], worker: Worker) -> bool:
+        held = [one for one in kept if self._holds(worker, one)]
+        recorded = ledger.succeed_together([ledger.Success(claimed=one, began=0, ended=0) for one in kept])
+        assert recorded == (held == kept)
+        for one in held:
+            self.rows[one.id].state = State.SUCCESSFUL
+        return recorded
+
     @precondition(some(is_running))
     @rule(
         number=numbers,
@@ -244,6 +304,7 @@ class Clusters(RuleBasedStateMachine):
     )
     def fail(self, number: int, outcome: Outcome, is_permanent: bool) -> None:
         worker, one = self._end(number)
+        self._record_kept(worker)
         self._fail(worker, one, outcome, is_final=one.is_last_attempt or is_permanent)
 
     def _fail(self, worker: Worker, one: ClaimedDelivery, outcome: Outcome, *, is_final: bool) -> None:
@@ -260,6 +321,7 @@ class Clusters(RuleBasedStateMachine):
     def record_nothing(self, number: int) -> None:
         """It has no memory left, say, and lives on: its lease decides. What it has not begun goes back."""
         worker, _ = self._end(number)
+        worker.kept = []
         self._give_back(worker, known=True)
 
     @precondition(some(may_start))
@@ -360,6 +422,14 @@ class Clusters(RuleBasedStateMachine):
     def crash(self, number: int) -> None:
         self._die(self._one(number, holds))
 
+    @precondition(some(lambda worker: len(worker.waiting) + len(worker.kept) > 1))
+    @rule(number=numbers, is_known=st.booleans())
+    def crash_among_several(self, number: int, is_known: bool) -> None:
+        """Another one that would be rare, with the recovery that follows."""
+        worker = self._one(number, lambda worker: len(worker.waiting) + len(worker.kept) > 1)
+        self._die(worker)
+        self.recover_lost((worker.waiting or worker.kept)[0].queue, is_known)
+
     def _die(self, worker: Worker) -> None:
         self.dead.add(worker.owner)
         self.workers[self.workers.index(worker)] = self._new()
@@ -394,21 +464,34 @@ class Clusters(RuleBasedStateMachine):
         return row.state == State.RUNNING and (row.expired or row.owner in self.dead)
 
     @precondition(lambda machine: any(map(machine._is_free, machine.rows.values())))
-    @rule(queue=queues)
-    def recover_lost(self, queue: str) -> None:
+    @rule(queue=queues, is_known=st.booleans())
+    def recover_lost(self, queue: str, is_known: bool = True) -> None:
+        """By a pusher that knows what each worker of its host ran last, or by one of another host."""
+        run_of = self._run_of if is_known else lambda owner: 0
         free: defaultdict[int, list[int]] = defaultdict(list)
         running = Delivery.objects.filter(queue=queue, state=State.RUNNING).order_by(*ORDER)
         for one in running.values_list("pk", flat=True):
             if self._is_free(self.rows[one]):
                 free[self.rows[one].claim].append(one)
-        recovered = ledger.recover_lost(queue, is_dead=self.dead.__contains__)
-        assert {lost.claimed.id for lost in recovered.lost} == {first for first, *_ in free.values()}
-        assert recovered.returned == sum(len(of) - 1 for of in free.values())
-        for first, *rest in free.values():
-            row = self.rows[first]
-            row.state = State.FAILED if row.attempts >= row.max_attempts else State.READY
-            for one in rest:
-                self.rows[one].state, self.rows[one].attempts = State.READY, self.rows[one].attempts - 1
+        recovered = ledger.recover_lost(queue, is_dead=self.dead.__contains__, run_of=run_of, may_wait=may_wait)
+        charged = {one for one in (self._ran(claim, run_of) for claim in free.values()) if one}
+        assert {lost.claimed.id for lost in recovered.lost} == charged
+        assert recovered.returned == sum(map(len, free.values())) - len(charged)
+        for one in chain.from_iterable(free.values()):
+            row = self.rows[one]
+            row.state = State.FAILED if one in charged and row.attempts >= row.max_attempts else State.READY
+            row.attempts -= one not in charged
+
+    def _run_of(self, owner: str) -> int:
+        return next(worker.ran for worker in self.everybody if worker.owner == owner)
+
+    def _ran(self, claim: list[int], run_of: Callable[[str], int]) -> int | None:
+        """Return which one of a claim is charged, if any."""
+        first = self.rows[claim[0]]
+        if (known := run_of(first.owner)) in claim:
+            return known
+        may_have_ended = first.token == 1 and first.max_attempts > 1 and first.receiver.startswith("at_least_once.")
+        return None if may_have_ended and len(claim) > 1 else claim[0]
 
     # operators, and what is pruned
 

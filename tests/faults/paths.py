@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from signals_app import ledger
-from signals_app.dispatcher import QueuedReceiver, bulk
+from signals_app.dispatcher import QueuedReceiver, bulk, registry
 from signals_app.models import (
     FINAL_STATES,
     Attempt,
@@ -27,7 +27,7 @@ from signals_app.models import (
     State,
 )
 from signals_app.processes.identity import current_process, is_dead
-from signals_app.worker import loop
+from signals_app.worker import attempt, loop
 from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
 from tests.faults.receivers import bare_effect, effect, fails_at_first, limited, may_do_without
@@ -111,6 +111,12 @@ def run_the_first_of_two(queue: str) -> None:
     loop._run_all(claim(queue, limit=2), Isolation())
 
 
+def run_three_together(queue: str) -> None:
+    # on whatever machine
+    with patch.object(attempt, "QUICK", math.inf), patch.object(attempt, "KEPT", math.inf), patch.dict(attempt._took):
+        loop._run_all(claim(queue, limit=3), Isolation())
+
+
 def claim_ahead(queue: str) -> None:
     ahead = ledger.Ahead(until=math.inf)  # as after a slow claim, with nothing there
     ledger.claim(queue, owner=str(current_process()), limit=1, lease=30, ahead=ahead)
@@ -173,7 +179,8 @@ def say_how_it_is(queue: str) -> None:
 
 
 def recover_lost(queue: str) -> None:
-    ledger.recover_lost(queue, is_dead=is_dead)
+    may_wait = lambda claimed: attempt.may_wait(claimed, registry.get(claimed.receiver))  # noqa: E731
+    ledger.recover_lost(queue, is_dead=is_dead, may_wait=may_wait)
 
 
 def prune(queue: str) -> None:
@@ -226,6 +233,9 @@ PATHS = {
     "enqueue in bulk": Path(nothing, enqueue_in_bulk),
     "claim, run, complete": Path(lambda queue: put(queue, bare_effect), loop.drain),
     "claim, run, complete as one": Path(put, loop.drain),
+    "claim, run, complete together": Path(
+        lambda queue: [put(queue, bare_effect) for _ in range(3)], run_three_together
+    ),
     "fail and try again": Path(lambda queue: put(queue, fails_at_first), loop.drain),
     "fail for good": Path(lambda queue: put(queue, fails_at_first, max_attempts=1), loop.drain),
     "skip": Path(put_what_is_missing, loop.drain),

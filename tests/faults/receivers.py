@@ -97,6 +97,12 @@ def bare_effect(
         raise ValueError("told to fail")
 
 
+@queued(key="at_least_once.quick", max_attempts=50, backoff=fixed(0.1), timeout=60)
+def quick(sender: object, **kwargs: Any) -> None:
+    """Do nothing that takes time; outcomes of such are recorded together."""
+    journal.attempt()
+
+
 @atomic(key="exactly_once.starts_late")
 def starts_late(sender: object, **kwargs: Any) -> None:
     """Leave the effect, and note its commit, some tenths of a second after the attempt was told to have begun."""

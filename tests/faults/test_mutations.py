@@ -225,6 +225,71 @@ MORE = [
         vendors=("postgresql",),
     ),
     without(
+        "the end of a watch for a task that waits",
+        Edit(package="worker", pattern=r"return duty\.tasks\.poll\(0\)$", instead="return False"),
+        test="test_a_task_that_nobody_takes_calls_a_worker_off_its_watch",
+    ),
+    without(
+        "a record of what is kept before others begin",
+        worker(r"if not goes_on\(batch, one\):", "if False:"),
+        test="test_what_is_kept_is_recorded_before_it_begins",
+    ),
+    without(
+        "a record of what is kept before a failure is",
+        worker(r"sessions\.mend\(\) record_kept\(batch\)", "sessions.mend()"),
+        test="test_what_is_kept_is_recorded_before_a_failure",
+    ),
+    without(
+        "the limit of time for what is kept",
+        worker(r"return is_quick and [^\n]*$", "return is_quick"),
+        test="test_nothing_is_kept_for_longer_than_its_time",
+    ),
+    without(
+        "the heartbeat's record of what is kept",
+        worker(r"batch\.record_kept\(\)(?= batch\.give_back_rest)", "pass"),
+        test="test_the_heartbeat_records_what_is_kept_when_a_receiver_is_slow_for_once",
+    ),
+    without(
+        "a check whether what is kept is on record, though the answer says no",
+        worker(r"return _stands\(ledger\.is_successful, run\.claimed\) or ", "return "),
+        test="test_each_is_recorded_and_told_of_once_though_the_answer_was_lost_or_the_statement_failed",
+    ),
+    without(
+        "the one claim in which a success may be kept",
+        worker(r"claimed\.token == 1 and ", ""),
+        test="test_a_delivery_that_kills_its_worker_fails_after_its_attempts_and_one_more_at_most",
+    ),
+    without(
+        "the record at once of what has one attempt",
+        worker(r"and not claimed\.is_last_attempt ", ""),
+        test="test_what_has_one_attempt_never_begins_twice",
+    ),
+    without(
+        "the word of a worker that what it ran has ended well",
+        worker(r"liveness\.run\(0\)", "pass"),
+        test="test_a_worker_that_dies_as_it_records_what_is_kept_is_charged_nothing",
+    ),
+    without(
+        "the knowledge of what a dead worker ran",
+        ledger(r"if row\.id == run\]", "if False]"),
+        test="test_the_one_that_a_worker_died_of_is_charged_and_not_what_had_ended_well",
+    ),
+    without(
+        "the doubt whether the first of a claim had ended",
+        ledger(r"if not others or not may_wait\([^:]*:", "if True:"),
+        test="test_where_nobody_knows_what_a_worker_died_of_nothing_is_charged_at_first",
+    ),
+    without(
+        "the token of what is recorded together",
+        ledger(r" AND \{table\}\.token = ended\.token"),
+        test="test_successes_are_recorded_together_each_with_its_own_times_but_what_was_taken_over_is_not",
+    ),
+    without(
+        "the owner of what is recorded together",
+        ledger(r"(ended\.token) AND owner = %\(owner\)s", r"\1"),
+        test="test_successes_are_recorded_together_each_with_its_own_times_but_what_was_taken_over_is_not",
+    ),
+    without(
         "the end of a watch where its cluster stops",
         worker(r" and liveness\.may_claim(?= and liveness\.is_on_watch)", ""),
         test="faults/test_model.py",

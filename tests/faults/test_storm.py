@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from signals_app import ledger
+from signals_app.conf import conf
 from signals_app.dispatcher import batch
 from signals_app.models import Batch, PauseKind
 from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults.harness import Fault, enqueue_many, signals_app, size
+from tests.faults.invariant import read_journal
+from tests.faults.receivers import quick
 from tests.testapp.models import Effect
 from tests.testapp.signals import batch_settled
 
@@ -70,6 +73,25 @@ def test_batches_are_followed_once_though_workers_are_killed(fault: Fault) -> No
     told = sorted(Effect.objects.filter(label="batch").values_list("detail", flat=True))
     whole = batches * members
     assert told == sorted([f"{whole} of {whole}", *[f"{members} of {members}"] * batches])
+
+
+@pytest.mark.short
+@pytest.mark.fault(1, "workers killed among quick receivers, whose successes are recorded together")
+def test_what_quick_receivers_do_again_is_no_more_than_one_claim_for_each_worker_killed(fault: Fault) -> None:
+    kills, at_once, chance = size(6, 200), 200, random.Random(3)
+    with fault.cluster(**QUICK_TO_NOTICE) as cluster:
+        for _ in range(kills):
+            enqueue_many(at_once, quick)
+            wait_until(cluster.running, "a worker that runs", seconds=60)
+            time.sleep(chance.uniform(0, 0.05))
+            wait_until(lambda: kill(*pick(chance, cluster.running() or cluster.living("worker"))), "a worker")
+            wait_for_all(seconds=60)
+        family = cluster.family()
+    found = fault.invariant(family=family)
+    again = sum(times - 1 for begun in read_journal(fault.journal).values() for times in begun.values())
+    fault.note(kills=kills, deliveries=kills * at_once, lost=found["failed_attempts"].get("LOST", 0), begun_again=again)
+    assert found["states"] == {"SUCCESSFUL": kills * at_once}
+    assert again <= kills * conf.batch
 
 
 @pytest.mark.fault(2, "any process of the cluster killed")

@@ -74,8 +74,8 @@ def test_what_comes_first_is_what_a_claim_would_take_first() -> None:
     delivery(priority=-1)
     delivery(priority=1, due_at=later)
     delivery(parked=True)
-    delivery(due_at=one.due_at)
-    assert ledger.ahead_of(one) == 0
+    twin = delivery(due_at=one.due_at)
+    assert (ledger.ahead_of(one), ledger.ahead_of(twin)) == (0, 1)
     delivery(priority=1, due_at=now)
     assert why(one) == "It is due; 1 delivery of its queue comes first."
     delivery(priority=5, due_at=now)

@@ -39,6 +39,38 @@ def test_success_is_recorded_once_with_how_long_the_receiver_ran() -> None:
     assert not Attempt.objects.exists()
 
 
+def test_successes_are_recorded_together_each_with_its_own_times_but_what_was_taken_over_is_not() -> None:
+    (taken_over, claimed_anew), others = [put(), put()], [put(), put()]
+    ended = [
+        ledger.Success(claimed=one, began=number + 2.25, ended=number, done=number, total=3)
+        for number, one in enumerate(claim())
+    ]
+    Delivery.objects.filter(pk=taken_over.pk).update(token=99)
+    Delivery.objects.filter(pk=claimed_anew.pk).update(owner="another")  # whose server forgot the claim before
+    assert not ledger.succeed_together(ended)
+    for delivery in (taken_over, claimed_anew):
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.finished_at) == (State.RUNNING, None)
+    for number, delivery in enumerate(others, start=2):
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.lease_until, delivery.attempts) == (State.SUCCESSFUL, None, 1)
+        assert (delivery.progress_done, delivery.progress_total) == (number, 3)
+        assert delivery.started_at is not None
+        assert delivery.finished_at is not None
+        assert (delivery.finished_at - delivery.started_at).total_seconds() == pytest.approx(2.25, abs=0.001)
+    first, second = (one.finished_at for one in others)
+    assert first is not None
+    assert second is not None
+    assert (first - second).total_seconds() == pytest.approx(1, abs=0.001)
+    assert ledger.succeed_together([ledger.Success(claimed=claim_of(put()), began=1, ended=0)])
+
+
+def claim_of(delivery: Delivery) -> ClaimedDelivery:
+    (claimed,) = claim()
+    assert claimed.id == delivery.id
+    return claimed
+
+
 def test_a_failure_with_attempts_left_is_due_after_its_delay() -> None:
     claimed, delivery = claimed_one()
     assert not ledger.has_failed(claimed)

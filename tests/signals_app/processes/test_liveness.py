@@ -53,6 +53,17 @@ def test_a_worker_at_its_task_is_known_by_its_beats(one: Liveness) -> None:
     assert one.beats_for(os.getppid(), within=60) is None
 
 
+def test_what_a_worker_ran_last_is_known_after_its_end_and_that_of_its_cluster(one: Liveness) -> None:
+    assert one.run_of(os.getpid()) == 0
+    one.task_started()
+    one.run(7)
+    one.task_ended()
+    one.begin()
+    assert (one.run_of(os.getpid()), one.run_of(os.getppid())) == (7, 0)
+    one.run(0)
+    assert one.run_of(os.getpid()) == 0
+
+
 def test_workers_whose_pids_fall_on_one_slot_are_told_apart(one: Liveness, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = os.getpid(), os.getpid() + SLOTS
     one.task_started()
