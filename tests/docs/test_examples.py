@@ -18,16 +18,15 @@ from tests.docs.reader import SHOWN_ONLY, Reader, before_and_after, files_of
 
 DOCS = ROOT / "docs"
 HOW_TO = DOCS / "how-to"
-ON_THE_TUTORIAL = [
-    *(HOW_TO / f"{name}.md" for name in ("deploy", "migrate", "monitor", "rate-limits", "send-later", "send-many")),
-    HOW_TO / "signals-map.md",
-    *(HOW_TO / f"{name}.md" for name in ("test-receivers", "atomic-receivers")),
-    DOCS / "reference" / "api.md",
-]
+OWN = ("install", "postgresql", "tenants")
 ON_THEIR_OWN = [
-    *(HOW_TO / f"{name}.md" for name in ("install", "postgresql", "tenants")),
+    *(HOW_TO / f"{name}.md" for name in OWN),
     *(DOCS / "tutorial.md", DOCS / "explanation.md"),
     ROOT / "README.md",  # in tests/test_wheel.py
+]
+ON_THE_TUTORIAL = [
+    *(page for page in sorted(HOW_TO.glob("*.md")) if page.stem not in (*OWN, "operate")),
+    DOCS / "reference" / "api.md",
 ]
 
 
