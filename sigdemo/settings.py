@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 from environs import FileAwareEnv, validate
 
@@ -132,6 +133,9 @@ SIGNALS_APP: dict[str, Any] = {
     "METRICS_TOKEN": env.str("METRICS_TOKEN", ""),
     "ON_DEMAND_QUEUES": ("lab-crash",),
 }
+
+TASKS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "signals_app.tasks.DeliveryBackend"}}
+INSTALLED_APPS += ["django_tasks"] if django.VERSION < (6, 0) else []  # where Django has none of its own
 
 # People: language, passwords
 

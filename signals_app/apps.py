@@ -1,5 +1,6 @@
 """The Django app: what is set up as Django starts, so that a project need not."""
 
+from importlib import import_module
 from types import ModuleType
 
 from django.apps import AppConfig, apps
@@ -12,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app.cluster import defaults
 from signals_app.conf import VARIABLE, conf, line_of_cluster, main_queue, named_here, q_cluster
+
+TASK_BACKEND = "signals_app.tasks.DeliveryBackend"
 
 
 class SignalsAppConfig(AppConfig):
@@ -51,5 +54,7 @@ class SignalsAppConfig(AppConfig):
         labels = list(apps.app_configs)
         if labels.index("django_q") < labels.index(self.label):
             defaults.take_command()
+        if has_tasks := TASK_BACKEND in [one.get("BACKEND") for one in getattr(settings, "TASKS", {}).values()]:
+            import_module(TASK_BACKEND.rpartition(".")[0])
         if conf.autodiscover:
-            autodiscover_modules("receivers")
+            autodiscover_modules("receivers", *(["tasks"] if has_tasks else []))

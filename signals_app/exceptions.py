@@ -30,6 +30,10 @@ class PermanentFailure(SignalsAppError):
     """Raised by a receiver: trying again cannot help; the delivery is FAILED at once."""
 
 
+class ResultError(PermanentFailure):
+    """What a task returned cannot be kept."""
+
+
 class ChainTooLong(PermanentFailure):
     """Receivers send to one another, or to themselves, more often than SIGNALS_APP["MAX_DEPTH"] allows."""
 

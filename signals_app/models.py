@@ -136,6 +136,9 @@ class Delivery(models.Model):
     finished_at = Moment(null=True, blank=True)
     progress_done = models.PositiveBigIntegerField(default=0)
     progress_total = models.PositiveBigIntegerField(default=0)
+    result = models.TextField(
+        blank=True, default="", db_default="", help_text=_("What a task returned, as JSON; nothing for None.")
+    )
     unroutable = models.BooleanField(
         default=False, help_text=_("The last worker that claimed it did not know its receiver.")
     )

@@ -47,11 +47,12 @@ if os.environ.get("TEST_RUN") != _run:  # the clusters that it starts inherit it
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{_run_dir}/default.sqlite3",
     }
 
+import django
 import time_machine
 
 from sigdemo.database_url import database
 from sigdemo.settings import *  # noqa: F403
-from sigdemo.settings import DATABASES, INSTALLED_APPS, Q_CLUSTER, STATIC_ROOT, STORAGES
+from sigdemo.settings import DATABASES, INSTALLED_APPS, Q_CLUSTER, STATIC_ROOT, STORAGES, TASKS
 
 RUN_DIR = Path(os.environ["TEST_RUN_DIR"])
 
@@ -86,6 +87,10 @@ Q_CLUSTER["ALT_CLUSTERS"]["elsewhere"] = {}  # some receivers of the tests name 
 # a cluster on a host whose clock is wrong by so many seconds
 if _shift := float(os.environ.get("TEST_CLOCK_SHIFT", "0")):
     time_machine.travel(time.time() + _shift, tick=True).start()
+
+TASKS["default"]["QUEUES"] = ["default", "elsewhere"]
+_tasks = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+TASKS["immediate"] = {"BACKEND": f"{_tasks}.backends.immediate.ImmediateBackend"}
 
 # a cluster of a test that needs other settings: JSON
 SIGNALS_APP = json.loads(os.environ.get("TEST_SIGNALS_APP", "{}"))

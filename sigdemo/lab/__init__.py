@@ -1,1 +1,1 @@
-"""The lab: the same work sent six ways, measured side by side."""
+"""The lab: the same work sent seven ways, measured side by side."""

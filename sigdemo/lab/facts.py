@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from sigdemo.lab.kinds import ATTEMPTS, IN_THE_REQUEST, Outcome, Way
+from sigdemo.lab.kinds import ATTEMPTS, BY_A_WORKER, IN_THE_REQUEST, Outcome, Way
 from sigdemo.lab.models import LabLane, LabRun, LabSpan
 from signals_app.processes.identity import is_dead
 
@@ -195,4 +195,4 @@ def _may_go_on(way: Way, works: Sequence[Work]) -> bool:
         return True
     last = works[-1]
     went_badly = last.is_lost or last.outcome == Outcome.FAILED
-    return way == Way.QUEUED and went_badly and last.attempt < ATTEMPTS
+    return way in BY_A_WORKER and went_badly and last.attempt < ATTEMPTS

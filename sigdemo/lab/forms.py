@@ -61,7 +61,7 @@ class LabForm(forms.Form):
         choices=Way.choices,
         initial=list(Way),
         widget=forms.CheckboxSelectMultiple,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose at least one of the six ways."),
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose at least one of the seven ways."),
     )
 
     def numbers(self) -> list[tuple[forms.BoundField, str]]:

@@ -1,4 +1,4 @@
-"""The choices of the lab: six ways to get work done, kinds of work, how work ends, and what a run is asked to be."""
+"""The choices of the lab: seven ways to get work done, kinds of work, how work ends, and what a run is asked to be."""
 
 import sys
 from collections.abc import Sequence
@@ -16,10 +16,13 @@ class Way(models.TextChoices):
     THREAD = "thread", "Thread"
     THREAD_JOIN = "thread-join", "Thread + join"
     QUEUED = "queued", "Queue"
+    TASK = "task", "django.tasks"
 
 
 # The ways whose work is over when the request is: what has not begun by then never will.
 IN_THE_REQUEST = (Way.INLINE, Way.SIGNAL, Way.ASYNC_SIGNAL, Way.THREAD_JOIN)
+
+BY_A_WORKER = (Way.QUEUED, Way.TASK)  # the ways whose work is a delivery
 
 
 class Kind(models.TextChoices):

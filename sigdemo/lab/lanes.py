@@ -1,4 +1,4 @@
-"""The six ways. Each gets a lane's work done, or has it done; the lab's page shows these very lines."""
+"""The seven ways. Each gets a lane's work done, or has it done; the lab's page shows these very lines."""
 
 from collections.abc import Callable
 from threading import Thread, current_thread
@@ -10,6 +10,7 @@ from sigdemo.lab.kinds import Way
 from sigdemo.lab.models import LabLane
 from sigdemo.lab.signals import async_work_wanted, queued_work_wanted, work_wanted
 from sigdemo.lab.spans import perform
+from sigdemo.lab.tasks import do_work
 
 
 def inline(lane: LabLane) -> None:
@@ -43,6 +44,12 @@ def queued(lane: LabLane) -> None:
         queued_work_wanted.send(sender=LabLane, lane=lane)
 
 
+def task(lane: LabLane) -> None:
+    with transaction.atomic():
+        for seat in lane.seats():
+            do_work.enqueue(lane.pk, seat)
+
+
 def perform_in_thread(lane: LabLane, seat: int) -> None:
     """Do the work, and close the database connection that this thread opened."""
     current_thread().name = f"lab-{seat}"
@@ -59,4 +66,5 @@ SEND: dict[Way, Callable[[LabLane], None]] = {
     Way.THREAD: thread,
     Way.THREAD_JOIN: thread_join,
     Way.QUEUED: queued,
+    Way.TASK: task,
 }

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from sigdemo.lab.facts import Facts, Lane, facts_of
-from sigdemo.lab.kinds import MOST_RECEIVERS, Plan, Way, gil_enabled
+from sigdemo.lab.kinds import BY_A_WORKER, MOST_RECEIVERS, Plan, gil_enabled
 from sigdemo.lab.models import LabLane, LabRun
 from sigdemo.lab.signals import queued_work_wanted
+from sigdemo.lab.tasks import do_work
 from signals_app.models import Delivery, State
 from signals_app.payloads.names import signal_name
 
@@ -89,7 +91,7 @@ def prune() -> int:
 
 def _is_idle(lane: Lane) -> bool:
     """Tell whether nobody works for a lane; what waits in the queue alone is bounded by MOST_WAITING."""
-    waits_alone = lane.way == Way.QUEUED and lane.answered_after is not None
+    waits_alone = lane.way in BY_A_WORKER and lane.answered_after is not None
     return lane.is_over or (waits_alone and not any(work.is_running for work in lane.works))
 
 
@@ -103,7 +105,8 @@ def _is_abandoned(facts: Facts) -> bool:
 
 
 def _refuse_a_long_queue() -> None:
-    waiting = Delivery.objects.filter(signal=signal_name(queued_work_wanted), state=State.READY).count()
+    of_the_lab = Q(signal=signal_name(queued_work_wanted)) | Q(receiver=do_work.module_path)
+    waiting = Delivery.objects.filter(of_the_lab, state=State.READY).count()
     if waiting >= MOST_WAITING:
         raise TooMuch(
             f"{waiting} receivers of earlier runs still wait in the queue, and no more are added. "

@@ -11,6 +11,7 @@ from django.dispatch import Signal
 from sigdemo.lab import lanes
 from sigdemo.lab.kinds import Way
 from sigdemo.lab.signals import async_work_wanted, queued_work_wanted, work_wanted
+from sigdemo.lab.tasks import do_work
 
 SENT: dict[Way, Signal] = {
     Way.SIGNAL: work_wanted,
@@ -20,14 +21,15 @@ SENT: dict[Way, Signal] = {
 
 
 def code_of(way: Way) -> str:
-    """Return what a user would write: the receiver, decorator included, and the send; or the function that is called.
+    """Return what a user would write: the receiver or task, with decorators, and the send; or the function called.
 
     It is the source without its annotations and docstrings.
     """
     sending = _parsed(lanes.SEND[way])
-    if way not in SENT:
+    work = do_work.func if way == Way.TASK else receiver_of(SENT[way]) if way in SENT else None
+    if work is None:
         return ast.unparse(sending)
-    return "\n\n".join((ast.unparse(_parsed(receiver_of(SENT[way]))), *map(ast.unparse, sending.body)))
+    return "\n\n".join((ast.unparse(_parsed(work)), *map(ast.unparse, sending.body)))
 
 
 def receiver_of(signal: Signal) -> Callable[..., Any]:

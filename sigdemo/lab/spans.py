@@ -22,12 +22,13 @@ LONGEST_ERROR = 200  # characters
 def perform(lane: LabLane, *, seat: int = 1, **_: object) -> None:
     """Do one receiver's work and measure it. Raises LabFailure where the run's kind says so.
 
-    In a worker, seat and attempt are the delivery's. A seat beyond the run's fan-out does nothing.
+    In a worker, the attempt is the delivery's, and so is the seat where its receiver's key has a number. A seat beyond
+    the run's fan-out does nothing.
     """
     attempt, enqueued_at = 1, None
     if current := current_or_none():
         delivery = Delivery.objects.get(pk=current.id)
-        seat, attempt, enqueued_at = seat_of(delivery.receiver), current.attempt, delivery.enqueued_at
+        seat, attempt, enqueued_at = seat_of(delivery.receiver, otherwise=seat), current.attempt, delivery.enqueued_at
     if seat not in lane.seats():
         return
     with _measured(lane, seat=seat, attempt=attempt, enqueued_at=enqueued_at):
@@ -49,10 +50,10 @@ async def perform_async(lane: LabLane, *, seat: int = 1, **_: object) -> None:
     await _end(begun, begun.since.elapsed())
 
 
-def seat_of(key: str) -> int:
-    """Return which of the fan-out a queued receiver is, by the number at the end of its key; 1 without one."""
+def seat_of(key: str, *, otherwise: int = 1) -> int:
+    """Return which of the fan-out a queued receiver is, by the number at the end of its key."""
     number = key.rpartition("-")[2]
-    return int(number) if number.isdecimal() else 1
+    return int(number) if number.isdecimal() else otherwise
 
 
 async def _end(begun: "_Begun", seconds: float, error: BaseException | None = None) -> None:

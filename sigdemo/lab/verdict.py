@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sigdemo.lab.clock import duration
 from sigdemo.lab.facts import Facts, Lane
-from sigdemo.lab.kinds import Guess, Outcome, Way
+from sigdemo.lab.kinds import BY_A_WORKER, Guess, Outcome, Way
 from sigdemo.lab.pings import factor
 
 CLOSE = 0.02  # seconds by which two clocks read one after another may disagree
@@ -60,7 +60,7 @@ def _work(lane: Lane) -> str:
             return f", failed at attempt {max(failed)} and was done at attempt {again}"
         if lane.waiting:
             return ", failed, and is tried again"
-        recorded = max(failed) > 1 or lane.way == Way.QUEUED
+        recorded = max(failed) > 1 or lane.way in BY_A_WORKER
         return (
             f", and failed {max(failed)} times, on record" if recorded else ", and only the server log knows it failed"
         )

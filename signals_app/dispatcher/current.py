@@ -21,6 +21,7 @@ class CurrentDelivery:
     max_attempts: int
     depth: int = 0  # how many deliveries led to it, each sent by the receiver of the one before
     steps: tuple[int, int] = (0, 0)  # done, of so many
+    result: str = ""  # what a task returned, as JSON
 
     @property
     def idempotency_key(self) -> str:

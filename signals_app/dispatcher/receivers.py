@@ -242,6 +242,7 @@ class Registry:
     def __init__(self) -> None:
         # with each receiver the run of its module's body that entered it, None where other code did
         self._entries: dict[str, tuple[QueuedReceiver, CodeType | None]] = {}
+        self.finder: Callable[[str], QueuedReceiver | None] = lambda key: None  # signals_app.tasks has one
 
     def add(self, receiver: QueuedReceiver) -> None:
         """Enter a receiver. Raises ReceiverError where another function has the key.
@@ -266,6 +267,10 @@ class Registry:
     def get(self, key: str) -> QueuedReceiver | None:
         """Return the receiver of a key, or None when this process does not know it."""
         return self._entries.get(key, (None,))[0]
+
+    def find(self, key: str) -> QueuedReceiver | None:
+        """Return the receiver of a key, or that of the task it names, which may have to be imported for it."""
+        return self.get(key) or self.finder(key)
 
     def all(self) -> list[QueuedReceiver]:
         """Return every receiver, by key."""

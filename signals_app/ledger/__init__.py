@@ -21,6 +21,7 @@ from signals_app.ledger.claims import (
     is_deferred,
     renew,
     report_progress,
+    sent_and_started,
 )
 from signals_app.ledger.clusters import (
     clusters,

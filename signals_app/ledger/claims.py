@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, seconds, set_aside_among
 from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, connection, rows, write
 
@@ -91,6 +93,8 @@ _IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'READY' AN
 _BOOK = f"UPDATE {{table}} SET {_UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_within}}"
 
 _AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s AND deferrals = 0"
+
+_SENT = f"SELECT {readable('enqueued_at')}, {readable('started_at')}, priority FROM {{table}} WHERE id = %(id)s"
 
 _PROGRESS = "UPDATE {table} SET progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD
 
@@ -309,6 +313,20 @@ def age_of(claimed: ClaimedDelivery) -> float:
     One that was put off has been begun before: less than any number.
     """
     return next((seconds(*times) or 0.0 for times in rows(_AGE, id=claimed.id)), -math.inf)
+
+
+def sent_and_started(claimed: ClaimedDelivery) -> tuple[datetime | None, datetime | None, int]:
+    """Return when a delivery was enqueued and when this attempt began, as the ORM would have read it, and its priority.
+
+    A query by the ORM would take ten times as long, and as long as claim and success together.
+    """
+    ((enqueued, started, priority),) = rows(_SENT, id=claimed.id)
+    return _aware(moment(enqueued)), _aware(moment(started)), priority
+
+
+def _aware(read: datetime | None) -> datetime | None:
+    is_text = read is not None and settings.USE_TZ and read.tzinfo is None
+    return read.replace(tzinfo=connection().timezone) if is_text else read  # type: ignore[union-attr]
 
 
 def report_progress(claimed: ClaimedDelivery, *, done: int, total: int) -> bool:

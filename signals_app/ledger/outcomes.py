@@ -18,7 +18,7 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 # with its receiver's own writes is as durable as they are.
 _SUCCEED = (
     "UPDATE {table} SET state = 'SUCCESSFUL', started_at = {earlier}, finished_at = {now}, lease_until = NULL, "
-    "progress_done = %(done)s, progress_total = %(total)s WHERE " + HELD + "{unsynced}"
+    "progress_done = %(done)s, progress_total = %(total)s, result = %(result)s WHERE " + HELD + "{unsynced}"
 )
 
 # most members of a batch: nothing follows, and nobody waits for the disk
@@ -77,12 +77,12 @@ class Failure:
         return replace(self, error_class=error_class, message=message, traceback=trace)
 
 
-def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int = 0) -> bool:
-    """Record SUCCESSFUL after ``ran`` seconds, with ``done`` of ``total`` steps of progress.
+def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int = 0, result: str = "") -> bool:
+    """Record SUCCESSFUL after ``ran`` seconds, with ``done`` of ``total`` steps of progress and a task's result.
 
     False, and nothing written, when the claim is not ours any more.
     """
-    said = {"ago": ran, "done": done, "total": total}
+    said = {"ago": ran, "done": done, "total": total, "result": result}
     if claimed.batch is not None and not claimed.lane and write_held(_SUCCEED_UNWATCHED, claimed, **said):
         return True
     with _ending(claimed):

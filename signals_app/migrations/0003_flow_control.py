@@ -151,6 +151,13 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="delivery",
+            name="result",
+            field=models.TextField(
+                blank=True, db_default="", default="", help_text="What a task returned, as JSON; nothing for None."
+            ),
+        ),
+        migrations.AddField(
+            model_name="delivery",
             name="slot",
             field=models.SmallIntegerField(
                 blank=True,

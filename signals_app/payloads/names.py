@@ -38,7 +38,7 @@ def find_class(path: str) -> type:
     runs no foreign code.
     """
     module_name, _, qualname = path.partition(":")
-    found: object = _module(module_name)
+    found: object = find_module(module_name)
     for part in qualname.split("."):
         # straight from the namespace: a module's __getattr__ or a descriptor would run code
         found = namespace(found).get(part)
@@ -70,7 +70,7 @@ def find_signal(name: str) -> Signal | None:
     """Return the signal of a ``module.name``, looking where ``find_class`` looks; None where there is none."""
     module_name, _, attribute = name.rpartition(".")
     try:
-        found = namespace(_module(module_name)).get(attribute)
+        found = namespace(find_module(module_name)).get(attribute)
     except Malformed:
         return None
     return cast(Signal, found) if issubclass(type(found), Signal) else None
@@ -130,8 +130,8 @@ def _label(obj: object) -> str:
     return obj.__name__ if isinstance(obj, ModuleType) else _label(obj.__class__)
 
 
-def _module(name: str) -> ModuleType:
-    """Return a module that is loaded, or may be loaded. Raises Malformed for any other."""
+def find_module(name: str) -> ModuleType:
+    """Return a module that is loaded, or may be loaded as ``find_class`` says. Raises Malformed for any other."""
     if (module := sys.modules.get(name)) is not None:
         return module
     # Django itself as well: request_finished is sent by WSGIHandler, which no worker has loaded

@@ -234,7 +234,8 @@ def _commit(stack: ExitStack, run: Run) -> None:
 def _record_success(run: Run, batch: ClaimedBatch) -> None:
     claimed, receiver = run.claimed, run.receiver
     took = _took[receiver.key] = run.seconds
-    if may_wait(claimed, receiver) and (batch.kept or (took < QUICK and not batch.is_last)):
+    can_wait = may_wait(claimed, receiver) and not run.current.result
+    if can_wait and (batch.kept or (took < QUICK and not batch.is_last)):
         _keep(run, batch)
         if took >= QUICK:
             record_kept(batch)
@@ -246,7 +247,7 @@ def _record_success(run: Run, batch: ClaimedBatch) -> None:
 
 def _succeed(run: Run) -> bool:
     done, total = run.current.steps
-    return ledger.succeed(run.claimed, ran=run.seconds, done=done, total=total)
+    return ledger.succeed(run.claimed, ran=run.seconds, done=done, total=total, result=run.current.result)
 
 
 def _tell_success(run: Run) -> None:

@@ -198,7 +198,7 @@ def _still_ours(claimed: ClaimedDelivery, batch: ClaimedBatch) -> bool:
 
 
 def _run(claimed: ClaimedDelivery, batch: ClaimedBatch) -> None:
-    receiver = registry.get(claimed.receiver)
+    receiver = registry.find(claimed.receiver)
     if receiver is None:
         ledger.give_back_unroutable(claimed, delay=conf.unroutable_delay)
         events.unroutable(claimed)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def choose(guest: Visitor, kind: str, *, seconds: float, fan_out: int = 1, ways: tuple[str, ...] = ()) -> None:
-    """Fill in the form of the six ways and send it."""
+    """Fill in the form of the seven ways and send it."""
     open_all(guest, ".fold", ".others")
     guest.page.get_by_label(kind, exact=True).check()
     guest.page.get_by_label("Duration").fill(str(seconds))

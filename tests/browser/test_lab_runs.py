@@ -100,3 +100,14 @@ def test_six_ways_at_the_largest_setting_leave_the_site_standing(lise: Visitor, 
     assert answer.value.ok
     lise.open("/shop/")
     lise.page.get_by_role("heading", name="Signal Supply").wait_for(timeout=5000)
+
+
+def test_a_django_task_is_done_by_a_worker_as_queued_work_is(lise: Visitor, cluster: Cluster) -> None:
+    choose(lise, "Fails once, then succeeds", seconds=0.1, ways=("queued", "task"))
+    all_done(lise)
+    for way in ("queued", "task"):
+        assert [row.locator(".outcome").inner_text() for row in rows(lise, way)] == ["failed", "done"]
+        assert badges(lise, way) == ["the request does not wait", "is retried"]
+    code = lise.page.locator("#lane-task .code").inner_text()
+    assert code.startswith("@task(priority=-10)\n@task_options(max_attempts=ATTEMPTS)\ndef do_work(")
+    lise.is_untroubled()

@@ -3,7 +3,7 @@
 It reads tables and a file and knows nothing of the code that wrote them:
 
 - every delivery is SUCCESSFUL, FAILED or CANCELLED;
-- a receiver whose key begins with ``exactly_once.`` left one effect, of its last attempt, where it is SUCCESSFUL, and
+- a receiver whose key has ``exactly_once`` in it left one effect, of its last attempt, where it is SUCCESSFUL, and
   none elsewhere;
 - a FAILED delivery has an attempt on the record that says why;
 - a batch that is closed is settled, and one delivery follows it;
@@ -115,7 +115,7 @@ def _of_delivery(
     successes = int(state == "SUCCESSFUL")
     if state not in FINAL:
         yield f"delivery {one} is {state}"
-    if receiver.startswith("exactly_once.") and effects != [attempts] * successes:
+    if "exactly_once" in receiver and effects != [attempts] * successes:
         yield f"delivery {one} is {state} after {attempts} attempts, and left effects of attempts {effects}"
     if state == "FAILED" and not any(message for _, message in ends.get(attempts, [])):
         yield f"delivery {one} is FAILED and nothing says why"

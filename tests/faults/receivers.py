@@ -1,6 +1,6 @@
 """The receivers of the fault tests, which every cluster of the tests knows.
 
-Keys that begin with ``exactly_once.`` promise one effect, a row, for each success.
+Keys with ``exactly_once`` in them promise one effect, a row, for each success.
 """
 
 import os
@@ -19,10 +19,12 @@ from signals_app.dispatcher.receivers import batch_done
 from signals_app.ledger import ClaimedDelivery
 from signals_app.models import Delivery
 from signals_app.signals import delivery_started
+from signals_app.tasks import task_options
 from tests.faults import journal
 from tests.testapp.models import Thing
 from tests.testapp.receivers import leave_effect
 from tests.testapp.signals import batch_settled
+from tests.testapp.tasks import task
 
 
 def atomic(
@@ -41,6 +43,17 @@ def effect(sender: object, before: float = 0, after: float = 0, attempts: int = 
     leave_effect("effect")
     time.sleep(after * sleeps)
     transaction.on_commit(lambda: journal.commit(delivery.id, delivery.attempt))
+
+
+@task
+@task_options(atomic=True, max_attempts=50, backoff=fixed(0.1), timeout=60)
+def exactly_once(before: float, after: float) -> int:
+    """Do the same as a task of Django's, and return the attempt."""
+    delivery = journal.attempt()
+    time.sleep(before)
+    leave_effect("task")
+    time.sleep(after)
+    return delivery.attempt
 
 
 ticking = Signal()  # each second, in the clusters of a test that asks for it; due: datetime

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from signals_app import ledger
 from signals_app.conf import conf
@@ -14,7 +15,7 @@ from signals_app.models import Batch, PauseKind
 from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults.harness import Fault, enqueue_many, signals_app, size
 from tests.faults.invariant import read_journal
-from tests.faults.receivers import quick
+from tests.faults.receivers import exactly_once, quick
 from tests.testapp.models import Effect
 from tests.testapp.signals import batch_settled
 
@@ -32,7 +33,9 @@ def pick(chance: random.Random, pids: list[int]) -> list[int]:
 @pytest.mark.fault(1, "workers killed at random moments")
 def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(fault: Fault) -> None:
     deliveries, kills, chance = size(40, 2_000), size(6, 200), random.Random(1)
-    enqueue_many(deliveries, **BRIEF)
+    enqueue_many(deliveries * 3 // 4, **BRIEF)
+    with transaction.atomic():
+        tasks = [exactly_once.enqueue(**BRIEF) for _ in range(deliveries // 4)]
     killed = at_work = 0
     with fault.cluster(**QUICK_TO_NOTICE) as cluster:
         while not is_all_done():
@@ -49,6 +52,9 @@ def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(fault: Fault) 
     lost = found["failed_attempts"].get("LOST", 0)
     fault.note(kills=killed, of_them_at_work=at_work, deliveries=deliveries, lost_attempts=lost)
     assert found["states"] == {"SUCCESSFUL": deliveries}
+    for task in tasks:
+        task.refresh()
+        assert task.return_value == task.attempts
     assert killed == kills
     assert lost > kills / 2  # or it proves little
 

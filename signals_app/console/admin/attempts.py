@@ -32,7 +32,7 @@ class AttemptAdmin(RecordAdmin):
     search_help_text = ATTEMPT_HELP
     find = staticmethod(find_attempts)
     sortable_by = ("attempt",)
-    unlisted = ("traceback", "delivery__payload")
+    unlisted = ("traceback", "delivery__payload", "delivery__result")
     fields = readonly_fields = (
         *("of_delivery", "number", "ended", "process", "started", "finished", "ran"),
         *("error_class", "whole_message", "whole_traceback"),

@@ -76,7 +76,7 @@ class DeliveryAdmin(RecordAdmin):
     search_help_text = DELIVERY_HELP
     find = staticmethod(find_deliveries)
     sortable_by = ("number",)  # any other order would have to sort the whole table
-    unlisted = ("payload", "sender", "sent_by", "sent_from", "emission")
+    unlisted = ("payload", "result", "sender", "sent_by", "sent_from", "emission")
     actions = tuple(map(_action, OPERATIONS.values()))
     action_form = OperationForm
 

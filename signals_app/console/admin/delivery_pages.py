@@ -45,7 +45,12 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
     """Return what the page of a delivery in an ``AdminSite`` shows to a user: seven queries at most."""
     alias = delivery._state.db
     newest = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
-    others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk).defer("payload")
+    others = (
+        Delivery.objects.using(alias)
+        .filter(emission=delivery.emission)
+        .exclude(pk=delivery.pk)
+        .defer("payload", "result")
+    )
     siblings = list(others.order_by("pk")[: SHOWN_SIBLINGS + 1])
     paused = ledger.pauses()
     pauses = pauses_of(delivery, paused)
@@ -71,6 +76,7 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         "runs": list(folded(runs_of(delivery, newest[SHOWN_ATTEMPTS - 1 :: -1], now))),
         "older_runs": len(newest) > SHOWN_ATTEMPTS,
         "payload": readable_payload(delivery.payload),
+        "result": readable_payload(delivery.result),
         "siblings": [
             {
                 "delivery": one,

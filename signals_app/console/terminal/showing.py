@@ -115,12 +115,12 @@ def _attempt_as_json(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _payload_as_json(delivery: Delivery) -> Any:
-    """Return the payload with its secrets masked; as text, where it is no JSON."""
+def _masked_json(text: str) -> Any:
+    """Return a payload or a result with its secrets masked; as text, where it is no JSON."""
     try:
-        return masked(json.loads(delivery.payload))
+        return masked(json.loads(text))
     except (ValueError, RecursionError):
-        return masked_text(delivery.payload)
+        return masked_text(text)
 
 
 def _standing(delivery: Delivery, pauses: list[Pause], now: datetime) -> str:
@@ -134,7 +134,7 @@ def _add_list_arguments(parser: ArgumentParser) -> None:
 
 def _list(options: Options, terminal: Terminal) -> None:
     limit, now, pauses = options["limit"], timezone.now(), ledger.pauses()
-    found = list(selection_of(options).newest().defer("payload")[: limit + 1])
+    found = list(selection_of(options).newest().defer("payload", "result")[: limit + 1])
     shown, more = found[:limit], len(found) > limit
 
     def lines() -> Iterator[str]:
@@ -187,13 +187,14 @@ def _show(options: Options, terminal: Terminal) -> None:
     delivery, newest = _named(options)
     alias, attempts = delivery._state.db, newest[::-1]
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
-    siblings = list(others.defer("payload").order_by("pk")[:SHOWN])
+    siblings = list(others.defer("payload", "result").order_by("pk")[:SHOWN])
     pauses, now = ledger.pauses(), timezone.now()
     facts = _as_json(delivery, pauses, now)
 
     def as_json() -> dict[str, Any]:
         return facts | {
-            "payload": _payload_as_json(delivery),
+            "payload": _masked_json(delivery.payload),
+            "result": _masked_json(delivery.result) if delivery.result else None,
             "failed_attempts": [_attempt_as_json(one) for one in attempts],
             "same_emission": [{"id": one.pk, "receiver": one.receiver, "state": one.state} for one in siblings],
         }
@@ -204,6 +205,8 @@ def _show(options: Options, terminal: Terminal) -> None:
             yield f"{name.replace('_', ' '):<{width}}  {_said(value)}"
         yield ""
         yield Text(readable_payload(delivery.payload))
+        if delivery.result:
+            yield Text(f"Result: {readable_payload(delivery.result)}")
         for attempt in attempts:
             yield ""
             ended = " ".join(filter(None, (attempt.outcome, attempt.error_class)))

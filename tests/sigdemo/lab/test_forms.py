@@ -10,7 +10,7 @@ from sigdemo.lab.kinds import Death, Kind, Way
 GOOD: dict[str, Any] = {"kind": "wait", "seconds": "0.5", "fan_out": "2", "ways": ["queued", "inline"]}
 SECONDS = "Enter a duration from 0.1 to 5 seconds."
 RECEIVERS = "Enter a whole number of receivers from 1 to 8."
-WAYS = "Choose at least one of the six ways."
+WAYS = "Choose at least one of the seven ways."
 
 
 def test_a_valid_form_is_a_plan_in_the_labs_order() -> None:

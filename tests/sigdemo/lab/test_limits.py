@@ -8,7 +8,7 @@ from django.utils import timezone
 from sigdemo.lab import limits
 from sigdemo.lab.forms import ShowForm, crash_plan
 from sigdemo.lab.kinds import Death, Way
-from sigdemo.lab.lanes import queued
+from sigdemo.lab.lanes import SEND
 from sigdemo.lab.models import LabLane, LabRun, LabSpan
 from signals_app.models import Delivery
 from tests.sigdemo.lab.runs import Measured, plan
@@ -77,9 +77,9 @@ def test_one_crash_test_at_a_time_which_is_no_run_of_its_own_where_it_ends_one()
 
 @pytest.mark.database
 def test_a_queue_that_nobody_empties_does_not_grow() -> None:
-    for number in range(4):
-        run = limits.admit(plan(Way.QUEUED, fan_out=8), client=f"client {number}")
-        queued(LabLane.objects.select_related("run").get(run=run))
+    for number, way in enumerate((Way.QUEUED, Way.TASK) * 2):
+        run = limits.admit(plan(way, fan_out=8), client=f"client {number}")
+        SEND[way](LabLane.objects.select_related("run").get(run=run))
         LabRun.objects.update(slot=None)
     assert Delivery.objects.count() == 32
     with pytest.raises(limits.TooMuch, match="32 receivers of earlier runs still wait in the queue"):

@@ -21,6 +21,7 @@ QUEUED = "@queued_receiver(queued_work_wanted, max_attempts=3, priority=LOW)"
         (Way.THREAD, "def thread(lane):", "Thread(target=perform_in_thread, args=(lane, seat)).start()"),
         (Way.THREAD_JOIN, "def thread_join(lane):", "one.join()"),
         (Way.QUEUED, QUEUED, "queued_work_wanted.send(sender=LabLane, lane=lane)"),
+        (Way.TASK, "@task(priority=-10)", "do_work.enqueue(lane.pk, seat)"),
     ],
 )
 def test_what_is_connected_and_called_is_shown_without_annotations(way: Way, first: str, last: str) -> None:

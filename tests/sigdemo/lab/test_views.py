@@ -14,10 +14,11 @@ from django.utils import timezone
 from sigdemo.lab import limits
 from sigdemo.lab.facts import Lane, facts_of
 from sigdemo.lab.forms import crash_plan
-from sigdemo.lab.kinds import IN_THE_REQUEST, Death, Kind, Outcome, Way
+from sigdemo.lab.kinds import BY_A_WORKER, IN_THE_REQUEST, Death, Kind, Outcome, Way
 from sigdemo.lab.models import LabRun
 from signals_app.ledger import keep_stat
 from signals_app.models import Delivery
+from signals_app.testing import run_deliveries
 from tests.cluster import wait_until
 from tests.sigdemo.lab.runs import Measured, planned
 
@@ -66,14 +67,27 @@ def test_without_a_script_the_browser_is_led_from_lane_to_lane_and_each_measures
     for way in (Way.ASYNC_SIGNAL, Way.THREAD_JOIN):
         assert 0.5 <= answered[way] < sum(work.worked or 0.0 for work in lanes[way].works) * 0.9
     assert answered[Way.THREAD] < min(work.end for work in lanes[Way.THREAD].works)
-    assert answered[Way.QUEUED] < 1.0
+    assert max(answered[way] for way in BY_A_WORKER) < 1.0
     for way in IN_THE_REQUEST:
         assert all(work.same_process and work.ended_well for work in lanes[way].works)
         assert [work.seat for work in lanes[way].works] == [1, 2, 3, 4]
     threads = {work.thread for way in (Way.THREAD, Way.THREAD_JOIN) for work in lanes[way].works}
     assert threads == {f"lab-{seat}" for seat in (1, 2, 3, 4)}
     assert {work.thread for work in lanes[Way.SIGNAL].works} == {threading.current_thread().name}
-    assert Delivery.objects.count() == 4
+    assert Delivery.objects.count() == 8
+
+
+def test_a_task_does_its_seats_work_in_a_worker(staff: Client) -> None:
+    setting = {**SETTING, "kind": "fails-once", "seconds": "0.1", "fan_out": "2", "ways": ["task"]}
+    staff.post("/lab/", setting, follow=True)
+    run_deliveries()
+    Delivery.objects.update(due_at=timezone.now())  # its second attempt
+    run_deliveries()
+    works = lanes_of(LabRun.objects.get())[Way.TASK].works
+    assert [(work.seat, work.attempt, work.ended_well) for work in works] == [
+        *((1, 1, False), (1, 2, True)),
+        *((2, 1, False), (2, 2, True)),
+    ]
 
 
 def test_a_failing_signal_stops_and_an_async_one_does_not(staff: Client) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py lab``: the same work sent six ways, in a terminal."""
+"""``manage.py lab``: the same work sent seven ways, in a terminal."""
 
 import json
 import time
@@ -26,10 +26,10 @@ NOT_OVER = (
 class Command(BaseCommand):
     """Run the lanes in this process, wait for their work and print what was measured."""
 
-    help = "Sends the same work six ways and prints what was measured."
+    help = "Sends the same work seven ways and prints what was measured."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--way", action="append", choices=[way.value for way in Way], help="repeatable (all six)")
+        parser.add_argument("--way", action="append", choices=[way.value for way in Way], help="repeatable (all seven)")
         parser.add_argument("--kind", choices=[kind.value for kind in Kind], default=Kind.WAIT.value, help="of work")
         parser.add_argument("--seconds", type=float, default=0.5, help=f"of work, {SHORTEST:g} to {LONGEST:g} (0.5)")
         parser.add_argument("--fan-out", type=int, default=1, help=f"receivers, 1 to {MOST_RECEIVERS} (1)")

@@ -56,7 +56,7 @@ async function untilOver(way) {
   const end = performance.now() + LONGEST_LANE;
   while (performance.now() < end) {
     const state = await look();
-    if (state.lanes[way] === "over" || (way === "queued" && !state.cluster)) return;
+    if (state.lanes[way] === "over" || (["queued", "task"].includes(way) && !state.cluster)) return;
     await pause(LOOK_EVERY);
   }
 }
