@@ -233,7 +233,7 @@ def _commit(stack: ExitStack, run: Run) -> None:
 
 def _record_success(run: Run, batch: ClaimedBatch) -> None:
     claimed, receiver = run.claimed, run.receiver
-    took = _took[receiver.key] = run.seconds
+    took = _took[claimed.receiver] = run.seconds
     can_wait = may_wait(claimed, receiver) and not run.current.result
     if can_wait and (batch.kept or (took < QUICK and not batch.is_last)):
         _keep(run, batch)

@@ -224,8 +224,9 @@ def _end_process(batch: ClaimedBatch, run: Run) -> None:
         if session.connection is not None:
             with suppress(Error), session.wrap_database_errors:
                 ledger.database(session).free_write_lock(session.connection)
-        try:
+        with suppress(Error):  # then they run once more
             batch.record_kept()
+        try:
             with ledger.short_lock_timeout(LAST_WAIT):
                 ledger.give_back(batch.take_rest())
                 recorded = ledger.record_failure(run.claimed, end)

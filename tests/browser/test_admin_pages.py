@@ -75,7 +75,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         LIST: "7 deliveries",
         f"{LIST}?state=FAILED": "2 deliveries",
         page_of(hostile): "Other deliveries of the same emission",
-        page_of(Delivery.objects.get(receiver=RECEIVER)): "or give it to another receiver",
+        page_of(Delivery.objects.get(receiver=RECEIVER)): "What waits for it is kept",
         f"{ADMIN}attempt/": f"{1 + len(State) * len(Outcome)} failed attempts",
         page_of(hostile.failed_attempts.all()[0]): "Traceback:",
     }

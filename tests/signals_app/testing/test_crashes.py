@@ -21,7 +21,6 @@ from signals_app.testing import crash_everywhere
 from tests.receivers.warehouse_server import warehouse_server
 from tests.signals_app.listeners import Make
 from tests.testapp.models import Effect, Thing
-from tests.testapp.receivers import work
 from tests.testapp.signals import plain
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
@@ -285,7 +284,8 @@ def test_a_receiver_that_fails_undisturbed_has_nothing_to_compare_with(made: Mak
 
 def test_what_cannot_be_tested_is_said(made: Make) -> None:
     assert "does not call" in report_of(made(saves), calls=[CHARGE])
-    assert "passes more than 3 points" in report_of(work, most=3)
+    assert "passes more than 3 points" in report_of(made(saves, key="long", atomic=True), most=3)
+    assert "Deaths: 4" in report_of(made(saves, key="unsafe"), most=4)
     assert "its when says no" in report_of(made(saves, key="never", when=lambda **kwargs: False))
 
 
