@@ -15,6 +15,7 @@ from email import message_from_bytes
 from email.message import Message
 from fnmatch import fnmatch
 from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.docs.reader import Reader, before_and_after
 from tests.docs.terminal import clean_environment
 
 ROOT = Path(__file__).parent.parent
+HAS_TASKS = find_spec("django.tasks") is not None  # else there is the backport
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 IGNORED = [".git", *(line.strip("/") for line in (ROOT / ".gitignore").read_text().split())]
 
@@ -144,10 +146,13 @@ def make_environment(directory: Path, *packages: str) -> Path:
 def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
     """Somebody with a blank project and an app ``orders``, who has installed the wheel where nothing else is."""
     on_postgresql = "TEST_DATABASE_URL" in os.environ
-    extra, driver = ("[postgres]", ["psycopg[binary]"]) if on_postgresql else ("", [])
-    tools = make_environment(tmp_path / "venv", *needed("django", "django-q2", "pytest", "pytest-django", *driver))
+    extras = {"postgres": "psycopg[binary]"} if on_postgresql else {}
+    extras |= {} if HAS_TASKS else {"tasks": "django-tasks"}
+    here = needed("cronsim", "django", "django-q2", "pytest", "pytest-django", *extras.values())
+    tools = make_environment(tmp_path / "venv", *here)
+    wanted = f"[{','.join(extras)}]" if extras else ""
     pip = [sys.executable, "-m", "pip", "--python", str(tools / "python")]
-    install = [*pip, "install", "--no-index", "--quiet", f"{built.wheel}{extra}"]
+    install = [*pip, "install", "--no-index", "--quiet", f"{built.wheel}{wanted}"]
     subprocess.run(install, check=True, env=clean_environment())
     environment = {
         "PATH": f"{tools}:{clean_environment()['PATH']}",
@@ -232,3 +237,41 @@ def test_pytest_finds_the_fixtures_and_other_projects_do_not_notice(somebody: Re
         "import sys\n\n\ndef test_plain():\n    assert not {'django', 'signals_app.testing'} & sys.modules.keys()\n"
     )
     assert "1 passed" in somebody.run(f"python -m pytest -p no:django --rootdir {plain} {plain}")
+
+
+TASKS = f"""
+from {"django.tasks" if HAS_TASKS else "django_tasks"} import task
+
+
+@task
+def count_letters(text):
+    return len(text)
+"""
+CLOCK = """
+
+from signals_app.dispatcher import scheduled
+
+
+@scheduled("* * * * * *")
+def strike(sender, due, **kwargs):
+    pass
+"""
+
+
+@pytest.mark.database
+def test_a_blank_project_runs_tasks_and_what_the_clock_sends(somebody: Reader) -> None:
+    somebody.follow(ROOT / "README.md")
+    (somebody.project / "orders" / "tasks.py").write_text(TASKS)
+    with (somebody.project / "orders" / "receivers.py").open("a") as receivers:
+        receivers.write(CLOCK)
+    with (somebody.project / "mysite" / "settings.py").open("a") as settings:
+        settings.write('TASKS = {"default": {"BACKEND": "signals_app.tasks.DeliveryBackend"}}\n')
+        if not HAS_TASKS:
+            settings.write('INSTALLED_APPS += ["django_tasks"]\n')
+    somebody.run("python manage.py makemigrations orders")
+    somebody.run("python manage.py migrate")
+    count = "from orders.tasks import count_letters"
+    task = somebody.run(f"python manage.py shell -c '{count}; print(count_letters.enqueue(\"tick\").id)'").split()[-1]
+    somebody.keep_running("python manage.py qcluster", "... orders.receivers.strike #... succeeded, ...")
+    result = f'{count}; print(count_letters.get_result("{task}").return_value)'
+    somebody.wait_for(f"python manage.py shell -c '{result}'", ["4"])
