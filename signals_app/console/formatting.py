@@ -28,6 +28,7 @@ from signals_app.redaction.logs import one_line, one_record
 NONE = "\N{EN DASH}"
 _SPACE = "\N{NO-BREAK SPACE}"
 _WORD_END = re.compile(r"(?<=[._])(?=[^._])|(?<=[a-z])(?=[A-Z])")
+_BATCH = re.compile("batch #([0-9]{1,18})")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")
 
 
@@ -251,7 +252,15 @@ def link_to(site: str, delivery_id: int, text: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', address(site, "delivery_change", delivery_id), text)
 
 
+def link_to_batch(site: str, batch: int | None) -> SafeString | str:
+    if batch is None:
+        return NONE
+    return format_html('<a href="{}">#{}</a>', address(site, "batch_change", batch), str(batch))
+
+
 def place(site: str, sent_from: str) -> SafeString | str:
-    """Return where an emission was sent from, with secrets masked; another delivery is a link to its page."""
+    """Return where an emission was sent from, with secrets masked; a delivery or a batch is a link."""
+    if found := _BATCH.fullmatch(sent_from):
+        return format_html("{} {}", _("batch"), link_to_batch(site, int(found[1])))
     delivery_id = delivery_in(sent_from)
     return readable_name(sent_from) if delivery_id is None else link_to(site, delivery_id, sent_from)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import F, Model, Q, QuerySet, TextChoices
+from django.db.models import Count, F, Model, Q, QuerySet, Sum, TextChoices
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.text import smart_split, unescape_string_literal
@@ -23,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from signals_app import ledger
 from signals_app.exceptions import OperationRefused, PayloadError
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
+from signals_app.models import FINAL_STATES, Attempt, Batch, Delivery, Outcome, Pause, PauseKind, State
 from signals_app.payloads import encode_arguments
 from signals_app.redaction import MASKED, masked, masked_text
 
@@ -35,6 +36,8 @@ ATTEMPT_HELP = _(
     "#42 finds the attempts of delivery 42; the rest as for deliveries: a part of an error class, receiver, signal, "
     "user or host, an object (shop.Order 62), an argument (name=value)."
 )
+
+BATCH_HELP = _("#7, a part of a description, signal or user.")
 
 MOST_WORDS = 8
 LONGEST_WORD = 255  # characters, as a receiver's key may have
@@ -343,6 +346,7 @@ class Selection:
     waiting: str = ""
     unroutable: bool = False
     long: bool = False
+    batch: int = 0
     ids: tuple[int, ...] = ()
 
     def rows(self) -> QuerySet[Delivery]:
@@ -361,6 +365,7 @@ class Selection:
             (self.waiting, waits_as(self.waiting)),
             (self.unroutable, is_unroutable()),
             (self.long, running_long()),
+            (self.batch, Q(batch=self.batch)),
         )
         found = (condition for given, condition in conditions if given)
         rows = Delivery.objects.using(ledger.connection().alias).filter(*found)
@@ -370,3 +375,66 @@ class Selection:
         of_states = self.states and {*self.states} <= {State.READY, State.RUNNING}
         few = self.waiting or self.unroutable or self.long or self.ended or of_states
         return self.rows().order_by(NEWEST_OF_FEW if few else "-pk")
+
+
+class BatchStanding(TextChoices):
+    """How a batch stands; each has the icon of a state of deliveries."""
+
+    OPEN = "open", _("open")
+    WAITING = "waiting", _("waiting")
+    SETTLED = "settled", _("settled")
+    ABANDONED = "abandoned", _("abandoned")
+
+    @property
+    def icon(self) -> str:
+        return {"open": "ready", "waiting": "running", "settled": "successful"}.get(self.value, "cancelled")
+
+    @classmethod
+    def of(cls, batch: Batch) -> BatchStanding:
+        if batch.abandoned:
+            return cls.ABANDONED
+        return cls.SETTLED if batch.settled_at else cls.WAITING if batch.closed_at else cls.OPEN
+
+
+def batch_stands_as(standing: str) -> Q:
+    """Return the condition of a BatchStanding."""
+    if standing == BatchStanding.ABANDONED:
+        return Q(abandoned=True)
+    if standing == BatchStanding.SETTLED:
+        return Q(settled_at__isnull=False, abandoned=False)
+    return Q(settled_at__isnull=True, closed_at__isnull=standing == BatchStanding.OPEN)
+
+
+def find_batches(rows: QuerySet[Batch], text: str) -> QuerySet[Batch]:
+    """Return the batches that match every word of a search. Raises OperationRefused for one that is too long."""
+    for word in _terms(text)[0]:
+        number = row_number(word.removeprefix("#"))
+        told = Q() if number is None else Q(pk=number)
+        rows = rows.filter(told | _contain(word, "description", "signal", "sent_by"))
+    return rows
+
+
+def progress_of(batches: Iterable[Any]) -> None:
+    """Give batches the counts of their members by state, how many have ended of how many, and how many lie within.
+
+    Of one that is settled the counts are those of that moment; of another they are of its own members now, and of the
+    batches within it that are settled.
+    """
+    each = {one.pk: one for one in batches}
+    for one in each.values():
+        one.counts, one.inner = Counter(), 0
+        if one.settled_at and not one.abandoned:
+            one.counts.update({state: getattr(one, state.lower()) for state in FINAL_STATES})
+    alias = ledger.connection().alias
+    live = [one for one in each.values() if not one.settled_at or one.abandoned]
+    own = Delivery.objects.using(alias).filter(batch__in=[one.pk for one in live]).exclude(receiver=ledger.CALLBACK)
+    for batch, state, count in own.order_by().values_list("batch", "state").annotate(Count("pk")):
+        each[batch].counts[State(state)] += count
+    inner = Batch.objects.using(alias).filter(parent__in=each).order_by().values_list("parent")
+    for batch, count, *ended in inner.annotate(Count("pk"), *(Sum(state.lower()) for state in FINAL_STATES)):
+        each[batch].inner = count
+        if each[batch] in live:
+            each[batch].counts.update(dict(zip(FINAL_STATES, ended, strict=True)))
+    for one in each.values():
+        one.progress_total = one.counts.total()
+        one.progress_done = sum(one.counts[state] for state in FINAL_STATES)

@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 from django.core.management import get_commands, load_command_class
+from django.db.models import Model
 from django.dispatch import Signal
 from django.test import RequestFactory
 
@@ -87,8 +88,8 @@ def test_the_readme_shows_variables_of_the_site() -> None:
     assert table_keys(ROOT / "README.md", heading="The site's environment") <= READ_BY_THE_SITE
 
 
-@pytest.mark.parametrize("model", [models.Delivery, models.Attempt])
-def test_every_field_of_the_record_is_described(model: type[models.Delivery] | type[models.Attempt]) -> None:
+@pytest.mark.parametrize("model", [models.Delivery, models.Attempt, models.Batch])
+def test_every_field_of_the_record_is_described(model: type[Model]) -> None:
     described = table_keys(API, heading=model.__name__)
     assert described == {field.name for field in model._meta.concrete_fields} - ({"id"} - described)
 

@@ -8,11 +8,12 @@ from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 from signals_app.console.admin.attempts import AttemptAdmin
+from signals_app.console.admin.batches import BatchAdmin
 from signals_app.console.admin.deliveries import DeliveryAdmin
 from signals_app.console.admin.map_page import MapAdmin
 from signals_app.console.admin.overview import ENTRY, ClusterAdmin, OverviewAdmin
 from signals_app.console.admin.pages import page_entry
-from signals_app.models import Attempt, ClusterStat, Delivery
+from signals_app.models import Attempt, Batch, ClusterStat, Delivery
 
 _MAP = page_entry("Map", _("signals map"))
 
@@ -22,6 +23,7 @@ def register(site: admin.AdminSite) -> None:
     site.register(ENTRY, OverviewAdmin)
     site.register(Delivery, DeliveryAdmin)
     site.register(Attempt, AttemptAdmin)
+    site.register(Batch, BatchAdmin)
     site.register(ClusterStat, ClusterAdmin)
     site.register(_MAP, MapAdmin)
 
@@ -32,7 +34,7 @@ register(admin.site)
 @checks.register("signals_app")
 def check_sites(**kwargs: Any) -> list[checks.CheckMessage]:
     """Check that no ``AdminSite`` has only some of the pages that lead to each other."""
-    linked = (ENTRY, Delivery, Attempt)
+    linked = (ENTRY, Delivery, Attempt, Batch)
     return [
         checks.Warning(
             f"The admin site {site.name!r} has only some of signals_app's pages, and they lead to the others.",

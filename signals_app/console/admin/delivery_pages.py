@@ -69,6 +69,7 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         "waited": written(formatting.waited(delivery, now)),
         "ran": written(formatting.ran(delivery, now)),
         "place": formatting.place(site, delivery.sent_from),
+        "batch": formatting.link_to_batch(site, delivery.batch),
         "paused": {one.kind for one in pauses},
         "trace": (trace := formatting.trace_id(delivery.trace)),
         "trace_url": formatting.trace_url(trace),

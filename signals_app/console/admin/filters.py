@@ -22,6 +22,7 @@ from signals_app.console.queries import (
     is_unroutable,
     last_ended_with,
     moment,
+    row_number,
     running_long,
     waits_as,
 )
@@ -86,6 +87,25 @@ def by_name(
     return ByName
 
 
+def by_number(label: Any, column: str) -> type[SimpleListFilter]:
+    """Return a filter by the id of another row, which a link to the list names; it offers no other."""
+
+    class ByNumber(SimpleListFilter):
+        title, parameter_name = label, column
+
+        def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+            value = self.value()
+            return [(value, f"#{one_line(value)}")] if value else []
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            number = row_number(self.value() or "")
+            if number is None:
+                raise IncorrectLookupParameters(f"There is no {column} {self.value()!r}.")
+            return queryset.filter(**{column: number})
+
+    return ByNumber
+
+
 class TimeFilter(FieldListFilter):
     """By a span of time, its end left out; either end may be open."""
 
@@ -144,6 +164,7 @@ OF_DELIVERIES = (
         {str(number): format_lazy(_("{number} or more"), number=number) for number in (1, 2, 5, 10)},
         lambda number: Q(attempts__gte=int(number)),
     ),
+    by_number(_("batch"), "batch"),
     by_choice(_("routing"), "unroutable", {"1": _("Unroutable")}, lambda _one: is_unroutable()),
     by_choice(_("running"), "long", {"1": _("For over a minute")}, lambda _one: running_long()),
     _ENDED,

@@ -184,13 +184,16 @@ def signals_map() -> SignalsMap:
     signals = [_signal_rows(name, tuple(map(recorded, rows))) for name, rows in connections(named)]
     queued = {(row.signal, row.receiver) for one in signals for row in one.receivers if row.counts is not None}
     heard_of = {receiver for _signal_name, receiver in (*queued, *counted)}
+    # sends in turn, and nobody connects it
+    heard_of.add(ledger.CALLBACK)
+    unexplained = sorted(edge for edge in counted if edge not in queued and edge[1] != ledger.CALLBACK)
     return SignalsMap(
         at=now,
         since=since,
         is_whole_day=since == now - DAY,
         signals=tuple(signals),
         unconnected=tuple(recorded(_loose("", one.key)) for one in registry.all() if one.key not in heard_of),
-        unexplained=tuple(recorded(_loose(*edge), Mark.UNEXPLAINED) for edge in sorted(counted) if edge not in queued),
+        unexplained=tuple(recorded(_loose(*edge), Mark.UNEXPLAINED) for edge in unexplained),
     )
 
 

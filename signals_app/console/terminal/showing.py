@@ -73,7 +73,18 @@ def _status(options: Options, terminal: Terminal) -> None:
     terminal.tell(as_json, lines)
 
 
-_TEXTS = ("state", "receiver", "signal", "queue", "priority", "attempts", "max_attempts", "losses", "deferrals")
+_TEXTS = (
+    "state",
+    "receiver",
+    "signal",
+    "queue",
+    "priority",
+    "attempts",
+    "max_attempts",
+    "losses",
+    "deferrals",
+    "batch",
+)
 _MOMENTS = ("enqueued_at", "due_at", "started_at", "finished_at", "lease_until")
 
 
