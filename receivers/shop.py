@@ -1,4 +1,4 @@
-"""What happens when an order is placed: one receiver that must be part of it, four that need not be."""
+"""What happens when an order is placed: one receiver that must be part of it, and those that need not be."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from receivers import invoice, mail, warehouse_client
 from sigdemo.shop.exceptions import OutOfStock, Shortage
-from sigdemo.shop.models import DailySales, Order, Product
-from sigdemo.shop.signals import order_placed
+from sigdemo.shop.models import LOW_STOCK, DailySales, Order, Product, StockNotice
+from sigdemo.shop.signals import order_placed, stock_changed
 from signals_app.backoff import exponential
 from signals_app.dispatcher import current_delivery, queued_receiver
 
@@ -29,6 +29,18 @@ def reserve_stock(sender: object, order: Order, **kwargs: Any) -> None:
             shortages.append(Shortage(product=line.name, wanted=line.quantity, left=left or 0))
     if shortages:
         raise OutOfStock(shortages)
+    for product in Product.objects.filter(pk__in=order.lines.values("product_id")):
+        stock_changed.send(sender=Order, product=product)
+
+
+def _is_low(product: Product, **kwargs: Any) -> bool:
+    return product.stock <= LOW_STOCK
+
+
+@queued_receiver(stock_changed, when=_is_low, coalesce="product", debounce=5, max_wait=60, atomic=True)
+def notice_stock(sender: object, product: Product, **kwargs: Any) -> None:
+    """Tell those who buy what is left of a product that runs low: once after a run of orders, not for each line."""
+    StockNotice.objects.create(product=product, stock=product.stock)
 
 
 @queued_receiver(order_placed, max_attempts=8, backoff=exponential(base=2, cap=600), timeout=30)

@@ -46,6 +46,7 @@ Event = Literal[
     "failed",
     "lost",
     "cancelled",
+    "merged",
     "deferred",
     "stale",
     "unroutable",
@@ -122,6 +123,13 @@ def deferred(claimed: ClaimedDelivery, *, seconds: float, delay: float, reason: 
     text = f"is put off, {_time(seconds)}: %(reason)s; runs again in {_time(delay)}"
     _log(logging.INFO, "deferred", claimed, text, duration=seconds, delay=delay, reason=one_line(reason.rstrip(".")))
     count(Measure.RUN, claimed, detail="DEFERRED", seconds=seconds)
+
+
+def merged(claimed: ClaimedDelivery, *, number: int, runs: bool) -> None:
+    """Tell that so many deliveries were merged: into this one, which runs, or with it into a newer one, which waits."""
+    said = "runs in the place of %(merged)d merged into it" if runs else "is one of %(merged)d merged into a newer one"
+    _log(logging.INFO, "merged", claimed, said, merged=number)
+    count(Measure.MERGED, claimed, times=number)
 
 
 def stale(claimed: ClaimedDelivery, *, seconds: float) -> None:
@@ -220,12 +228,14 @@ _writer: threading.Thread | None = None
 _ending = threading.Event()
 
 
-def count(measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", seconds: float | None = None) -> None:
-    """Count something once; what took ``seconds`` is counted in the bucket that holds so many."""
+def count(
+    measure: Measure, claimed: ClaimedDelivery, *, detail: str = "", seconds: float | None = None, times: int = 1
+) -> None:
+    """Count something, once as a rule; what took ``seconds`` is counted in the bucket that holds so many."""
     bound = "" if seconds is None else _NAMES[bisect_left(BOUNDS, seconds)]
     with _lock:
         one = _counted[measure, claimed.queue, claimed.receiver, detail, bound]
-        one.count += 1
+        one.count += times
         one.seconds += seconds or 0.0
 
 

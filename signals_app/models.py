@@ -54,6 +54,7 @@ class Measure(models.TextChoices):
     RUN = "RUN", _("runs, by how they ended")
     LOSS = "LOSS", _("lost attempts, by cause")
     FAILURE = "FAILURE", _("deliveries that became FAILED")
+    MERGED = "MERGED", _("deliveries merged into another")
 
 
 @dataclass
@@ -218,6 +219,7 @@ class Delivery(models.Model):
                 name="signals_app_coalesce",
                 condition=Q(state__in=("READY", "RUNNING")) & ~Q(coalesce_key=""),
             ),
+            models.Index(fields=["merged_into"], name="signals_app_merged", condition=Q(merged_into__isnull=False)),
             # what a lane waits for: those that have not ended, and those that failed and block it
             models.Index(
                 fields=["lane", "id"],

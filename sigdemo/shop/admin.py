@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from sigdemo.shop.models import DailySales, Invoice, Order, OrderLine, Product, WarehouseNotice
+from sigdemo.shop.models import DailySales, Invoice, Order, OrderLine, Product, StockNotice, WarehouseNotice
 
 if TYPE_CHECKING:  # generic for the type checker only
     ModelAdmin = admin.ModelAdmin[Any]
@@ -61,6 +61,13 @@ class DailySalesAdmin(ReadOnly, ModelAdmin):
     list_select_related = ("product",)
     list_filter = ("product",)
     date_hierarchy = "date"
+
+
+@admin.register(StockNotice)
+class StockNoticeAdmin(ReadOnly, ModelAdmin):
+    list_display = ("product", "stock", "noticed_at")
+    list_select_related = ("product",)
+    date_hierarchy = "noticed_at"
 
 
 @admin.register(WarehouseNotice)

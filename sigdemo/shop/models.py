@@ -33,6 +33,23 @@ class Product(models.Model):
         return self.name
 
 
+LOW_STOCK = 5  # pieces, of which those who buy hear
+
+
+class StockNotice(models.Model):
+    """What those who buy were told: how many pieces of a product were left."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
+    stock = models.PositiveIntegerField()
+    noticed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-noticed_at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.stock} x {self.product}"
+
+
 MOST_PIECES = 99  # of one product in one order
 
 

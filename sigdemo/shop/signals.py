@@ -3,3 +3,4 @@
 from django.dispatch import Signal
 
 order_placed = Signal()  # sent inside the transaction that saves the order; order: Order
+stock_changed = Signal()  # sent inside the transaction that changes it; product: Product

@@ -10,4 +10,4 @@ from signals_app.checks.clusters import (
     check_timers,
 )
 from signals_app.checks.databases import check_database, check_journal
-from signals_app.checks.receivers import check_connections, check_expiry
+from signals_app.checks.receivers import check_connections, check_times

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error, register
 
 from signals_app.conf import Defaults, given
 from signals_app.dispatcher import registry
+from signals_app.dispatcher.options import TIMES, conflict_of
 from signals_app.payloads.names import named_signals
 
 
@@ -48,19 +49,19 @@ def check_connections(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 
 @register("signals_app")
-def check_expiry(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check that a receiver with one of its own and one of the defaults does not expire before it is due."""
-    if not all(setting.accepts(given().get(setting.key, 0)) for setting in (Defaults.expires, Defaults.delay)):
+def check_times(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that no times of a receiver exclude each other, some of its own and some of the defaults."""
+    known = Defaults.known()
+    if not all(known[name.upper()].accepts(given().get(name.upper(), 0)) for name in TIMES):
         return []  # another check tells
-    return [
-        Error(
-            f"{receiver.key} has expires={options.expires:g} and delay={options.delay:g}, so it would never run.",
-            hint="Give it an expires of more than its delay, or expires=0.",
-            id="signals_app.E024",
-        )
-        for receiver in registry.all()
-        if 0 < (options := receiver.options).expires <= options.delay
-    ]
+    found: list[CheckMessage] = []
+    for receiver in registry.all():
+        options = receiver.options
+        names = [*TIMES, "coalesce"] if options.coalesce else TIMES[:2]
+        if conflict := conflict_of({name: getattr(options, name) for name in names}):
+            hint = "Give the receiver other times of its own; 0 takes away one that is the project's default."
+            found.append(Error(f"{receiver.key}: {conflict}", hint=hint, id="signals_app.E024"))
+    return found
 
 
 def _target(entry: Any) -> object:

@@ -18,6 +18,7 @@ Missing = Literal["fail", "skip"]
 OnFailure = Literal["pass", "block"]
 LONGEST_KEY = 255  # characters
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+TIMES = ("expires", "delay", "debounce", "max_wait")
 
 
 class OptionArguments(TypedDict, total=False):
@@ -60,7 +61,7 @@ class ReceiverOptions(Defaults):
             raise ReceiverError(f"Unknown option {unknown[0]!r}; a queued receiver takes key, {', '.join(known)}.")
         own: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None and name != "key"}
         for name, value in own.items():
-            if isinstance(value, timedelta) and name in ("delay", "expires", "debounce", "max_wait"):
+            if isinstance(value, timedelta) and name in TIMES:
                 own[name] = value.total_seconds()
             elif isinstance(value, Collection) and name in ("drop", "snapshot"):
                 if isinstance(value, str):
@@ -70,9 +71,8 @@ class ReceiverOptions(Defaults):
                 raise ReceiverError(f"{name}={own[name]!r} is not {known[name].takes}.")
         if iscoroutinefunction(own.get("when")):
             raise ReceiverError("when is asked at send(), where nothing can be awaited; give it a plain function.")
-        expires, delay = own.get("expires", 0), own.get("delay", 0)
-        if 0 < expires <= delay:
-            raise ReceiverError(f"expires={expires:g} is not more than delay={delay:g}, so it would never run.")
+        if conflict := conflict_of(own):
+            raise ReceiverError(conflict)
         if unused := [name for name in ("rate_key", "burst") if name in own and not own.get("rate")]:
             raise ReceiverError(f'{unused[0]}={own[unused[0]]!r} needs a rate beside it, such as rate="100/m".')
         self.own = own
@@ -82,6 +82,22 @@ class ReceiverOptions(Defaults):
         """The seconds from one turn by ``rate`` to the next; 0 where there is no rate."""
         count, _, unit = self.rate.partition("/")
         return _UNITS[unit] / int(count) if unit else 0.0
+
+
+def conflict_of(values: Mapping[str, Any]) -> str:
+    """Return the sentence that says which options of a receiver exclude each other; "" where none do."""
+    expires, delay, debounce, max_wait = (values.get(name, 0) for name in TIMES)
+    for name in ("debounce", "max_wait"):
+        if values.get(name) and "coalesce" not in values:
+            return f"{name}={values[name]:g} needs coalesce=..., which says what is run as one."
+    if delay and debounce:
+        return f"delay={delay:g} and debounce={debounce:g} both say when it is due; give it one of them."
+    if 0 < max_wait < debounce:
+        return f"max_wait={max_wait:g} is less than debounce={debounce:g}, so it would never wait for quiet."
+    for name, wait in (("delay", delay), ("debounce", debounce)):
+        if 0 < expires <= wait:
+            return f"expires={expires:g} is not more than {name}={wait:g}, so it would never run."
+    return ""
 
 
 def key_of(spec: KeyOf | None, arguments: Mapping[str, object], **sent: object) -> str:

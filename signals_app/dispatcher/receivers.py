@@ -87,6 +87,13 @@ class QueuedReceiver:
         signal_name = names.signal_name(signal)
         shown_name = signal_name or _NAMELESS
         depth = self._depth(shown_name)
+        for option in ("coalesce", "lane", "rate_key"):
+            name = getattr(options, option)
+            if isinstance(name, str) and name not in arguments:
+                raise ReceiverError(
+                    f"{self.key} cannot receive {shown_name}: {option}={name!r} names an argument that the signal does "
+                    f"not pass. Name one that it passes, or give {option} a function of its arguments."
+                )
         sent = {"signal": signal, "sender": sender}
         coalesce_key = key_of(options.coalesce, arguments, **sent)
         lane = key_of(options.lane, arguments, **sent) or (self.key if options.concurrency else "")
@@ -128,7 +135,7 @@ class QueuedReceiver:
             queue=sent_so.queue or options.queue,
             priority=options.priority if sent_so.priority is None else sent_so.priority,
             payload=payload,
-            delay=sent_so.delay_of(self.key, options),
+            delay=sent_so.delay_of(self.key, options, quiet=options.debounce if coalesce_key else 0.0),
             max_attempts=options.max_attempts,
             sent_by=origin.user(),
             sent_from=origin.place,

@@ -26,12 +26,15 @@ class Sending:
     priority: int | None = None
     queue: str | None = None
 
-    def delay_of(self, receiver: str, options: ReceiverOptions) -> float:
-        """Return in how many seconds a delivery is due. Raises ReceiverError where it would have expired by then."""
+    def delay_of(self, receiver: str, options: ReceiverOptions, *, quiet: float = 0.0) -> float:
+        """Return in how many seconds a delivery is due, ``quiet`` at least.
+
+        Raises ReceiverError where it would have expired by then.
+        """
         delay = options.delay if self.delay is None else self.delay
         if self.at is not None:
             delay = max(0.0, (self.at - timezone.now()).total_seconds())
-        delay = max(delay, options.debounce)
+        delay = max(delay, quiet)
         if self != _NOTHING and 0 < options.expires <= delay:
             raise ReceiverError(
                 f"{receiver} has expires={options.expires:g}, and sending() puts it off for {delay:g} s, so it would "

@@ -30,6 +30,7 @@ from signals_app.ledger.clusters import (
     read_stat,
     read_stats,
 )
+from signals_app.ledger.coalescing import coalesce
 from signals_app.ledger.due import awaits, count_ready, due, seconds_to_first, wake
 from signals_app.ledger.enqueue import BATCH, NewDelivery, bulk, enqueue, new_emission
 from signals_app.ledger.maintenance import (

@@ -54,43 +54,42 @@ HELD = CLAIM + " AND state || '' = 'RUNNING'"
 
 # One statement, so that a claim is atomic without a transaction around it; the payload comes back with it. Whatever
 # stands in a row, it must not fail: one row would keep all others from being claimed.
-_TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
+TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
     attempts = CASE WHEN attempts BETWEEN 0 AND {MOST - 2} THEN attempts + 1 ELSE {END} END,
     token = CASE WHEN token BETWEEN 0 AND {END - 2} THEN token + 1 ELSE {END} END,
     max_attempts = CASE WHEN max_attempts >= 0 THEN max_attempts ELSE 0 END,
     losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
-    lease_until = {{later}}, started_at = {{now}}, unroutable = %(false)s, progress_done = 0, progress_total = 0,
-    slot = NULL
-WHERE state = 'READY' AND id """
-_TAKEN = " RETURNING " + COLUMNS
-_CLAIM = _TAKE + "{among_due}{unsynced}" + _TAKEN
+    lease_until = {{later}}, unroutable = %(false)s, progress_done = 0, progress_total = 0, """
+_TAKE = TAKE + "started_at = {now}, slot = NULL WHERE state = 'READY' AND id "
+TAKEN = " RETURNING " + COLUMNS
+_CLAIM = _TAKE + "{among_due}{unsynced}" + TAKEN
 # the same in one band of priority, from a due time on
 _CLAIM_AHEAD = (
     _TAKE
     + "{among}SELECT id FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND parked = FALSE "
     + "AND priority = %(priority)s AND due_at >= %(since)s AND due_at <= {now} "
     + f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} ORDER BY due_at, id LIMIT %(limit)s {{skip_locked}}{{those}}{{unsynced}}"
-    + _TAKEN
+    + TAKEN
 )
 
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
 
-_UNSTARTED = (
+UNSTARTED = (
     "state = 'READY', attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END, "
     "lease_until = NULL, started_at = NULL"
 )
 
 _GIVE_BACK_UNROUTABLE = (
-    "UPDATE {table} SET " + _UNSTARTED + ", unroutable = %(true)s, booked = FALSE, due_at = {later} WHERE " + HELD
+    "UPDATE {table} SET " + UNSTARTED + ", unroutable = %(true)s, booked = FALSE, due_at = {later} WHERE " + HELD
 )
 
 _DEFER = (
-    f"UPDATE {{table}} SET {_UNSTARTED}, booked = FALSE, due_at = {{later}}, "
+    f"UPDATE {{table}} SET {UNSTARTED}, booked = FALSE, due_at = {{later}}, "
     f"deferrals = CASE WHEN deferrals < {END} THEN deferrals + 1 ELSE deferrals END WHERE " + HELD
 )
 _IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'READY' AND attempts < %(attempt)s"
 
-_BOOK = f"UPDATE {{table}} SET {_UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_within}}"
+_BOOK = f"UPDATE {{table}} SET {UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_within}}"
 
 _AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s AND deferrals = 0"
 
@@ -263,7 +262,7 @@ def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
     if claimed:
         pairs, params = _pairs([(one.id, one.token) for one in claimed])
         held = f"state = 'RUNNING' AND owner = %(owner)s AND (id, token) IN ({pairs})"
-        write(f"UPDATE {{table}} SET {_UNSTARTED} WHERE {held}", owner=claimed[0].owner, **params)
+        write(f"UPDATE {{table}} SET {UNSTARTED} WHERE {held}", owner=claimed[0].owner, **params)
 
 
 def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, int]]) -> int:
@@ -275,7 +274,7 @@ def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, 
     held = "queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"
     set_aside_among(held, queue=queue, owner=owner)  # a row that cannot be read may be why a claim's answer was lost
     besides = f" AND (id, token) NOT IN ({pairs})" if begun else ""
-    return write(f"UPDATE {{table}} SET {_UNSTARTED} WHERE {held}{besides}", queue=queue, owner=owner, **params)
+    return write(f"UPDATE {{table}} SET {UNSTARTED} WHERE {held}{besides}", queue=queue, owner=owner, **params)
 
 
 def _pairs(held: Collection[tuple[int, int]]) -> tuple[str, dict[str, int]]:

@@ -29,8 +29,8 @@ _HOLDERS = f"SELECT DISTINCT owner, {_EXPIRED} FROM {{table}} WHERE {_IN_QUEUE}"
 _OF_OWNER = f"{_IN_QUEUE} AND owner = %(owner)s AND (%(dead)s OR {_EXPIRED})"
 _HELD_BY = f"SELECT {COLUMNS}, {readable('started_at')} FROM {{table}} WHERE {_OF_OWNER}"
 _CLAIMED_BEFORE = " AND started_at < (SELECT kept.started_at FROM {table} kept WHERE kept.id = %(kept)s)"
-# in the order in which a worker runs what it claimed at once
-_IN_ORDER = " ORDER BY priority DESC, due_at, id"
+# In the order in which a worker runs what it claimed at once. One that it took in the place of another has a slot.
+_IN_ORDER = " ORDER BY CASE WHEN slot IS NULL THEN 1 ELSE 0 END, priority DESC, due_at, id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

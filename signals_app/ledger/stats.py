@@ -108,7 +108,8 @@ _ERRORS = "finished_at > {earlier} AND coalesce(outcome, '') IN ('ERROR', 'TIMEO
 # By receiver; what succeeded is read only while anything fails, for the rows have to be read
 _RECENT_ATTEMPTS = f"""
 SELECT receiver, count(*), sum(failed), sum(lasts) FROM (
-    SELECT d.receiver, 1 AS failed, CASE WHEN d.state IN ('SUCCESSFUL', 'CANCELLED') THEN 0 ELSE 1 END AS lasts
+    SELECT d.receiver, 1 AS failed,
+    CASE WHEN d.state IN ('SUCCESSFUL', 'CANCELLED', 'MERGED') THEN 0 ELSE 1 END AS lasts
     FROM (SELECT delivery_id FROM signals_app_attempt WHERE {_ERRORS}) a JOIN {{table}} d ON d.id = a.delivery_id
     UNION ALL SELECT receiver, 0, 0 FROM {{table}} WHERE state = 'SUCCESSFUL' AND finished_at > {{earlier}}
     AND EXISTS (SELECT 1 FROM signals_app_attempt WHERE {_ERRORS})
@@ -167,7 +168,7 @@ class Ran:
 class RecentAttempts:
     """Attempts of a receiver in the last ``RECENT`` seconds, some failed. A retry that it asked for is no failure.
 
-    ``lasting`` are the failed ones whose delivery has neither succeeded since nor been cancelled.
+    ``lasting`` are the failed ones whose delivery has neither succeeded since nor been cancelled or merged.
     """
 
     receiver: str
@@ -190,6 +191,7 @@ class Stats:
     succeeded: int
     failed: int
     cancelled: int
+    merged: int
     lost: int
 
     def total(self, name: str) -> int:
@@ -212,6 +214,7 @@ def current_stats() -> Stats:
         succeeded=ended[State.SUCCESSFUL],
         failed=ended[State.FAILED],
         cancelled=ended[State.CANCELLED],
+        merged=ended[State.MERGED],
         lost=lost,
     )
 

@@ -217,6 +217,20 @@ class Migration(migrations.Migration):
                 help_text="The queue's name, or the key of the receiver or the schedule.", max_length=255
             ),
         ),
+        migrations.AlterField(
+            model_name="tally",
+            name="measure",
+            field=models.CharField(
+                choices=[
+                    ("WAIT", "waits for the start of an attempt"),
+                    ("RUN", "runs, by how they ended"),
+                    ("LOSS", "lost attempts, by cause"),
+                    ("FAILURE", "deliveries that became FAILED"),
+                    ("MERGED", "deliveries merged into another"),
+                ],
+                max_length=8,
+            ),
+        ),
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
@@ -231,6 +245,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ("READY", "RUNNING")), models.Q(("coalesce_key", ""), _negated=True)),
                 fields=["receiver", "coalesce_key", "id"],
                 name="signals_app_coalesce",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("merged_into__isnull", False)), fields=["merged_into"], name="signals_app_merged"
             ),
         ),
         migrations.AddIndex(

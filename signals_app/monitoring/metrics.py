@@ -103,6 +103,7 @@ def _attempts(tallies: Tallies, known: set[Who]) -> Iterator[Metric]:
     outcomes: Counter[tuple[str, ...]] = Counter({(outcome, *who): 0 for who in known for outcome in OUTCOMES})
     failures: Counter[tuple[str, ...]] = Counter(dict.fromkeys(known, 0))
     losses: Counter[tuple[str, ...]] = Counter()
+    merged: Counter[tuple[str, ...]] = Counter(dict.fromkeys(known, 0))
     for key, one in tallies.items():
         who = (key.queue, key.receiver)
         if key.measure == Measure.RUN:
@@ -112,8 +113,11 @@ def _attempts(tallies: Tallies, known: set[Who]) -> Iterator[Metric]:
             losses[key.detail, *who] += one.count
         elif key.measure == Measure.FAILURE:
             failures[who] += one.count
+        elif key.measure == Measure.MERGED:
+            merged[who] += one.count
     yield _counter("signals_app_attempts", "Attempts, by how they ended.", ("outcome", *WHO), outcomes)
     yield _counter("signals_app_failures", "Deliveries that became FAILED.", WHO, failures)
+    yield _counter("signals_app_merged", "Deliveries that were merged into a newer one.", WHO, merged)
     text = "Attempts that never reported, by what was found."
     yield _counter("signals_app_lease_losses", text, ("cause", *WHO), losses)
     yield _histogram("signals_app_wait_seconds", "From due to the start of an attempt.", tallies, Measure.WAIT)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from signals_app import ledger
+from signals_app import events, ledger
+from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery
 from signals_app.redaction.logs import get_logger
@@ -16,7 +17,18 @@ def admit(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> ClaimedDelivery
 
     Raises NotBegun where the database fails.
     """
-    # 1 coalescing: the newest of its receiver and key runs in its place
+    if claimed.coalesce_key:
+        # the newest of its receiver and key runs in its place
+        options = receiver.options
+        with before_it_begins():
+            newest, merged = ledger.coalesce(
+                claimed, lease=conf.lease, debounce=options.debounce, max_wait=options.max_wait
+            )
+        if merged:
+            events.merged(newest or claimed, number=merged, runs=newest is not None)
+        if newest is None:
+            return None
+        claimed = newest
     # 2 its lane: a slot, or else it is parked
     if receiver.options.rate and not _has_turn(claimed, receiver):
         return None  # it is READY again, or CANCELLED: its lane may go on

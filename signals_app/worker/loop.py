@@ -203,12 +203,15 @@ def _run(claimed: ClaimedDelivery, batch: ClaimedBatch) -> None:
         ledger.give_back_unroutable(claimed, delay=conf.unroutable_delay)
         events.unroutable(claimed)
         return
+    running = claimed
     try:
         if admitted := admit(claimed, receiver):
-            attempt(admitted, receiver, batch)
+            running = admitted
+            attempt(running, receiver, batch)
     except NotBegun as error:
-        logger.warning("Delivery %d goes back before it began: %s", claimed.id, error)
-        _uncertain.give_back([claimed])
+        logger.warning("Delivery %d goes back before it began: %s", running.id, error)
+        _uncertain.give_back([running])
+        _uncertain.is_open = True  # it may hold one that it took in its place, without knowing
     except BaseException:
-        _uncertain.begun.append((claimed.id, claimed.token))
+        _uncertain.begun.append((running.id, running.token))
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -48,12 +49,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def hostile(transactional_db: None) -> Delivery:
     """A failed delivery of hostile texts, the first of an emission with deliveries in every state."""
     now = timezone.now()
-    named = {"signal": EVIL, "sender": EVIL, "receiver": f"shop.{EVIL}{'z' * 180}", "queue": QUEUE}
+    named: dict[str, Any] = {"signal": EVIL, "sender": EVIL, "receiver": f"shop.{EVIL}{'z' * 180}", "queue": QUEUE}
     payload = f'{{"note":"{EVIL}","long":"{"A" * 4096}"}}'
+    named |= {"coalesce_key": EVIL + "k" * 200, "waiting_since": now, "merged_into": 2**62}
     one = delivery(State.FAILED, payload=payload, enqueued_at=now, started_at=now, finished_at=now, **named)
     attempt(one, error_class=f"shop.{EVIL}", message=EVIL + "x" * 4096, traceback=EVIL * 40, finished_at=now)
     for state in State:
-        other = delivery(state, emission=one.emission, enqueued_at=now, progress_done=3, progress_total=8)
+        merged = {"merged_into": one.pk} if state == State.MERGED else {}
+        other = delivery(state, emission=one.emission, enqueued_at=now, progress_done=3, progress_total=8, **merged)
         for number, outcome in enumerate(Outcome, 1):
             attempt(other, number, outcome=outcome, started_at=now, finished_at=now + timedelta(seconds=number))
     delivery(queue=QUEUE, receiver=RECEIVER, unroutable=True, due_at=now + timedelta(hours=1))
@@ -72,7 +75,7 @@ def visit(guest: Visitor, hostile: Delivery) -> Iterator[str]:
         f"{LIST}emission/{hostile.emission}/": "All charts share one time axis",
         f"{ADMIN}map/": "Plain and async receivers work within send()",
         f"{ADMIN}map/?show=unexplained": "It was renamed, removed or called by hand",
-        LIST: "7 deliveries",
+        LIST: "8 deliveries",
         f"{LIST}?state=FAILED": "2 deliveries",
         page_of(hostile): "Other deliveries of the same emission",
         page_of(Delivery.objects.get(receiver=RECEIVER)): "What waits for it is kept",

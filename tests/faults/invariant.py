@@ -2,7 +2,7 @@
 
 It reads tables and a file and knows nothing of the code that wrote them:
 
-- every delivery is SUCCESSFUL, FAILED or CANCELLED;
+- every delivery is SUCCESSFUL, FAILED, CANCELLED or MERGED;
 - a receiver whose key has ``exactly_once`` in it left one effect, of its last attempt, where it is SUCCESSFUL, and
   none elsewhere;
 - a FAILED delivery has an attempt on the record that says why;
@@ -38,7 +38,7 @@ BATCHES = (
 )
 EFFECTS = "SELECT delivery_id, attempt FROM testapp_effect ORDER BY id"
 Journal = defaultdict[int, Counter[int]]
-FINAL = {"SUCCESSFUL", "FAILED", "CANCELLED"}
+FINAL = {"SUCCESSFUL", "FAILED", "CANCELLED", "MERGED"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

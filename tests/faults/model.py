@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
+from typing import Any
 from unittest.mock import patch
 
 from django.db import transaction
@@ -99,7 +100,7 @@ def holds(worker: Worker) -> bool:
     return not is_idle(worker)
 
 
-def some(condition: Callable[[Worker], object]) -> Callable[[Clusters], bool]:
+def some(condition: Callable[[Worker], object]) -> Callable[[Any], bool]:
     """Return the precondition that a worker is as said."""
     return lambda machine: any(condition(worker) for worker in machine.workers)
 

@@ -61,6 +61,14 @@ def ids(queue: str) -> list[int]:
     return list(Delivery.objects.filter(queue=queue).values_list("pk", flat=True))
 
 
+def put_some_of_a_key(queue: str) -> None:
+    """The newest is held by a process that died before it began."""
+    put(queue, coalesce_key=queue, waiting_since=timezone.now())
+    put(queue, coalesce_key=queue)
+    put(queue, coalesce_key=queue, priority=1)
+    in_child(lambda: claim(queue))
+
+
 def nothing(queue: str) -> None:
     """There is nothing before."""
 
@@ -131,6 +139,11 @@ def beat(queue: str) -> None:
 def put_off(queue: str) -> None:
     (claimed,) = claim(queue)
     ledger.defer(claimed, delay=60)
+
+
+def wait_for_quiet(queue: str) -> None:
+    (claimed,) = claim(queue)
+    assert ledger.coalesce(claimed, lease=30, debounce=60) == (None, 1)
 
 
 def cancel_a_run(queue: str) -> None:
@@ -243,6 +256,14 @@ PATHS = {
     "set aside": Path(lambda queue: put(queue, token=2**31 - 1), loop.drain),
     "put off": Path(put, put_off),
     "take a turn, and wait for one": Path(put_two_of_one_bucket, loop.drain),
+    "merge": Path(put_some_of_a_key, loop.drain),
+    "merge and wait": Path(
+        lambda queue: [
+            put(queue, coalesce_key=queue),
+            put(queue, coalesce_key=queue, due_at=timezone.now() + timedelta(hours=1)),
+        ],
+        wait_for_quiet,
+    ),
     "give back": Path(lambda queue: [put(queue), put(queue, losses=1)], run_the_first_of_two),
     "give back what is uncertain": Path(lambda queue: [put(queue), put(queue)], give_back_unstarted),
     "claim ahead": Path(put, claim_ahead),

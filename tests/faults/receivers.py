@@ -77,6 +77,16 @@ if os.environ.get("TEST_TICKS"):
     schedule(ticking, "* * * * * *", missed="all")
 
 
+@atomic(key="exactly_once.merged", coalesce="thing")
+def merged(sender: object, thing: Thing, seconds: float = 0, **kwargs: Any) -> None:
+    """Leave the effect: when it began, and how its object was then, read anew."""
+    journal.attempt()
+    began = time.time_ns()
+    thing.refresh_from_db()
+    time.sleep(seconds)
+    leave_effect(f"saw {thing.pk}", detail=f"{began} {thing.name}")
+
+
 # so long a wait that the drain in which it failed is over by then, on a slow machine too
 @atomic(key="exactly_once.fails_at_first", wait=1)
 def fails_at_first(sender: object, failures: int = 1, **kwargs: Any) -> None:

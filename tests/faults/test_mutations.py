@@ -182,6 +182,27 @@ MORE = [
         test="test_a_change_takes_only_what_is_in_the_right_state_and_once",
     ),
     without(
+        "a row for each send (nothing is inserted if one of its key waits)",
+        ledger(
+            r"VALUES \((\{[^}]*\})\)",
+            r"SELECT \1 WHERE NOT EXISTS (SELECT 1 FROM {{table}} WHERE state = 'READY' AND coalesce_key <> '' "
+            r"AND coalesce_key = %(coalesce_key)s AND receiver = %(receiver)s)",
+        ),
+        ledger(r"cursor\.fetchone\(\)\[:3\]", "(cursor.fetchone() or (0, at, at))[:3]"),
+        test="faults/test_saves.py",
+        vendors=("postgresql",),
+    ),
+    without(
+        "the mark of what has begun",
+        ledger(r"OR slot IS NULL", "OR TRUE"),
+        test="test_what_was_sent_while_one_runs_is_a_row_of_its_own",
+    ),
+    without(
+        "a look whether a claim still holds",
+        ledger(r" if one\.is_ours(?=\), None)", "", function="coalesce"),
+        test="test_what_another_worker_has_claimed_and_not_begun_is_merged_and_that_worker_goes_on",
+    ),
+    without(
         "one transaction around a failure and its record",
         ledger(r"with transaction\.atomic\([^\n]*:$", "if True:", function="record_failure"),
         test="faults/test_failpoints.py",

@@ -18,11 +18,13 @@ from receivers import shop
 from sigdemo.email_url import mail_settings
 from sigdemo.shop.checkout import Checkout
 from sigdemo.shop.exceptions import OutOfStock
-from sigdemo.shop.models import DailySales, Invoice, Order, Product, WarehouseNotice
+from sigdemo.shop.models import DailySales, Invoice, Order, Product, StockNotice, WarehouseNotice
+from signals_app import ledger
 from signals_app.models import Delivery
+from signals_app.testing import run_deliveries
 from tests.ports import free_port
 from tests.receivers.warehouse_server import Warehouse
-from tests.sigdemo.shop.goods import order
+from tests.sigdemo.shop.goods import bell, lamp, order
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +35,18 @@ def test_a_product_that_went_away_meanwhile_counts_as_sold_out(placed: Order) ->
     with pytest.raises(OutOfStock, match="Lamp: none left, you asked for 1"):
         shop.reserve_stock(sender=Checkout, order=placed)
     lamps.delete()  # the database would refuse the lost reference at the end
+
+
+def test_of_a_product_that_runs_low_there_is_one_notice_with_what_is_left() -> None:
+    a_bell, a_lamp = bell(), lamp()
+    order({a_bell: 1, a_lamp: 1})
+    order({a_lamp: 1})
+    assert run_deliveries() == 8  # the lamp's notices wait for quiet
+    ledger.run_now(Delivery.objects.values_list("pk", flat=True))
+    run_deliveries()
+    assert [(one.product, one.stock) for one in StockNotice.objects.all()] == [(a_lamp, 1)]
+    notices = Delivery.objects.filter(receiver=shop.notice_stock.key).order_by("pk")
+    assert [one.state for one in notices] == ["MERGED", "SUCCESSFUL"]
 
 
 class Inbox:

@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from signals_app.backoff import fixed
-from signals_app.conf import LONGEST, Conf, conf, limits
+from signals_app.conf import DEFAULT, LONGEST, Conf, conf, limits
 
 
 def test_a_setting_is_read_afresh_at_each_use() -> None:
@@ -81,5 +81,5 @@ def test_every_setting_accepts_its_default() -> None:
 
 
 def test_a_state_is_kept_for_its_default_unless_the_project_says_otherwise_and_none_is_for_ever() -> None:
-    assert limits({"FAILED": None, "CANCELLED": 5}) == {"SUCCESSFUL": 7, "CANCELLED": 5}
-    assert limits({"SUCCESSFUL": None, "FAILED": None, "CANCELLED": None}) == limits(None) == {}
+    assert limits({"FAILED": None, "CANCELLED": 5}) == {"SUCCESSFUL": 7, "CANCELLED": 5, "MERGED": 7}
+    assert limits(dict.fromkeys(DEFAULT)) == limits(None) == {}

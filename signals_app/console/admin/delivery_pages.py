@@ -32,6 +32,7 @@ from signals_app.redaction.logs import one_line
 
 SHOWN_ATTEMPTS = 25  # of one delivery, the newest; each may have a traceback of 20,000 characters
 SHOWN_SIBLINGS = 100  # deliveries of one emission, the first
+SHOWN_MERGED = 10  # of those that were merged into one, the newest
 SHOWN_OBJECTS = 50  # of one payload, the first
 SHOWN_IN_LANES = 1_000  # attempts of a whole emission, the newest
 LEAST = 0.5  # percent of a lane that a step is wide, so that it is seen
@@ -42,7 +43,7 @@ TICKS = (
 
 
 def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) -> dict[str, Any]:
-    """Return what the page of a delivery in an ``AdminSite`` shows to a user: seven queries at most."""
+    """Return what the page of a delivery in an ``AdminSite`` shows to a user: eight queries at most."""
     alias = delivery._state.db
     newest = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = (
@@ -56,6 +57,10 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
     pauses = pauses_of(delivery, paused)
     conditions = {name: one.condition("") for name, one in OPERATIONS.items()}
     possible: Any = Delivery.objects.using(alias).filter(pk=delivery.pk).values(**conditions).first()
+    merged: list[int] = []
+    if delivery.waiting_since:
+        into_it = Delivery.objects.using(alias).filter(merged_into=delivery.pk)
+        merged = list(into_it.order_by("-pk").values_list("pk", flat=True))
     offered = [one for name, one in OPERATIONS.items() if possible and possible[name]]
     return {
         "is_final": delivery.state in FINAL_STATES,
@@ -70,6 +75,10 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         "ran": written(formatting.ran(delivery, now)),
         "place": formatting.place(site, delivery.sent_from),
         "batch": formatting.link_to_batch(site, delivery.batch),
+        "key": formatting.readable_name(delivery.coalesce_key),
+        "into": formatting.link_to(site, into, f"#{into}") if (into := delivery.merged_into) else "",
+        "merged": len(merged),
+        "newest_merged": [formatting.link_to(site, one, f"#{one}") for one in merged[:SHOWN_MERGED]],
         "paused": {one.kind for one in pauses},
         "trace": (trace := formatting.trace_id(delivery.trace)),
         "trace_url": formatting.trace_url(trace),
@@ -215,7 +224,9 @@ def _steps(delivery: Delivery, attempts: Iterable[Attempt], now: datetime) -> It
             yield {"kind": "wait", "start": last, "end": run["start"]}
         yield run
         last = run["end"]
-    end = {"READY": now, "CANCELLED": delivery.finished_at or now}.get(delivery.state, last)
+    end = now if delivery.state == State.READY else last
+    if delivery.state in (State.CANCELLED, State.MERGED):
+        end = delivery.finished_at or now
     if end > last:
         yield {"kind": "wait", "start": last, "end": end}
 

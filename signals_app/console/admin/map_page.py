@@ -60,7 +60,7 @@ class MapAdmin(PageAdmin):
         js: ClassVar = (LIVE,)
 
     def page_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Look once, and lay out the part that was asked for: six queries."""
+        """Look once, and lay out the part that was asked for: seven queries."""
         whole = signals_map()
         mark = next((one for one in Mark if one.value == request.GET.get("show")), None)
         part = whole.marked(mark) if mark else whole
@@ -119,7 +119,12 @@ def _row(row: Row, how: Iterable[str], since: datetime) -> dict[str, Any]:
     edge = {"signal": row.signal, "receiver": row.receiver}
     counts = row.counts or Counts()
     standing = {State.RUNNING: counts.running, State.READY: counts.waiting}
-    ends = {State.FAILED: counts.failed, State.SUCCESSFUL: counts.successful, State.CANCELLED: counts.cancelled}
+    ends = {
+        State.FAILED: counts.failed,
+        State.SUCCESSFUL: counts.successful,
+        State.CANCELLED: counts.cancelled,
+        State.MERGED: counts.merged,
+    }
     now = [_figure(state, number, **edge) for state, number in standing.items() if number]
     day = [
         _figure(state, number, finished_at__gte=since.isoformat(), **edge) for state, number in ends.items() if number

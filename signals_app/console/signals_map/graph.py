@@ -53,6 +53,7 @@ class Counts:
     successful: int = 0
     failed: int = 0
     cancelled: int = 0
+    merged: int = 0
     runs: int = 0
 
     def __bool__(self) -> bool:
@@ -161,7 +162,7 @@ class SignalsMap:
 
 
 def signals_map() -> SignalsMap:
-    """Read this process and the record: six queries."""
+    """Read this process and the record: seven queries."""
     now = timezone.now()
     since, counted = tally(now - DAY)
     paused = {(one.kind, one.name) for one in ledger.pauses()}
@@ -221,7 +222,7 @@ Tally = dict[tuple[str, str], Counts]  # by signal name and receiver key
 
 
 def tally(day_ago: datetime) -> tuple[datetime, Tally]:
-    """Count in four queries, whatever there is; from a day ago, or from later where that would be too many."""
+    """Count in five queries, whatever there is; from a day ago, or from later where that would be too many."""
     rows = Delivery.objects.using(ledger.connection().alias)
     since = day_ago
     for final in FINAL_STATES:  # when the last one ended that is one too many

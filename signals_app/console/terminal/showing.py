@@ -40,6 +40,7 @@ from signals_app.monitoring.health import failing, look, unroutable
 from signals_app.redaction import masked, masked_text
 from signals_app.redaction.logs import one_record
 
+_ENDED = ("succeeded", "failed", "cancelled", "merged", "lost")
 _OF_PAUSES = ("kind", "name", "since", "by", "reason", "until")
 
 
@@ -52,7 +53,7 @@ def _status(options: Options, terminal: Terminal) -> None:
         return {
             "queues": [asdict(queue) | {"clusters": alive[queue.name]} for queue in queues],
             "oldest_wait": found.oldest_wait,
-            "last_hour": {name: getattr(found, name) for name in ("succeeded", "failed", "cancelled", "lost")},
+            "last_hour": {name: getattr(found, name) for name in _ENDED},
             "pauses": [{name: getattr(pause, name) for name in _OF_PAUSES} for pause in found.pauses],
         }
 
@@ -65,7 +66,8 @@ def _status(options: Options, terminal: Terminal) -> None:
         heads = ("queue", "clusters", "waiting", *Waiting.values, "oldest", "running", "long")
         yield from terminal.table(heads, rows) if rows else ["No queue has work, and no cluster was seen."]
         yield ""
-        ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled"
+        ended = f"{found.succeeded} successful, {found.failed} failed, {found.cancelled} cancelled, "
+        ended += f"{found.merged} merged"
         yield f"In the last hour: {ended}, {found.lost} lost {'attempt' if found.lost == 1 else 'attempts'}."
         for pause in found.pauses:
             yield f"Paused since {stamp(pause.since)}: {pause} {pause_words(pause)}".rstrip()
@@ -74,18 +76,10 @@ def _status(options: Options, terminal: Terminal) -> None:
 
 
 _TEXTS = (
-    "state",
-    "receiver",
-    "signal",
-    "queue",
-    "priority",
-    "attempts",
-    "max_attempts",
-    "losses",
-    "deferrals",
-    "batch",
+    *("state", "merged_into", "receiver", "signal", "queue", "priority"),
+    *("attempts", "max_attempts", "losses", "deferrals", "batch"),
 )
-_MOMENTS = ("enqueued_at", "due_at", "started_at", "finished_at", "lease_until")
+_MOMENTS = ("enqueued_at", "waiting_since", "due_at", "started_at", "finished_at", "lease_until")
 
 
 def _as_json(delivery: Delivery, pauses: list[Pause], now: datetime) -> dict[str, Any]:
@@ -95,6 +89,7 @@ def _as_json(delivery: Delivery, pauses: list[Pause], now: datetime) -> dict[str
         "emission": str(delivery.emission),
         "trace_id": trace_id(delivery.trace),
         **{name: getattr(delivery, name) for name in _TEXTS},
+        "coalesce_key": readable_name(delivery.coalesce_key),
         "sender": readable_name(delivery.sender),
         "sent_by": delivery.sent_by,
         "sent_from": readable_name(delivery.sent_from),
@@ -200,7 +195,8 @@ def _show(options: Options, terminal: Terminal) -> None:
     others = Delivery.objects.using(alias).filter(emission=delivery.emission).exclude(pk=delivery.pk)
     siblings = list(others.defer("payload", "result").order_by("pk")[:SHOWN])
     pauses, now = ledger.pauses(), timezone.now()
-    facts = _as_json(delivery, pauses, now)
+    merged = Delivery.objects.using(alias).filter(merged_into=delivery.pk).count() if delivery.waiting_since else 0
+    facts = _as_json(delivery, pauses, now) | {"merged": merged}
 
     def as_json() -> dict[str, Any]:
         return facts | {

@@ -23,6 +23,7 @@ def nothing_was_kept() -> bool:
 
 
 def test_an_order_keeps_prices_takes_its_pieces_and_hands_off_four_deliveries(a_bell: Product, a_lamp: Product) -> None:
+    Product.objects.update(stock=10)
     placed = order({a_bell: 2, a_lamp: 1})
     assert placed.total == Decimal("269.90")
     assert placed.tax == Decimal("44.98")

@@ -10,7 +10,7 @@ from django.db.models.signals import post_save
 from django.dispatch import Signal
 from django.test import override_settings
 
-from signals_app.checks import check_connections, check_expiry
+from signals_app.checks import check_connections, check_times
 from tests.signals_app.checks.said import assert_said
 from tests.signals_app.listeners import Make, listening
 from tests.testapp.models import Effect
@@ -71,9 +71,24 @@ def test_a_receiver_may_be_connected_alone_or_with_its_function(made: Make) -> N
 def test_a_receiver_that_expires_by_a_default_before_it_is_due_is_an_error(made: Make) -> None:
     made(work, key="late", delay=60)
     made(work, key="later", delay=60, expires=0)
-    assert check_expiry(None) == []
+    assert check_times(None) == []
     with override_settings(SIGNALS_APP={"EXPIRES": 60}):
-        sentence = "late has expires=60 and delay=60, so it would never run."
-        assert_said(check_expiry(None), "E024", sentence, "Give it an expires of more than its delay, or expires=0.")
+        sentence = "late: expires=60 is not more than delay=60, so it would never run."
+        hint = "Give the receiver other times of its own; 0 takes away one that is the project's default."
+        assert_said(check_times(None), "E024", sentence, hint)
     with override_settings(SIGNALS_APP={"EXPIRES": "60"}):
-        assert check_expiry(None) == []  # which another check refuses
+        assert check_times(None) == []  # which another check refuses
+
+
+def test_a_receiver_that_merges_has_times_that_suit_each_other(made: Make) -> None:
+    made(work, key="merges", coalesce="thing", debounce=20)
+    assert check_times(None) == []
+    for default, said in (
+        ("EXPIRES", "not more than debounce=20"),
+        ("DELAY", "give it one"),
+        ("MAX_WAIT", "less than"),
+    ):
+        with override_settings(SIGNALS_APP={default: 10}):
+            assert_said(check_times(None), "E024", "merges: ", said)
+    with override_settings(SIGNALS_APP={"DEBOUNCE": 70, "MAX_WAIT": 80}):
+        assert check_times(None) == []  # it is nothing to a receiver that merges nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from signals_app.dispatcher.options import OptionArguments, ReceiverOptions
 from signals_app.exceptions import ReceiverError
 from signals_app.models import Delivery
 from tests.signals_app.listeners import Make, listening, written
+from tests.testapp.models import Thing
 
 announced = Signal()
 
@@ -39,9 +41,15 @@ GIVEN: OptionArguments = {
     "timeout": 1.5,
     "delay": 10,
     "expires": 60,
-    "rate": "100/m",
+    "coalesce": "instance",
+    "debounce": 0,
+    "max_wait": 20,
+    "lane": "order",
+    "concurrency": 2,
+    "on_failure": "block",
+    "rate": "5/s",
     "rate_key": "order",
-    "burst": 5,
+    "burst": 3,
     "when": always,
     "drop": ("request",),
     "snapshot": ("instance",),
@@ -56,9 +64,15 @@ PROJECT: dict[str, Any] = {
     "TIMEOUT": 99.0,
     "DELAY": 4.0,
     "EXPIRES": 30.0,
-    "RATE": "10/s",
-    "RATE_KEY": str,
-    "BURST": 2,
+    "COALESCE": "order",
+    "DEBOUNCE": 6.0,
+    "MAX_WAIT": 60.0,
+    "LANE": "instance",
+    "CONCURRENCY": 1,
+    "ON_FAILURE": "pass",
+    "RATE": "100/m",
+    "RATE_KEY": "instance",
+    "BURST": 7,
     "WHEN": bool,
     "DROP": ("environ",),
     "SNAPSHOT": ("order",),
@@ -117,7 +131,8 @@ def test_what_means_the_same_is_taken_too(option: str, given: Any, read: object)
             3,
             (
                 "Unknown option 'retries'; a queued receiver takes key, queue, priority, max_attempts, backoff, "
-                "timeout, delay, expires, when, drop, snapshot, missing, atomic."
+                "timeout, delay, expires, coalesce, debounce, max_wait, lane, concurrency, on_failure, rate, rate_key, "
+                "burst, when, drop, snapshot, missing, atomic."
             ),
         ),
     ],
@@ -131,9 +146,59 @@ def test_a_wrong_option_says_what_there_is_and_leaves_no_receiver_behind(
     assert registry.get("wrong") is None
 
 
-def test_an_expiry_before_the_first_attempt_is_refused(made: Make) -> None:
-    with pytest.raises(ReceiverError, match=r"^expires=60 is not more than delay=60, so it would never run\.$"):
-        made(plain, delay=60, expires=timedelta(minutes=1))
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"delay": 60, "expires": timedelta(minutes=1)},
+            "expires=60 is not more than delay=60, so it would never run.",
+        ),
+        (
+            {"coalesce": "thing", "debounce": timedelta(minutes=1), "expires": 60},
+            "expires=60 is not more than debounce=60, so it would never run.",
+        ),
+        ({"debounce": 5}, "debounce=5 needs coalesce=..., which says what is run as one."),
+        ({"max_wait": 5}, "max_wait=5 needs coalesce=..., which says what is run as one."),
+        (
+            {"coalesce": "thing", "debounce": 5, "max_wait": timedelta(seconds=4)},
+            "max_wait=4 is less than debounce=5, so it would never wait for quiet.",
+        ),
+        (
+            {"coalesce": "thing", "debounce": 5, "delay": 1},
+            "delay=1 and debounce=5 both say when it is due; give it one of them.",
+        ),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(given: dict[str, Any], message: str, made: Make) -> None:
+    with pytest.raises(ReceiverError) as caught:
+        made(plain, key="wrong", **given)
+    assert str(caught.value) == message
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("coalesce", "key"),
+    [
+        ("thing", "testapp.Thing 7"),
+        ("size", "5"),
+        (lambda thing, size, **arguments: f"{thing.pk}:{size}", "7:5"),
+        (lambda **arguments: "é" * 256, sha256(("é" * 256).encode()).hexdigest()),
+        (lambda **arguments: None, ""),
+    ],
+    ids=["an instance", "a value", "a function", "a long one", "none"],
+)
+def test_what_is_coalesced_has_a_key_and_waits_for_quiet(coalesce: Any, key: str, made: Make) -> None:
+    one = enqueue(made(plain, key="merges", coalesce=coalesce, debounce=9), thing=Thing.objects.create(pk=7), size=5)
+    assert (one.coalesce_key, one.due_at - one.enqueued_at) == (key, timedelta(seconds=9 if key else 0))
+
+
+def test_a_key_that_names_no_argument_of_the_signal_is_refused_at_the_send(made: Make) -> None:
+    with listening(announced, made(plain, key="merges", coalesce="thing")), pytest.raises(ReceiverError) as caught:
+        announced.send(sender=None)
+    assert str(caught.value) == (
+        f"merges cannot receive {__name__}.announced: coalesce='thing' names an argument that the signal does not "
+        "pass. Name one that it passes, or give coalesce a function of its arguments."
+    )
 
 
 def enqueue(receiver: QueuedReceiver, **arguments: Any) -> Delivery:

@@ -103,6 +103,28 @@ def test_a_delivery_that_is_skipped_is_told_with_the_reason(lines: Lines) -> Non
     assert "auth.User" in skipped.getMessage()
 
 
+def test_what_is_merged_is_told_once_by_the_one_that_runs(lines: Lines) -> None:
+    first, _, last = (enqueue(receivers.nothing) for _ in range(3))
+    Delivery.objects.update(coalesce_key="lamp")
+    *_, merged, started, succeeded = lines(first)
+    text = " runs in the place of %(merged)d merged into it"
+    assert_told(merged, "INFO", "merged", text, merged=2, delivery=last.id)
+    assert_told(started, "DEBUG", "started", " starts after a wait of ", delivery=last.id)
+    assert_told(succeeded, "INFO", "succeeded", " succeeded, ", delivery=last.id)
+
+
+def test_what_is_merged_into_one_that_waits_for_quiet_is_told(lines: Lines) -> None:
+    first, last = enqueue(receivers.delayed_work), enqueue(receivers.delayed_work)
+    Delivery.objects.update(coalesce_key="lamp")
+    ledger.run_now([first.id])
+    with override_settings(SIGNALS_APP={"DEBOUNCE": 9}):
+        *_, merged = lines(first)
+    text = " is one of %(merged)d merged into a newer one"
+    assert_told(merged, "INFO", "merged", text, merged=1, delivery=first.id)
+    last.refresh_from_db()
+    assert (last.state, last.attempts) == ("READY", 0)
+
+
 def test_a_result_that_comes_after_a_takeover_is_told(lines: Lines, doing: Doing) -> None:
     *_, stale = lines(doing(receivers.work, lambda **arguments: Delivery.objects.update(token=99)))
     assert_told(stale, "WARNING", "stale", " was cancelled or taken over, and this attempt does not count, ", attempt=1)

@@ -20,8 +20,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 
 def keeping(days: float) -> Any:
-    """Return settings that keep what succeeded or failed for so many days, and what was cancelled for ever."""
-    return override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": days, "FAILED": days, "CANCELLED": None}})
+    """Return settings that keep what succeeded or failed for so many days, and all else for ever."""
+    return override_settings(
+        SIGNALS_APP={"KEEP": {"SUCCESSFUL": days, "FAILED": days, "CANCELLED": None, "MERGED": None}}
+    )
 
 
 def ended(days: float, state: State = State.SUCCESSFUL) -> Delivery:
@@ -39,11 +41,12 @@ def left() -> list[int]:
 def test_each_state_is_kept_for_its_own_days_or_for_ever_and_what_is_not_finished_stays() -> None:
     rows = {days: ended(days) for days in (1.9, 2.1, 100)}
     waiting, failed = delivery(), ended(100, State.FAILED)
+    merged = {days: ended(days, State.MERGED) for days in (6, 8)}
     by_default = {days: ended(days, State.CANCELLED) for days in (29, 31)}
     with override_settings(SIGNALS_APP={"KEEP": {"SUCCESSFUL": 2, "FAILED": None}}):
-        assert {part.state for part in ledger.expired()} == {State.SUCCESSFUL, State.CANCELLED}
-        assert prune_everything() == 3
-    assert left() == [rows[1.9].pk, waiting.pk, failed.pk, by_default[29].pk]
+        assert {part.state for part in ledger.expired()} == {State.SUCCESSFUL, State.CANCELLED, State.MERGED}
+        assert prune_everything() == 4
+    assert left() == [rows[1.9].pk, waiting.pk, failed.pk, merged[6].pk, by_default[29].pk]
     with override_settings(SIGNALS_APP={"KEEP": None}):
         assert ledger.expired() == []
 

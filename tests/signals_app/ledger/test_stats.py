@@ -27,7 +27,7 @@ LATER = timedelta(days=1)
 def test_an_empty_ledger_has_no_queues_and_no_numbers() -> None:
     found = ledger.current_stats()
     assert (found.queues, found.pauses, found.oldest_wait) == ((), (), 0.0)
-    assert (found.succeeded, found.failed, found.cancelled, found.lost) == (0, 0, 0, 0)
+    assert (found.succeeded, found.failed, found.cancelled, found.merged, found.lost) == (0, 0, 0, 0, 0)
     assert ledger.receiver_stats() == []
     assert ledger.queues_with_work() == []
     assert ledger.oldest_waits() == {}
@@ -95,13 +95,13 @@ def test_what_is_paused_is_not_due() -> None:
 def test_what_ended_is_that_of_the_last_hour() -> None:
     for minutes in (10, 50, 70):
         ended = seconds_ago(minutes * 60)
-        for state in (State.SUCCESSFUL, State.FAILED, State.CANCELLED):
+        for state in FINAL_STATES:
             delivery(state, finished_at=ended)
         for outcome in (Outcome.LOST, Outcome.ERROR):
             attempt(delivery(), outcome=outcome, finished_at=ended)
     delivery(State.FAILED, finished_at=timezone.now())
     found = ledger.current_stats()
-    assert (found.succeeded, found.failed, found.cancelled, found.lost) == (2, 3, 2, 2)
+    assert (found.succeeded, found.failed, found.cancelled, found.merged, found.lost) == (2, 3, 2, 2, 2)
     assert ledger.recently_ended(2 * 3_600) == dict.fromkeys(FINAL_STATES, 3) | {State.FAILED: 4}
 
 
@@ -113,7 +113,7 @@ def test_attempts_of_the_last_minutes_are_counted_for_receivers_of_which_some_fa
     for receiver in ("mail", "print", "well"):
         delivery(State.SUCCESSFUL, receiver=receiver, finished_at=seconds_ago(5))
     delivery(State.SUCCESSFUL, receiver="mail", finished_at=seconds_ago(400))
-    for state in (State.READY, State.RUNNING, State.FAILED, State.CANCELLED):
+    for state in (State.READY, State.RUNNING, State.FAILED, State.CANCELLED, State.MERGED):
         fail(state, "mail", outcome=Outcome.LOST)
     fail(State.READY, "mail", outcome=Outcome.RETRY_AFTER)
     fail(State.READY, "mail", seconds=400)
@@ -121,7 +121,7 @@ def test_attempts_of_the_last_minutes_are_counted_for_receivers_of_which_some_fa
 
     found = {one.receiver: (one.count, one.failed, one.lasting, one.share) for one in ledger.recent_attempts()}
 
-    assert found == {"mail": (5, 4, 3, 0.8), "print": (3, 1, 0, 1 / 3)}
+    assert found == {"mail": (6, 5, 3, 5 / 6), "print": (3, 1, 0, 1 / 3)}
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,16 @@ def test_attempts_are_counted_by_how_they_ended(value: Value) -> None:
     assert value("signals_app_failures_total", receivers.nothing) == 0
 
 
+def test_what_was_merged_is_counted_and_is_no_attempt(value: Value) -> None:
+    assert value("signals_app_merged_total", receivers.nothing) == 0
+    for _ in range(3):
+        enqueue(receivers.nothing)
+    Delivery.objects.update(coalesce_key="lamp")
+    loop.drain(conf.queue)
+    assert value("signals_app_merged_total", receivers.nothing) == 2
+    assert value("signals_app_attempts_total", receivers.nothing, outcome="SUCCESSFUL") == 1
+
+
 def test_waits_and_runs_are_histograms_and_no_count_goes_down_when_deliveries_are_deleted(client: Client) -> None:
     for _ in range(3):
         enqueue(receivers.nothing)

@@ -43,7 +43,7 @@ def test_an_operator_prunes_in_batches_until_nothing_is_left(
     old(3)
     old(1, State.FAILED)
     kept = delivery()
-    assert pruning.to_be_pruned() == {State.SUCCESSFUL: 3, State.FAILED: 1, State.CANCELLED: 0}
+    assert pruning.to_be_pruned() == {State.SUCCESSFUL: 3, State.FAILED: 1, State.CANCELLED: 0, State.MERGED: 0}
     with caplog.at_level("INFO", logger="signals_app.worker"):
         assert pruning.prune_all() == {State.SUCCESSFUL: 3, State.FAILED: 1}
     assert caplog.messages == ["4 finished deliveries were pruned."]

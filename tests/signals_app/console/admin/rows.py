@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from signals_app.models import Attempt, Delivery, Outcome, State
+from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from tests.testapp.receivers import nothing
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ def delivery(state: State = State.READY, **fields: Any) -> Delivery:
     times: dict[str, Any] = {}
     if state in (State.RUNNING, State.SUCCESSFUL, State.FAILED):
         times = {"started_at": at(2), "attempts": 1, "owner": OWNER, "token": 1}
-    if state in (State.SUCCESSFUL, State.FAILED, State.CANCELLED):
+    if state in FINAL_STATES:
         times["finished_at"] = at(5)
     standard: dict[str, Any] = {
         "emission": uuid4(),

@@ -51,6 +51,18 @@ def test_the_page_tells_the_times_what_was_sent_and_who_holds_it(reader: Client)
     assert re.fullmatch(held, section(reader, running, "hold"))
 
 
+def test_one_that_was_merged_leads_to_the_one_that_ran_in_its_place_and_back(reader: Client) -> None:
+    ran = delivery(State.SUCCESSFUL, coalesce_key="shop.Product 7", waiting_since=at(-60))
+    merged = [delivery(State.MERGED, coalesce_key="shop.Product 7", merged_into=ran.pk) for _ in range(11)]
+    origin = section(reader, merged[0], "origin")
+    assert f"Coalesced by shop.Product 7 Merged into #{ran.pk}" in origin
+    assert f'href="{page_of(ran)}"' in reader.get(page_of(merged[0])).content.decode()
+    assert "Oldest merged 2026-11-23 11:59:00" in section(reader, ran, "timing")
+    newest = " ".join(f"#{one.pk}" for one in merged[:0:-1])
+    assert f"Merged into it 11 {newest} …" in section(reader, ran, "origin")
+    assert section(reader, merged[0], "attempts") == "Attempts None yet."
+
+
 def test_a_ready_one_says_how_far_it_is_how_long_until_it_is_due_and_why_it_waits(reader: Client) -> None:
     due_at = timezone.now() + timedelta(minutes=10, seconds=30)
     one = delivery(due_at=due_at, progress_done=37, progress_total=120, unroutable=True)

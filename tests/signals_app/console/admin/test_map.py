@@ -64,7 +64,7 @@ def test_a_row_says_everything_about_a_receiver(reader: Client) -> None:
     )
     assert asynchronous.endswith("Kind async Connected dispatch_uid once strong Counts leaves no record")
     assert queued.startswith(f"by_queue {here} {FILE}:{line_of('@queued')} failures Kind queued Connected weak")
-    assert "Options priority=3 delay=1.5 drop=request 9 defaults" in queued
+    assert "Options priority=3 delay=1.5 drop=request 18 defaults" in queued
     assert queued.endswith("Now 1 waiting Ended 1 failed 2 successful 3 attempts")
     assert f"4 by_queue {here} queued · failures · 1 failed · 1 waiting" in words(page)
 

@@ -117,8 +117,9 @@ def test_a_database_that_is_busy_is_told_of_and_leads_back(boss: Client, monkeyp
         ({"state": State.SUCCESSFUL}, []),
         ({"state": State.FAILED}, ["retry"]),
         ({"state": State.CANCELLED}, ["retry"]),
+        ({"state": State.MERGED}, []),
     ],
-    ids=["ready", "later", "unroutable", "running", "successful", "failed", "cancelled"],
+    ids=["ready", "later", "unroutable", "running", "successful", "failed", "cancelled", "merged"],
 )
 def test_what_the_state_allows_is_offered_and_nothing_else_can_be_done(
     boss: Client, fields: dict[str, Any], names: list[str]

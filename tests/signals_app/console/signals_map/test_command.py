@@ -125,7 +125,7 @@ def test_as_json_it_says_the_same_with_the_libraries() -> None:
         "is_weak": True,
         "is_dead": False,
         "given": ["priority", "delay", "drop"],
-        "counts": {"waiting": 0, "running": 0, "successful": 0, "failed": 1, "cancelled": 0, "runs": 1},
+        "counts": {"waiting": 0, "running": 0, "successful": 0, "failed": 1, "cancelled": 0, "merged": 0, "runs": 1},
         "marks": ["failing"],
     }
     assert told["is_whole_day"] is True

@@ -164,13 +164,13 @@ def test_a_mark_leaves_only_its_bearers_and_counts_them(mark: Mark) -> None:
 
 @pytest.mark.database
 def test_what_waits_and_runs_is_counted_now_and_what_ended_within_the_day() -> None:
-    for state, number in zip(State, (1, 2, 3, 4, 5), strict=True):
+    for state, number in zip(State, (1, 2, 3, 4, 5, 6), strict=True):
         for _ in range(number):
             delivery(state)
     delivery(State.SUCCESSFUL, attempts=4)
     delivery(signal=EDGE[0], receiver="another")
     delivery(signal="another", receiver=EDGE[1])
-    counted = Counts(waiting=1, running=2, successful=4, failed=4, cancelled=5, runs=3 + 4 + 4)
+    counted = Counts(waiting=1, running=2, successful=4, failed=4, cancelled=5, merged=6, runs=3 + 4 + 4)
     one = Counts(waiting=1)
     assert tally(DAY_AGO) == (DAY_AGO, {EDGE: counted, (EDGE[0], "another"): one, ("another", EDGE[1]): one})
 
@@ -211,7 +211,7 @@ def test_no_row_is_read_that_is_not_counted() -> None:
             cursor.execute("ANALYZE signals_app_delivery")
             cursor.execute("SET LOCAL enable_seqscan = off")  # a small table is read whole otherwise
     plan = graph._grouped(Delivery.objects.all(), at(60)).explain()
-    assert plan.count("signals_app_finished") == 3
+    assert plan.count("signals_app_finished") == 4
     assert plan.count("signals_app_claim") == plan.count("signals_app_running") == 1
     plan = Delivery.objects.filter(state=State.FAILED, finished_at__gte=at(60)).order_by("-finished_at").explain()
     assert "signals_app_finished" in plan
@@ -219,9 +219,9 @@ def test_no_row_is_read_that_is_not_counted() -> None:
     assert "TEMP B-TREE" not in plan
 
 
-def test_the_whole_map_takes_six_queries_whatever_there_is() -> None:
+def test_the_whole_map_takes_seven_queries_whatever_there_is() -> None:
     for number in range(20):
         delivery(State.SUCCESSFUL, signal=f"signal {number}", receiver=f"receiver {number}", finished_at=timezone.now())
     with CaptureQueriesContext(connection) as queries:
         assert len(signals_map().unexplained) == 20
-    assert len(queries) == 6
+    assert len(queries) == 7

@@ -168,7 +168,7 @@ def test_a_dry_run_says_what_would_go() -> None:
     assert read("prune", "--dry-run") == {
         "dry_run": True,
         "total": 4,
-        "states": {"SUCCESSFUL": 2, "FAILED": 1, "CANCELLED": 1},
+        "states": {"SUCCESSFUL": 2, "FAILED": 1, "CANCELLED": 1, "MERGED": 0},
     }
     assert Delivery.objects.count() == 5
 

@@ -42,7 +42,7 @@ def test_status_has_a_line_for_each_queue() -> None:
         "mail 1 2 0 1 1 0 0 2 min 5 s 1 1",
         "paused 0 1 0 0 0 1 0 - 0 0",
     ]
-    assert "In the last hour: 0 successful, 1 failed, 0 cancelled, 1 lost attempt." in lines
+    assert "In the last hour: 0 successful, 1 failed, 0 cancelled, 0 merged, 1 lost attempt." in lines
     assert lines[-1].startswith("Paused since 20")
     assert lines[-1].endswith(": queue paused by ada")
 
@@ -53,7 +53,7 @@ def test_status_for_a_program() -> None:
     found = read("status")
     (mail,) = found["queues"]
     assert (mail["name"], mail["waiting"], mail["due"], mail["paused"], mail["clusters"]) == ("mail", 1, 0, 1, 0)
-    assert found["last_hour"] == {"succeeded": 0, "failed": 0, "cancelled": 0, "lost": 0}
+    assert found["last_hour"] == {"succeeded": 0, "failed": 0, "cancelled": 0, "merged": 0, "lost": 0}
     assert [(one["kind"], one["by"]) for one in found["pauses"]] == [("RECEIVER", "ada")]
 
 
@@ -162,10 +162,10 @@ def test_all_there_is_to_know_of_a_delivery() -> None:
     other = delivery(emission=one.emission, receiver="shop.print")
     text = told("show", one.pk)
     lines = text.splitlines()
-    assert f"id            {one.pk}" in lines
-    assert "standing      failed" in lines
-    assert "unroutable    no" in lines
-    assert "process       worker-3.example.org, pid 4711" in lines
+    assert f"id             {one.pk}" in lines
+    assert "standing       failed" in lines
+    assert "unroutable     no" in lines
+    assert "process        worker-3.example.org, pid 4711" in lines
     assert '    "order": 7' in lines
     assert "Attempt 1: ERROR builtins.ValueError (worker-3.example.org, pid 4711)" in lines
     assert "  | ValueError: the stock is negative" in lines
@@ -179,24 +179,32 @@ def test_all_there_is_to_know_of_a_delivery() -> None:
     assert found["same_emission"] == [{"id": other.pk, "receiver": other.receiver, "state": "READY"}]
 
 
+def test_a_merged_one_names_the_one_that_ran_and_that_one_says_how_many() -> None:
+    ran = delivery(State.SUCCESSFUL, waiting_since=NOON)
+    merged = delivery(State.MERGED, coalesce_key="shop.Product 7", merged_into=ran.pk)
+    found = read("show", merged.pk)
+    assert (found["state"], found["merged_into"], found["coalesce_key"]) == ("MERGED", ran.pk, "shop.Product 7")
+    assert (read("show", ran.pk)["merged"], found["merged"]) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("fields", "key", "line", "value"),
     [
-        ({"sent_by": "ada"}, "sent_by", "sent by       ada", "ada"),
+        ({"sent_by": "ada"}, "sent_by", "sent by        ada", "ada"),
         (
             {"sent_from": "POST /reset/token=abc123def/"},
             "sent_from",
-            "sent from     POST /reset/token=********",
+            "sent from      POST /reset/token=********",
             "POST /reset/token=********",
         ),
         (
             {"sender": "ada\npassword=hunter2"},
             "sender",
-            "sender        ada\\npassword=********",
+            "sender         ada\\npassword=********",
             "ada\\npassword=********",
         ),
-        ({"trace": f"00-{'4b' * 16}-{'a' * 16}-01"}, "trace_id", f"trace id      {'4b' * 16}", "4b" * 16),
-        ({}, "trace_id", "trace id      -", ""),
+        ({"trace": f"00-{'4b' * 16}-{'a' * 16}-01"}, "trace_id", f"trace id       {'4b' * 16}", "4b" * 16),
+        ({}, "trace_id", "trace id       -", ""),
         ({"payload": "{broken"}, "payload", "{broken", "{broken"),
     ],
 )
