@@ -174,6 +174,11 @@ class Delivery(models.Model):
     slot = models.SmallIntegerField(
         null=True, blank=True, help_text=_("Since it has begun, its place among those of its lane that run at a time.")
     )
+    concurrency = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text=_("While it is behind: how many of its lane run at a time; 0 is one, in order."),
+    )
     bucket = models.CharField(
         max_length=255,
         blank=True,
@@ -198,6 +203,7 @@ class Delivery(models.Model):
             ("move_delivery", "Can move delivery to another queue"),
             ("run_now_delivery", "Can run delivery before it is due"),
             ("reassign_delivery", "Can give delivery another receiver"),
+            ("free_delivery", "Can let the lane of a failed delivery go on"),
             ("pause_delivery", "Can pause and resume queues and receivers"),
         )
         indexes = (
@@ -221,20 +227,21 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["merged_into"], name="signals_app_merged", condition=Q(merged_into__isnull=False)),
             # what a lane waits for: those that have not ended, and those that failed and block it
+            # a lane in its order, what in it is parked, and what has failed and blocks it
             models.Index(
                 fields=["lane", "id"],
                 name="signals_app_lane",
-                condition=(Q(state__in=("READY", "RUNNING")) | Q(state="FAILED", blocks_lane=True)) & ~Q(lane=""),
+                condition=Q(state__in=("READY", "RUNNING")) & ~Q(lane=""),
+            ),
+            models.Index(fields=["lane", "id"], name="signals_app_behind", condition=Q(state="READY", behind=True)),
+            models.Index(
+                fields=["lane", "id"], name="signals_app_blocking", condition=Q(state="FAILED", blocks_lane=True)
             ),
             # the members of a batch, those that come last first: whether any has not ended, and how many ended how
             models.Index(
                 fields=["batch", "state", "-id"], name="signals_app_members", condition=Q(batch__isnull=False)
             ),
-            models.Index(
-                fields=["batch"],
-                name="signals_app_watched",
-                condition=Q(state__in=("READY", "RUNNING"), watched=True),
-            ),
+            models.Index(fields=["batch", "state"], name="signals_app_watched", condition=Q(watched=True)),
             # the last turn of those that wait for theirs
             models.Index(
                 fields=["receiver", "bucket", "due_at"],

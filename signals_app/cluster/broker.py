@@ -60,6 +60,7 @@ class DeliveryBroker(PromptORM):
         self._snapshot_at = 0  # the minute of this host's clock in which the counters were last looked at for charts
         self._is_parking = False  # whether there is more to park, or to bring back, at once
         self._is_paused = False  # whether anything was, when last asked
+        self._lane = ""  # the last one that was looked at, of those in which anything is parked
         self._has_queued = False
 
     def enqueue(self, task: str) -> object:
@@ -95,6 +96,7 @@ class DeliveryBroker(PromptORM):
             self._kept_up_at = time.monotonic()
             self._recover_lost()
             self._end_pauses()
+            self._lane = ledger.mend_lanes(after=self._lane)
             self._keep_totals()
             self._tick()
         if self._is_paused and (is_time or self._is_parking):  # out of the way of claims, a batch at a time

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from signals_app import ledger
 from signals_app.cluster import broker
-from signals_app.console.formatting import written
+from signals_app.console.formatting import readable_name, written
 from signals_app.ledger import Ran, RecentAttempts, Stats
 from signals_app.ledger.sql import query_deadline
 from signals_app.models import Attempt, Delivery, Outcome, PauseKind, State
@@ -268,6 +268,10 @@ def _failing(failing: Mapping[str, str]) -> Iterator[Banner]:
         yield Banner(Condition.FAILING, True, text, cure)
     cure = _("Start a cluster from code that has the receiver, or give the deliveries to another one.")
     for text in health.unroutable()[:MOST_NAMED]:
+        yield Banner(Condition.FAILING, True, text, cure)
+    cure = _("Retry the delivery, cancel what waits, or free the lane: see the filter “lane” of the deliveries.")
+    for lane in ledger.blocked_lanes(limit=MOST_NAMED):
+        text = _("The lane %(lane)s is blocked by a delivery that failed.") % {"lane": readable_name(lane)}
         yield Banner(Condition.FAILING, True, text, cure)
 
 

@@ -11,8 +11,18 @@ from django.utils.translation import ngettext
 
 from signals_app import ledger
 from signals_app.conf import VARIABLE, main_queue
-from signals_app.console.formatting import pause_words, process_name, ran, readable_name, roughly, stamp, until, written
-from signals_app.console.queries import Waiting, pauses_of
+from signals_app.console.formatting import (
+    pause_words,
+    process_name,
+    ran,
+    rate_words,
+    readable_name,
+    roughly,
+    stamp,
+    until,
+    written,
+)
+from signals_app.console.queries import Waiting, ahead_of, pauses_of
 from signals_app.models import Attempt, Delivery, Outcome, Pause, State
 from signals_app.redaction import masked_text
 from signals_app.redaction.logs import one_line
@@ -77,10 +87,32 @@ def _unroutable(case: Case) -> str:
     )
 
 
+def _in_lane(case: Case) -> str:
+    if case.waiting != Waiting.BEHIND:
+        return ""
+    words: dict[str, object] = {"lane": readable_name(case.delivery.lane), "count": case.delivery.concurrency}
+    if (ahead := ahead_of(case.delivery)) is None:
+        return _("Nothing is ahead of it in the lane %(lane)s any more; a running cluster brings it back.") % words
+    words |= {"ahead": f"#{ahead.pk}", "state": ahead.get_state_display()}
+    if case.delivery.concurrency:
+        return (
+            ngettext(
+                "Of the lane %(lane)s, %(count)d may run at a time: %(ahead)s does.",
+                "Of the lane %(lane)s, %(count)d may run at a time; %(ahead)s and others do.",
+                case.delivery.concurrency,
+            )
+            % words
+        )
+    return _("It waits in the lane %(lane)s for %(ahead)s, which comes first and is %(state)s.") % words
+
+
 def _later(case: Case) -> str:
     delivery = case.delivery
     if case.waiting is None or delivery.due_at <= case.now:
         return ""
+    if delivery.booked:
+        turn = {"turn": rate_words(delivery), "when": _when(case, delivery.due_at)}
+        return _("It waits for %(turn)s, which comes %(when)s.") % turn
     words = {**case.place, "next": delivery.attempts + 1, "when": _when(case, delivery.due_at)}
     if case.waiting == Waiting.SCHEDULED:
         return (_("Its receiver put it off: due %(when)s.") if delivery.deferrals else _("It is due %(when)s.")) % words
@@ -100,7 +132,7 @@ def _no_cluster(case: Case) -> str:
 
 
 def _behind(case: Case) -> str:
-    if case.waiting is None or not (count := ledger.ahead_of(case.delivery)):
+    if case.waiting is None or not (count := ledger.count_ahead(case.delivery)):
         return ""
     is_more, pace = count >= ledger.MANY, ledger.pace(case.delivery.queue)
     said = ngettext(
@@ -141,6 +173,11 @@ def _ended(case: Case) -> str:
     when = until(delivery.finished_at, case.now) if delivery.finished_at else ""
     words = {**case.place, "when": when, "why": _error(case.last), "time": written(ran(delivery, case.now))}
     match delivery.state:
+        case State.MERGED:
+            return _("It was merged %(when)s into #%(into)d, which runs in its place.") % {
+                "when": when,
+                "into": delivery.merged_into or 0,
+            }
         case State.SUCCESSFUL:
             return _("Attempt %(number)d of %(most)d succeeded %(when)s and took %(time)s.") % words
         case State.FAILED if case.last:
@@ -173,6 +210,7 @@ def _when(case: Case, moment: datetime) -> str:
 RULES: tuple[Callable[[Case], str], ...] = (
     _runs,
     _paused,
+    _in_lane,
     _unroutable,
     _later,
     _no_cluster,

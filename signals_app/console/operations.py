@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from signals_app import events, ledger
 from signals_app.conf import clusters, conf
 from signals_app.console.formatting import pause_words
-from signals_app.console.queries import Selection, is_unroutable, possible
+from signals_app.console.queries import Selection, blocks_a_lane, is_unroutable, possible
 from signals_app.dispatcher import registry
 from signals_app.dispatcher.schedules import schedules
 from signals_app.exceptions import OperationRefused
@@ -251,7 +251,28 @@ REASSIGN = Operation(
     ),
     only=_("only ready, unroutable ones can be given to another receiver"),
 )
-OPERATIONS = {one.name: one for one in (RETRY, RUN_NOW, MOVE, REASSIGN, CANCEL)}
+FREE = Operation(
+    name="free",
+    verb=_("Free its lane"),
+    of_many=_("Free the lanes of selected deliveries"),
+    question=ngettext_lazy(
+        "Free the lane that %(count)d delivery blocks?", "Free the lanes that %(count)d deliveries block?", "count"
+    ),
+    consequence=ngettext_lazy(
+        "What waits behind it runs, although it has failed. Retried later, it blocks its lane no more.",
+        "What waits behind them runs, although they have failed. Retried later, they block their lanes no more.",
+        "count",
+    ),
+    button=ngettext_lazy("Free lane", "Free lanes", "count"),
+    help="let lanes go on that failed deliveries block",
+    condition=lambda _to: blocks_a_lane(),
+    change=lambda ids, _to: {gettext("Freed its lane."): ledger.free(ids)},
+    done=ngettext_lazy(
+        "%(count)d delivery blocks its lane no more.", "%(count)d deliveries block their lanes no more.", "count"
+    ),
+    only=_("only failed ones that block a lane can be freed"),
+)
+OPERATIONS = {one.name: one for one in (RETRY, RUN_NOW, MOVE, REASSIGN, FREE, CANCEL)}
 
 _LEFT = ngettext_lazy(
     "%(count)d delivery was left as it is: %(only)s.", "%(count)d deliveries were left as they are: %(only)s.", "count"

@@ -261,6 +261,18 @@ def is_unroutable() -> Q:
     return Q(state=State.READY, unroutable=True)
 
 
+def blocks_a_lane() -> Q:
+    return Q(state=State.FAILED, blocks_lane=True)
+
+
+def ahead_of(delivery: Delivery) -> Delivery | None:
+    """Return what a delivery that is behind in its lane waits for: what runs, or else the first."""
+    lane = Delivery.objects.using(delivery._state.db).filter(lane=delivery.lane).exclude(pk=delivery.pk)
+    first = lane.filter(Q(state__in=(State.READY, State.RUNNING)) | blocks_a_lane(), pk__lt=delivery.pk)
+    running = lane.filter(state=State.RUNNING, slot__isnull=False).order_by("pk").first()
+    return running or first.order_by("pk").first()
+
+
 def pauses_of(delivery: Delivery, pauses: Iterable[Pause]) -> list[Pause]:
     """Return those pauses that are of its receiver or its queue."""
     names = {(PauseKind.RECEIVER.value, delivery.receiver), (PauseKind.QUEUE.value, delivery.queue)}
@@ -274,6 +286,7 @@ class Waiting(TextChoices):
     SCHEDULED = "scheduled", _("scheduled")
     RETRYING = "retrying", _("retrying")
     PAUSED = "paused", _("paused")
+    BEHIND = "behind", _("behind")
     UNROUTABLE = "unroutable", _("unroutable")
 
     @classmethod
@@ -281,8 +294,10 @@ class Waiting(TextChoices):
         """Return why a delivery waits; None for one that does not."""
         if delivery.state != State.READY:
             return None
-        if delivery.parked or pauses_of(delivery, pauses):
+        if pauses_of(delivery, pauses) or (delivery.parked and not delivery.behind):
             return cls.PAUSED
+        if delivery.behind:
+            return cls.BEHIND
         if delivery.unroutable:
             return cls.UNROUTABLE
         if delivery.attempts > 0:
@@ -294,12 +309,14 @@ def waits_as(reason: str) -> Q:
     """Return the same as a condition."""
     kinds = (PauseKind.QUEUE, PauseKind.RECEIVER)
     queues, receivers = (Pause.objects.filter(kind=kind).values("name") for kind in kinds)
-    is_paused = Q(parked=True) | Q(queue__in=queues) | Q(receiver__in=receivers)
+    is_paused = Q(parked=True, behind=False) | Q(queue__in=queues) | Q(receiver__in=receivers)
     if reason == Waiting.PAUSED:
         return Q(state=State.READY) & is_paused
+    if reason == Waiting.BEHIND:
+        return Q(state=State.READY, behind=True) & ~is_paused
     if reason == Waiting.UNROUTABLE:
-        return is_unroutable() & ~is_paused
-    others = Q(state=State.READY, unroutable=False) & ~is_paused
+        return is_unroutable() & Q(behind=False) & ~is_paused
+    others = Q(state=State.READY, unroutable=False, behind=False) & ~is_paused
     if reason == Waiting.RETRYING:
         return others & Q(attempts__gt=0)
     now = timezone.now()
@@ -330,7 +347,8 @@ class Selection:
 
     ``error_class`` is that of the last attempt; ``attempts`` is how many were made at least; ``since`` and ``until``
     bound when they were enqueued, ``until`` itself left out; ``ended`` is when they ended at the earliest; ``waiting``
-    is why they wait; ``long`` are those that have been running for long; ``search`` finds what the admin's search does.
+    is why they wait; ``blocking`` are those that failed and block their lanes; ``long`` are those that have been
+    running for long; ``search`` finds what the admin's search does.
     """
 
     states: tuple[State, ...] = ()
@@ -345,6 +363,7 @@ class Selection:
     search: str = ""
     waiting: str = ""
     unroutable: bool = False
+    blocking: bool = False
     long: bool = False
     batch: int = 0
     ids: tuple[int, ...] = ()
@@ -364,6 +383,7 @@ class Selection:
             (self.ended, Q(finished_at__gte=self.ended)),
             (self.waiting, waits_as(self.waiting)),
             (self.unroutable, is_unroutable()),
+            (self.blocking, blocks_a_lane()),
             (self.long, running_long()),
             (self.batch, Q(batch=self.batch)),
         )
@@ -373,7 +393,7 @@ class Selection:
 
     def newest(self) -> QuerySet[Delivery]:
         of_states = self.states and {*self.states} <= {State.READY, State.RUNNING}
-        few = self.waiting or self.unroutable or self.long or self.ended or of_states
+        few = self.waiting or self.unroutable or self.blocking or self.long or self.ended or of_states
         return self.rows().order_by(NEWEST_OF_FEW if few else "-pk")
 
 

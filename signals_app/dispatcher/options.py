@@ -71,10 +71,8 @@ class ReceiverOptions(Defaults):
                 raise ReceiverError(f"{name}={own[name]!r} is not {known[name].takes}.")
         if iscoroutinefunction(own.get("when")):
             raise ReceiverError("when is asked at send(), where nothing can be awaited; give it a plain function.")
-        if conflict := conflict_of(own):
+        if conflict := conflict_of(own) or _misplaced(own):
             raise ReceiverError(conflict)
-        if unused := [name for name in ("rate_key", "burst") if name in own and not own.get("rate")]:
-            raise ReceiverError(f'{unused[0]}={own[unused[0]]!r} needs a rate beside it, such as rate="100/m".')
         self.own = own
 
     @property
@@ -97,6 +95,15 @@ def conflict_of(values: Mapping[str, Any]) -> str:
     for name, wait in (("delay", delay), ("debounce", debounce)):
         if 0 < expires <= wait:
             return f"expires={expires:g} is not more than {name}={wait:g}, so it would never run."
+    return ""
+
+
+def _misplaced(own: Mapping[str, Any]) -> str:
+    """Return the sentence that says which option is of no use without another; "" where none is."""
+    if unused := [name for name in ("rate_key", "burst") if name in own and not own.get("rate")]:
+        return f'{unused[0]}={own[unused[0]]!r} needs a rate beside it, such as rate="100/m".'
+    if own.get("on_failure") == "block" and (own.get("concurrency") or not own.get("lane")):
+        return 'on_failure="block" is for a lane in order: give the receiver lane=..., and no concurrency.'
     return ""
 
 

@@ -87,17 +87,10 @@ class QueuedReceiver:
         signal_name = names.signal_name(signal)
         shown_name = signal_name or _NAMELESS
         depth = self._depth(shown_name)
-        for option in ("coalesce", "lane", "rate_key"):
-            name = getattr(options, option)
-            if isinstance(name, str) and name not in arguments:
-                raise ReceiverError(
-                    f"{self.key} cannot receive {shown_name}: {option}={name!r} names an argument that the signal does "
-                    f"not pass. Name one that it passes, or give {option} a function of its arguments."
-                )
         sent = {"signal": signal, "sender": sender}
-        coalesce_key = key_of(options.coalesce, arguments, **sent)
-        lane = key_of(options.lane, arguments, **sent) or (self.key if options.concurrency else "")
-        bucket = key_of(options.rate_key, arguments, **sent)
+        coalesce_key = self._key_of("coalesce", arguments, sent)
+        lane = self._key_of("lane", arguments, sent) or (self.key if options.concurrency else "")
+        bucket = self._key_of("rate_key", arguments, sent)
         for name in options.drop:
             arguments.pop(name, None)
         if name := self.lacks(arguments):
@@ -144,7 +137,7 @@ class QueuedReceiver:
             context=context,
             coalesce_key=coalesce_key,
             lane=lane,
-            blocks_lane=bool(lane) and options.on_failure == "block",
+            blocks_lane=bool(lane) and not options.concurrency and options.on_failure == "block",
             bucket=bucket,
             batch=batch,
             watched=watched,
@@ -154,6 +147,19 @@ class QueuedReceiver:
     def lacks(self, arguments: Mapping[str, object]) -> str:
         """Return a parameter that has neither a default nor an argument; "" where the function can be called."""
         return "" if self._required <= arguments.keys() else min(self._required - arguments.keys())
+
+    def _key_of(self, option: str, arguments: Mapping[str, object], sent: Mapping[str, Any]) -> str:
+        """Return the key that an option makes of a signal's arguments. Raises ReceiverError where it makes none."""
+        spec = getattr(self.options, option)
+        try:
+            return key_of(spec, arguments, **sent)
+        except Exception as error:
+            what = names.signal_name(sent["signal"]) or _NAMELESS
+            why = f"its {option} failed with {type(error).__name__}: {error}".rstrip(".")
+            if isinstance(spec, str):
+                passed = ", ".join(arguments) or "none"
+                why = f"{option}={spec!r} names an argument that the signal does not pass. It passes {passed}"
+            raise ReceiverError(f"{self.key} cannot receive {what}: {why}.") from error
 
     def _depth(self, signal: str) -> int:
         """Return how many deliveries lead to the one that is sent here. Raises ChainTooLong."""

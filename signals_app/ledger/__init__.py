@@ -14,6 +14,7 @@ from signals_app.ledger.claims import (
     ClaimedDelivery,
     age_of,
     claim,
+    claim_next,
     defer,
     give_back,
     give_back_unroutable,
@@ -33,6 +34,7 @@ from signals_app.ledger.clusters import (
 from signals_app.ledger.coalescing import coalesce
 from signals_app.ledger.due import awaits, count_ready, due, seconds_to_first, wake
 from signals_app.ledger.enqueue import BATCH, NewDelivery, bulk, enqueue, new_emission
+from signals_app.ledger.lanes import begin_in_lane, free, hand_on, mend_lanes, park_behind
 from signals_app.ledger.maintenance import (
     Expired,
     begin_maintenance,
@@ -43,6 +45,7 @@ from signals_app.ledger.maintenance import (
 )
 from signals_app.ledger.operations import cancel, move, reassign, retry, run_now
 from signals_app.ledger.outcomes import (
+    QUICK,
     Failure,
     Success,
     has_failed,
@@ -92,7 +95,8 @@ from signals_app.ledger.stats import (
     Ran,
     RecentAttempts,
     Stats,
-    ahead_of,
+    blocked_lanes,
+    count_ahead,
     current_stats,
     newest_runs,
     oldest_waits,

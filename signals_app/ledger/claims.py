@@ -12,8 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
 from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, seconds, set_aside_among
+from signals_app.ledger.endings import FIRST_BEHIND, let_go
 from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, connection, rows, write
 
 SLOW = 0.005  # seconds that the database takes for a claim, above which the next one begins where it ended
@@ -72,6 +74,14 @@ _CLAIM_AHEAD = (
     + TAKEN
 )
 
+# what is next in the lane of a delivery that ends, without a detour by the claims of others
+_CLAIM_NEXT = (
+    _TAKE.replace("slot = NULL", "slot = NULL, parked = FALSE, behind = FALSE")
+    + f"{{among}}{FIRST_BEHIND} AND concurrency = 0 AND queue = %(queue)s AND due_at <= {{now}} "
+    + f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} {{skip_locked}}{{those}}"
+    + TAKEN
+)
+
 _RENEW = "UPDATE {table} SET lease_until = {later} WHERE " + HELD
 
 UNSTARTED = (
@@ -89,7 +99,7 @@ _DEFER = (
 )
 _IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'READY' AND attempts < %(attempt)s"
 
-_BOOK = f"UPDATE {{table}} SET {UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_within}}"
+_BOOK = f"UPDATE {{table}} SET {UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_here}}"
 
 _AGE = "SELECT enqueued_at, {now} FROM {table} WHERE id = %(id)s AND deferrals = 0"
 
@@ -118,6 +128,7 @@ class ClaimedDelivery:
     context: str = ""  # what the project captured at the send, as JSON
     coalesce_key: str = ""
     lane: str = ""
+    slots: int = 0  # how many of its lane may run at a time, where that is told once it has begun; 0 is one, in order
     bucket: str = ""
     booked: bool = False  # whether its due time was its turn in the bucket
     batch: int | None = None
@@ -186,13 +197,25 @@ def claim(queue: str, *, owner: str, limit: int, lease: float, ahead: Ahead | No
     """
     params = {"queue": queue, "owner": owner, "limit": limit, "delay": lease, "false": False}
     while taken := _taken(params, ahead):
-        readable = [row for row in taken if is_readable(row)]
-        if len(readable) < len(taken):
-            set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row.id for row in taken])
-        if readable:
+        if readable := _readable(taken, owner):
             readable.sort(key=_place)  # RETURNING promises no order
             return [claimed_from(row, waited=seconds(row.due_at, row.now) or 0.0) for row in readable]
     return []
+
+
+def claim_next(ending: ClaimedDelivery, *, limit: int, lease: float) -> list[ClaimedDelivery]:
+    """Take up to ``limit`` deliveries that are behind one that ends in this transaction, where its lane is in order."""
+    params = {"queue": ending.queue, "owner": ending.owner, "limit": limit, "delay": lease, "false": False}
+    taken = _readable(_rows(_CLAIM_NEXT, lane=ending.lane, slots=0, **params), ending.owner)
+    return [claimed_from(row, waited=seconds(row.due_at, row.now) or 0.0) for row in sorted(taken, key=lambda r: r.id)]
+
+
+def _readable(taken: Sequence[Row], owner: str) -> list[Row]:
+    """Return those that can be read; the others are set aside."""
+    readable = [row for row in taken if is_readable(row)]
+    if len(readable) < len(taken):
+        set_aside_among("owner = %(owner)s AND id {among_ids}", owner=owner, ids=[row.id for row in taken])
+    return readable
 
 
 def _taken(params: dict[str, Any], ahead: Ahead | None) -> list[Row]:
@@ -260,8 +283,8 @@ def renew(claimed: ClaimedDelivery, *, lease: float) -> bool:
 def give_back(claimed: Sequence[ClaimedDelivery]) -> None:
     """Return deliveries of one owner that were claimed but not started; their attempt never happened."""
     if claimed:
-        pairs, params = _pairs([(one.id, one.token) for one in claimed])
-        held = f"state = 'RUNNING' AND owner = %(owner)s AND (id, token) IN ({pairs})"
+        values, params = pairs([(one.id, one.token) for one in claimed])
+        held = f"state = 'RUNNING' AND owner = %(owner)s AND (id, token) IN ({values})"
         write(f"UPDATE {{table}} SET {UNSTARTED} WHERE {held}", owner=claimed[0].owner, **params)
 
 
@@ -270,14 +293,14 @@ def give_back_unstarted(queue: str, *, owner: str, begun: Collection[tuple[int, 
 
     A process may hold more than it knows of: a claim's answer may have been lost on the way.
     """
-    pairs, params = _pairs(begun)
+    values, params = pairs(begun)
     held = "queue = %(queue)s AND state = 'RUNNING' AND owner = %(owner)s"
     set_aside_among(held, queue=queue, owner=owner)  # a row that cannot be read may be why a claim's answer was lost
-    besides = f" AND (id, token) NOT IN ({pairs})" if begun else ""
+    besides = f" AND (id, token) NOT IN ({values})" if begun else ""
     return write(f"UPDATE {{table}} SET {UNSTARTED} WHERE {held}{besides}", queue=queue, owner=owner, **params)
 
 
-def _pairs(held: Collection[tuple[int, int]]) -> tuple[str, dict[str, int]]:
+def pairs(held: Collection[tuple[int, int]]) -> tuple[str, dict[str, int]]:
     """Return pairs of an id and a token as SQL, and its parameters."""
     values = ", ".join(f"(%(id{n})s, %(token{n})s)" for n in range(len(held)))
     params = {
@@ -293,12 +316,21 @@ def give_back_unroutable(claimed: ClaimedDelivery, *, delay: float) -> bool:
 
 def defer(claimed: ClaimedDelivery, *, delay: float) -> bool:
     """Put off a delivery, as its receiver asked: due again in ``delay`` seconds, and this was no attempt."""
-    return write_held(_DEFER, claimed, delay=delay)
+    if not claimed.lane:
+        return write_held(_DEFER, claimed, delay=delay)
+    with transaction.atomic(using=connection().alias):
+        held = write_held(_DEFER, claimed, delay=delay)
+        if held:
+            let_go(claimed.lane, claimed.queue, slots=claimed.slots)
+        return held
 
 
 def book(claimed: ClaimedDelivery, turn: datetime) -> bool:
-    """Return a delivery that was claimed but not started until its turn, a time that the database has answered."""
-    return write_held(_BOOK, claimed, turn=str(turn))
+    """Return a delivery until its turn, a time that the database has answered. Call it in a transaction."""
+    booked = write_held(_BOOK, claimed, turn=str(turn))
+    if booked and claimed.lane:  # it has begun there, and now gives its slot back
+        let_go(claimed.lane, claimed.queue, slots=claimed.slots)
+    return booked
 
 
 def is_deferred(claimed: ClaimedDelivery) -> bool:

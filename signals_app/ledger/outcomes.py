@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from signals_app.conf import conf
 from signals_app.ledger.claims import CLAIM, HELD, ClaimedDelivery, write_held
-from signals_app.ledger.endings import follow
+from signals_app.ledger.endings import follow, let_go
 from signals_app.ledger.sql import connection, rows, write
 from signals_app.models import Attempt, Delivery, Outcome, State
 
@@ -30,6 +31,8 @@ _SUCCEED_TOGETHER = (
     "WHERE {table}.id = ended.id AND {table}.token = ended.token AND owner = %(owner)s AND state || '' = 'RUNNING'"
     "{unsynced}"
 )
+
+QUICK = 0.005  # seconds: deliveries that take less, on average, are claimed many at a time
 
 _IS_SUCCESSFUL = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'SUCCESSFUL'"
 
@@ -77,18 +80,28 @@ class Failure:
         return replace(self, error_class=error_class, message=message, traceback=trace)
 
 
-def succeed(claimed: ClaimedDelivery, *, ran: float, done: int = 0, total: int = 0, result: str = "") -> bool:
+def succeed(
+    claimed: ClaimedDelivery,
+    *,
+    ran: float,
+    done: int = 0,
+    total: int = 0,
+    result: str = "",
+    hand_on: Callable[[], bool] | None = None,
+) -> bool:
     """Record SUCCESSFUL after ``ran`` seconds, with ``done`` of ``total`` steps of progress and a task's result.
 
+    ``hand_on`` begins the next of its lane, in this transaction, and tells whether it did.
     False, and nothing written, when the claim is not ours any more.
     """
     said = {"ago": ran, "done": done, "total": total, "result": result}
     if claimed.batch is not None and not claimed.lane and write_held(_SUCCEED_UNWATCHED, claimed, **said):
         return True
+    template = _SUCCEED if connection().in_atomic_block else _SUCCEED.replace("{unsynced}", "{unsynced_here}")
     with _ending(claimed):
-        held = write_held(_SUCCEED, claimed, **said)
-        if held:
-            _follow(claimed)
+        held = write_held(template, claimed, **said)
+        if held and not (hand_on and hand_on() and claimed.batch is None):
+            _follow(claimed, ran)
     return held
 
 
@@ -100,9 +113,10 @@ def _ending(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
     return transaction.atomic(using=connection().alias) if _is_awaited(claimed) else nullcontext()
 
 
-def _follow(claimed: ClaimedDelivery) -> None:
+def _follow(claimed: ClaimedDelivery, ran: float) -> None:
     if _is_awaited(claimed):
-        follow([claimed.id])
+        # a worker that is quick claims many at once; to what is slow, each claim of another worker would be in vain
+        follow([claimed.id], slots=claimed.slots, limit=conf.batch if ran < QUICK else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +181,9 @@ def record_failure(claimed: ClaimedDelivery, end: Failure) -> bool:
         if held:
             _keep(claimed, end)
             if end.state != State.READY:
-                _follow(claimed)
+                _follow(claimed, end.ran)
+            elif claimed.lane:  # it waits, and its slot is free
+                let_go(claimed.lane, claimed.queue, slots=claimed.slots)
     if not held:
         record_stale(claimed, ran=end.ran, message=end.message)
     return held

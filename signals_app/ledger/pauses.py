@@ -32,7 +32,7 @@ _PARK = (
     f"SELECT id FROM ({_HEAD}) head WHERE receiver IN ({PAUSED_RECEIVERS}){{those}} {{skip_locked}}{{those}}"
 )
 
-_PARKED = "parked AND parked = {yes} AND NOT behind"
+_PARKED = "parked AND parked = {yes} AND NOT behind AND behind = {no}"
 _ANY = f"SELECT EXISTS (SELECT 1 FROM signals_app_pause), EXISTS (SELECT 1 FROM {{table}} WHERE {_PARKED})"
 _PARKED_IN_VAIN = (
     distinct("receiver", _PARKED) + f" SELECT receiver FROM lot WHERE receiver IS NOT NULL AND {RECEIVER_RUNS}"

@@ -141,12 +141,14 @@ class Database:
     # among ... those         the condition that an id is one of those that the query between the two finds
     # yes                     what a flag that is set equals. SQLite takes a partial index where its condition is met to
     #                         the letter, and Django writes "flag" or "flag = 1": queries say flag AND flag = {yes}
+    # no                      the same of a flag that is not set: queries say NOT flag AND flag = {no}
     # clock                   the time at which a row is returned, where that can differ from now
     # skip_locked             after a SELECT: locks its rows, and leaves out those that are locked already
     # for_update              after a SELECT: locks its rows, and waits for those that are locked already
     # for_share               after a SELECT: waits for whoever writes to its rows
+    # lane_lock               selected: lets one transaction at a time park or bring back in a lane, the column lane
     # unsynced                after a condition: commits without waiting for the disk, outside of a transaction
-    # unsynced_within         the same in a transaction of the ledger's own
+    # unsynced_here           the same in a transaction of the ledger's own
     # returning               after the INSERT of a delivery: what inserted() reads
     fragments: ClassVar[Mapping[str, str]] = {}
 
@@ -241,12 +243,14 @@ class SQLite(Database):
         "json_extract(value, '$[2]') AS started_at, json_extract(value, '$[3]') AS finished_at, "
         "json_extract(value, '$[4]') AS done, json_extract(value, '$[5]') AS total FROM json_each(%(ended)s))",
         "yes": "1",
+        "no": "0",
         "clock": "%(now)s",
         "skip_locked": "",
         "for_update": "",
         "for_share": "",
+        "lane_lock": "NULL",
         "unsynced": "",
-        "unsynced_within": "",
+        "unsynced_here": "",
         "returning": "",
     }
 
@@ -372,6 +376,7 @@ class SQLite(Database):
 class PostgreSQL(Database):
     """Rows are locked one by one, the clock is the server's, and senders wake pushers with NOTIFY."""
 
+    _UNSYNCED = " AND set_config('synchronous_commit', 'off', true) = 'off'"
     _due = (
         f"{BANDS} SELECT picked.id FROM band CROSS JOIN LATERAL ({_OF_BAND}{{lock}}) picked "
         "ORDER BY picked.priority DESC, picked.due_at, picked.id LIMIT %(limit)s"
@@ -394,12 +399,14 @@ class PostgreSQL(Database):
         "CAST(%(ended1)s AS integer[]), CAST(%(ended2)s AS float8[]), CAST(%(ended3)s AS float8[]), "
         "CAST(%(ended4)s AS bigint[]), CAST(%(ended5)s AS bigint[])) AS one(id, token, began, ago, done, total))",
         "yes": "TRUE",
+        "no": "FALSE",
         "clock": "clock_timestamp()",
         "skip_locked": "FOR UPDATE SKIP LOCKED",
         "for_update": "FOR UPDATE",
         "for_share": "FOR SHARE",
-        "unsynced": " AND set_config('synchronous_commit', 'off', true) = 'off'",
-        "unsynced_within": " AND set_config('synchronous_commit', 'off', true) = 'off'",
+        "lane_lock": "CASE WHEN lane <> '' THEN CAST(pg_advisory_xact_lock(hashtextextended(lane, 0)) AS text) END",
+        "unsynced": _UNSYNCED,
+        "unsynced_here": _UNSYNCED,
         # the NOTIFY rides along with the INSERT, and only while a cluster of the queue sleeps: one at every commit
         # would halve the rate of inserts
         "returning": f" RETURNING id, due_at, enqueued_at, ({_NOTIFY} AND %(delay)s < {SOON})::text",

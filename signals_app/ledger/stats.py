@@ -20,7 +20,7 @@ MANY = 10_000  # deliveries that come before another, of which no more are count
 NEWEST = 2_000  # runs of each state that percentiles and shares are taken from; more would take too long to read
 
 
-def _waiting(held_up: str) -> str:
+def _waiting(held_up: str, paused: str = "FALSE") -> str:
     is_due = f"CASE WHEN due_at <= {{now}} AND NOT {held_up} THEN 1 ELSE 0 END"
     return f"""
 SELECT queue, 'all', count(*), sum({is_due}), sum(CASE WHEN {held_up} THEN 1 ELSE 0 END),
@@ -31,6 +31,8 @@ UNION ALL SELECT queue, class, count(*), sum(due), 0, NULL, {{now}} FROM (
     FROM {{table}} WHERE state = 'READY' AND unroutable AND unroutable = {{yes}} AND NOT {held_up}
     UNION ALL SELECT queue, 'retrying', {is_due}
     FROM {{table}} WHERE state = 'READY' AND attempts > 0 AND NOT unroutable AND NOT {held_up}
+    UNION ALL SELECT queue, 'behind', 0
+    FROM {{table}} WHERE state = 'READY' AND behind AND behind = {{yes}} AND NOT {paused}
 ) few GROUP BY queue, class"""
 
 
@@ -38,7 +40,8 @@ UNION ALL SELECT queue, class, count(*), sum(due), 0, NULL, {{now}} FROM (
 # add up. The index of claims answers the first part, without the rows: what waits for a paused receiver is parked, all
 # but what was enqueued just now. Only while a receiver is paused are the rows read too. The rest is few, and indexed.
 _WAITING = _waiting("parked")
-_WAITING_BY_ROW = _waiting(f"(parked OR receiver IN ({PAUSED_RECEIVERS}))")
+_IS_PAUSED_RECEIVERS = f"receiver IN ({PAUSED_RECEIVERS})"
+_WAITING_BY_ROW = _waiting(f"(parked OR {_IS_PAUSED_RECEIVERS})", f"({_IS_PAUSED_RECEIVERS})")
 _LONG_UNROUTABLE = (  # a look puts off its due time, so only its age tells
     "SELECT receiver FROM {table} WHERE state = 'READY' AND unroutable AND unroutable = {yes} "
     "AND enqueued_at < {earlier}"
@@ -52,12 +55,13 @@ _RUNNING = (
 # partial indexes and read nothing that is done.
 _IS_PAUSED = f"(queue IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE') OR receiver IN ({PAUSED_RECEIVERS}))"
 _BY_RECEIVER = f"""
-SELECT state, queue, receiver, count(*), sum(CASE WHEN due_at <= {{now}} AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END),
-    sum(CASE WHEN unroutable THEN 1 ELSE 0 END)
+SELECT state, queue, receiver, count(*),
+    sum(CASE WHEN due_at <= {{now}} AND NOT behind AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END),
+    sum(CASE WHEN unroutable THEN 1 ELSE 0 END), sum(CASE WHEN behind THEN 1 ELSE 0 END)
 FROM {{table}} WHERE state = 'READY' GROUP BY state, queue, receiver
-UNION ALL SELECT state, queue, receiver, count(*), 0, 0
+UNION ALL SELECT state, queue, receiver, count(*), 0, 0, 0
 FROM {{table}} WHERE state = 'RUNNING' GROUP BY state, queue, receiver
-UNION ALL SELECT state, queue, receiver, count(*), 0, 0
+UNION ALL SELECT state, queue, receiver, count(*), 0, 0, 0
 FROM {{table}} WHERE state = 'FAILED' AND finished_at IS NOT NULL GROUP BY state, queue, receiver"""
 
 _LOT = distinct("queue", "state = 'READY'")
@@ -114,15 +118,21 @@ SELECT receiver, count(*), sum(failed), sum(lasts) FROM (
     UNION ALL SELECT receiver, 0, 0 FROM {{table}} WHERE state = 'SUCCESSFUL' AND finished_at > {{earlier}}
     AND EXISTS (SELECT 1 FROM signals_app_attempt WHERE {_ERRORS})
 ) one GROUP BY receiver HAVING sum(failed) > 0"""
+_BLOCKED = (
+    "SELECT DISTINCT f.lane FROM {table} f WHERE f.state = 'FAILED' AND f.blocks_lane AND f.blocks_lane = {yes} AND "
+    "EXISTS (SELECT 1 FROM {table} d WHERE d.lane = f.lane AND d.state = 'READY' AND d.behind AND d.behind = {yes}) "
+    "LIMIT %(limit)s"
+)
 _LOST = "SELECT count(*) FROM signals_app_attempt WHERE outcome = 'LOST' AND finished_at > {earlier}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
-    """One queue. Each delivery that waits (READY) is in one of five classes, the first here that fits.
+    """One queue. Each delivery that waits (READY) is in one of six classes, the first here that fits.
 
-    ``paused``: its queue or its receiver is. ``unroutable``: the last worker did not know its receiver. ``retrying``:
-    it has been attempted. ``scheduled``: it is due later. ``due``: it could be claimed now.
+    ``paused``: its queue or its receiver is. ``behind``: others of its lane come first. ``unroutable``: the last worker
+    did not know its receiver. ``retrying``: it has been attempted. ``scheduled``: it is due later.
+    ``due``: it could be claimed now.
     """
 
     name: str
@@ -131,6 +141,7 @@ class QueueStats:
     scheduled: int = 0
     retrying: int = 0
     paused: int = 0
+    behind: int = 0
     unroutable: int = 0
     oldest_wait: float = 0.0  # seconds since the due time of the one that has been due longest
     running: int = 0
@@ -142,7 +153,8 @@ class QueueStats:
 class ReceiverStats:
     """How many deliveries of one receiver in one queue are READY, RUNNING or FAILED.
 
-    Of the READY ones, ``due`` could be claimed now and ``unroutable`` were not known to the last worker.
+    Of the READY ones, ``due`` could be claimed now, ``unroutable`` were not known to the last worker, and ``behind``
+    wait for others of their lanes.
     """
 
     state: State
@@ -151,6 +163,7 @@ class ReceiverStats:
     count: int
     due: int
     unroutable: int
+    behind: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,9 +243,10 @@ def _queues(pauses: Sequence[Pause]) -> list[QueueStats]:
         (unroutable, due_unroutable, *_), (retrying, due_retrying, *_) = (
             waiting.get((name, kind), nothing) for kind in ("unroutable", "retrying")
         )
+        behind, *_ = waiting.get((name, "behind"), nothing)
         due -= due_unroutable + due_retrying
         if is_paused := name in paused:
-            due, held_up, unroutable, retrying, first = 0, count, 0, 0, None
+            due, held_up, behind, unroutable, retrying, first = 0, count, 0, 0, 0, None
         runs, long_runs = running.get(name, (0, 0))
         found.append(
             QueueStats(
@@ -241,7 +255,8 @@ def _queues(pauses: Sequence[Pause]) -> list[QueueStats]:
                 due=due,
                 scheduled=count - due - held_up - unroutable - retrying,
                 retrying=retrying,
-                paused=held_up,
+                paused=held_up - behind,
+                behind=behind,
                 unroutable=unroutable,
                 oldest_wait=max(0.0, seconds(first, now) or 0.0),
                 running=runs,
@@ -256,10 +271,21 @@ def receiver_stats() -> list[ReceiverStats]:
     """Return the numbers of what waits, runs and has failed. Reads all of it, and nothing of what is done."""
     return [
         ReceiverStats(
-            state=State(state), queue=queue, receiver=receiver, count=count, due=int(due), unroutable=int(unroutable)
+            state=State(state),
+            queue=queue,
+            receiver=receiver,
+            count=count,
+            due=int(due),
+            unroutable=int(unroutable),
+            behind=int(behind),
         )
-        for state, queue, receiver, count, due, unroutable in rows(_BY_RECEIVER)
+        for state, queue, receiver, count, due, unroutable, behind in rows(_BY_RECEIVER)
     ]
+
+
+def blocked_lanes(*, limit: int) -> list[str]:
+    """Return lanes in which deliveries wait behind one that FAILED and blocks them."""
+    return [lane for (lane,) in rows(_BLOCKED, limit=limit)]
 
 
 def queues_with_work() -> list[str]:
@@ -306,7 +332,7 @@ def newest_runs() -> list[Ran]:
     return found
 
 
-def ahead_of(delivery: Delivery) -> int:
+def count_ahead(delivery: Delivery) -> int:
     """Return how many due deliveries of its queue a claim takes before this one; ``MANY`` says that or more."""
     ((count,),) = rows(_AHEAD, queue=delivery.queue, id=delivery.pk, limit=MANY)
     return min(int(count or 0), MANY)

@@ -81,6 +81,22 @@ class Migration(migrations.Migration):
                 "verbose_name": "schedule",
             },
         ),
+        migrations.AlterModelOptions(
+            name="delivery",
+            options={
+                "permissions": (
+                    ("retry_delivery", "Can retry delivery"),
+                    ("cancel_delivery", "Can cancel delivery"),
+                    ("move_delivery", "Can move delivery to another queue"),
+                    ("run_now_delivery", "Can run delivery before it is due"),
+                    ("reassign_delivery", "Can give delivery another receiver"),
+                    ("free_delivery", "Can let the lane of a failed delivery go on"),
+                    ("pause_delivery", "Can pause and resume queues and receivers"),
+                ),
+                "verbose_name": "delivery",
+                "verbose_name_plural": "deliveries",
+            },
+        ),
         migrations.RemoveIndex(
             model_name="delivery",
             name="signals_app_parked",
@@ -131,6 +147,15 @@ class Migration(migrations.Migration):
                 default="",
                 help_text="Those of one receiver and key are run as one.",
                 max_length=255,
+            ),
+        ),
+        migrations.AddField(
+            model_name="delivery",
+            name="concurrency",
+            field=models.SmallIntegerField(
+                db_default=0,
+                default=0,
+                help_text="While it is behind: how many of its lane run at a time; 0 is one, in order.",
             ),
         ),
         migrations.AddField(
@@ -256,16 +281,25 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(
-                    models.Q(
-                        ("state__in", ("READY", "RUNNING")),
-                        models.Q(("blocks_lane", True), ("state", "FAILED")),
-                        _connector="OR",
-                    ),
-                    models.Q(("lane", ""), _negated=True),
-                ),
+                condition=models.Q(("state__in", ("READY", "RUNNING")), models.Q(("lane", ""), _negated=True)),
                 fields=["lane", "id"],
                 name="signals_app_lane",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("behind", True), ("state", "READY")),
+                fields=["lane", "id"],
+                name="signals_app_behind",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("blocks_lane", True), ("state", "FAILED")),
+                fields=["lane", "id"],
+                name="signals_app_blocking",
             ),
         ),
         migrations.AddIndex(
@@ -279,9 +313,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("state__in", ("READY", "RUNNING")), ("watched", True)),
-                fields=["batch"],
-                name="signals_app_watched",
+                condition=models.Q(("watched", True)), fields=["batch", "state"], name="signals_app_watched"
             ),
         ),
         migrations.AddIndex(

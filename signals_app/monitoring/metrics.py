@@ -58,6 +58,9 @@ def _deliveries(known: set[Who]) -> Iterator[Metric]:
     unroutable = GaugeMetricFamily(
         "signals_app_deliveries_unroutable", "READY deliveries whose receiver the last worker did not know.", labels=WHO
     )
+    behind = GaugeMetricFamily(
+        "signals_app_deliveries_behind", "READY deliveries that wait for others of their lanes.", labels=WHO
+    )
     paused = GaugeMetricFamily("signals_app_paused", "Queues and receivers that are paused.", labels=("kind", "name"))
     for pause in ledger.pauses():
         paused.add_metric((pause.kind, pause.name), 1)
@@ -69,7 +72,8 @@ def _deliveries(known: set[Who]) -> Iterator[Metric]:
         ready = found.get((State.READY, *who))
         due.add_metric(who, ready.due if ready else 0)
         unroutable.add_metric(who, ready.unroutable if ready else 0)
-    yield from (deliveries, due, unroutable, paused)
+        behind.add_metric(who, ready.behind if ready else 0)
+    yield from (deliveries, due, unroutable, behind, paused)
 
 
 def _queues() -> Iterator[Metric]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from signals_app import events, ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery
 from signals_app.redaction.logs import get_logger
 from signals_app.worker.attempt import before_it_begins, expire, seconds_left
+from signals_app.worker.heartbeat import ClaimedBatch
 
 logger = get_logger("signals_app.worker")
 
 
-def admit(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> ClaimedDelivery | None:
+def admit(claimed: ClaimedDelivery, receiver: QueuedReceiver, batch: ClaimedBatch) -> ClaimedDelivery | None:
     """Return the delivery to run now; None where none may, and what was claimed has been written back.
 
     Raises NotBegun where the database fails.
@@ -29,7 +32,14 @@ def admit(claimed: ClaimedDelivery, receiver: QueuedReceiver) -> ClaimedDelivery
         if newest is None:
             return None
         claimed = newest
-    # 2 its lane: a slot, or else it is parked
+    if claimed.lane:
+        # a slot, or else it is parked
+        slots, is_begun, batch.begun = receiver.options.concurrency, batch.begun == claimed.id, None
+        with before_it_begins():
+            if not is_begun and not ledger.begin_in_lane(claimed, slots=slots):
+                batch.park(claimed, slots=slots)
+                return None
+        claimed = replace(claimed, slots=slots)
     if receiver.options.rate and not _has_turn(claimed, receiver):
         return None  # it is READY again, or CANCELLED: its lane may go on
     return claimed

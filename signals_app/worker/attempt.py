@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from django.db import DataError, Error, transaction
@@ -161,6 +162,7 @@ def _attempt(run: Run, batch: ClaimedBatch) -> None:
         sessions.mend()
         _record_stale(run)
     except BaseException as error:  # SystemExit and the like end the attempt, not the worker
+        batch.begun = None  # rolled back with it, or found out again
         sessions.mend()
         record_kept(batch)
         if is_atomic and retry_while_unavailable(lambda: _stands(ledger.is_successful, claimed), seconds=conf.lease):
@@ -213,7 +215,7 @@ def _call_atomically(run: Run, batch: ClaimedBatch, sessions: Sessions) -> None:
         with before_it_begins():
             stack.enter_context(transaction.atomic(using=ledger.connection().alias))
         _call(run, batch, sessions)
-        if not _succeed(run):
+        if not _succeed(run, batch):
             raise LeaseLost
         _commit(stack, run)
 
@@ -239,15 +241,39 @@ def _record_success(run: Run, batch: ClaimedBatch) -> None:
         _keep(run, batch)
         if took >= QUICK:
             record_kept(batch)
-    elif receiver.options.atomic or _record(lambda: _succeed(run), ledger.is_successful, claimed):
+    elif receiver.options.atomic or _record(lambda: _succeed(run, batch), ledger.is_successful, claimed):
         _tell_success(run)
     else:
         _record_stale(run)
 
 
-def _succeed(run: Run) -> bool:
+def _succeed(run: Run, batch: ClaimedBatch) -> bool:
     done, total = run.current.steps
-    return ledger.succeed(run.claimed, ran=run.seconds, done=done, total=total, result=run.current.result)
+    hands_on = partial(_hand_on, run, batch) if run.claimed.lane else None
+    return ledger.succeed(
+        run.claimed, ran=run.seconds, done=done, total=total, result=run.current.result, hand_on=hands_on
+    )
+
+
+def _hand_on(run: Run, batch: ClaimedBatch) -> bool:
+    """Begin the next of an ordered lane, in the transaction in which one of it ends; False where this is another's.
+
+    Otherwise two workers would take turns at a lane, each parking what the other one may run next.
+    """
+    if not _is_in_order(run.claimed):
+        return False
+    batch.take_on(run.claimed, limit=conf.batch if run.seconds < ledger.QUICK else 1)
+    following = batch.following(run.claimed)
+    if following is None or not _is_in_order(following) or not ledger.hand_on(following):
+        return False
+    batch.begun = following.id
+    return True
+
+
+def _is_in_order(claimed: ClaimedDelivery) -> bool:
+    """Tell whether its lane decides alone whether a delivery may begin, and lets one of it run at a time."""
+    receiver = registry.get(claimed.receiver)
+    return receiver is not None and not (receiver.options.concurrency or receiver.options.rate or claimed.coalesce_key)
 
 
 def _tell_success(run: Run) -> None:

@@ -6,6 +6,7 @@ The thread renews the lease of a long run, gives back what waits behind it, and 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -70,7 +71,8 @@ class ClaimedBatch:
     decides.
     """
 
-    def __init__(self, claimed: Sequence[ClaimedDelivery]) -> None:
+    def __init__(self, claimed: Sequence[ClaimedDelivery], *, until: float = -math.inf) -> None:
+        self.until = until  # on the monotonic clock: after that it takes on no more
         self.session = ledger.connection()  # the main thread's, in which its receivers write
         self.claimed_in = self.session.connection
         self.is_private = self.session.in_atomic_block  # claimed within a test's transaction, so nobody else sees it
@@ -79,6 +81,7 @@ class ClaimedBatch:
         self.run: Run | None = None  # the receiver at work right now
         self.taken: ClaimedDelivery | None = None  # the delivery that was taken last
         self.kept: list[Run] = []  # what succeeded and is not recorded yet, or not told of
+        self.begun: int | None = None  # what the one before it has handed its lane on to
         self.claimed_at = time.monotonic()
         self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
         self.is_certain = True  # False once some of it may have been given back without our knowing
@@ -95,6 +98,26 @@ class ClaimedBatch:
             rest = list(self._waiting)
             self._waiting.clear()
         return rest
+
+    def following(self, claimed: ClaimedDelivery) -> ClaimedDelivery | None:
+        """Return the delivery that this worker runs next, where it is of the same lane."""
+        with self.lock:
+            following = self._waiting[0] if self._waiting else None
+        return following if following and following.lane == claimed.lane else None
+
+    def take_on(self, claimed: ClaimedDelivery, *, limit: int) -> None:
+        """Claim what is behind a delivery that ends in this transaction, where nothing else waits."""
+        with self.lock:
+            if not self._waiting and time.monotonic() < self.until and liveness.may_claim:
+                self._waiting.extend(ledger.claim_next(claimed, limit=limit, lease=conf.lease))
+                self.claimed_at = time.monotonic()
+
+    def park(self, claimed: ClaimedDelivery, *, slots: int) -> None:
+        """Park a delivery that was taken, and those of its lane that follow; where that raises they stay."""
+        with self.lock:
+            same = [one for one in self._waiting if one.lane == claimed.lane]
+            ledger.park_behind([claimed, *same], slots=slots)
+            self._waiting = deque(one for one in self._waiting if one.lane != claimed.lane)
 
     def give_back_rest(self) -> None:
         """Give back every delivery that has not begun; where that raises they stay in the batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from signals_app import events, ledger
 from signals_app.conf import conf, is_queue
 from signals_app.dispatcher import registry
 from signals_app.exceptions import NotBegun
-from signals_app.ledger import ClaimedDelivery
+from signals_app.ledger import QUICK, ClaimedDelivery
 from signals_app.payloads.errors import shown
 from signals_app.processes.identity import current_process
 from signals_app.processes.liveness import liveness
@@ -90,8 +91,6 @@ class Trouble:
 
 _trouble = Trouble()
 
-QUICK = 0.005  # seconds: while deliveries take less on average, each claim may take twice as many
-
 
 def drain(queue: object) -> int:
     """Run due deliveries of a queue until none is due or the time slice is over; return how many were run.
@@ -141,19 +140,19 @@ def _work_through(queue: str, owner: str, end: float) -> int:
         if not claimed:
             break
         started = time.monotonic()
-        count = _run_all(claimed, isolation)
+        count = _run_all(claimed, isolation, end)
         ran += count
         if time.monotonic() > end:
             break
-        is_quick = count == len(claimed) and time.monotonic() - started < QUICK * count
+        is_quick = count >= len(claimed) and time.monotonic() - started < QUICK * count
         limit = min(limit * 2, conf.batch) if is_quick else 1
     return ran
 
 
-def _run_all(claimed: list[ClaimedDelivery], isolation: Isolation) -> int:
+def _run_all(claimed: list[ClaimedDelivery], isolation: Isolation, until: float = -math.inf) -> int:
     now, later = _apart(claimed)
     _uncertain.give_back(later)
-    batch, count = ClaimedBatch(now), 0
+    batch, count = ClaimedBatch(now, until=until), 0
     heartbeat = heartbeat_of(os.getpid())
     heartbeat.watch(batch)
     try:
@@ -205,7 +204,7 @@ def _run(claimed: ClaimedDelivery, batch: ClaimedBatch) -> None:
         return
     running = claimed
     try:
-        if admitted := admit(claimed, receiver):
+        if admitted := admit(claimed, receiver, batch):
             running = admitted
             attempt(running, receiver, batch)
     except NotBegun as error:

@@ -4,8 +4,11 @@ The journal has a line for each attempt that a receiver began. It is written by 
 lines of many processes do not mix and a line is there even when its process is killed by the next instruction.
 """
 
+import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from signals_app.dispatcher import current_delivery
@@ -14,6 +17,7 @@ from tests.cluster import PATIENCE, wait_until
 
 VARIABLE = "FAULT_JOURNAL"
 COMMITS = ".commits"
+CROWDS = ".crowds"
 
 
 def attempt() -> CurrentDelivery:
@@ -31,6 +35,32 @@ def begin(delivery: int, attempt: int) -> None:
 def commit(delivery: int, attempt: int) -> None:
     """Note that an attempt has committed, in a file of its own."""
     _note(COMMITS, delivery, attempt)
+
+
+@contextmanager
+def alone(what: str, places: int = 1) -> Iterator[None]:
+    """In a receiver: note whether more than so many are within such a block; one ends with its process."""
+    with ExitStack() as stack:
+        for place in range(places):
+            file = stack.enter_context(open(f"{os.environ[VARIABLE]}.{what}.{place}", "w"))
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        else:
+            current = current_delivery()
+            _note(CROWDS, current.id, current.attempt)
+        yield
+
+
+def crowds(path: Path) -> list[str]:
+    """Return what was run where too many of its kind were running, by the journal ``path``."""
+    file = path.with_name(path.name + CROWDS)
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def begun(path: Path) -> list[int]:
+    """Return the deliveries as their attempts began, by the journal ``path``."""
+    return [int(line.split()[0]) for line in path.read_text().splitlines()]
 
 
 def runners(path: Path) -> set[tuple[int, int]]:

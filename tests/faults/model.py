@@ -36,6 +36,7 @@ from tests.testapp.models import Effect
 
 QUEUES = ("one", "two")
 RECEIVERS = ("exactly_once.first", "exactly_once.second", "at_least_once.third")
+LANE = "lane"
 LEASE = 3600.0  # seconds; nothing runs out but by a rule
 ORDER = ("-priority", "due_at", "id")
 queues, receivers = st.sampled_from(QUEUES), st.sampled_from(RECEIVERS)
@@ -56,6 +57,12 @@ class Row:
     owner: str = ""
     claim: int = 0
     expired: bool = False
+    lane: str = ""
+    begun: int = -1  # the token with which it took its lane's slot
+
+    @property
+    def has_slot(self) -> bool:
+        return self.state == State.RUNNING and self.begun == self.token
 
 
 @dataclass(slots=True)
@@ -151,6 +158,15 @@ class Clusters(RuleBasedStateMachine):
         }
         assert rows == {one: (row.state.value, row.attempts) for one, row in self.rows.items()}
 
+    @invariant()
+    def a_lane_has_one_slot_and_never_stands_still(self) -> None:
+        lane = Delivery.objects.filter(lane=LANE).order_by("pk")
+        slots = set(lane.filter(state=State.RUNNING, slot__isnull=False).values_list("pk", flat=True))
+        assert slots == {one for one, row in self.rows.items() if row.lane and row.has_slot}
+        assert len(slots) <= 1
+        first = lane.filter(state__in=(State.READY, State.RUNNING)).first()
+        assert slots or not first or not first.behind, "nobody would bring it back"
+
     # senders
 
     @precondition(lambda machine: sum(row.state == State.READY for row in machine.rows.values()) < 4)
@@ -161,8 +177,11 @@ class Clusters(RuleBasedStateMachine):
         max_attempts=st.integers(1, 3),
         commits=st.sampled_from([True, True, True, False]),
         several=st.integers(1, 3),
+        lane=st.sampled_from(["", LANE]),
     )
-    def enqueue(self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool, several: int) -> None:
+    def enqueue(
+        self, queue: str, receiver: str, priority: int, max_attempts: int, commits: bool, several: int, lane: str
+    ) -> None:
         work = ledger.NewDelivery(
             emission=uuid.uuid4(),
             signal="",
@@ -173,12 +192,13 @@ class Clusters(RuleBasedStateMachine):
             payload="{}",
             delay=0,
             max_attempts=max_attempts,
+            lane=lane,
         )
         with transaction.atomic():
             sent = [ledger.enqueue(work).id for _ in range(several)]
             transaction.set_rollback(not commits)
         for one in sent if commits else []:
-            self.rows[one] = Row(queue=queue, receiver=receiver, max_attempts=max_attempts)
+            self.rows[one] = Row(queue=queue, receiver=receiver, max_attempts=max_attempts, lane=lane)
 
     # workers
 
@@ -209,10 +229,14 @@ class Clusters(RuleBasedStateMachine):
     def claimable(self, queue: str) -> list[int]:
         if (PauseKind.QUEUE, queue) in self.pauses:
             return []
+        behind = set(Delivery.objects.filter(behind=True).values_list("pk", flat=True))
         return [
             one
             for one, row in self.rows.items()
-            if row.state == State.READY and row.queue == queue and (PauseKind.RECEIVER, row.receiver) not in self.pauses
+            if one not in behind
+            and row.state == State.READY
+            and row.queue == queue
+            and (PauseKind.RECEIVER, row.receiver) not in self.pauses
         ]
 
     @precondition(some(may_start))
@@ -224,8 +248,27 @@ class Clusters(RuleBasedStateMachine):
             self._record_kept(worker)
         if worker.stood_still and not self._renew(worker, one):
             return
+        if one.lane and not self._begin_in_lane(worker, one):
+            return
         worker.running, worker.ran = one, one.id
         self.journal[one.id][one.attempt] += 1
+
+    def _begin_in_lane(self, worker: Worker, one: ClaimedDelivery) -> bool:
+        lane = {other: row for other, row in self.rows.items() if row.lane and other != one.id}
+        comes_first = any(other < one.id and row.state not in FINAL_STATES for other, row in lane.items())
+        may_begin = self._holds(worker, one) and not comes_first and not any(row.has_slot for row in lane.values())
+        assert ledger.begin_in_lane(one, slots=0) == may_begin
+        if may_begin:
+            self.rows[one.id].begun = one.token
+            return True
+        behind = [one, *(other for other in worker.waiting if other.lane)]
+        held = [other for other in behind if self._holds(worker, other)]
+        worker.waiting = [other for other in worker.waiting if not other.lane]
+        ledger.park_behind(behind, slots=0)
+        for other in held:
+            row = self.rows[other.id]
+            row.state, row.attempts = State.READY, row.attempts - 1
+        return False
 
     @precondition(some(is_running))
     @rule(number=numbers)
@@ -572,4 +615,5 @@ class Clusters(RuleBasedStateMachine):
             self.claim(0, queue, 3)
             while self.workers[0].waiting:
                 self.start_next(0)
-                self.succeed(0, commits=True)
+                if self.workers[0].running:
+                    self.succeed(0, commits=True)

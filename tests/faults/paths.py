@@ -30,7 +30,15 @@ from signals_app.processes.identity import current_process, is_dead
 from signals_app.worker import attempt, loop
 from signals_app.worker.isolation import Isolation
 from tests.cluster import wait_until
-from tests.faults.receivers import bare_effect, effect, fails_at_first, limited, may_do_without
+from tests.faults.receivers import (
+    bare_effect,
+    blocks_at_first,
+    effect,
+    fails_at_first,
+    limited,
+    may_do_without,
+    two_at_a_time,
+)
 from tests.forks import in_child
 from tests.testapp.models import Thing
 from tests.testapp.receivers import enqueue
@@ -123,6 +131,37 @@ def run_three_together(queue: str) -> None:
     # on whatever machine
     with patch.object(attempt, "QUICK", math.inf), patch.object(attempt, "KEPT", math.inf), patch.dict(attempt._took):
         loop._run_all(claim(queue, limit=3), Isolation())
+
+
+def put_three_in_a_lane(queue: str, **arguments: Any) -> None:
+    put(queue, blocks_at_first, arguments={"lane": queue, **arguments}, max_attempts=1)
+    put(queue, blocks_at_first, arguments={"lane": queue})
+    put(queue, blocks_at_first, arguments={"lane": queue})
+
+
+def park_the_rest_of_a_lane(queue: str) -> None:
+    first, second = claim(queue, limit=2)
+    ledger.park_behind([second], slots=0)
+    loop._run_all([first], Isolation(), until=math.inf)
+
+
+def put_three_of_which_two_run(queue: str) -> None:
+    for _ in range(3):
+        put(queue, two_at_a_time, lane=queue)
+
+
+def run_two_at_a_time(queue: str) -> None:
+    one, two, three = claim(queue, limit=3)
+    ledger.begin_in_lane(two, slots=2)
+    ledger.park_behind([three], slots=2)
+    loop._run_all([one], Isolation())
+
+
+def block_and_free(queue: str) -> None:
+    loop.drain(queue)
+    ledger.free(ids(queue))
+    ledger.mend_lanes()
+    loop.drain(queue)
 
 
 def claim_ahead(queue: str) -> None:
@@ -266,6 +305,10 @@ PATHS = {
     ),
     "give back": Path(lambda queue: [put(queue), put(queue, losses=1)], run_the_first_of_two),
     "give back what is uncertain": Path(lambda queue: [put(queue), put(queue)], give_back_unstarted),
+    "park in a lane": Path(put_three_in_a_lane, park_the_rest_of_a_lane),
+    "hand a lane on": Path(put_three_in_a_lane, run_the_first_of_two),
+    "block a lane and free it": Path(lambda queue: put_three_in_a_lane(queue, fail=True), block_and_free),
+    "two at a time": Path(put_three_of_which_two_run, run_two_at_a_time),
     "claim ahead": Path(put, claim_ahead),
     "renew and report": Path(put, beat),
     "recover": Path(put_two_that_a_dead_process_holds, recover_lost),
@@ -304,6 +347,7 @@ def recover() -> None:
 
 def _recovered() -> bool:
     ledger.mend_batches()
+    ledger.free(Delivery.objects.filter(state=State.FAILED, blocks_lane=True).values_list("pk", flat=True))
     waiting = Delivery.objects.exclude(state__in=FINAL_STATES)
     for queue in set(waiting.values_list("queue", flat=True)):
         recover_lost(queue)

@@ -143,12 +143,47 @@ def gated(sender: object, **kwargs: Any) -> None:
 
 @receiver(delivery_started)
 def wait_before_transaction(sender: object, delivery: ClaimedDelivery, **kwargs: Any) -> None:
-    """Stop an attempt of ``gated`` or ``starts_late`` after its claim."""
-    if os.environ.get(journal.VARIABLE) and sender is gated:
+    """Stop an attempt of ``gated``, ``gated_in_turn`` or ``starts_late`` after its claim."""
+    if os.environ.get(journal.VARIABLE) and sender in (gated, gated_in_turn):
         journal.wait_at_gate(delivery.id, delivery.attempt)
     elif os.environ.get(journal.VARIABLE) and sender is starts_late:
         journal.begin(delivery.id, delivery.attempt)
         time.sleep(0.5 + delivery.id % 5 / 10)
+
+
+@atomic(key="exactly_once.gated_in_turn", lane="lane")
+def gated_in_turn(sender: object, lane: str, **kwargs: Any) -> None:
+    """Leave the effect; as ``gated``, but in a lane."""
+    delivery = journal.attempt()
+    leave_effect("gated in turn")
+    transaction.on_commit(lambda: journal.commit(delivery.id, delivery.attempt))
+
+
+@queued(key="at_least_once.in_turn", lane="lane", max_attempts=50, backoff=fixed(0.1), timeout=60)
+def in_turn(sender: object, lane: str, seconds: float = 0, **kwargs: Any) -> None:
+    """Leave the effect, alone in its lane; fail in some first attempts."""
+    with journal.alone(lane):
+        delivery = journal.attempt()
+        time.sleep(seconds)
+        if delivery.attempt == 1 and delivery.id % 5 == 0:
+            raise ValueError("told to fail")
+        leave_effect("in turn")
+
+
+@queued(key="at_least_once.two_at_a_time", concurrency=2, max_attempts=50, backoff=fixed(0.1), timeout=60)
+def two_at_a_time(sender: object, seconds: float = 0, **kwargs: Any) -> None:
+    with journal.alone("two at a time", places=2):
+        journal.attempt()
+        time.sleep(seconds)
+        leave_effect("two at a time")
+
+
+@atomic(key="exactly_once.blocks_at_first", lane="lane", on_failure="block")
+def blocks_at_first(sender: object, lane: str, fail: bool = False, **kwargs: Any) -> None:
+    journal.attempt()
+    leave_effect("blocks at first")
+    if fail:
+        raise ValueError("told to fail")
 
 
 @atomic(key="exactly_once.gated_inside", timeout=120)

@@ -39,7 +39,15 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 # what a function of the ledger reads is as it was when its process dies
 READERS = {
     *("awaits", "clusters", "connection", "count_ready", "current_stats", "database", "due"),
-    *("age_of", "is_anything_paused", "is_deferred", "missing_tables", "read_snapshots", "read_totals"),
+    *(
+        "age_of",
+        "blocked_lanes",
+        "is_anything_paused",
+        "is_deferred",
+        "missing_tables",
+        "read_snapshots",
+        "read_totals",
+    ),
     *("has_failed", "is_paused", "is_successful", "newest_runs", "oldest_waits", "pauses", "queues_with_work"),
     *("read_stat", "read_stats", "read_tallies", "receiver_stats", "recently_enqueued", "recently_ended"),
     *("recent_attempts", "seconds_to_first", "short_lock_timeout", "this_minute", "unroutable_for", "wait_for_writer"),

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -122,9 +123,9 @@ def test_a_worker_that_wakes_while_another_runs_is_refused(fault: Fault, cluster
     assert stale(delivery) == [1]
 
 
-def stopped(fault: Fault, receiver: QueuedReceiver) -> tuple[Delivery, int]:
+def stopped(fault: Fault, receiver: QueuedReceiver, **arguments: Any) -> tuple[Delivery, int]:
     """Hand off, and stop the worker of the first attempt at its gate; return its pid as well."""
-    delivery = fault.hold(receiver)
+    delivery = fault.hold(receiver, **arguments)
     delivery.refresh_from_db()
     process = ProcessIdentity.parse(delivery.owner)
     assert process is not None

@@ -342,6 +342,28 @@ MORE = [
         test="faults/test_model.py",
     ),
     without(
+        "the lock of a lane that is brought back",
+        ledger(r"CAST\(pg_advisory_xact_lock\(hashtextextended\(lane, 0\)\) AS text\)", "''"),
+        test="test_what_is_parked_while_its_head_ends_comes_back",
+        vendors=("postgresql",),
+    ),
+    without(
+        "the next of a lane that ends",
+        ledger(r"^( +)_bring_back\(lane, queue, slots=slots, limit=limit\)$", r"\1pass", function="follow"),
+        test="test_whoever_ends_the_head_brings_the_next",
+    ),
+    without(
+        "the order of a lane",
+        ledger(r"\) >= %\(id\)s", ") >= 0"),
+        test="test_of_a_lane_the_first_begins_and_the_others_wait_unattempted_until_it_ends",
+    ),
+    without(
+        "the lanes that fail and block",
+        ledger(r" AND NOT \{blocked\('%\(id\)s'\)\}"),
+        ledger(r" AND NOT \{blocked\('d\.id', lane\)\}"),
+        test="test_a_failed_head_that_blocks_is_waited_for_until_its_lane_is_freed_or_it_is_retried",
+    ),
+    without(
         "the count of what a worker on watch does, toward its replacement",
         worker(r"duty\.turns \+= 1", "pass"),
         test="faults/test_watch.py::test_a_watcher_is_recycled_like_any_worker",

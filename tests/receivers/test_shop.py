@@ -90,6 +90,15 @@ def test_the_confirmation_arrives_as_text_and_html_with_one_message_id(placed: O
     assert all(words in html for words in ("<p>Hello &lt;b&gt;Zoë&lt;/b&gt; &amp; co,</p>", "<strong>€269.90</strong>"))
 
 
+def test_the_mails_of_one_customer_share_a_lane_that_tells_no_address(placed: Order) -> None:
+    bell = Product.objects.get(sku="bell")
+    same, other = order({bell: 1}), order({bell: 1})
+    same.email, other.email = placed.email.upper(), "grace@example.com"
+    lanes = [shop.mails_of_customer(order=one) for one in (placed, same, other)]
+    assert lanes[0] == lanes[1] != lanes[2]
+    assert not any("@" in lane for lane in lanes)
+
+
 @pytest.mark.database
 def test_sales_are_added_up_per_product_and_day(placed: Order) -> None:
     bells = Product.objects.get(sku="bell")

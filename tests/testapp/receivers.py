@@ -75,6 +75,30 @@ async def async_atomic_work(sender: object, fail: bool = False, **kwargs: Any) -
         raise PermanentFailure("not after all")
 
 
+def label_of(label: str = "one", **arguments: Any) -> str:
+    return label
+
+
+@queued(lane=label_of)
+def in_lane(sender: object, label: str = "one", fail: bool = False, **kwargs: Any) -> None:
+    """Leave the effect in its turn; with ``fail``, at the second attempt."""
+    if fail and current_delivery().attempt == 1:
+        raise RetryAfter(0.2, "not yet")
+    leave_effect(label)
+
+
+@queued(lane=label_of, on_failure="block", max_attempts=1)
+def blocks_its_lane(sender: object, label: str = "one", fail: bool = False, **kwargs: Any) -> None:
+    if fail:
+        raise ValueError("told to fail")
+    leave_effect(label)
+
+
+@queued(concurrency=2)
+def two_at_a_time(sender: object, **kwargs: Any) -> None:
+    leave_effect("two at a time")
+
+
 @queued
 def nothing(sender: object, **kwargs: Any) -> None:
     """Does nothing at all."""

@@ -124,7 +124,9 @@ class DeliveryAdmin(RecordAdmin):
         state, given = request.GET.get("state"), request.GET.keys()
         if state in FINAL_STATES or not given.isdisjoint({"ended", "finished_at__gte", "finished_at__lt"}):
             return ("-finished_at",)
-        indexed = state in (State.READY, State.RUNNING) or not given.isdisjoint({"waiting", "unroutable", "long"})
+        indexed = state in (State.READY, State.RUNNING) or not given.isdisjoint(
+            {"waiting", "unroutable", "blocking", "long"}
+        )
         return (NEWEST_OF_FEW,) if indexed else self.ordering
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from signals_app.console import formatting
 from signals_app.console.explaining import explain, last_failed
 from signals_app.console.formatting import moment, readable_payload, written
 from signals_app.console.operations import OPERATIONS, PAUSE_PERMISSION
-from signals_app.console.queries import instance_in, model_of, parts_of, pauses_of
+from signals_app.console.queries import ahead_of, instance_in, model_of, parts_of, pauses_of
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, State
 from signals_app.redaction import MASKED, masked, masked_text
 from signals_app.redaction.logs import one_line
@@ -43,7 +43,7 @@ TICKS = (
 
 
 def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) -> dict[str, Any]:
-    """Return what the page of a delivery in an ``AdminSite`` shows to a user: eight queries at most."""
+    """Return what the page of a delivery in an ``AdminSite`` shows to a user: ten queries at most."""
     alias = delivery._state.db
     newest = list(delivery.failed_attempts.using(alias).order_by("-number", "-pk")[: SHOWN_ATTEMPTS + 1])
     others = (
@@ -67,6 +67,8 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
         "badge": formatting.badge(*formatting.standing(delivery, paused, now)),
         "why": explain(delivery, pauses=paused, last=last_failed(newest), now=now),
         "progress": formatting.progress_bar(delivery),
+        "ahead": (ahead := ahead_of(delivery) if delivery.behind else None),
+        "ahead_badge": ahead and formatting.standing_badge(ahead, paused, now),
         "operations": [(one, one.consequence % {"count": 1}) for one in offered if user.has_perm(one.permission)],
         "can_pause": user.has_perm(PAUSE_PERMISSION),
         "now": now,

@@ -38,6 +38,7 @@ def add_filters(parser: ArgumentParser) -> None:
     take("--search", default="", metavar="TEXT", help="what the admin's search finds")
     take("--waiting", default="", choices=Waiting.values, help="ready, and has not begun for this reason")
     take("--unroutable", action="store_true", help="waits for a receiver that no worker knows")
+    take("--blocking", action="store_true", help="has failed, and its lane waits for it")
     take("--batch", default=0, type=delivery_id, metavar="N", help="a member of that batch")
     take("--long", action="store_true", help="has been running for over a minute")
 

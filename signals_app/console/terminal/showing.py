@@ -32,7 +32,7 @@ from signals_app.console.formatting import (
     written,
 )
 from signals_app.console.preflight import preflight
-from signals_app.console.queries import Selection, Waiting
+from signals_app.console.queries import Selection, Waiting, ahead_of
 from signals_app.console.terminal.choosing import add_filters, count, delivery_id, number, percent, selection_of
 from signals_app.console.terminal.screen import Options, Subcommand, Terminal, Text, plain
 from signals_app.models import Attempt, Delivery, Pause, PauseKind, State
@@ -76,7 +76,7 @@ def _status(options: Options, terminal: Terminal) -> None:
 
 
 _TEXTS = (
-    *("state", "merged_into", "receiver", "signal", "queue", "priority"),
+    *("state", "merged_into", "receiver", "signal", "queue", "priority", "lane", "blocks_lane"),
     *("attempts", "max_attempts", "losses", "deferrals", "batch"),
 )
 _MOMENTS = ("enqueued_at", "waiting_since", "due_at", "started_at", "finished_at", "lease_until")
@@ -196,7 +196,8 @@ def _show(options: Options, terminal: Terminal) -> None:
     siblings = list(others.defer("payload", "result").order_by("pk")[:SHOWN])
     pauses, now = ledger.pauses(), timezone.now()
     merged = Delivery.objects.using(alias).filter(merged_into=delivery.pk).count() if delivery.waiting_since else 0
-    facts = _as_json(delivery, pauses, now) | {"merged": merged}
+    ahead = ahead_of(delivery) if delivery.behind else None
+    facts = _as_json(delivery, pauses, now) | {"merged": merged, "ahead": ahead and ahead.pk}
 
     def as_json() -> dict[str, Any]:
         return facts | {

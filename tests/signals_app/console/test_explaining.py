@@ -75,12 +75,12 @@ def test_what_comes_first_is_what_a_claim_would_take_first() -> None:
     delivery(priority=1, due_at=later)
     delivery(parked=True)
     twin = delivery(due_at=one.due_at)
-    assert (ledger.ahead_of(one), ledger.ahead_of(twin)) == (0, 1)
+    assert (ledger.count_ahead(one), ledger.count_ahead(twin)) == (0, 1)
     delivery(priority=1, due_at=now)
     assert why(one) == "It is due; 1 delivery of its queue comes first."
     delivery(priority=5, due_at=now)
     delivery(due_at=now - timedelta(minutes=2))
-    assert ledger.due("sigdemo", limit=10).index(one.pk) == ledger.ahead_of(one) == 3
+    assert ledger.due("sigdemo", limit=10).index(one.pk) == ledger.count_ahead(one) == 3
 
 
 def test_the_pace_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,9 +160,9 @@ def test_no_question_reads_the_table(query: str, index: str) -> None:
 
 def test_what_waits_for_later_in_a_higher_band_costs_nothing() -> None:
     one = delivery(due_at=timezone.now())
-    before = steps_of(lambda: ledger.ahead_of(one))
+    before = steps_of(lambda: ledger.count_ahead(one))
     copies(delivery(priority=1, due_at=timezone.now() + timedelta(hours=1)), 2_000)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE signals_app_delivery")
-    assert steps_of(lambda: ledger.ahead_of(one)) < before + 500
+    assert steps_of(lambda: ledger.count_ahead(one)) < before + 500

@@ -196,13 +196,14 @@ def test_cards_link_to_the_lists_that_they_count(boss: Client) -> None:
 
 @pytest.mark.database
 @pytest.mark.parametrize("pauses_receiver", [False, True])
-def test_what_waits_is_the_sum_of_five_columns_that_link_to_the_lists_that_they_count(
+def test_what_waits_is_the_sum_of_six_columns_that_link_to_the_lists_that_they_count(
     boss: Client, pauses_receiver: bool
 ) -> None:
     later = timezone.now() + timedelta(hours=1)
     for queue, receiver in itertools.product(("mail", "print"), ("a", "b")):
         for unroutable, attempts, due_at in itertools.product((False, True), (0, 2), (later, at(0))):
             delivery(queue=queue, receiver=receiver, unroutable=unroutable, attempts=attempts, due_at=due_at)
+        delivery(queue=queue, receiver=receiver, lane="one", parked=True, behind=True, attempts=1)
     delivery(queue="print", parked=True)  # of a pause that has ended just now
     ledger.pause(PauseKind.QUEUE, "mail")
     if pauses_receiver:
@@ -212,10 +213,10 @@ def test_what_waits_is_the_sum_of_five_columns_that_link_to_the_lists_that_they_
 
     numbers = {queue.name: {str(label): number for label, number, _url in counts} for queue, counts, _ in queues}
     both = 1 if pauses_receiver else 2  # receivers that run
-    columns = {"Due": both, "Scheduled": both, "Retrying": 2 * both, "Unroutable": 4 * both}
+    columns = {"Due": both, "Scheduled": both, "Retrying": 2 * both, "Behind": both, "Unroutable": 4 * both}
     assert numbers == {
-        "mail": dict.fromkeys(columns, 0) | {"Waiting": 16, "Paused": 16, "Running": 0},
-        "print": columns | {"Waiting": 17, "Paused": 17 - 8 * both, "Running": 0},
+        "mail": dict.fromkeys(columns, 0) | {"Waiting": 18, "Paused": 18, "Running": 0},
+        "print": columns | {"Waiting": 19, "Paused": 19 - 9 * both, "Running": 0},
     }
     now, pauses = timezone.now(), ledger.pauses()
     for _queue, counts, _runs in queues:

@@ -50,6 +50,7 @@ def entries() -> list[tuple[str, str, str]]:
             *("reassign", f"Given to the receiver {nothing.key}.", f"waits for {nothing.key} now"),
             "ready, unroutable ones can be given to another receiver",
         ),
+        ("free", "Freed its lane.", "blocks its lane no more", "failed ones that block a lane can be freed"),
     ],
     ids=OPERATIONS,
 )

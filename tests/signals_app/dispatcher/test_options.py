@@ -229,3 +229,29 @@ def test_when_decides_having_seen_what_the_receiver_would_get(made: Make) -> Non
             announced.send(sender=None, size=0)
     assert answers == [None, *written()]
     assert asked[:2] == [{"signal": announced, "sender": None, "request": request}] * 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"on_failure": "block"}, {"on_failure": "block", "lane": "order", "concurrency": 2}]
+)
+def test_only_a_lane_in_order_can_be_blocked(options: dict[str, Any]) -> None:
+    with pytest.raises(ReceiverError, match='on_failure="block" is for a lane in order: give the receiver lane='):
+        ReceiverOptions(**options)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("lane", "why"),
+    [
+        ("order", "lane='order' names an argument that the signal does not pass. It passes thing."),
+        (
+            lambda thing, **kwargs: thing.lane,
+            "its lane failed with AttributeError: 'str' object has no attribute 'lane'.",
+        ),
+    ],
+)
+def test_a_lane_that_cannot_be_told_is_an_error_at_the_send(made: Make, lane: Any, why: str) -> None:
+    receiver = made(plain, key="in a lane", lane=lane)
+    with pytest.raises(ReceiverError) as error:
+        receiver(signal=announced, sender=None, thing="a lamp")
+    assert str(error.value) == f"in a lane cannot receive {__name__}.announced: {why}"

@@ -116,5 +116,6 @@ def one_for(name: str, **fields: Any) -> Delivery:
         "retry": {"state": State.FAILED},
         "run_now": {"due_at": timezone.now() + timedelta(hours=1)},
         "reassign": {"unroutable": True},
+        "free": {"state": State.FAILED, "lane": "ada", "blocks_lane": True},
     }
     return delivery(**fitting.get(name, {}) | fields)

@@ -92,6 +92,8 @@ def test_a_name_that_postgresql_cannot_look_for_is_not_found(boss: Client, param
         (DELIVERIES, {"waiting": "unroutable"}, "signals_app_unroutable"),
         (DELIVERIES, {"waiting": "retrying"}, "signals_app_retrying"),
         (DELIVERIES, {"waiting": "paused"}, "signals_app_claim"),
+        (DELIVERIES, {"waiting": "behind"}, "signals_app_behind"),
+        (DELIVERIES, {"blocking": "1"}, "signals_app_blocking"),
         (DELIVERIES, {"waiting": "scheduled"}, "signals_app_claim"),
         (DELIVERIES, {"waiting": "due"}, "signals_app_claim"),
         (DELIVERIES, {"state": "SUCCESSFUL"}, "signals_app_finished"),

@@ -116,10 +116,11 @@ def test_a_database_that_is_busy_is_told_of_and_leads_back(boss: Client, monkeyp
         ({"state": State.RUNNING, "unroutable": True}, ["cancel"]),
         ({"state": State.SUCCESSFUL}, []),
         ({"state": State.FAILED}, ["retry"]),
+        ({"state": State.FAILED, "lane": "ada", "blocks_lane": True}, ["retry", "free"]),
         ({"state": State.CANCELLED}, ["retry"]),
         ({"state": State.MERGED}, []),
     ],
-    ids=["ready", "later", "unroutable", "running", "successful", "failed", "cancelled", "merged"],
+    ids=["ready", "later", "unroutable", "running", "successful", "failed", "blocking", "cancelled", "merged"],
 )
 def test_what_the_state_allows_is_offered_and_nothing_else_can_be_done(
     boss: Client, fields: dict[str, Any], names: list[str]

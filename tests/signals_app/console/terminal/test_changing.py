@@ -20,7 +20,7 @@ from tests.testapp.receivers import nothing
 
 pytestmark = pytest.mark.django_db
 
-EVERYTHING = ("retry", "cancel", "move", "run_now", "reassign", "pause")
+EVERYTHING = ("retry", "cancel", "move", "run_now", "reassign", "free", "pause")
 
 
 def ada() -> str:

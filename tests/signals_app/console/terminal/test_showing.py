@@ -35,7 +35,7 @@ def test_status_has_a_line_for_each_queue() -> None:
     ledger.pause(PauseKind.QUEUE, "paused", by="ada")
     alive("mail", "idle")
     lines = told("status").splitlines()
-    heads = "queue clusters waiting due scheduled retrying paused unroutable oldest running long"
+    heads = "queue clusters waiting due scheduled retrying paused behind unroutable oldest running long"
     assert [" ".join(line.split()) for line in lines[:4]] == [
         heads,
         "idle 1 0 0 0 0 0 0 - 0 0",
