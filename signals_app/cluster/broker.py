@@ -95,8 +95,7 @@ class DeliveryBroker(PromptORM):
         if is_time:
             self._kept_up_at = time.monotonic()
             self._recover_lost()
-            self._end_pauses()
-            self._lane = ledger.mend_lanes(after=self._lane)
+            self._mend()
             self._keep_totals()
             self._tick()
         if self._is_paused and (is_time or self._is_parking):  # out of the way of claims, a batch at a time
@@ -159,8 +158,11 @@ class DeliveryBroker(PromptORM):
             events.failed(one.claimed, one.end, receiver=registry.get(one.claimed.receiver))
         events.write()
 
-    def _end_pauses(self) -> None:
-        self._is_paused = ledger.is_anything_paused()
+    def _mend(self) -> None:
+        """Look after what is set aside: pauses that end, and lanes that nobody would have go on."""
+        self._is_paused, is_behind = ledger.is_anything_aside()
+        if is_behind:
+            self._lane = ledger.mend_lanes(after=self._lane)
         if self._is_paused:
             for what in ledger.end_pauses():
                 logger.warning("The %s is resumed: its pause was to end now.", what)

@@ -59,7 +59,7 @@ from signals_app.ledger.outcomes import (
 from signals_app.ledger.pauses import (
     PARK_AT_ONCE,
     end_pauses,
-    is_anything_paused,
+    is_anything_aside,
     is_paused,
     park,
     pause,

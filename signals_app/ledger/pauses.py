@@ -33,7 +33,10 @@ _PARK = (
 )
 
 _PARKED = "parked AND parked = {yes} AND NOT behind AND behind = {no}"
-_ANY = f"SELECT EXISTS (SELECT 1 FROM signals_app_pause), EXISTS (SELECT 1 FROM {{table}} WHERE {_PARKED})"
+_ANY = (
+    f"SELECT EXISTS (SELECT 1 FROM signals_app_pause) OR EXISTS (SELECT 1 FROM {{table}} WHERE {_PARKED}), "
+    "EXISTS (SELECT 1 FROM {table} WHERE state = 'READY' AND behind AND behind = {yes})"
+)
 _PARKED_IN_VAIN = (
     distinct("receiver", _PARKED) + f" SELECT receiver FROM lot WHERE receiver IS NOT NULL AND {RECEIVER_RUNS}"
 )
@@ -78,9 +81,10 @@ def pauses() -> list[Pause]:
     return list(_all().order_by("since", "pk"))
 
 
-def is_anything_paused() -> bool:
-    """Tell whether there is a pause, or anything parked that could come back."""
-    return any(rows(_ANY)[0])
+def is_anything_aside() -> tuple[bool, bool]:
+    """Tell whether there is a pause, or anything parked that could come back, and whether anything is behind."""
+    ((paused, behind),) = rows(_ANY)
+    return bool(paused), bool(behind)
 
 
 def is_paused(kind: PauseKind, name: str) -> bool:

@@ -42,7 +42,7 @@ READERS = {
     *(
         "age_of",
         "blocked_lanes",
-        "is_anything_paused",
+        "is_anything_aside",
         "is_deferred",
         "missing_tables",
         "read_snapshots",
