@@ -313,7 +313,7 @@ def waits_as(reason: str) -> Q:
     if reason == Waiting.PAUSED:
         return Q(state=State.READY) & is_paused
     if reason == Waiting.BEHIND:
-        return Q(state=State.READY, behind=True) & ~is_paused
+        return Q(state=State.READY, behind=True, lane__gt="") & ~is_paused  # which SQLite's index is chosen by
     if reason == Waiting.UNROUTABLE:
         return is_unroutable() & Q(behind=False) & ~is_paused
     others = Q(state=State.READY, unroutable=False, behind=False) & ~is_paused

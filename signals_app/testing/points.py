@@ -111,9 +111,10 @@ class Run:
             self._coroutine = returned if inspect.iscoroutine(returned) else None
             return returned
 
+        (batch := ClaimedBatch([claimed])).take()
         with patch.object(receiver, "func", received):
             try:
-                Isolation().call(attempt, claimed, receiver, ClaimedBatch([claimed]), receiver=receiver.key)
+                Isolation().call(attempt, claimed, receiver, batch, receiver=receiver.key)
             except BaseException:
                 if not self._is_dead:
                     raise

@@ -89,6 +89,6 @@ def test_a_receiver_that_merges_has_times_that_suit_each_other(made: Make) -> No
         ("MAX_WAIT", "less than"),
     ):
         with override_settings(SIGNALS_APP={default: 10}):
-            assert_said(check_times(None), "E024", "merges: ", said)
+            assert_said([one for one in check_times(None) if "merges: " in one.msg], "E024", said)
     with override_settings(SIGNALS_APP={"DEBOUNCE": 70, "MAX_WAIT": 80}):
         assert check_times(None) == []  # it is nothing to a receiver that merges nothing

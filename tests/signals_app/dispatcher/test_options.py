@@ -46,7 +46,7 @@ GIVEN: OptionArguments = {
     "max_wait": 20,
     "lane": "order",
     "concurrency": 2,
-    "on_failure": "block",
+    "on_failure": "pass",
     "rate": "5/s",
     "rate_key": "order",
     "burst": 3,
@@ -197,7 +197,7 @@ def test_a_key_that_names_no_argument_of_the_signal_is_refused_at_the_send(made:
         announced.send(sender=None)
     assert str(caught.value) == (
         f"merges cannot receive {__name__}.announced: coalesce='thing' names an argument that the signal does not "
-        "pass. Name one that it passes, or give coalesce a function of its arguments."
+        "pass. It passes none."
     )
 
 

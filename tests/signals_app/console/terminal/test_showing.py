@@ -38,9 +38,9 @@ def test_status_has_a_line_for_each_queue() -> None:
     heads = "queue clusters waiting due scheduled retrying paused behind unroutable oldest running long"
     assert [" ".join(line.split()) for line in lines[:4]] == [
         heads,
-        "idle 1 0 0 0 0 0 0 - 0 0",
-        "mail 1 2 0 1 1 0 0 2 min 5 s 1 1",
-        "paused 0 1 0 0 0 1 0 - 0 0",
+        "idle 1 0 0 0 0 0 0 0 - 0 0",
+        "mail 1 2 0 1 1 0 0 0 2 min 5 s 1 1",
+        "paused 0 1 0 0 0 1 0 0 - 0 0",
     ]
     assert "In the last hour: 0 successful, 1 failed, 0 cancelled, 0 merged, 1 lost attempt." in lines
     assert lines[-1].startswith("Paused since 20")
