@@ -226,7 +226,6 @@ class Delivery(models.Model):
                 condition=Q(state__in=("READY", "RUNNING")) & ~Q(coalesce_key=""),
             ),
             models.Index(fields=["merged_into"], name="signals_app_merged", condition=Q(merged_into__isnull=False)),
-            # what a lane waits for: those that have not ended, and those that failed and block it
             # a lane in its order, what in it is parked, and what has failed and blocks it
             models.Index(
                 fields=["lane", "id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
@@ -257,24 +257,19 @@ class DeliveryBackend(BaseTaskBackend):
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Check ``OPTIONS``, of which there are none, and that each of ``QUEUES`` has a cluster."""
-        return list(self._problems())
-
-    def _problems(self) -> Iterator[CheckMessage]:
+        found: list[CheckMessage] = []
         place = f"TASKS[{self.alias!r}]"
         if self.options:
-            yield Error(
-                f"{place}['OPTIONS'] is not empty, and signals_app.tasks.DeliveryBackend takes no options.",
-                hint="Write them in SIGNALS_APP for all receivers and tasks, or give one task @task_options(...).",
-                id="signals_app.E025",
-            )
+            text = f"{place}['OPTIONS'] is not empty, and signals_app.tasks.DeliveryBackend takes no options."
+            hint = "Write them in SIGNALS_APP for all receivers and tasks, or give one task @task_options(...)."
+            found.append(Error(text, hint=hint, id="signals_app.E025"))
         served = {DEFAULT_TASK_QUEUE_NAME, *(cluster.name for cluster in clusters())}
         for queue in sorted(self.queues - served):
-            yield CheckWarning(
-                f"{place}['QUEUES'] allows the queue {queue!r}, which is no cluster of Q_CLUSTER.",
-                hint=f"Correct the name, or write {line_of_cluster(queue)}, and start that cluster with "
-                f"{VARIABLE}={queue} manage.py qcluster.",
-                id="signals_app.W010",
-            )
+            text = f"{place}['QUEUES'] allows the queue {queue!r}, which is no cluster of Q_CLUSTER."
+            hint = f"Correct the name, or write {line_of_cluster(queue)}, and start that cluster with "
+            hint += f"{VARIABLE}={queue} manage.py qcluster."
+            found.append(CheckWarning(text, hint=hint, id="signals_app.W010"))
+        return found
 
 
 def _result(task: Task[P, R], args: list[Any], kwargs: dict[str, Any], row: Delivery) -> TaskResult[P, R]:

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import psycopg
@@ -87,14 +88,9 @@ def send_two_keys_in_opposite_order(url: str, insert: str) -> int:
             "CREATE UNIQUE INDEX ON delivery (key) WHERE state = 'READY'" if "CONFLICT" in insert else "SELECT"
         )
         first.commit()
-        threads = [
-            threading.Thread(target=send, args=(first, "product 1", "product 2")),
-            threading.Thread(target=send, args=(second, "product 2", "product 1")),
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        keys = ("product 1", "product 2")
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(send, (first, second), keys, reversed(keys)))
     return len(ended)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from signals_app import ledger, payloads
@@ -45,7 +45,8 @@ def preflight() -> tuple[int, list[Break]]:
     found: dict[tuple[str, ...], Break] = {}
     signals = cache(names.find_signal)
     # the ids first: by the indexes of what waits, whatever lies between them that is done
-    ids = array("q", sorted(one for state in _WAITING for one in _ids(state)))
+    each = (rows.filter(state=state).order_by().values_list("pk", flat=True).iterator() for state in _WAITING)
+    ids = array("q", sorted(chain.from_iterable(each)))
     columns = ("pk", "receiver", "signal", "payload", "context")
     for start in range(0, len(ids), BATCH):
         batch = rows.filter(pk__in=ids[start : start + BATCH], state__in=_WAITING).order_by("pk")
@@ -54,11 +55,6 @@ def preflight() -> tuple[int, list[Break]]:
             if wrong := _wrong(receiver, signal, payload, context, signals):
                 _add(found, pk, receiver, *wrong)
     return checked, sorted(found.values(), key=lambda one: (-one.count, one.receiver, one.path))
-
-
-def _ids(state: State) -> Iterator[int]:
-    waiting = Delivery.objects.using(ledger.connection().alias).filter(state=state)
-    return waiting.order_by().values_list("pk", flat=True).iterator()
 
 
 def _wrong(key: str, signal: str, payload: Any, context: Any, signals: Any) -> tuple[str, str] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from itertools import count
@@ -65,8 +66,8 @@ class batch:  # noqa: N801  # reads as a function, such as transaction.atomic
         self._on_done, self._name = on_done, name
         self._description = description[:LONGEST_DESCRIPTION]
         self._payload = payloads.encode_arguments(arguments, sender=sender, signal=name, receiver="batch()")
-        self._is_open = False
-        self._delivery: CurrentDelivery | None = None
+        self.is_open = False
+        self.delivery: CurrentDelivery | None = None  # in whose receiver the block is
         self._mark: Token[batch | None] | None = None
         self.ran = 0  # receivers that ran here, under SIGNALS_APP["IMMEDIATE"]
 
@@ -92,20 +93,16 @@ class batch:  # noqa: N801  # reads as a function, such as transaction.atomic
         self._leave()
         await sync_to_async(self._end)(error)
 
-    def takes_part(self) -> bool:
-        """Tell whether what is sent now is a member: not what a receiver sends that runs in the block."""
-        return self._is_open and self._delivery is current_or_none()
-
     def _begin(self) -> None:
-        self._delivery = current_or_none()
+        self.delivery = current_or_none()
         if conf.immediate:
             self.id = next(_made_up_ids)
         else:
             self.id = ledger.begin_batch(_new(self._name, self._payload, description=self._description))
-        self._is_open = True
+        self.is_open = True
 
     def _leave(self) -> None:
-        self._is_open = False
+        self.is_open = False
         if self._mark is not None:
             _open.reset(self._mark)
 
@@ -126,9 +123,9 @@ _open: ContextVar[batch | None] = ContextVar("signals_app_batch", default=None)
 
 
 def current_batch() -> batch | None:
-    """Return the innermost open block to which what is sent now belongs."""
+    """Return the innermost open block to which what is sent now belongs; not what receivers send that run in it."""
     found = _open.get()
-    return found if found is not None and found.takes_part() else None
+    return found if found is not None and found.is_open and found.delivery is current_or_none() else None
 
 
 def _new(signal: str, payload: str, *, description: str = "") -> ledger.NewBatch:
@@ -158,18 +155,28 @@ class Followed:
 
     def __init__(self, send: Send, signal: Signal, sender: object, receiver: object) -> None:
         self._send = send
-        self._signal = signal
-        self._sender = sender
-        self._db = ledger.connection()
-        self._is_within = self._db.in_atomic_block
+        self._is_within = ledger.connection().in_atomic_block
         called = [one for one in signal._live_receivers(sender)[0] if type(one) is type(receiver)]
         self._is_last = called[-1:] == [receiver]
         self._began_here = False
 
-    def __enter__(self) -> Self:
-        self._atomic = nullcontext() if self._is_within else transaction.atomic(using=self._db.alias)
-        self._atomic.__enter__()
-        return self
+    @classmethod
+    @contextmanager
+    def calling(cls, send: Send, signal: Signal, sender: object, receiver: object) -> Iterator[Self]:
+        """Have the call in the block followed."""
+        one = cls(send, signal, sender, receiver)
+        with nullcontext() if one._is_within else transaction.atomic(using=ledger.connection().alias):
+            yield one
+            if one._is_last and not one._is_within and not one._began_here and send.batch is not None:
+                ledger.close_batch(send.batch)
+        if one._is_last and send.ran:
+            emission_settled.send(
+                sender,
+                emission=send.emission,
+                sent=names.signal_name(signal),
+                arguments=payloads.decode_arguments(send.payload).arguments,
+                batch=BatchResult(id=next(_made_up_ids), successful=send.ran),
+            )
 
     def join(self, payload: str, signal: str) -> tuple[int, bool]:
         """Return the batch of a delivery that is about to be written, and whether it is to be watched."""
@@ -188,40 +195,18 @@ class Followed:
         self._send.ran += 1
         self._send.payload = payload
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        send = self._send
-        closes = error is None and self._is_last and not self._is_within and not self._began_here
-        try:
-            if closes and send.batch is not None:
-                ledger.close_batch(send.batch)
-        finally:
-            self._atomic.__exit__(kind, error, traceback)
-        if error is None and self._is_last and send.ran:
-            decoded = payloads.decode_arguments(send.payload)
-            emission_settled.send(
-                self._sender,
-                emission=send.emission,
-                sent=names.signal_name(self._signal),
-                arguments=decoded.arguments,
-                batch=BatchResult(id=next(_made_up_ids), successful=send.ran),
-            )
-
 
 def is_followed(signal: Signal, sender: object) -> bool:
     """Tell whether anybody listens for the end of what this sender sends."""
-    return (
-        bool(emission_settled.receivers) and signal is not emission_settled and emission_settled.has_listeners(sender)
-    )
+    heard = bool(emission_settled.receivers) and signal is not emission_settled
+    return heard and emission_settled.has_listeners(sender)
 
 
 def send_done(of: int) -> None:
     """Send what is to follow a batch. Raises SignalsAppError where this process does not know the signal."""
     found = Batch.objects.using(ledger.connection().alias).get(pk=of)
     counts = {name: getattr(found, name) for name in ("successful", "failed", "cancelled", "merged")}
-    result = BatchResult(id=of, **counts)
-    decoded = payloads.decode_arguments(found.payload)
+    result, decoded = BatchResult(id=of, **counts), payloads.decode_arguments(found.payload)
     if found.emission is not None:
         emission_settled.send(
             decoded.sender, emission=found.emission, sent=found.signal, arguments=decoded.arguments, batch=result

@@ -70,7 +70,7 @@ class QueuedReceiver:
         # first, so that a receiver that declines counts as called
         send = send_of(frame=id(sys._getframe(1)), signal=signal, sender=sender, receiver=self)
         if is_followed(signal, sender):
-            with Followed(send, signal, sender, self) as followed:
+            with Followed.calling(send, signal, sender, self) as followed:
                 return self._take(send, followed, signal, sender, arguments)
         return self._take(send, None, signal, sender, arguments)
 

@@ -19,6 +19,7 @@ from signals_app.dispatcher.emission import Origin, sent_from
 from signals_app.dispatcher.options import OptionArguments
 from signals_app.dispatcher.receivers import QueuedReceiver, Receiver, queued, queued_receiver
 from signals_app.exceptions import Defer, ReceiverError
+from signals_app.models import PauseKind
 from signals_app.payloads import names
 
 Missed = Literal["once", "skip", "all"]
@@ -141,9 +142,8 @@ def _tick(known: Schedule, due: datetime, now: datetime) -> int:
             ticks.append(following)
             following = known.after(following)
     with ledger.short_lock_timeout():
-        if not ledger.move_schedule(known.key, since=due, to=_stored(following)) or ledger.is_schedule_paused(
-            known.key
-        ):
+        moved = ledger.move_schedule(known.key, since=due, to=_stored(following))
+        if not moved or ledger.is_paused(PauseKind.SCHEDULE, known.key):
             return 0
         with sent_from(Origin(place=f"schedule {known.key}")):
             for one in ticks:

@@ -71,7 +71,6 @@ from signals_app.ledger.recovery import Recovered, recover_lost
 from signals_app.ledger.schedules import (
     due_schedules,
     enter_schedule,
-    is_schedule_paused,
     move_schedule,
     schedules_on_record,
 )

@@ -6,17 +6,20 @@ import math
 import time
 from collections import namedtuple
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import CharField, TextField
 
 from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, seconds, set_aside_among
 from signals_app.ledger.endings import FIRST_BEHIND, let_go
 from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, connection, rows, write
+from signals_app.models import Delivery
 
 SLOW = 0.005  # seconds that the database takes for a claim, above which the next one begins where it ended
 UNSETTLED = 10.0  # seconds for which claims wait for the disk after a session was lost
@@ -29,21 +32,8 @@ Row = namedtuple(
     defaults=[None],
 )
 COLUMNS = ", ".join(Row._fields[:-3]).replace("due_at", readable("due_at")) + ", {now}, {clock}"
-_TEXTS = [
-    Row._fields.index(name)
-    for name in (
-        "signal",
-        "receiver",
-        "queue",
-        "payload",
-        "owner",
-        "trace",
-        "context",
-        "coalesce_key",
-        "lane",
-        "bucket",
-    )
-]
+_FIELDS = map(Delivery._meta.get_field, Row._fields[:-3])
+_TEXTS = [place for place, field in enumerate(_FIELDS) if isinstance(field, CharField | TextField)]
 _COUNTS = [(Row._fields.index(name), *limits) for name, limits in RANGES.items()]
 
 # Which claim it is. A crash of PostgreSQL may forget the last ones, and the next claim of such a row gets their token:
@@ -249,28 +239,17 @@ def is_readable(row: Row) -> bool:
     return is_uuid(row.emission) and moment(row.due_at) is not None
 
 
+_AS_READ = [one.name for one in fields(ClaimedDelivery) if one.name in {*Row._fields} - {"emission", "booked"}]
+_as_read = attrgetter(*_AS_READ)
+
+
 def claimed_from(row: Row, *, waited: float = 0.0) -> ClaimedDelivery:
     """Return a row that can be read as a worker sees it."""
     return ClaimedDelivery(
-        id=row.id,
+        **dict(zip(_AS_READ, _as_read(row), strict=True)),
         emission=row.emission if isinstance(row.emission, UUID) else UUID(row.emission),
-        signal=row.signal,
-        receiver=row.receiver,
-        queue=row.queue,
-        payload=row.payload,
         attempt=row.attempts,
-        max_attempts=row.max_attempts,
-        token=row.token,
-        owner=row.owner,
-        losses=row.losses,
-        trace=row.trace,
-        depth=row.depth,
-        context=row.context,
-        coalesce_key=row.coalesce_key,
-        lane=row.lane,
-        bucket=row.bucket,
         booked=bool(row.booked),
-        batch=row.batch,
         waited=waited,
     )
 

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from signals_app.ledger.pauses import is_paused
 from signals_app.ledger.sql import connection
-from signals_app.models import PauseKind, Schedule
+from signals_app.models import Schedule
 
 
 def enter_schedule(key: str, definition: str, *, first: datetime) -> None:
@@ -26,10 +25,6 @@ def due_schedules(now: datetime) -> list[tuple[str, datetime]]:
 def move_schedule(key: str, *, since: datetime, to: datetime) -> bool:
     """Move a schedule on from one tick to another. False where somebody else has."""
     return bool(_all().filter(pk=key, next_at=since).update(next_at=to, last_at=since))
-
-
-def is_schedule_paused(key: str) -> bool:
-    return is_paused(PauseKind.SCHEDULE, key)
 
 
 def schedules_on_record() -> list[Schedule]:

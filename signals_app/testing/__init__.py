@@ -8,3 +8,12 @@ from signals_app.testing.deliveries import (
     run_deliveries,
 )
 from signals_app.testing.points import Call
+
+__all__ = [
+    "Call",
+    "CapturedDeliveries",
+    "assert_handed_off",
+    "capture_deliveries",
+    "crash_everywhere",
+    "run_deliveries",
+]

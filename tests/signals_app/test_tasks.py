@@ -380,8 +380,8 @@ def project(tmp_path: Path) -> Project:
 @pytest.mark.database("sqlite")
 def test_a_worker_imports_the_module_of_a_task(project: Project) -> None:
     project.shell("from shop import mail; mail.send.enqueue('Ada')")
-    known = "from signals_app.dispatcher import registry; print(*[one.key for one in registry.all()][:1])"
-    assert project.shell(known).strip() == "shop.tasks.send"
+    known = "from signals_app.dispatcher import registry; print(*[one.key for one in registry.all()])"
+    assert {"shop.mail.send", "shop.tasks.send"} & {*project.shell(known).split()} == {"shop.tasks.send"}
     assert project.shell(WORK).strip() == "sent to Ada"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import connections
+from django.db import connection, connections
+
+from tests.cluster import wait_until
 
 T = TypeVar("T")
 
@@ -22,3 +25,22 @@ def at_the_same_time(*codes: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(codes)) as threads:
         return list(threads.map(run, codes))
+
+
+def beside(code: Callable[[], object]) -> threading.Thread:
+    """Begin code in a thread."""
+    thread = threading.Thread(target=at_the_same_time, args=[code])
+    thread.start()
+    return thread
+
+
+def wait_for_a_waiting_one() -> None:
+    """Wait until somebody waits for a lock of this connection; SQLite does not tell."""
+    if connection.vendor == "postgresql":
+        wait_until(_somebody_waits, "who waits for us", seconds=10)
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None

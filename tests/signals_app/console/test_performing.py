@@ -20,8 +20,8 @@ from signals_app.console.queries import Selection
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.exceptions import OperationRefused
 from signals_app.models import Delivery, State
-from tests.cluster import wait_until
 from tests.signals_app.console.admin.rows import TO, delivery, one_for
+from tests.signals_app.threads import wait_for_a_waiting_one
 from tests.testapp.receivers import nothing
 
 pytestmark = pytest.mark.django_db
@@ -158,8 +158,7 @@ def test_two_operators_who_retry_the_same_deliveries_do_not_lock_each_other_out(
         changed = retry(ids, **options)
         if threading.current_thread() is threading.main_thread() and not second.ident:
             second.start()
-            if connection.vendor == "postgresql":  # SQLite has one writer at a time
-                wait_until(_somebody_waits_for_us, "the second operator")
+            wait_for_a_waiting_one()
         return changed
 
     monkeypatch.setattr(ledger, "retry", with_another_operator)
@@ -170,12 +169,6 @@ def test_two_operators_who_retry_the_same_deliveries_do_not_lock_each_other_out(
 def _perform_alone(rows: list[Delivery]) -> None:
     perform(RETRY, [row.pk for row in rows], by=NOBODY)
     connection.close()
-
-
-def _somebody_waits_for_us() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
-        return cursor.fetchone() is not None
 
 
 @pytest.mark.database

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from contextvars import copy_context
@@ -25,10 +25,10 @@ from signals_app.models import FINAL_STATES, Attempt, Batch, Delivery, State
 from signals_app.signals import emission_settled
 from signals_app.testing import run_deliveries
 from signals_app.worker.pruning import prune_all
-from tests.cluster import wait_until
 from tests.signals_app.ledger.acts import claim
 from tests.signals_app.listeners import Make, first, listening, run_waiting, second
 from tests.signals_app.steps import steps_of
+from tests.signals_app.threads import beside, wait_for_a_waiting_one
 from tests.testapp.models import Thing
 from tests.testapp.receivers import fails
 
@@ -422,27 +422,6 @@ def test_members_that_somebody_removed_are_not_waited_for(told: Told, left: int)
     assert results(told) == [(left, 0, 0)]
 
 
-def blocks(code: Callable[[], object]) -> threading.Thread:
-    """Begin code on a connection of its own, and return when it waits for a lock of ours; SQLite does not tell."""
-
-    def run() -> None:
-        code()
-        connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    if connection.vendor == "postgresql":
-        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-        wait_until(lambda: raw_rows(waits), "who waits for us", seconds=10)
-    return thread
-
-
-def raw_rows(query: str) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return list(cursor.fetchall())
-
-
 @pytest.mark.parametrize("first_to_end", [0, 1], ids=["the other first", "the watched first"])
 def test_the_last_two_members_may_end_at_the_same_moment(told: Told, first_to_end: int) -> None:
     with listening(step, first, second), batch(on_done=done):
@@ -451,7 +430,8 @@ def test_the_last_two_members_may_end_at_the_same_moment(told: Told, first_to_en
     assert list(Delivery.objects.order_by("id").values_list("watched", flat=True)) == [False, True]
     with transaction.atomic():
         assert ledger.succeed(both[first_to_end], ran=0)
-        thread = blocks(lambda: ledger.succeed(both[1 - first_to_end], ran=0))
+        thread = beside(lambda: ledger.succeed(both[1 - first_to_end], ran=0))
+        wait_for_a_waiting_one()
     thread.join()
     run_deliveries()
     assert results(told) == [(2, 0, 0)]
@@ -465,7 +445,8 @@ def test_the_last_two_blocks_within_one_may_end_at_the_same_moment(told: Told) -
     both = claim()
     with transaction.atomic():
         assert ledger.succeed(both[0], ran=0)
-        thread = blocks(lambda: ledger.succeed(both[1], ran=0))
+        thread = beside(lambda: ledger.succeed(both[1], ran=0))
+        wait_for_a_waiting_one()
     thread.join()
     run_deliveries()
     assert results(told) == [(0, 0, 0)]
@@ -475,11 +456,10 @@ def test_the_block_and_its_last_member_may_end_at_the_same_moment(told: Told) ->
     with listening(step, first), batch(on_done=done) as one:
         step.send(None)
         (claimed,) = claim()
-        ended = transaction.atomic()
-        ended.__enter__()
-        ledger.succeed(claimed, ran=0)
-        thread = blocks(lambda: ledger.close_batch(one.id))
-        ended.__exit__(None, None, None)
+        with transaction.atomic():
+            ledger.succeed(claimed, ran=0)
+            thread = beside(lambda: ledger.close_batch(one.id))
+            wait_for_a_waiting_one()
         thread.join()
     run_deliveries()
     assert results(told) == [(1, 0, 0)]

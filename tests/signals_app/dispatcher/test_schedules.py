@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.dispatch import Signal
 from django.test import override_settings
 from django.utils import timezone
@@ -22,6 +20,7 @@ from signals_app.models import Delivery, PauseKind
 from signals_app.models import Schedule as Row
 from signals_app.worker.loop import drain
 from tests.signals_app.listeners import first, listening, run_waiting
+from tests.signals_app.threads import at_the_same_time
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -164,21 +163,7 @@ def test_what_this_process_does_not_know_is_left_to_others() -> None:
 @pytest.mark.usefixtures("every_minute")
 def test_of_pushers_that_look_at_the_same_time_one_hands_it_off() -> None:
     due()
-    start, found = threading.Barrier(4), list[int]()
-
-    def look() -> None:
-        start.wait()
-        try:
-            found.append(tick())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=look) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert (sum(found), Delivery.objects.count()) == (1, 1)
+    assert (sum(at_the_same_time(*[tick] * 4)), Delivery.objects.count()) == (1, 1)
 
 
 def test_a_worker_that_does_not_know_the_schedule_puts_its_tick_off() -> None:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 
@@ -16,22 +15,11 @@ from signals_app.conf import conf
 from signals_app.ledger import Change, ChangeListener
 from signals_app.models import IdleQueue
 from tests.signals_app.ledger.acts import put
+from tests.signals_app.threads import beside
 from tests.testapp.receivers import delayed_work, enqueue, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 on_postgresql = pytest.mark.database("postgresql")
-
-
-def elsewhere(code: Callable[[], object]) -> threading.Thread:
-    """Run code in a thread, on a connection of its own."""
-
-    def run() -> None:
-        code()
-        connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
 
 
 def settled(poll: float, looks: int = 3) -> ChangeListener:
@@ -73,7 +61,7 @@ def test_a_wait_ends_when_another_process_enqueues() -> None:
         enqueue(nothing)
         noticed.append(ended.wait(30))
 
-    sender = elsewhere(send)
+    sender = beside(send)
     while not ledger.due(conf.queue, limit=1):
         listener.wait(60)
     ended.set()
@@ -85,7 +73,7 @@ def test_a_wait_ends_when_another_process_enqueues() -> None:
 @pytest.mark.database("sqlite")
 def test_on_sqlite_nobody_needs_a_note_and_a_wait_never_tells_what_changed() -> None:
     listener = settled(poll=0.2)
-    elsewhere(lambda: enqueue(nothing)).join()
+    beside(lambda: enqueue(nothing)).join()
     assert listener.wait(0.01) is not Change.OURS
     assert not IdleQueue.objects.exists()
 
@@ -130,6 +118,6 @@ def test_a_note_for_another_queue_does_not_end_a_wait() -> None:
 @on_postgresql
 def test_notes_that_came_while_the_pusher_was_busy_end_one_wait_together() -> None:
     listener = settled(poll=5)
-    elsewhere(lambda: [enqueue(nothing) for _ in range(50)]).join()
+    beside(lambda: [enqueue(nothing) for _ in range(50)]).join()
     ledger.due(conf.queue, limit=1)  # psycopg keeps the notes that come with an answer
     assert sum(listener.wait(0.01) is Change.OURS for _ in range(50)) == 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from django.db import connections
 
 from signals_app.ledger import SPANS, Count, TallyKey, Totals, add_tallies, read_snapshots, read_totals, take_snapshot
 from signals_app.ledger import snapshots as module
 from signals_app.models import Measure, Snapshot, State
+from tests.signals_app.threads import at_the_same_time
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -46,20 +44,7 @@ def test_counts_that_began_anew_are_not_taken_from_those_before() -> None:
 def test_of_all_processes_one_keeps_the_totals_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "this_minute", lambda: NOON)
     add(Measure.FAILURE)
-    took: list[bool] = []
-
-    def take() -> None:
-        try:
-            took.append(take_snapshot())
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(took) == [False, False, False, True]
+    assert sorted(at_the_same_time(*[take_snapshot] * 4)) == [False, False, False, True]
     assert Snapshot.objects.count() == 1
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +64,11 @@ def attempt(of: Delivery, number: int = 1, **fields: Any) -> Attempt:
         "traceback": "Traceback (most recent call last):\nValueError: the stock is negative",
     }
     return Attempt.objects.create(delivery=of, number=number, **standard | fields)
+
+
+def words(html: str) -> str:
+    """Return what a reader sees of a page, or of a part of it."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html.replace("<wbr>", ""))).split())
 
 
 def page_of(row: Delivery | Attempt) -> str:

@@ -22,7 +22,7 @@ from pytest_django import Settings
 from signals_app.console.admin import delivery_pages
 from signals_app.console.admin.delivery_pages import LEAST, emission_page, objects_in
 from signals_app.models import Delivery, Outcome, State
-from tests.signals_app.console.admin.rows import NOON, OWNER, at, attempt, delivery, page_of
+from tests.signals_app.console.admin.rows import NOON, OWNER, at, attempt, delivery, page_of, words
 from tests.testapp.receivers import ten_a_minute
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def section(client: Client, row: Delivery, name: str) -> str:
     """Return the words in one part of a delivery's page."""
     page = client.get(page_of(row)).content.decode()
     html = page.partition(f'id="delivery-{name}"')[2].partition(">")[2].partition("</section>")[0]
-    return " ".join(re.sub(r"<[^>]+>", " ", html.replace("<wbr>", "")).split())
+    return words(html)
 
 
 def test_the_page_tells_the_times_what_was_sent_and_who_holds_it(reader: Client) -> None:

@@ -19,7 +19,7 @@ from signals_app import ledger
 from signals_app.console.admin import lists
 from signals_app.console.admin.lists import BoundedPaginator
 from signals_app.models import Delivery, Outcome, PauseKind, State
-from tests.signals_app.console.admin.rows import ATTEMPTS, DELIVERIES, attempt, client_of, delivery, page_of
+from tests.signals_app.console.admin.rows import ATTEMPTS, DELIVERIES, attempt, client_of, delivery, page_of, words
 
 pytestmark = pytest.mark.django_db
 
@@ -29,8 +29,7 @@ def row_of(client: Client) -> dict[str, str]:
     page = client.get(reverse(DELIVERIES)).content.decode()
     body = page.partition("<tbody>")[2].partition("</tbody>")[0]
     cells = re.findall(r'<t[dh] class="field-(\w+)[^>]*>(.*?)</t[dh]>', body, re.DOTALL)
-    texts = {name: re.sub(r"<[^>]+>", " ", html.replace("<wbr>", "")) for name, html in cells}
-    return {name: " ".join(text.split()) for name, text in texts.items()}
+    return {name: words(html) for name, html in cells}
 
 
 def test_a_row_says_everything_about_a_delivery(reader: Client) -> None:

@@ -16,7 +16,7 @@ from signals_app import ledger
 from signals_app.console.admin.map_page import SHOWN
 from signals_app.console.signals_map import graph
 from signals_app.models import PauseKind, State
-from tests.signals_app.console.admin.rows import attempt, delivery
+from tests.signals_app.console.admin.rows import attempt, delivery, words
 from tests.signals_app.console.signals_map import listeners
 from tests.signals_app.console.signals_map.listeners import FILE, UNHEARD, Counter, by_queue, line_of
 from tests.testapp.signals import unheard
@@ -30,10 +30,6 @@ def page_of(client: Client, query: str = "") -> str:
     answer = client.get(reverse(MAP) + query)
     assert answer.status_code == 200
     return answer.content.decode()
-
-
-def words(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html.replace("<wbr>", ""))).split())
 
 
 def rows_of(page: str, anchor: str) -> list[str]:

@@ -69,11 +69,11 @@ def test_a_schedule_is_paused_and_resumed_on_the_overview(boss: Client) -> None:
     asked = post(boss, do="ask", **named).content.decode()
     assert "Its signal is not sent while it is paused. Ticks of that time are left out." in asked
     assert "is paused" in post(boss, do="pause", **named).content.decode()
-    assert ledger.is_schedule_paused("orders.closing")
+    assert ledger.is_paused(PauseKind.SCHEDULE, "orders.closing")
     assert "Resume" in section()
     assert "Its ticks are left out." in boss.get(reverse(DELIVERIES)).content.decode()
     post(boss, do="resume", **named)
-    assert not ledger.is_schedule_paused("orders.closing")
+    assert not ledger.is_paused(PauseKind.SCHEDULE, "orders.closing")
 
 
 def test_a_pause_of_something_else_is_not_said_on_a_deliverys_page(reader: Client) -> None:
