@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from signals_app import ledger
 from signals_app.cluster import broker
-from signals_app.console.formatting import readable_name, written
+from signals_app.conf import main_queue
+from signals_app.console.formatting import readable_name, start_command, written
 from signals_app.ledger import Ran, RecentAttempts, Stats
 from signals_app.ledger.sql import query_deadline
 from signals_app.models import Attempt, Delivery, Outcome, PauseKind, State
@@ -249,17 +250,18 @@ def banners(figures: Stats, alive: Sequence[str], failing: Mapping[str, str]) ->
 
 
 def _without_cluster(healths: Sequence[QueueHealth]) -> Iterator[Banner]:
-    cure = _("Start one: manage.py qcluster. Nothing is lost in the meantime.")
+    cure = _("Nothing is lost in the meantime. Start one: %(command)s")
     if not any(queue.clusters for queue in healths):
-        yield Banner(Condition.STOPPED, True, _("No cluster is running, so no delivery is being processed."), cure)
+        text = _("No cluster is running, so no delivery is being processed.")
+        yield Banner(Condition.STOPPED, True, text, cure % {"command": start_command(main_queue())})
         return
     lacking = [queue.name for queue in healths if queue.lacks_cluster()]
     for name in lacking[:MOST_NAMED]:
         text = _("No cluster is running for the queue %(queue)s.") % {"queue": name}
-        yield Banner(Condition.STOPPED, True, text, cure)
+        yield Banner(Condition.STOPPED, True, text, cure % {"command": start_command(name)})
     if (more := len(lacking) - MOST_NAMED) > 0:
         text = ngettext("%(more)d more queue has no cluster.", "%(more)d more queues have no cluster.", more)
-        yield Banner(Condition.STOPPED, True, text % {"more": more}, cure)
+        yield Banner(Condition.STOPPED, True, text % {"more": more}, "")
 
 
 def _failing(failing: Mapping[str, str]) -> Iterator[Banner]:
@@ -271,7 +273,7 @@ def _failing(failing: Mapping[str, str]) -> Iterator[Banner]:
         yield Banner(Condition.FAILING, True, text, cure)
     cure = _("Retry the delivery, cancel what waits, or free the lane: see the filter “lane” of the deliveries.")
     for lane in ledger.blocked_lanes(limit=MOST_NAMED):
-        text = _("The lane %(lane)s is blocked by a delivery that failed.") % {"lane": readable_name(lane)}
+        text = _("The lane “%(lane)s” is blocked by a delivery that failed.") % {"lane": readable_name(lane)}
         yield Banner(Condition.FAILING, True, text, cure)
 
 

@@ -9,7 +9,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from signals_app import ledger
-from signals_app.conf import VARIABLE, main_queue
 from signals_app.console.formatting import (
     pause_words,
     process_name,
@@ -18,6 +17,7 @@ from signals_app.console.formatting import (
     readable_name,
     roughly,
     stamp,
+    start_command,
     until,
     written,
 )
@@ -76,13 +76,13 @@ def _paused(pauses: Sequence[Pause]) -> str:
 def _in_lane(delivery: Delivery) -> str:
     words: dict[str, object] = {"lane": readable_name(delivery.lane), "count": delivery.concurrency}
     if (ahead := ahead_of(delivery)) is None:
-        return _("Nothing is ahead of it in the lane %(lane)s any more; a running cluster brings it back.") % words
+        return _("Nothing is ahead of it in the lane “%(lane)s” any more; a running cluster brings it back.") % words
     words |= {"ahead": f"#{ahead.pk}", "state": ahead.get_state_display()}
     if not delivery.concurrency:
-        return _("It waits in the lane %(lane)s for %(ahead)s, which comes first and is %(state)s.") % words
+        return _("It waits in the lane “%(lane)s” for %(ahead)s, which comes first and is %(state)s.") % words
     said = ngettext(
-        "Of the lane %(lane)s, %(count)d may run at a time: %(ahead)s does.",
-        "Of the lane %(lane)s, %(count)d may run at a time; %(ahead)s and others do.",
+        "Of the lane “%(lane)s”, %(count)d may run at a time: %(ahead)s does.",
+        "Of the lane “%(lane)s”, %(count)d may run at a time; %(ahead)s and others do.",
         delivery.concurrency,
     )
     return said % words
@@ -102,8 +102,7 @@ def _later(delivery: Delivery, waiting: Waiting, last: Attempt | None, now: date
 
 
 def _no_cluster(queue: str) -> str:
-    command = "python manage.py qcluster" if queue == main_queue() else f"{VARIABLE}={queue} python manage.py qcluster"
-    words = {"queue": one_line(queue), "command": one_line(command)}
+    words = {"queue": one_line(queue), "command": start_command(queue)}
     return _("It is due, and its queue %(queue)s has no living cluster. Start one: %(command)s") % words
 
 
@@ -144,10 +143,12 @@ def _ended(delivery: Delivery, last: Attempt | None, now: datetime) -> str:
             said = _("It was merged %(when)s into #%(into)d, which runs in its place.")
         case State.SUCCESSFUL:
             said = _("Attempt %(number)d of %(most)d succeeded %(when)s and took %(time)s.")
-        case State.FAILED if last:
-            said = _("It failed %(when)s, for good, in attempt %(number)d of %(most)d: %(why)s")
         case State.FAILED:
-            said = _("It failed %(when)s, for good, in attempt %(number)d of %(most)d.")
+            said = _("It blocks its lane.") + " " if delivery.blocks_lane else ""
+            if last:
+                said += _("It failed %(when)s, for good, in attempt %(number)d of %(most)d: %(why)s")
+            else:
+                said += _("It failed %(when)s, for good, in attempt %(number)d of %(most)d.")
         case State.CANCELLED if last and last.outcome in (Outcome.SKIPPED, Outcome.EXPIRED, Outcome.CANCELLED):
             said = _("It was cancelled %(when)s: %(why)s")
         case State.CANCELLED:

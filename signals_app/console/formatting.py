@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from signals_app.conf import conf
+from signals_app.conf import VARIABLE, conf, main_queue
 from signals_app.console.queries import Waiting, pauses_of
 from signals_app.dispatcher import registry
 from signals_app.dispatcher.emission import delivery_in
@@ -44,6 +44,11 @@ def readable_payload(payload: str, *, indent: int | None = 2) -> str:
 def readable_name(text: str) -> str:
     """Return what others chose, such as a sender, on one line and with its secrets masked."""
     return one_line(masked_text(text))
+
+
+def start_command(queue: str) -> str:
+    """Return what starts a cluster of a queue."""
+    return one_line(f"{'' if queue == main_queue() else f'{VARIABLE}={queue} '}python manage.py qcluster")
 
 
 def process_name(owner: str) -> str:

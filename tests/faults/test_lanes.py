@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
 @pytest.mark.short
-@pytest.mark.fault(29, "workers of two clusters killed at random moments, with work in lanes")
+@pytest.mark.fault(30, "workers of two clusters killed at random moments, with work in lanes")
 def test_lanes_keep_their_order_and_their_limits_while_workers_of_two_clusters_are_killed(fault: Fault) -> None:
     lanes, each, kills, chance = size(4, 40), size(12, 40), size(5, 200), random.Random(29)
     killed = 0
@@ -48,7 +48,7 @@ def test_lanes_keep_their_order_and_their_limits_while_workers_of_two_clusters_a
 
 
 @pytest.mark.short
-@pytest.mark.fault(29, "a worker stopped past its lease wakes after its lane has gone on")
+@pytest.mark.fault(30, "a worker stopped past its lease wakes after its lane has gone on")
 def test_a_lease_that_runs_out_lets_two_of_a_lane_run_at_once_and_not_end_out_of_order(fault: Fault) -> None:
     with fault.cluster(**CLUSTER):
         delivery, sleeper = stopped(fault, gated_in_turn, lane="one")

@@ -22,7 +22,7 @@ from signals_app.redaction.logs import one_line
 
 
 class BatchAdmin(RecordAdmin):
-    list_display = ("number", "standing", "what", "counts", "created", "settled")
+    list_display = ("number", "standing", "described", "what", "counts", "created", "settled")
     list_display_links = ("number",)
     list_filter = (
         by_choice(_("state"), "standing", {one.value: capfirst(one.label) for one in BatchStanding}, batch_stands_as),
@@ -47,6 +47,7 @@ class BatchAdmin(RecordAdmin):
     )
 
     # what the list and the page show
+    described = column(_("description"), lambda one: one_line(one.description) or formatting.NONE)
     created = column(_("begun"), lambda one: formatting.moment(one.created_at))
     closed = column(_("all sent"), lambda one: formatting.moment(one.closed_at), is_labelled=False)
     settled = column(_("settled"), lambda one: formatting.moment(one.settled_at))
@@ -85,12 +86,12 @@ class BatchAdmin(RecordAdmin):
         return format_html("{} {}", formatting.badge(standing.icon, standing.label), progress)
 
     @admin.display(description=_("what follows"))
-    def what(self, batch: Batch) -> SafeString:
+    def what(self, batch: Batch) -> SafeString | str:
         signal = formatting.name(batch.signal)
-        if batch.emission is not None:
-            url = formatting.address(self.admin_site.name, "emission", batch.emission)
-            signal = format_html('<a href="{}">{}</a> {}', url, _("emission_settled, of"), signal)
-        return format_html("{} {}", one_line(batch.description), signal)
+        if batch.emission is None:
+            return signal
+        url = formatting.address(self.admin_site.name, "emission", batch.emission)
+        return format_html('<a href="{}">{}</a> {}', url, _("emission_settled, of"), signal)
 
     @admin.display(description=_("members"))
     def counts(self, batch: Any) -> SafeString:

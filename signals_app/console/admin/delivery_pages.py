@@ -18,6 +18,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from signals_app import ledger
@@ -61,24 +62,25 @@ def delivery_page(delivery: Delivery, user: Any, *, site: str, now: datetime) ->
     if delivery.waiting_since:
         into_it = Delivery.objects.using(alias).filter(merged_into=delivery.pk)
         merged = list(into_it.order_by("-pk").values_list("pk", flat=True))
+    why = explain(delivery, pauses=paused, last=last_failed(newest), now=now)
+    named = delivery.merged_into or (ahead.pk if delivery.behind and (ahead := ahead_of(delivery)) else None)
+    if named and f"#{named}" in why:
+        before, number, after = why.rpartition(f"#{named}")
+        why = format_html("{}{}{}", before, formatting.link_to(site, named, number), after)
     offered = [one for name, one in OPERATIONS.items() if possible and possible[name]]
     return {
         "is_final": delivery.state in FINAL_STATES,
         "badge": formatting.badge(*formatting.standing(delivery, paused, now)),
-        "why": explain(delivery, pauses=paused, last=last_failed(newest), now=now),
+        "why": why,
         "progress": formatting.progress_bar(delivery),
-        "ahead": (ahead := ahead_of(delivery) if delivery.behind else None),
-        "ahead_badge": ahead and formatting.standing_badge(ahead, paused, now),
         "operations": [(one, one.consequence % {"count": 1}) for one in offered if user.has_perm(one.permission)],
         "can_pause": user.has_perm(PAUSE_PERMISSION),
         "now": now,
-        "turn": formatting.rate_words(delivery),
         "waited": written(formatting.waited(delivery, now)),
         "ran": written(formatting.ran(delivery, now)),
         "place": formatting.place(site, delivery.sent_from),
         "batch": formatting.link_to_batch(site, delivery.batch),
         "key": formatting.readable_name(delivery.coalesce_key),
-        "into": formatting.link_to(site, into, f"#{into}") if (into := delivery.merged_into) else "",
         "merged": len(merged),
         "newest_merged": [formatting.link_to(site, one, f"#{one}") for one in merged[:SHOWN_MERGED]],
         "paused": {one.kind for one in pauses},

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from signals_app import backoff, ledger
 from signals_app.console.signals_map.callables import Form, Place, callee, gone, is_a, place_of_signal
 from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.dispatcher.schedules import send_tick
 from signals_app.models import FINAL_STATES, Delivery, PauseKind, State
 from signals_app.monitoring import health
 from signals_app.payloads.names import label, members, named_signals
@@ -185,9 +186,9 @@ def signals_map() -> SignalsMap:
     signals = [_signal_rows(name, tuple(map(recorded, rows))) for name, rows in connections(named)]
     queued = {(row.signal, row.receiver) for one in signals for row in one.receivers if row.counts is not None}
     heard_of = {receiver for _signal_name, receiver in (*queued, *counted)}
-    # sends in turn, and nobody connects it
-    heard_of.add(ledger.CALLBACK)
-    unexplained = sorted(edge for edge in counted if edge not in queued and edge[1] != ledger.CALLBACK)
+    ours = {ledger.CALLBACK, send_tick.key}  # these send in turn, and nobody connects them
+    heard_of |= ours
+    unexplained = sorted(edge for edge in counted if edge not in queued and edge[1] not in ours)
     return SignalsMap(
         at=now,
         since=since,

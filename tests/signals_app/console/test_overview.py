@@ -109,6 +109,9 @@ def test_a_queue_that_no_cluster_serves_is_named() -> None:
     assert "No cluster is running for the queue mail." in said()
     assert "No cluster is running for the queue elsewhere." in said()  # a receiver of the tests names it
     assert not any("cluster" in text and "sigdemo" in text for text in said())
+    cures = {banner.text: banner.cure for banner in [*found(), *found(alive=[])]}
+    assert "one: Q_CLUSTER_NAME=mail python manage.py qcluster" in cures["No cluster is running for the queue mail."]
+    assert cures[said(alive=[])[0]].endswith("one: python manage.py qcluster")
     for number in range(12):
         delivery(queue=f"mail {number}")
     assert sum(text.startswith("No cluster is running for") for text in said()) == 10

@@ -38,7 +38,7 @@ def outer() -> Batch:
 
 def test_the_list_says_how_far_each_batch_is(reader: Client, outer: Batch) -> None:
     shown = words(reader.get(reverse(BATCHES)).content.decode())
-    assert "waiting 1/3 Spring <prices> done" in shown
+    assert "waiting 1/3 Description Spring <prices> done" in shown
     assert "Members 2 ready, 1 cancelled" in shown
     run_deliveries()
     shown = words(reader.get(reverse(BATCHES)).content.decode())

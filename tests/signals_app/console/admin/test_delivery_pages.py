@@ -54,9 +54,9 @@ def test_the_page_tells_the_times_what_was_sent_and_who_holds_it(reader: Client)
 def test_one_that_was_merged_leads_to_the_one_that_ran_in_its_place_and_back(reader: Client) -> None:
     ran = delivery(State.SUCCESSFUL, coalesce_key="shop.Product 7", waiting_since=at(-60))
     merged = [delivery(State.MERGED, coalesce_key="shop.Product 7", merged_into=ran.pk) for _ in range(11)]
-    origin = section(reader, merged[0], "origin")
-    assert f"Coalesced by shop.Product 7 Merged into #{ran.pk}" in origin
-    assert f'href="{page_of(ran)}"' in reader.get(page_of(merged[0])).content.decode()
+    assert section(reader, merged[0], "origin").endswith("Coalesced by shop.Product 7")
+    page = reader.get(page_of(merged[0])).content.decode()
+    assert f'into <a href="{page_of(ran)}">#{ran.pk}</a>, which runs in its place.' in page
     assert "Oldest merged 2026-11-23 11:59:00" in section(reader, ran, "timing")
     newest = " ".join(f"#{one.pk}" for one in merged[:0:-1])
     assert f"Merged into it 11 {newest} …" in section(reader, ran, "origin")
@@ -75,9 +75,17 @@ def test_a_ready_one_says_how_far_it_is_how_long_until_it_is_due_and_why_it_wait
 def test_one_that_waits_for_its_turn_says_by_which_rate(reader: Client) -> None:
     due_at = timezone.now() + timedelta(minutes=10, seconds=30)
     waits: dict[str, Any] = {"due_at": due_at, "booked": True}
-    page = section(reader, delivery(receiver=ten_a_minute.key, bucket="Ada", **waits), "timing")
-    assert re.search(r"in 10 min \d+ s: its turn by the rate 10/m \(Ada\) Started", page)
-    assert "s: its turn by a rate Started" in section(reader, delivery(receiver="gone", **waits), "timing")
+    page = section(reader, delivery(receiver=ten_a_minute.key, bucket="Ada", **waits), "standing")
+    assert re.search(r"waits for its turn by the rate 10/m \(Ada\), which comes in 10 min \d+ s", page)
+    assert "waits for its turn by a rate, which" in section(reader, delivery(receiver="gone", **waits), "standing")
+
+
+def test_one_that_waits_in_a_lane_leads_to_the_one_ahead_which_says_that_it_blocks(reader: Client) -> None:
+    first = delivery(State.FAILED, lane="ada #1", blocks_lane=True, finished_at=timezone.now())
+    waits = delivery(lane="ada #1", behind=True)
+    page = reader.get(page_of(waits)).content.decode()
+    assert f'the lane “ada #1” for <a href="{page_of(first)}">#{first.pk}</a>, which comes first' in page
+    assert "It blocks its lane. It failed" in section(reader, first, "standing")
 
 
 def test_the_page_tells_the_trace_and_links_it_where_the_project_says_to(reader: Client, settings: Settings) -> None:

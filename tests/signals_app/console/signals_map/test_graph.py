@@ -116,6 +116,15 @@ def test_a_receiver_that_is_paused_or_whose_queue_is_bears_a_mark(
     assert loose(whole.unconnected, by_queue.key) == []
 
 
+def test_what_sends_for_batches_and_schedules_needs_no_connection() -> None:
+    for key in ("signals_app.batch_done", "signals_app.tick"):
+        delivery(signal="shop.signals.closed", receiver=key)
+    assert not {one.receiver for one in (*signals_map().unexplained, *signals_map().unconnected)} & {
+        "signals_app.batch_done",
+        "signals_app.tick",
+    }
+
+
 def test_a_queued_receiver_that_no_signal_calls_is_told_apart() -> None:
     (found,) = loose(signals_map().unconnected, by_queue.key)
     assert (found.signal, found.counts, found.marks) == ("", Counts(), (Mark.UNSENT,))
