@@ -77,11 +77,13 @@ _IS_WATCHED = (
     "SELECT 1 FROM {table} WHERE batch = %(batch)s AND watched AND watched = {yes} "
     "AND state IN ('READY', 'RUNNING') LIMIT 1"
 )
-# The one that came last, for it is likely to end last: the next look has few that have ended to step over.
+# The one that came last, for it is likely to end last: the next look has few that have ended to step over. One that
+# nobody has locked, if there is any: who has locked others may wait for the one that ends here.
 _WATCH = (
     "UPDATE {table} SET watched = TRUE WHERE id {among}SELECT id FROM {table} "
     f"WHERE batch = %(batch)s AND {_OPEN} ORDER BY state, id DESC LIMIT 1 {{for_update}}{{those}}"
 )
+_WATCH_FREE = _WATCH.replace("{for_update}", "{skip_locked}")
 _COUNT = "SELECT state, count(*) FROM {table} WHERE batch = %(batch)s GROUP BY state"
 _COUNT_INNER = (
     "SELECT coalesce(sum(b.successful), 0), coalesce(sum(b.failed), 0), coalesce(sum(b.cancelled), 0), "
@@ -160,7 +162,8 @@ def advance(batch: int) -> None:
     for can_settle, parent, is_emission, *given in rows(_LOCK, batch=batch):
         if not can_settle or rows(_IS_INNER_OPEN, batch=batch):
             return
-        if not rows(_IS_WATCHED, batch=batch) and not write(_WATCH, batch=batch):
+        is_watched = rows(_IS_WATCHED, batch=batch) or write(_WATCH_FREE, batch=batch) or write(_WATCH, batch=batch)
+        if not is_watched:
             passed_on = dict(zip(_PASSED_ON, given, strict=True))
             _settle(batch, parent, passed_on | ({"signal": EMISSION_SETTLED} if is_emission else {}))
 

@@ -32,7 +32,8 @@ from signals_app.ledger.sql import connection, rows, write
 # condition of the index stands there to the letter, for SQLite.
 _OPEN = (
     f"SELECT id, {CLAIM}, state = 'RUNNING', state = 'RUNNING' OR due_at <= {{now}}, "
-    f"{readable('coalesce(waiting_since, enqueued_at)')}, {readable('started_at')}, {{now}} FROM {{table}} "
+    f"{readable('coalesce(waiting_since, enqueued_at)')}, {readable('started_at')}, {{now}}, "
+    f"CASE WHEN booked AND bucket = %(bucket)s THEN {readable('due_at')} END FROM {{table}} "
     "WHERE receiver = %(receiver)s AND coalesce_key = %(key)s AND queue = %(queue)s "
     "AND state IN ('READY', 'RUNNING') AND NOT (coalesce_key = '') AND (state = 'READY' OR slot IS NULL) "
     "ORDER BY id {for_update}"
@@ -48,6 +49,10 @@ _TAKE_OVER = (
 _WAIT = (
     "UPDATE {table} SET waiting_since = %(since)s, due_at = CASE WHEN due_at > {later} THEN {later} ELSE due_at END "
     "WHERE id = %(id)s"
+)
+_KEEP_TURN = (
+    "UPDATE {table} SET waiting_since = %(since)s, due_at = %(turn)s, booked = TRUE, parked = parked AND NOT behind, "
+    "behind = FALSE WHERE id = %(id)s"
 )
 # by the token a worker that has claimed one of them finds that it no longer does
 _MERGE = (
@@ -68,6 +73,7 @@ class _Open(NamedTuple):
     since: Any  # when it was sent, or the oldest that was merged into it; as the database's driver has it
     started_at: Any
     now: Any
+    turn: Any  # by the rate
 
 
 def coalesce(
@@ -76,7 +82,8 @@ def coalesce(
     """Merge what is open of the receiver and key of a claimed delivery, and begin the newest due one in its place.
 
     Return that one, and how many were merged. It is None where the claim is not ours any more, and where the newest is
-    to wait for ``debounce`` seconds without another, ``max_wait`` of the oldest at most.
+    to wait for ``debounce`` seconds without another, ``max_wait`` of the oldest at most, or for the turn by a rate that
+    one of them has booked: who booked anew would go behind others, and for ever where sends come faster than turns.
     """
     with transaction.atomic(using=connection().alias):
         while True:
@@ -86,11 +93,18 @@ def coalesce(
                 return None, 0
             newest = found[-1] if debounce else [one for one in found if one.is_due][-1]
             ids = [one.id for one in found if one.id < newest.id]
+            turns = [one for one in found if one.turn and one.id <= newest.id]
+            booked = min(turns, key=lambda one: one.turn, default=newest)
             oldest = min((one for one in found if one.since), key=lambda one: one.since, default=newest)
             age = seconds(oldest.since, oldest.now) or 0.0
             waits = not newest.is_due and not 0 < max_wait <= age
             if waits:
                 write(_WAIT, id=newest.id, since=oldest.since, delay=max_wait - age if max_wait else CENTURY)
+            elif booked.turn and not booked.is_due:
+                waits = True
+                if newest.is_running:
+                    write(_RETURN, id=newest.id)
+                write(_KEEP_TURN, id=newest.id, since=oldest.since, turn=booked.turn)
             runner = None if waits else _begin(claimed, ours, newest, since=oldest.since, lease=lease)
             if waits or runner:
                 if ids:
@@ -102,7 +116,8 @@ def coalesce(
 
 def _open(claimed: ClaimedDelivery) -> list[_Open]:
     where = {"receiver": claimed.receiver, "key": claimed.coalesce_key, "queue": claimed.queue}
-    return [_Open(*row) for row in rows(_OPEN, id=claimed.id, token=claimed.token, owner=claimed.owner, **where)]
+    held = {"id": claimed.id, "token": claimed.token, "owner": claimed.owner}
+    return [_Open(*row) for row in rows(_OPEN, bucket=claimed.bucket, **held, **where)]
 
 
 def _begin(claimed: ClaimedDelivery, ours: _Open, newest: _Open, *, since: Any, lease: float) -> ClaimedDelivery | None:

@@ -1,7 +1,8 @@
 """What follows when deliveries end, in the transaction in which they do: the next of their lane, the end of a batch.
 
 What is behind in a lane comes back by ``follow()`` and ``let_go()``. Both lock the lane, as ``lanes.park_behind()``
-does, so that whatever is parked is seen by whoever ends what it waits for.
+does, so that whatever is parked is seen by whoever ends what it waits for. Who has locked a lane waits for no row:
+whoever ends that one may wait for the lane.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from signals_app.ledger.batches import advance
 from signals_app.ledger.sql import connection, database, rows
 
-_ENDED = (
-    "SELECT lane, batch, queue, {lane_lock} FROM "
-    "(SELECT DISTINCT lane, CASE WHEN watched THEN batch END AS batch, queue FROM {table} "
-    "WHERE id {among_ids} AND (lane <> '' OR watched) ORDER BY lane) ended"  # in order: no deadlock
+_BATCHES = "SELECT DISTINCT batch FROM {table} WHERE id {among_ids} AND watched"
+_LANES = (
+    "SELECT lane, queue, {lane_lock} FROM (SELECT DISTINCT lane, queue FROM {table} "
+    "WHERE id {among_ids} AND lane <> '' ORDER BY lane) ended"  # in order: no deadlock
 )
 _LOCK_LANE = "SELECT {lane_lock} FROM (SELECT CAST(%(lane)s AS varchar) AS lane) one"
 
@@ -72,16 +73,16 @@ _BRING_BACK = (
 )
 
 
-def follow(ids: Sequence[int], *, slots: int = 0, limit: int = 1) -> None:
+def follow(ids: Sequence[int], *, slots: int = 0, limit: int = 1, may_be_watched: bool = True) -> None:
     """Have what waits for the end of these deliveries go on, up to ``limit`` of a lane.
 
     ``slots`` is how many of an unordered lane run at a time, where that is known.
     """
-    ended = rows(_ENDED, ids=list(ids))
-    for lane, queue in dict.fromkeys((lane, queue) for lane, _batch, queue, _locked in ended if lane):
-        _bring_back(lane, queue, slots=slots, limit=limit)
-    for batch in sorted({batch for _lane, batch, *_ in ended if type(batch) is int}):  # SQLite stores anything
+    watched = rows(_BATCHES, ids=list(ids)) if may_be_watched else []
+    for batch in sorted(batch for (batch,) in watched if type(batch) is int):  # SQLite stores anything
         advance(batch)
+    for lane, queue, _locked in rows(_LANES, ids=list(ids)):
+        _bring_back(lane, queue, slots=slots, limit=limit)
 
 
 def let_go(lane: str, queue: str = "", *, slots: int = 0) -> None:

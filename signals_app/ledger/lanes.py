@@ -48,10 +48,11 @@ _BEGIN_FIRST = (
 
 _BEHIND = "parked = TRUE, behind = TRUE, concurrency = %(slots)s"
 _PARK_HELD = f"UPDATE {{table}} SET {UNSTARTED}, {_BEHIND} WHERE state = 'RUNNING' AND owner = %(owner)s AND "
-# whoever else wants such a row comes first
+# Whoever else wants such a row comes first. What is not due is not in the way, and where it took a place without order
+# it would have to itself what others could use.
 _PARK_MORE = (
     f"UPDATE {{table}} SET {_BEHIND} WHERE id {{among}}SELECT id FROM {{table}} d WHERE {of_lane(IS_OPEN, 'd')} "
-    "AND d.state = 'READY' AND d.parked = FALSE AND d.id > %(id)s ORDER BY d.lane, d.id "
+    "AND d.state = 'READY' AND d.parked = FALSE AND d.id > %(id)s AND d.due_at <= {now} ORDER BY d.lane, d.id "
     "LIMIT %(limit)s {skip_locked}{those}"
 )
 

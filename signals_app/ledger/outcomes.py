@@ -116,7 +116,8 @@ def _ending(claimed: ClaimedDelivery) -> AbstractContextManager[object]:
 def _follow(claimed: ClaimedDelivery, ran: float) -> None:
     if _is_awaited(claimed):
         # a worker that is quick claims many at once; to what is slow, each claim of another worker would be in vain
-        follow([claimed.id], slots=claimed.slots, limit=conf.batch if ran < QUICK else 1)
+        limit, is_member = conf.batch if ran < QUICK else 1, claimed.batch is not None
+        follow([claimed.id], slots=claimed.slots, limit=limit, may_be_watched=is_member)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

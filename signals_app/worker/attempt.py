@@ -260,6 +260,7 @@ def _hand_on(run: Run, batch: ClaimedBatch) -> bool:
 
     Otherwise two workers would take turns at a lane, each parking what the other one may run next.
     """
+    batch.begun = None  # of a try whose transaction was lost
     if not _is_in_order(run.claimed):
         return False
     batch.take_on(run.claimed, limit=conf.batch if run.seconds < ledger.QUICK else 1)

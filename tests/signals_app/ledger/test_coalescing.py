@@ -160,5 +160,5 @@ def beginning(batch: list[ClaimedDelivery]) -> Callable[[], list[int]]:
 
 
 def test_finding_what_is_open_of_a_key_reads_an_index_of_its_own() -> None:
-    plan = query_plan(_OPEN, id=1, token=1, owner="me", receiver="a", key="b", queue="c")
+    plan = query_plan(_OPEN, id=1, token=1, owner="me", bucket="", receiver="a", key="b", queue="c")
     assert "signals_app_coalesce" in plan
