@@ -86,9 +86,9 @@ def keeps(worker: Worker) -> bool:
     return bool(worker.kept) and not worker.running
 
 
-def may_wait(one: ClaimedDelivery) -> bool:
+def may_wait(one: ClaimedDelivery | Row) -> bool:
     """Tell of what a worker may keep the success, as attempt.may_wait() does of receivers that there are."""
-    return one.token == 1 and one.max_attempts > 1 and one.receiver.startswith("at_least_once.")
+    return one.token == 1 and one.max_attempts > 1 and one.receiver.startswith("at_least_once.") and not one.lane
 
 
 def may_keep(worker: Worker) -> bool:
@@ -288,7 +288,7 @@ class Clusters(RuleBasedStateMachine):
     @rule(number=numbers, commits=st.booleans())
     def succeed(self, number: int, commits: bool) -> None:
         worker, one = self._end(number)
-        if not one.receiver.startswith("exactly_once."):
+        if may_wait(one):
             worker.kept.append(one)
             self._record_kept(worker)
             return
@@ -534,8 +534,7 @@ class Clusters(RuleBasedStateMachine):
         first = self.rows[claim[0]]
         if (known := run_of(first.owner)) in claim:
             return known
-        may_have_ended = first.token == 1 and first.max_attempts > 1 and first.receiver.startswith("at_least_once.")
-        return None if may_have_ended and len(claim) > 1 else claim[0]
+        return None if may_wait(first) and len(claim) > 1 else claim[0]
 
     # operators, and what is pruned
 

@@ -223,6 +223,15 @@ def do_maintenance(queue: str) -> None:
     ledger.end_maintenance(queue, owner="me", again=30)
 
 
+def tick(queue: str) -> None:
+    now = ledger.now()
+    ledger.enter_schedule(queue, "before", first=now)
+    ledger.enter_schedule(queue, "after", first=now)
+    with transaction.atomic():
+        assert ledger.move_schedule(queue, since=now, to=now + OLD)
+        enqueue(effect)
+
+
 def say_how_it_is(queue: str) -> None:
     ledger.keep_stat(queue, "package", queue=queue, host="here", seconds=3)
     ledger.forget_old_stats()
@@ -332,6 +341,7 @@ PATHS = {
     "end the members of a batch": Path(put_a_batch, loop.drain),
     "fail the members of a batch": Path(lambda queue: put_a_batch(queue, receiver=fails_at_first), loop.drain),
     "mend and prune batches": Path(let_batches_age, mend_batches),
+    "tick": Path(nothing, tick),
     "do maintenance": Path(nothing, do_maintenance),
     "say how it is": Path(nothing, say_how_it_is),
     "keep totals": Path(lambda queue: Snapshot.objects.all().delete(), lambda queue: ledger.take_snapshot()),

@@ -27,7 +27,7 @@ from django.db import connection
 from django.test import override_settings
 
 from signals_app import ledger
-from signals_app.ledger import claims, sql
+from signals_app.ledger import claims, outcomes, sql
 from signals_app.models import Delivery
 from tests.faults.harness import FULL, Fault
 from tests.faults.paths import PATHS, recover
@@ -38,7 +38,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 # what a function of the ledger reads is as it was when its process dies
 READERS = {
-    *("awaits", "clusters", "connection", "count_ready", "current_stats", "database", "due"),
+    *("awaits", "clusters", "connection", "count_ahead", "count_ready", "current_stats", "database", "due"),
+    *("due_schedules", "is_schedule_paused", "pace", "schedules_on_record", "sent_and_started"),
     *(
         "age_of",
         "blocked_lanes",
@@ -64,6 +65,8 @@ def test_a_process_may_die_before_and_after_each_statement_and_commit(
 ) -> None:
     deaths = 0
     monkeypatch.setattr(claims, "SLOW", math.inf)  # or the next claim of a slow machine is another statement
+    for module in (ledger, outcomes):  # and what follows in a lane is
+        monkeypatch.setattr(module, "QUICK", math.inf)
     # so that a step is the same each time
     with override_settings(SIGNALS_APP={"TIME_SLICE": 60}):
         passed = {name: pass_through(name, fault.directory / "notes") for name in PATHS}

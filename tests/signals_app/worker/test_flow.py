@@ -11,9 +11,9 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.dispatcher import batch, queued
 from signals_app.models import Batch, Delivery, State
-from tests.signals_app.dispatcher.test_batches import blocks, done
+from tests.signals_app.dispatcher.test_batches import done
 from tests.signals_app.ledger.acts import claim, put
-from tests.signals_app.threads import at_the_same_time
+from tests.signals_app.threads import at_the_same_time, beside, wait_for_a_waiting_one
 from tests.signals_app.worker.test_rates import pass_time, work
 from tests.testapp.models import Effect
 from tests.testapp.receivers import enqueue, label_of, leave_effect, two_at_a_time
@@ -64,7 +64,8 @@ def test_two_members_of_a_batch_may_end_at_the_same_moment_in_one_lane() -> None
     assert all(ledger.begin_in_lane(one, slots=2) for one in (other, watched))
     with transaction.atomic():
         Delivery.objects.select_for_update().get(pk=other.id)  # as its end does first
-        thread = blocks(lambda: ledger.succeed(watched, ran=1))
+        thread = beside(lambda: ledger.succeed(watched, ran=1))
+        wait_for_a_waiting_one()
         assert ledger.succeed(other, ran=1)
     thread.join()
     assert Batch.objects.get().successful == 2
