@@ -51,9 +51,9 @@ _PARK_HELD = f"UPDATE {{table}} SET {UNSTARTED}, {_BEHIND} WHERE state = 'RUNNIN
 # Whoever else wants such a row comes first. What is not due is not in the way, and where it took a place without order
 # it would have to itself what others could use.
 _PARK_MORE = (
-    f"UPDATE {{table}} SET {_BEHIND} WHERE id {{among}}SELECT id FROM {{table}} d WHERE {of_lane(IS_OPEN, 'd')} "
-    "AND d.state = 'READY' AND d.parked = FALSE AND d.id > %(id)s AND d.due_at <= {now} ORDER BY d.lane, d.id "
-    "LIMIT %(limit)s {skip_locked}{those}"
+    f"UPDATE {{table}} SET {_BEHIND} WHERE id {{among}}SELECT id FROM {{table}} d WHERE d.state = 'READY' "
+    f"AND {of_lane(IS_OPEN, 'd')} AND d.parked = FALSE AND d.id > %(id)s AND d.due_at <= {{now}} "
+    "ORDER BY d.lane, d.id LIMIT %(limit)s {skip_locked}{those}"
 )
 
 _FREE = "UPDATE {table} SET blocks_lane = FALSE WHERE id {among_ids} AND state = 'FAILED' AND blocks_lane RETURNING id"
