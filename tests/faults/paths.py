@@ -185,6 +185,16 @@ def wait_for_quiet(queue: str) -> None:
     assert ledger.coalesce(claimed, lease=30, debounce=60) == (None, 1)
 
 
+def put_one_whose_turn_comes(queue: str) -> None:
+    put(queue, coalesce_key=queue, booked=True, due_at=timezone.now() + timedelta(hours=1))
+    put(queue, coalesce_key=queue)
+
+
+def keep_a_turn(queue: str) -> None:
+    (claimed,) = claim(queue)
+    assert ledger.coalesce(claimed, lease=30) == (None, 1)
+
+
 def cancel_a_run(queue: str) -> None:
     (claimed,) = claim(queue)
     ledger.cancel([claimed.id])
@@ -312,6 +322,7 @@ PATHS = {
         ],
         wait_for_quiet,
     ),
+    "merge and keep a turn": Path(put_one_whose_turn_comes, keep_a_turn),
     "give back": Path(lambda queue: [put(queue), put(queue, losses=1)], run_the_first_of_two),
     "give back what is uncertain": Path(lambda queue: [put(queue), put(queue)], give_back_unstarted),
     "park in a lane": Path(put_three_in_a_lane, park_the_rest_of_a_lane),
