@@ -178,6 +178,13 @@ def two_at_a_time(sender: object, seconds: float = 0, **kwargs: Any) -> None:
         leave_effect("two at a time")
 
 
+@atomic(key="exactly_once.in_turn_and_limited", lane="lane", rate="10/s", rate_key="lane")
+def in_turn_and_limited(sender: object, lane: str, **kwargs: Any) -> None:
+    with journal.alone(lane):
+        journal.attempt()
+        leave_effect("in turn and limited")
+
+
 @atomic(key="exactly_once.blocks_at_first", lane="lane", on_failure="block")
 def blocks_at_first(sender: object, lane: str, fail: bool = False, **kwargs: Any) -> None:
     journal.attempt()

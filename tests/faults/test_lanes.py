@@ -2,11 +2,12 @@
 
 import random
 import time
+from collections.abc import Iterable, Sequence
 
 import pytest
 from django.db import transaction
 
-from signals_app.models import State
+from signals_app.models import Delivery, State
 from tests.cluster import is_all_done, kill, wait_for_end, wait_until
 from tests.faults import journal
 from tests.faults.harness import Fault, size, stands
@@ -15,6 +16,17 @@ from tests.faults.test_leases import CLUSTER, stale, stopped, wake
 from tests.testapp.receivers import enqueue
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def check_lanes(fault: Fault, lanes: Iterable[Sequence[Delivery]]) -> None:
+    """Require that all of each lane began, in order, and that no receiver met more of its lane than may run."""
+    assert journal.crowds(fault.journal) == []
+    begun = journal.begun(fault.journal)
+    for lane in lanes:
+        ids = {delivery.id for delivery in lane}
+        in_order = [one for one in begun if one in ids]
+        assert in_order == sorted(in_order)
+        assert set(in_order) == ids
 
 
 @pytest.mark.short
@@ -38,13 +50,7 @@ def test_lanes_keep_their_order_and_their_limits_while_workers_of_two_clusters_a
     fault.note(lanes=lanes, deliveries=len(others) + lanes * each, kills=killed)
     assert ledger["states"] == {"SUCCESSFUL": len(others) + lanes * each}
     assert killed == kills
-    assert journal.crowds(fault.journal) == []
-    begun = journal.begun(fault.journal)
-    for lane in deliveries.values():
-        ids = {delivery.id for delivery in lane}
-        in_order = [one for one in begun if one in ids]
-        assert in_order == sorted(in_order)
-        assert set(in_order) == ids
+    check_lanes(fault, deliveries.values())
 
 
 @pytest.mark.short

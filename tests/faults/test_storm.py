@@ -2,21 +2,25 @@
 
 import random
 import time
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import Q
 
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import batch
-from signals_app.models import Batch, PauseKind
+from signals_app.models import Batch, Delivery, PauseKind
 from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults.harness import Fault, enqueue_many, signals_app, size
 from tests.faults.invariant import read_journal
-from tests.faults.receivers import exactly_once, quick
-from tests.testapp.models import Effect
+from tests.faults.receivers import exactly_once, in_turn, in_turn_and_limited, limited, quick, two_at_a_time
+from tests.faults.test_lanes import check_lanes
+from tests.faults.test_saves import last_seen, save
+from tests.testapp.models import Effect, Thing
 from tests.testapp.signals import batch_settled
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -79,6 +83,52 @@ def test_batches_are_followed_once_though_workers_are_killed(fault: Fault) -> No
     told = sorted(Effect.objects.filter(label="batch").values_list("detail", flat=True))
     whole = batches * members
     assert told == sorted([f"{whole} of {whole}", *[f"{members} of {members}"] * batches])
+
+
+@pytest.mark.short
+@pytest.mark.fault(1, "workers of two clusters killed at random, over all of flow control at once")
+def test_all_of_flow_control_at_once_outlives_workers_of_two_clusters_that_are_killed(fault: Fault) -> None:
+    each, kills, chance = size(8, 200), size(8, 200), random.Random(16)
+    names = ["one", "two", "three"]
+    things = [Thing.objects.create(name="0") for _ in names]
+    with batch(on_done=batch_settled):
+        lanes = []
+        for name in names:
+            with batch(on_done=batch_settled):
+                enqueue_many(each, **BRIEF)
+                lanes.append(enqueue_many(each, in_turn_and_limited, lane=f"limited {name}"))
+    Batch.objects.update(max_attempts=50)
+    for name in names:
+        lanes.append(enqueue_many(each, in_turn, lane=name, seconds=0.3))
+        enqueue_many(each, limited, of=name)
+    others = enqueue_many(each, two_at_a_time, seconds=0.3)
+    tasks = [exactly_once.enqueue(**BRIEF) for _ in range(each)]
+    killed = saves = 0
+    with fault.cluster(**QUICK_TO_NOTICE) as one, fault.cluster(**QUICK_TO_NOTICE) as two:
+        while killed < kills:
+            save((chance.choice(things).pk, 2, 0))
+            saves += 2
+            time.sleep(chance.uniform(0.01, 0.3))  # a random moment, again
+            killed += kill(*pick(chance, one.running() + two.running() or one.living("worker")))
+        wait_for_all(seconds=size(120, 600))
+        family = one.family() + two.family()
+    found = fault.invariant(family=family)
+    states, lost, members = found["states"], found["failed_attempts"].get("LOST", 0), 2 * each
+    fault.note(kills=kills, deliveries=sum(states.values()), merged=states.get("MERGED", 0), lost_attempts=lost)
+    assert set(states) <= {"SUCCESSFUL", "MERGED"}
+    assert sum(states.values()) == saves + (members + 2 * each) * 3 + len(others) + len(tasks) + 4  # what follows
+    assert not Delivery.objects.filter(Q(parked=True) | Q(behind=True)).exists()
+    check_lanes(fault, lanes)
+    told = Counter(Effect.objects.filter(label="batch").values_list("detail", flat=True))
+    assert told == {f"{members} of {members}": 3, f"{3 * members} of {3 * members}": 1}
+    for thing in things:
+        thing.refresh_from_db()
+        assert thing.name == "0" or last_seen(thing)[0] == int(thing.name)
+    for task in tasks:
+        task.refresh()
+        assert task.return_value == task.attempts
+    assert killed == kills
+    assert lost > kills / 4  # or it proves little
 
 
 @pytest.mark.short
