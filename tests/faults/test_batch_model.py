@@ -107,7 +107,7 @@ class Batches(RuleBasedStateMachine):
             assert [getattr(batch, name) for name in COUNTED] == [block.counts[name] for name in COUNTED]
 
     @precondition(lambda machine: len(machine.blocks) < 8)
-    @rule(number=numbers, attempts=chances, members=st.integers(0, 3), is_emission=st.booleans())
+    @rule(number=numbers, attempts=chances, members=st.integers(0, 2), is_emission=st.booleans())
     def open(self, number: int, attempts: int, members: int, is_emission: bool) -> None:
         """Begin a batch, in another or not: a block, or what ``emission_settled`` makes of a send in a transaction."""
         left, payload = self.left(), json.dumps({"sender": None, "arguments": {}})
@@ -221,8 +221,8 @@ def test_a_batch_is_followed_once_however_its_members_end() -> None:
     run_state_machine_as_test(
         Batches,
         settings=settings(
-            max_examples=size(15, 1_000),
-            stateful_step_count=40,
+            max_examples=size(25, 1_000),
+            stateful_step_count=50,
             deadline=None,
             database=None,
             derandomize=not FULL,
