@@ -59,6 +59,7 @@ class Row:
     expired: bool = False
     lane: str = ""
     begun: int = -1  # the token with which it took its lane's slot
+    result: str = ""
 
     @property
     def has_slot(self) -> bool:
@@ -153,10 +154,8 @@ class Clusters(RuleBasedStateMachine):
     def the_rows_are_as_the_model_says(self) -> None:
         type(self).steps += 1
         self.age += 1
-        rows = {
-            one: (state, attempts) for one, state, attempts in Delivery.objects.values_list("pk", "state", "attempts")
-        }
-        assert rows == {one: (row.state.value, row.attempts) for one, row in self.rows.items()}
+        rows = {row[0]: row[1:] for row in Delivery.objects.values_list("pk", "state", "attempts", "result")}
+        assert rows == {one: (row.state.value, row.attempts, row.result) for one, row in self.rows.items()}
 
     @invariant()
     def a_lane_has_one_slot_and_never_stands_still(self) -> None:
@@ -285,21 +284,22 @@ class Clusters(RuleBasedStateMachine):
         return renewed
 
     @precondition(some(is_running))
-    @rule(number=numbers, commits=st.booleans())
-    def succeed(self, number: int, commits: bool) -> None:
+    @rule(number=numbers, commits=st.booleans(), returns=st.booleans())
+    def succeed(self, number: int, commits: bool, returns: bool = False) -> None:
         worker, one = self._end(number)
-        if may_wait(one):
+        result = str(one.token) if returns else ""
+        if may_wait(one) and not returns:
             worker.kept.append(one)
             self._record_kept(worker)
             return
         with transaction.atomic():
             Effect.objects.create(label="effect", delivery_id=one.id, attempt=one.attempt)
-            recorded = ledger.succeed(one, ran=0)
+            recorded = ledger.succeed(one, ran=0, result=result)
             transaction.set_rollback(not commits or not recorded)
         assert recorded == self._holds(worker, one)
         if recorded and commits:
             row = self.rows[one.id]
-            row.state, row.effects = State.SUCCESSFUL, 1
+            row.state, row.effects, row.result = State.SUCCESSFUL, 1, result
         elif recorded:
             self._fail(worker, one, Outcome.ERROR, is_final=one.is_last_attempt)
         else:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import DEFAULT, patch
 
 import pytest
 from django.dispatch import Signal
 from django.test import override_settings
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import schedule, schedules
-from signals_app.dispatcher.schedules import Missed, Schedule, tick
+from signals_app.dispatcher.schedules import LATE, Missed, Schedule, tick
 from signals_app.exceptions import ReceiverError
-from signals_app.models import Delivery, PauseKind
+from signals_app.models import Delivery, Pause, PauseKind
 from signals_app.models import Schedule as Row
+from signals_app.payloads import decode_arguments
 from signals_app.worker.loop import drain
 from tests.signals_app.listeners import first, listening, run_waiting
 from tests.signals_app.threads import at_the_same_time
@@ -164,6 +169,78 @@ def test_what_this_process_does_not_know_is_left_to_others() -> None:
 def test_of_pushers_that_look_at_the_same_time_one_hands_it_off() -> None:
     due()
     assert (sum(at_the_same_time(*[tick] * 4)), Delivery.objects.count()) == (1, 1)
+
+
+AT_ONCE = 5
+PERIODS = {1: "* * * * * *", 60: "* * * * *", 1200: "*/20 * * * *"}
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["look", "be overtaken", "fail at", "start again"]), st.integers(0, 2))
+    | st.tuples(st.just("go on"), st.sampled_from([1, 59, 61, 1200, 3 * 86400]) | st.integers(-90_000, 5000))
+    | st.tuples(st.sampled_from(["pause or resume", "define"]), st.sampled_from(sorted(PERIODS))),
+    min_size=10,
+    max_size=40,
+)
+
+
+def on_the_record() -> list[int]:
+    payloads = Delivery.objects.order_by("pk").values_list("payload", flat=True)
+    return [int(decode_arguments(one).arguments["due"].timestamp()) for one in payloads]  # type: ignore[attr-defined]
+
+
+def look(entered: dict[str, str], clock: int, *, fails_at: int, is_overtaken: bool) -> None:
+    """Look as a pusher does that has entered this; another one may look between what it reads and what it does."""
+    read = ledger.due_schedules
+
+    def overtaken(now: datetime) -> list[tuple[str, datetime]]:
+        found = read(now)
+        with patch.object(ledger, "due_schedules", read):
+            tick()
+        return found
+
+    fault = [*[DEFAULT] * fails_at, OSError, *[DEFAULT] * AT_ONCE]
+    with (
+        patch.multiple(schedules, _entered=entered, AT_ONCE=AT_ONCE),
+        patch.object(schedules, "send_tick", wraps=schedules.send_tick, side_effect=fault),
+        patch.object(ledger, "now", return_value=datetime.fromtimestamp(clock, UTC)),
+        patch.object(ledger, "due_schedules", overtaken if is_overtaken else read),
+        suppress(OSError),
+    ):
+        tick()
+
+
+@settings(deadline=None, max_examples=40)
+@given(missed=..., steps=STEPS)
+def test_whatever_pushers_and_the_clock_do_no_tick_is_there_twice(missed: Missed, steps: list[tuple[str, int]]) -> None:
+    for table in (Delivery, Row, Pause):
+        table._default_manager.all().delete()
+    pushers: list[dict[str, str]] = [{}, {}, {}]
+    clock, is_paused, period, known, seen, first = 1_790_000_007, False, 0, 0, 0, 0  # ``seen``: the last tick looked at
+    for step, number in [("define", 60), ("look", 0), *steps, ("look", 0)]:
+        if step == "go on":
+            clock += number
+        elif step == "start again":
+            pushers[number] = {}
+        elif step == "pause or resume":
+            assert (ledger.resume if is_paused else ledger.pause)(PauseKind.SCHEDULE, NAME)
+            is_paused = not is_paused
+        elif step == "define":
+            period, pushers = number, [{}, {}, {}]
+            schedules._schedules.clear()
+            schedule(closing, PERIODS[period], tz="UTC", missed=missed)
+        else:
+            before, fails_at = on_the_record(), number if step == "fail at" else 3 * AT_ONCE
+            look(pushers[number], clock, fails_at=fails_at, is_overtaken=step == "be overtaken")
+            if known != period:  # it counts from now
+                known, seen, first = period, clock // period * period, len(before)
+            due = range(seen + period, clock + 1, period)
+            taken = list(due[:AT_ONCE])
+            if missed != "all" and due and due[0] < clock - LATE:
+                taken = [one for one in due[-1:] if missed == "once" or one >= clock - LATE]
+            fails = len(taken) > fails_at and not is_paused
+            after = on_the_record()
+            assert after == before + ([] if fails or is_paused else taken)
+            assert after[first:] == sorted(set(after[first:]))
+            seen = seen if fails or not due else (taken or due)[-1]
 
 
 def test_a_worker_that_does_not_know_the_schedule_puts_its_tick_off() -> None:
