@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections, reset_queries
 
 from signals_app import events, ledger
+from signals_app.conf import cluster_here
 from signals_app.ledger import Change, ChangeListener
 from signals_app.processes.liveness import liveness
 
@@ -40,6 +41,8 @@ def wait_for_work(queue: str, end: float) -> bool:
     Saves the way by the pusher and by Django-Q's queue. False where this worker is wanted elsewhere: by a task that
     waits, by a cluster that stops, or to be replaced.
     """
+    if queue != cluster_here().name:  # a hint may name any queue; its task would not end before the watch does
+        return False
     if duty.turns >= duty.limit or _is_wanted() or not liveness.begin_watch(end):
         return False
     events.write_after_drain()
