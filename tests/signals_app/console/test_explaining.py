@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from signals_app import ledger
@@ -158,11 +157,9 @@ def test_no_question_reads_the_table(query: str, index: str) -> None:
     assert "Seq Scan on signals_app_delivery" not in plan
 
 
+@pytest.mark.database("sqlite")  # PostgreSQL would count what other tests have left in the index, too
 def test_what_waits_for_later_in_a_higher_band_costs_nothing() -> None:
     one = delivery(due_at=timezone.now())
     before = steps_of(lambda: ledger.count_ahead(one))
     copies(delivery(priority=1, due_at=timezone.now() + timedelta(hours=1)), 2_000)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE signals_app_delivery")
     assert steps_of(lambda: ledger.count_ahead(one)) < before + 500
