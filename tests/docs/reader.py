@@ -3,10 +3,10 @@
 A ``python`` block is a file: its first line, ``# orders/models.py``, names it; ``# bakery/settings.py, at the end``
 adds to it; further such lines begin further files. A ``console`` block is typed: a line with ``$`` is a command and
 must succeed, ``^C`` ends a program, other lines must be printed, in order, with ``...`` for any text. Options after the
-language: ``terminal=2`` for a program that keeps running, ``wait`` for a command that is repeated until it prints what
-it should, ``fails`` for one that must not succeed. A ``diff`` block changes the file that its first line names, which
-must be what the block changes where it exists. Blocks of other languages are shown only. The port 8000 is replaced by
-one that is free.
+language: ``terminal=2`` for a program that keeps running and prints its lines in any order, ``wait`` for a command that
+is repeated until it prints what it should, ``fails`` for one that must not succeed. A ``diff`` block changes the file
+that its first line names, which must be what the block changes where it exists. Blocks of other languages are shown
+only. The port 8000 is replaced by one that is free.
 """
 
 from __future__ import annotations

@@ -26,16 +26,18 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not _OURS.match(name)}
 
 
-def differs(expected: list[str], output: str) -> str:
-    """Return the first expected line that the output does not have, in order; "" where it has all.
+def differs(expected: list[str], output: str, *, in_order: bool = True) -> str:
+    """Return the first expected line that the output does not have; "" where it has all.
 
     Three dots in a line stand for any text. Lines that the page leaves out are passed over.
     """
-    lines = iter(output.splitlines())
+    lines = [line.rstrip() for line in output.splitlines()]
     for one in expected:
         pattern = re.compile(".*".join(re.escape(part) for part in one.rstrip().split("...")))
-        if not any(pattern.fullmatch(line.rstrip()) for line in lines):
+        found = next((place for place, line in enumerate(lines) if pattern.fullmatch(line)), None)
+        if found is None:
             return one
+        del lines[0 if in_order else found : found + 1]
     return ""
 
 
@@ -83,12 +85,18 @@ class Program:
         )
 
     def shows(self, expected: list[str]) -> None:
-        """Wait until it has printed these lines. Raises AssertionError, with all it printed, where it does not."""
+        """Wait until it has printed these lines, in any order: it may have several workers.
+
+        Raises AssertionError, with all it printed, where it does not.
+        """
         try:
-            wait_until(lambda: not differs(expected, self._printed()), "the page's output", seconds=PATIENCE)
+            wait_until(lambda: not self._missing(expected), "the page's output", seconds=PATIENCE)
         except AssertionError as error:
-            printed = self._printed()
-            raise AssertionError(f"{error}\nmissing: {differs(expected, printed)!r}\nprinted:\n{printed}") from None
+            printed = f"missing: {self._missing(expected)!r}\nprinted:\n{self._printed()}"
+            raise AssertionError(f"{error}\n{printed}") from None
+
+    def _missing(self, expected: list[str]) -> str:
+        return differs(expected, self._printed(), in_order=False)
 
     def _printed(self) -> str:
         return self.log.read_text(errors="replace")

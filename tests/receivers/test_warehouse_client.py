@@ -48,14 +48,17 @@ def ahead(seconds: int) -> str:
 
 @pytest.mark.parametrize(
     ("asked", "seconds"),
-    [("7", 7), (" 12 ", 12), ("9" * 12, 3600), (ahead(1800), 1800), (ahead(-90), 0), (ahead(10**6), 3600)],
+    [("7", 7), (" 12 ", 12), ("9" * 12, 3600), (1800, 1800), (-90, 0), (10**6, 3600)],
     ids=["seconds", "spaces", "long", "a date", "a date that is over", "a date far ahead"],
 )
-def test_a_delay_is_honoured_up_to_an_hour(placed: Order, warehouse: Warehouse, asked: str, seconds: float) -> None:
-    warehouse.status, warehouse.headers = 503, {"Retry-After": asked}
+def test_a_delay_is_honoured_up_to_an_hour(
+    placed: Order, warehouse: Warehouse, asked: str | int, seconds: float
+) -> None:
+    warehouse.status = 503
+    warehouse.headers = {"Retry-After": ahead(asked) if isinstance(asked, int) else asked}
     with pytest.raises(RetryAfter, match="answered 503") as raised:
         notify(placed, key="key-1")
-    assert raised.value.seconds == pytest.approx(seconds, abs=600 if seconds == 1800 else 0)
+    assert raised.value.seconds == pytest.approx(seconds, abs=60 if seconds == 1800 else 0)
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "1.5", "", "Mon, 99 Foo 2026 99:99:99 GMT"])
