@@ -99,6 +99,7 @@ from signals_app.ledger.stats import (
     current_stats,
     newest_runs,
     oldest_waits,
+    open_batches,
     pace,
     queues_with_work,
     receiver_stats,

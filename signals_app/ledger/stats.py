@@ -11,7 +11,7 @@ from uuid import UUID
 from signals_app.ledger.damage import readable, seconds
 from signals_app.ledger.pauses import pauses
 from signals_app.ledger.sql import BANDS, PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows
-from signals_app.models import FINAL_STATES, FIRST, Delivery, Pause, PauseKind, State
+from signals_app.models import FINAL_STATES, FIRST, Batch, Delivery, Pause, PauseKind, State
 
 HOUR = 3600.0  # seconds
 LONG = 60.0  # seconds after which a run is a long one
@@ -57,11 +57,12 @@ _IS_PAUSED = f"(queue IN (SELECT name FROM signals_app_pause WHERE kind = 'QUEUE
 _BY_RECEIVER = f"""
 SELECT state, queue, receiver, count(*),
     sum(CASE WHEN due_at <= {{now}} AND NOT behind AND NOT {_IS_PAUSED} THEN 1 ELSE 0 END),
-    sum(CASE WHEN unroutable THEN 1 ELSE 0 END), sum(CASE WHEN behind THEN 1 ELSE 0 END)
+    sum(CASE WHEN unroutable THEN 1 ELSE 0 END), sum(CASE WHEN behind THEN 1 ELSE 0 END),
+    sum(CASE WHEN booked AND due_at > {{now}} THEN 1 ELSE 0 END)
 FROM {{table}} WHERE state = 'READY' GROUP BY state, queue, receiver
-UNION ALL SELECT state, queue, receiver, count(*), 0, 0, 0
+UNION ALL SELECT state, queue, receiver, count(*), 0, 0, 0, 0
 FROM {{table}} WHERE state = 'RUNNING' GROUP BY state, queue, receiver
-UNION ALL SELECT state, queue, receiver, count(*), 0, 0, 0
+UNION ALL SELECT state, queue, receiver, count(*), 0, 0, 0, 0
 FROM {{table}} WHERE state = 'FAILED' AND finished_at IS NOT NULL GROUP BY state, queue, receiver"""
 
 _LOT = distinct("queue", "state = 'READY'")
@@ -153,8 +154,8 @@ class QueueStats:
 class ReceiverStats:
     """How many deliveries of one receiver in one queue are READY, RUNNING or FAILED.
 
-    Of the READY ones, ``due`` could be claimed now, ``unroutable`` were not known to the last worker, and ``behind``
-    wait for others of their lanes.
+    Of the READY ones, ``due`` could be claimed now, ``unroutable`` were not known to the last worker, ``behind`` wait
+    for others of their lanes, and ``booked`` for their turns by a rate.
     """
 
     state: State
@@ -164,6 +165,7 @@ class ReceiverStats:
     due: int
     unroutable: int
     behind: int
+    booked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,14 +280,20 @@ def receiver_stats() -> list[ReceiverStats]:
             due=int(due),
             unroutable=int(unroutable),
             behind=int(behind),
+            booked=int(booked),
         )
-        for state, queue, receiver, count, due, unroutable, behind in rows(_BY_RECEIVER)
+        for state, queue, receiver, count, due, unroutable, behind, booked in rows(_BY_RECEIVER)
     ]
 
 
 def blocked_lanes(*, limit: int) -> list[str]:
     """Return lanes in which deliveries wait behind one that FAILED and blocks them."""
     return [lane for (lane,) in rows(_BLOCKED, limit=limit)]
+
+
+def open_batches() -> int:
+    """Return how many batches have open members, or may get some."""
+    return Batch.objects.using(connection().alias).filter(settled_at__isnull=True).count()
 
 
 def queues_with_work() -> list[str]:

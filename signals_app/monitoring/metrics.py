@@ -61,6 +61,9 @@ def _deliveries(known: set[Who]) -> Iterator[Metric]:
     behind = GaugeMetricFamily(
         "signals_app_deliveries_behind", "READY deliveries that wait for others of their lanes.", labels=WHO
     )
+    booked = GaugeMetricFamily(
+        "signals_app_deliveries_booked", "READY deliveries that wait for their turns by a rate.", labels=WHO
+    )
     paused = GaugeMetricFamily("signals_app_paused", "Queues and receivers that are paused.", labels=("kind", "name"))
     for pause in ledger.pauses():
         paused.add_metric((pause.kind, pause.name), 1)
@@ -73,7 +76,10 @@ def _deliveries(known: set[Who]) -> Iterator[Metric]:
         due.add_metric(who, ready.due if ready else 0)
         unroutable.add_metric(who, ready.unroutable if ready else 0)
         behind.add_metric(who, ready.behind if ready else 0)
-    yield from (deliveries, due, unroutable, behind, paused)
+        booked.add_metric(who, ready.booked if ready else 0)
+    batches = GaugeMetricFamily("signals_app_batches", "Batches that have open members, or may get some.")
+    batches.add_metric((), ledger.open_batches())
+    yield from (deliveries, due, unroutable, behind, booked, paused, batches)
 
 
 def _queues() -> Iterator[Metric]:

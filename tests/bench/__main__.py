@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write everything measured to a file")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="measure this one only")
     parser.add_argument("--bulk", action="store_true", help="measure many sends and nothing else")
+    parser.add_argument("--lanes", action="store_true", help="measure queues in lanes and nothing else")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that clusters and databases are cleared away
     began = time.monotonic()
@@ -38,6 +39,9 @@ def main() -> None:
             scale = QUICK if options.quick else FULL
             if options.bulk:
                 print("", vendor, *report.many_sends(measuring.measure_many_sends(vendor, scale, directory)), sep="\n")
+                continue
+            if options.lanes:
+                print("", vendor, *report.in_lanes(measuring.measure_lanes(vendor, scale, directory)), sep="\n")
                 continue
             runs.append(measuring.measure(vendor, scale, directory))
             print(report.tables(runs[-1]), flush=True)

@@ -154,9 +154,9 @@ def main() -> None:
     django.setup()
     measures: list[Callable[..., dict[str, Any]]] = [migrate, clear, send, fill, watch, ask, database]
     if QUEUE is OURS:
-        from tests.bench import bulk, claims  # what only this side can load
+        from tests.bench import bulk, claims, lanes  # what only this side can load
 
-        measures += [bulk.send_many, claims.prepare, claims.claim]
+        measures += [bulk.send_many, claims.prepare, claims.claim, lanes.put_in_lanes]
     mailbox.bind(("127.0.0.1", 0))
     mailbox.settimeout(PATIENCE)
     print(json.dumps({"port": mailbox.getsockname()[1]}), flush=True)

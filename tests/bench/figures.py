@@ -23,6 +23,7 @@ class Scale:
     finished: int  # in the table besides
     claims: int  # of each case
     many_sends: int  # single ones, and as many in bulk(), in each turn
+    lanes: int  # and as many deliveries
 
 
 FULL = Scale(
@@ -38,6 +39,7 @@ FULL = Scale(
     finished=1_000_000,
     claims=200,
     many_sends=2_000,
+    lanes=10_000,
 )
 QUICK = Scale(
     rounds={"kept": 1},
@@ -52,6 +54,7 @@ QUICK = Scale(
     finished=2_000,
     claims=10,
     many_sends=100,
+    lanes=200,
 )
 
 

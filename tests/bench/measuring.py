@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from tests.bench.figures import NOTHING, Scale, Spread
 
 WARM_UP = 3  # sends to a cluster before its latency counts
 TURNS = 10  # of each case of claims, and of many sends
+LANE_TURNS = 3
 
 
 @dataclass(slots=True)
@@ -75,6 +77,26 @@ def measure_many_sends(vendor: str, scale: Scale, directory: Path) -> dict[str, 
             for way, each in child.ask("send_many", count=scale.many_sends).items():
                 seconds.setdefault(way, []).append(each)
     return {way: Spread.of(each) for way, each in seconds.items()}
+
+
+def measure_lanes(vendor: str, scale: Scale, directory: Path) -> dict[str, list[float]]:
+    """Time a cluster over a full queue in no lane, in one, and in as many as deliveries; in turns.
+
+    Returns how many it finished in a second, by how many lanes there were.
+    """
+    rates: dict[str, list[float]] = {"no lane": [], "1 lane": [], f"{scale.lanes} lanes": []}
+    with databases.made(vendor, directory) as url, _ours(url, directory / f"{vendor}.log") as child:
+        child.ask("migrate")
+        for number in range(LANE_TURNS):
+            for lanes in _in_turn(rates, number):
+                child.ask("clear")
+                child.ask("fill", count=scale.lanes)
+                if lanes != "no lane":
+                    child.ask("put_in_lanes", count=int(lanes.split()[0]))
+                with Cluster(child.setup, port=child.facts["port"]):
+                    run = child.ask("watch", queued=scale.lanes, window=math.inf)
+                rates[lanes].append(run["finished"] / run["seconds"])
+    return rates
 
 
 def compare(database: str, connections: str, scale: Scale, log: Path) -> dict[str, Result]:

@@ -124,6 +124,12 @@ def many_sends(measured: dict[str, Spread]) -> Iterable[str]:
         yield _row(way, _pair(spread), f"{spread.p50 / bulk.p50:.1f} times")
 
 
+def in_lanes(measured: dict[str, list[float]]) -> Iterable[str]:
+    """Yield a line for each number of lanes: the median of the rounds, and each of them."""
+    for lanes, rates in measured.items():
+        yield _row(lanes, f"{median(rates):.0f}/s", "/".join(f"{rate:.0f}" for rate in rates))
+
+
 def _comparison(results: dict[str, Result]) -> Iterable[str]:
     shown = results.values()
     yield _row("", *(CONTENDERS[name] for name in results))

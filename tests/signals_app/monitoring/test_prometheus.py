@@ -21,7 +21,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker
 from signals_app.conf import conf
-from signals_app.dispatcher import QueuedReceiver
+from signals_app.dispatcher import QueuedReceiver, batch
 from signals_app.ledger import Count, TallyKey
 from signals_app.models import ClusterStat, Delivery, Measure, PauseKind
 from signals_app.monitoring import metrics
@@ -29,6 +29,7 @@ from signals_app.worker import loop
 from tests.cluster import ROOT
 from tests.testapp import receivers
 from tests.testapp.receivers import enqueue
+from tests.testapp.signals import batch_settled
 
 pytestmark = pytest.mark.django_db
 
@@ -129,6 +130,19 @@ def test_what_is_paused_is_not_due_and_what_no_worker_knows_is_told(value: Value
     assert value("signals_app_deliveries_due", receivers.nothing) == 0
     assert value("signals_app_deliveries", receivers.nothing, state="READY") == 1
     assert value("signals_app_paused", kind="RECEIVER", name=receivers.nothing.key) == 1
+
+
+@pytest.mark.database
+def test_what_waits_for_lanes_rates_and_batches_is_told(value: Value) -> None:
+    with batch(on_done=batch_settled):
+        for _ in range(3):
+            enqueue(receivers.ten_a_minute)
+    loop.drain(conf.queue)
+    Delivery.objects.filter(booked=True).update(lane="lamp", behind=True, parked=True)
+    assert value("signals_app_deliveries_booked", receivers.ten_a_minute) == 2
+    assert value("signals_app_deliveries_behind", receivers.ten_a_minute) == 2
+    assert value("signals_app_deliveries_booked", receivers.nothing) == 0
+    assert value("signals_app_batches") == 1
 
 
 @pytest.mark.database
