@@ -32,7 +32,7 @@ ASKED = {
 
 # in Django's form of a search with a help text, and beside the count of a list that does not count all of its table
 SEARCH = {"label-title-only ['#searchbar']", "link-in-text-block ['.small > a']"}
-_AXE_ON = "{exclude: ['#map-foreign']}"  # a long table, made as that above it
+_AXE_ON = "{exclude: ['#map-foreign', '#map-table tr:nth-child(n + 6)']}"  # long tables, and all alike
 _OF_COLOURS = ["color-contrast", "link-in-text-block"]  # axe's rules whose answer the scheme changes
 _WHICH = re.compile(r"\[[a-z]+.?=[^]]*\]|:nth-child\(\d+\)")  # of several alike
 
