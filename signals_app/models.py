@@ -365,6 +365,7 @@ class Schedule(models.Model):
     definition = models.CharField(max_length=255, help_text=_("As in a crontab, and the time zone."))
     next_at = Moment()
     last_at = Moment(null=True, blank=True)
+    confirmed_at = Moment(null=True, blank=True, help_text=_("When a process with this definition last said so."))
 
     class Meta:
         verbose_name = _("schedule")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Unpack
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,6 +23,7 @@ from signals_app.models import PauseKind
 from signals_app.payloads import names
 
 Missed = Literal["once", "skip", "all"]
+CONFIRM = timedelta(seconds=20)  # how often a process says that it has the definition on the record
 LATE = 60.0  # seconds after which a tick counts as missed
 AT_ONCE = 100  # missed ticks of one schedule that one look makes up for
 
@@ -56,7 +57,7 @@ class Schedule:
 
 
 _schedules: dict[str, Schedule] = {}
-_entered: dict[str, str] = {}  # by key, the definition that this process has put on the record
+_entered: dict[str, datetime] = {}  # by key, when this process last put its definition on the record
 
 
 def schedules() -> dict[str, Schedule]:
@@ -119,15 +120,19 @@ def tick() -> int:
     """Hand off the ticks that are due, each once, whoever else looks; return how many. A pusher calls it each second.
 
     A tick is a delivery, whose receiver sends the signal. It is written in the transaction in which the schedule moves
-    on to the next tick.
+    on to the next tick. While old and new code run, that is left to those whose definition is on the record: that of
+    the process that started last, until nobody confirms it any more.
     """
     if not _schedules:
         return 0
     now = ledger.now()
     for key, known in _schedules.items():
-        if _entered.get(key) != known.text:
-            ledger.enter_schedule(key, known.text, first=_stored(known.after(_aware(now))))
-            _entered[key] = known.text
+        entered = _entered.get(key)
+        if entered is None or abs(now - entered) >= CONFIRM:
+            first = _stored(known.after(_aware(now)))
+            with ledger.short_lock_timeout():
+                ledger.enter_schedule(key, known.text, first=first, now=now, replaces=entered is None)
+            _entered[key] = now
     return sum(_tick(_schedules[key], due, now) for key, due in ledger.due_schedules(now) if key in _schedules)
 
 
@@ -142,7 +147,7 @@ def _tick(known: Schedule, due: datetime, now: datetime) -> int:
             ticks.append(following)
             following = known.after(following)
     with ledger.short_lock_timeout():
-        moved = ledger.move_schedule(known.key, since=due, to=_stored(following))
+        moved = ledger.move_schedule(known.key, known.text, since=due, to=_stored(following))
         if not moved or ledger.is_paused(PauseKind.SCHEDULE, known.key):
             return 0
         with sent_from(Origin(place=f"schedule {known.key}")):

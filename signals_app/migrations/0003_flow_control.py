@@ -76,6 +76,12 @@ class Migration(migrations.Migration):
                 ("definition", models.CharField(help_text="As in a crontab, and the time zone.", max_length=255)),
                 ("next_at", models.DateTimeField()),
                 ("last_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "confirmed_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When a process with this definition last said so.", null=True
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "schedule",

@@ -235,10 +235,10 @@ def do_maintenance(queue: str) -> None:
 
 def tick(queue: str) -> None:
     now = ledger.now()
-    ledger.enter_schedule(queue, "before", first=now)
-    ledger.enter_schedule(queue, "after", first=now)
+    for definition in ("before", "after", "after"):
+        ledger.enter_schedule(queue, definition, first=now, now=now, replaces=True)
     with transaction.atomic():
-        assert ledger.move_schedule(queue, since=now, to=now + OLD)
+        assert ledger.move_schedule(queue, "after", since=now, to=now + OLD)
         enqueue(effect)
 
 

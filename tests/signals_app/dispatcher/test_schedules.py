@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import schedule, schedules
-from signals_app.dispatcher.schedules import LATE, Missed, Schedule, tick
+from signals_app.dispatcher.schedules import CONFIRM, LATE, Missed, Schedule, tick
 from signals_app.exceptions import ReceiverError
+from signals_app.ledger.schedules import UNCONFIRMED
 from signals_app.models import Delivery, Pause, PauseKind
 from signals_app.models import Schedule as Row
 from signals_app.payloads import decode_arguments
@@ -62,6 +64,21 @@ def due(ago: timedelta = timedelta(0)) -> datetime:
 def sent() -> list[datetime]:
     """Run what waits, and return the times of the ticks that the receiver of the signal was told."""
     return [call.arguments["due"] for call in run_waiting()]
+
+
+class Pusher:
+    """A process of its own, which has just started with this definition of the schedule."""
+
+    def __init__(self, cron: str, *, zone: str = "UTC", missed: Missed = "once") -> None:
+        self.known = Schedule(key=NAME, signal=closing, cron=cron, zone=zone, missed=missed)
+        self.entered: dict[str, datetime] = {}
+
+    def look(self, now: datetime | None = None) -> int:
+        with (
+            patch.multiple(schedules, _schedules={NAME: self.known}, _entered=self.entered),
+            patch.object(ledger, "now", return_value=now or ledger.now()),
+        ):
+            return tick()
 
 
 @pytest.fixture
@@ -148,11 +165,29 @@ def test_a_clock_that_is_set_back_sends_nothing_twice() -> None:
 @pytest.mark.usefixtures("every_minute")
 def test_a_new_definition_counts_from_now_and_the_old_one_is_gone() -> None:
     due()
-    schedules._schedules.clear()
-    schedule(closing, "0 0 1 1 *", tz=VIENNA)
-    assert tick() == 0
+    assert Pusher("0 0 1 1 *", zone=VIENNA).look() == 0
     row = Row.objects.get()
     assert (row.definition, row.next_at.astimezone(UTC).strftime("%d %H:%M")) == (f"0 0 1 1 * {VIENNA}", "31 23:00")
+
+
+def test_code_of_before_leaves_a_schedule_with_a_new_definition_alone() -> None:
+    old, new, begin = Pusher("* * * * * *"), Pusher("* * * * *"), datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+    assert (old.look(begin), new.look(begin)) == (0, 0)
+    moment = begin + timedelta(seconds=30)
+    assert (old.look(moment), Row.objects.get().next_at) == (0, moment)
+    assert (new.look(moment), new.look(moment)) == (1, 0)
+
+
+def test_code_of_before_that_starts_again_holds_a_schedule_until_it_is_gone() -> None:
+    new, old, begin = Pusher("* * * * *"), Pusher("0 0 1 2 *"), datetime(2026, 1, 1, 12, tzinfo=UTC)
+    for second in (0, 20, 40, 60, 80, 100, 120):
+        for pusher in (new, old):
+            pusher.look(begin + timedelta(seconds=second))
+        assert Row.objects.get().definition == "0 0 1 2 * UTC"
+    for second, definition in ((180, "0 0 1 2 * UTC"), (200, "* * * * * UTC")):
+        new.look(begin + timedelta(seconds=second))
+        assert Row.objects.get().definition == definition
+    assert new.look(begin + timedelta(seconds=260)) == 1
 
 
 @pytest.mark.usefixtures("every_minute")
@@ -176,7 +211,7 @@ PERIODS = {1: "* * * * * *", 60: "* * * * *", 1200: "*/20 * * * *"}
 STEPS = st.lists(
     st.tuples(st.sampled_from(["look", "be overtaken", "fail at", "start again"]), st.integers(0, 2))
     | st.tuples(st.just("go on"), st.sampled_from([1, 59, 61, 1200, 3 * 86400]) | st.integers(-90_000, 5000))
-    | st.tuples(st.sampled_from(["pause or resume", "define"]), st.sampled_from(sorted(PERIODS))),
+    | st.tuples(st.sampled_from(["pause or resume", "deploy"]), st.sampled_from(sorted(PERIODS))),
     min_size=10,
     max_size=40,
 )
@@ -187,8 +222,8 @@ def on_the_record() -> list[int]:
     return [int(decode_arguments(one).arguments["due"].timestamp()) for one in payloads]  # type: ignore[attr-defined]
 
 
-def look(entered: dict[str, str], clock: int, *, fails_at: int, is_overtaken: bool) -> None:
-    """Look as a pusher does that has entered this; another one may look between what it reads and what it does."""
+def look(pusher: Pusher, clock: int, *, fails_at: int, is_overtaken: bool) -> None:
+    """Look as a pusher does; another one with its code may look between what it reads and what it does."""
     read = ledger.due_schedules
 
     def overtaken(now: datetime) -> list[tuple[str, datetime]]:
@@ -199,13 +234,12 @@ def look(entered: dict[str, str], clock: int, *, fails_at: int, is_overtaken: bo
 
     fault = [*[DEFAULT] * fails_at, OSError, *[DEFAULT] * AT_ONCE]
     with (
-        patch.multiple(schedules, _entered=entered, AT_ONCE=AT_ONCE),
+        patch.object(schedules, "AT_ONCE", AT_ONCE),
         patch.object(schedules, "send_tick", wraps=schedules.send_tick, side_effect=fault),
-        patch.object(ledger, "now", return_value=datetime.fromtimestamp(clock, UTC)),
         patch.object(ledger, "due_schedules", overtaken if is_overtaken else read),
         suppress(OSError),
     ):
-        tick()
+        pusher.look(datetime.fromtimestamp(clock, UTC))
 
 
 @settings(deadline=None, max_examples=40)
@@ -213,26 +247,30 @@ def look(entered: dict[str, str], clock: int, *, fails_at: int, is_overtaken: bo
 def test_whatever_pushers_and_the_clock_do_no_tick_is_there_twice(missed: Missed, steps: list[tuple[str, int]]) -> None:
     for table in (Delivery, Row, Pause):
         table._default_manager.all().delete()
-    pushers: list[dict[str, str]] = [{}, {}, {}]
-    clock, is_paused, period, known, seen, first = 1_790_000_007, False, 0, 0, 0, 0  # ``seen``: the last tick looked at
-    for step, number in [("define", 60), ("look", 0), *steps, ("look", 0)]:
+    periods, entered, deployed = [60, 60, 60], [-math.inf] * 3, 0
+    pushers = [Pusher(PERIODS[60], missed=missed) for _ in periods]
+    clock, is_paused, period, confirmed, seen, first = 1_790_000_007, False, 0, 0, 0, 0  # ``seen``: the last tick
+    for step, number in [("look", 0), *steps, ("look", 0)]:
         if step == "go on":
             clock += number
         elif step == "start again":
-            pushers[number] = {}
+            pushers[number].entered, entered[number] = {}, -math.inf
         elif step == "pause or resume":
             assert (ledger.resume if is_paused else ledger.pause)(PauseKind.SCHEDULE, NAME)
             is_paused = not is_paused
-        elif step == "define":
-            period, pushers = number, [{}, {}, {}]
-            schedules._schedules.clear()
-            schedule(closing, PERIODS[period], tz="UTC", missed=missed)
+        elif step == "deploy":
+            pushers[deployed] = Pusher(PERIODS[number], missed=missed)
+            periods[deployed], entered[deployed], deployed = number, -math.inf, (deployed + 1) % 3
         else:
             before, fails_at = on_the_record(), number if step == "fail at" else 3 * AT_ONCE
             look(pushers[number], clock, fails_at=fails_at, is_overtaken=step == "be overtaken")
-            if known != period:  # it counts from now
-                known, seen, first = period, clock // period * period, len(before)
-            due = range(seen + period, clock + 1, period)
+            if abs(clock - entered[number]) >= CONFIRM.total_seconds():
+                replaces = entered[number] == -math.inf or abs(clock - confirmed) > UNCONFIRMED.total_seconds()
+                entered[number], own = clock, periods[number]
+                if own != period and replaces:  # it counts from now
+                    period, seen, first = own, clock // own * own, len(before)
+                confirmed = clock if own == period else confirmed
+            due = range(seen + period, clock + 1, period) if periods[number] == period else range(0)
             taken = list(due[:AT_ONCE])
             if missed != "all" and due and due[0] < clock - LATE:
                 taken = [one for one in due[-1:] if missed == "once" or one >= clock - LATE]

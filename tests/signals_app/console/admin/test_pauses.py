@@ -58,7 +58,7 @@ def test_it_is_paused_and_resumed_once_and_every_page_says_so(boss: Client, kind
 
 def test_a_schedule_is_paused_and_resumed_on_the_overview(boss: Client) -> None:
     later = timezone.now() + timedelta(hours=3)
-    ledger.enter_schedule("orders.closing", "0 3 * * * UTC", first=later)
+    ledger.enter_schedule("orders.closing", "0 3 * * * UTC", first=later, now=later, replaces=True)
     named = {"kind": "SCHEDULE", "name": "orders.closing"}
 
     def section() -> str:

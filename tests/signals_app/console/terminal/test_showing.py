@@ -59,7 +59,7 @@ def test_status_for_a_program() -> None:
 
 def test_schedules_are_listed_with_their_next_tick() -> None:
     assert told("schedules") == "There is no schedule. One is on the record once a cluster has started with it.\n"
-    ledger.enter_schedule("orders.closing", "0 3 * * * UTC", first=NOON)
+    ledger.enter_schedule("orders.closing", "0 3 * * * UTC", first=NOON, now=NOON, replaces=True)
     ledger.pause(PauseKind.SCHEDULE, "orders.closing")
     heads, line = told("schedules").splitlines()
     assert heads.split() == ["schedule", "when", "next", "last"]
