@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Unpack
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from django.conf import settings
+from django.db import OperationalError
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -21,6 +23,9 @@ from signals_app.dispatcher.receivers import QueuedReceiver, Receiver, queued, q
 from signals_app.exceptions import Defer, ReceiverError
 from signals_app.models import PauseKind
 from signals_app.payloads import names
+from signals_app.redaction.logs import get_logger
+
+logger = get_logger("signals_app.dispatcher")
 
 Missed = Literal["once", "skip", "all"]
 CONFIRM = timedelta(seconds=20)  # how often a process says that it has the definition on the record
@@ -125,15 +130,31 @@ def tick() -> int:
     """
     if not _schedules:
         return 0
-    now = ledger.now()
+    now, count = ledger.now(), 0
     for key, known in _schedules.items():
         entered = _entered.get(key)
         if entered is None or abs(now - entered) >= CONFIRM:
-            first = _stored(known.after(_aware(now)))
-            with ledger.short_lock_timeout():
-                ledger.enter_schedule(key, known.text, first=first, now=now, replaces=entered is None)
-            _entered[key] = now
-    return sum(_tick(_schedules[key], due, now) for key, due in ledger.due_schedules(now) if key in _schedules)
+            with _by_itself(key):
+                first = _stored(known.after(_aware(now)))
+                with ledger.short_lock_timeout():
+                    ledger.enter_schedule(key, known.text, first=first, now=now, replaces=entered is None)
+                _entered[key] = now
+    for key, due in ledger.due_schedules(now):
+        if key in _schedules:
+            with _by_itself(key):
+                count += _tick(_schedules[key], due, now)
+    return count
+
+
+@contextmanager
+def _by_itself(key: str) -> Iterator[None]:
+    """Log what goes wrong with one schedule, so that the others have their turn; the next look tries again."""
+    try:
+        yield
+    except OperationalError as error:  # a receiver may hold SQLite's lock for a while
+        logger.debug("The schedule %s is not handed off yet: %s", key, error)
+    except Exception:  # whatever the encoding of its tick, or the project's context, raises
+        logger.exception("The schedule %s cannot be handed off.", key)
 
 
 def _tick(known: Schedule, due: datetime, now: datetime) -> int:

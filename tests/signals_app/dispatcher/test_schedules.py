@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import DEFAULT, patch
 
 import pytest
+from django.db import OperationalError
 from django.dispatch import Signal
 from django.test import override_settings
 from django.utils import timezone
@@ -237,7 +237,6 @@ def look(pusher: Pusher, clock: int, *, fails_at: int, is_overtaken: bool) -> No
         patch.object(schedules, "AT_ONCE", AT_ONCE),
         patch.object(schedules, "send_tick", wraps=schedules.send_tick, side_effect=fault),
         patch.object(ledger, "due_schedules", overtaken if is_overtaken else read),
-        suppress(OSError),
     ):
         pusher.look(datetime.fromtimestamp(clock, UTC))
 
@@ -279,6 +278,30 @@ def test_whatever_pushers_and_the_clock_do_no_tick_is_there_twice(missed: Missed
             assert after == before + ([] if fails or is_paused else taken)
             assert after[first:] == sorted(set(after[first:]))
             seen = seen if fails or not due else (taken or due)[-1]
+
+
+def test_a_schedule_that_cannot_be_handed_off_is_logged_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    for key in ("a", "b", "c"):
+        schedule(closing, "0 0 1 1 *", key=key)
+    tick()
+    Row.objects.update(next_at=timezone.now() - timedelta(seconds=1))
+    with patch.object(schedules, "send_tick", wraps=schedules.send_tick, side_effect=[OSError, DEFAULT, DEFAULT]):
+        assert tick() == 2
+    (logged,) = caplog.records
+    (left,) = Row.objects.filter(next_at__lte=timezone.now())
+    assert logged.getMessage() == f"The schedule {left.key} cannot be handed off."
+    assert tick() == 1
+
+
+def test_a_schedule_that_cannot_be_entered_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    schedule(closing, "* * * * *", key="a")
+    schedule(closing, "* * * * *", key="b")
+    with patch.object(ledger, "enter_schedule", wraps=ledger.enter_schedule, side_effect=[OperationalError, DEFAULT]):
+        assert tick() == 0
+    assert [row.key for row in Row.objects.all()] == ["b"]
+    assert tick() == 0
+    assert [row.key for row in Row.objects.order_by("key")] == ["a", "b"]
+    assert not caplog.records  # it may be a lock, of which only a debug log tells
 
 
 def test_a_worker_that_does_not_know_the_schedule_puts_its_tick_off() -> None:
