@@ -98,6 +98,7 @@ def _group(signal: SignalRows, since: datetime) -> dict[str, Any]:
         "name": name(signal.name),
         "place": signal.place,
         "marks": signal.marks,
+        "schedules": signal.schedules,
         "rows": rows,
         "more": max(0, len(rows) - SHOWN),
     }

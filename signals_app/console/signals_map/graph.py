@@ -19,10 +19,10 @@ from django.utils.translation import gettext_lazy as _
 from signals_app import backoff, ledger
 from signals_app.console.signals_map.callables import Form, Place, callee, gone, is_a, place_of_signal
 from signals_app.dispatcher import QueuedReceiver, registry
-from signals_app.dispatcher.schedules import send_tick
+from signals_app.dispatcher.schedules import schedules, send_tick
 from signals_app.models import FINAL_STATES, Delivery, PauseKind, State
 from signals_app.monitoring import health
-from signals_app.payloads.names import label, members, named_signals
+from signals_app.payloads.names import label, members, named_signals, signal_name
 from signals_app.redaction.logs import one_line
 
 DAY = timedelta(days=1)
@@ -40,7 +40,7 @@ class Mark(TextChoices):
     FAILING = "failing", _("failures")  # a queued receiver, of whose deliveries some failed within the day
     PAUSED = "paused", _("paused")  # a queued receiver that is paused itself, or whose queue is
     UNHEARD = "unheard", _("nobody listens")  # a signal of the project without a living receiver
-    UNSENT = "unsent", _("nobody sends")  # a queued receiver without a delivery within the day, connected or not
+    UNSENT = "unsent", _("nobody sends")  # a queued receiver without a delivery within the day, nor a schedule
     DEAD = "dead", _("dead reference")  # a connection whose receiver or sender is gone
     UNEXPLAINED = "unexplained", _("only in the record")  # deliveries of what is not connected in this process
 
@@ -123,6 +123,7 @@ class Row:
 class SignalRows:
     """A signal and its receivers, in the order in which they are called.
 
+    ``schedules`` say when the clock sends it. ``name`` is the key of its schedule where it has no name of its own.
     ``is_foreign`` where signal and receivers are all of libraries, Django included, and none is queued.
     """
 
@@ -130,6 +131,7 @@ class SignalRows:
     place: Place | None
     is_foreign: bool
     marks: tuple[Mark, ...]
+    schedules: tuple[str, ...]
     receivers: tuple[Row, ...]
 
 
@@ -169,7 +171,7 @@ def signals_map() -> SignalsMap:
     paused = {(one.kind, one.name) for one in ledger.pauses()}
     failing = health.failing(ledger.recent_attempts())
 
-    def recorded(row: Row, *more: Mark) -> Row:
+    def recorded(row: Row, *more: Mark, is_scheduled: bool = False) -> Row:
         marks = []
         counts = counted.get((row.signal, row.receiver), _NONE) if row.kind == Kind.QUEUED else None
         if counts is not None:
@@ -177,13 +179,20 @@ def signals_map() -> SignalsMap:
             marks += [Mark.FAILING] if counts.failed else []
             names = {(PauseKind.RECEIVER.value, row.receiver), (PauseKind.QUEUE.value, str(row.options.get("queue")))}
             marks += [Mark.PAUSED] if paused & names else []
-            marks += [] if counts else [Mark.UNSENT]
+            marks += [] if counts or is_scheduled else [Mark.UNSENT]
         # libraries, Django included, leave dead references behind, and nobody here can mend that
         marks += [Mark.DEAD] if row.is_dead and not _is_library(row.place) else []
         return replace(row, counts=counts, marks=(*marks, *more))
 
     named = {name: signal for signal, name in named_signals()}
-    signals = [_signal_rows(name, tuple(map(recorded, rows))) for name, rows in connections(named)]
+    clocks: dict[Signal, tuple[str, ...]] = {}
+    for key, one in schedules().items():
+        named.setdefault(signal_name(one.signal) or key, one.signal)
+        clocks[one.signal] = (*clocks.get(one.signal, ()), one.text)
+    signals = []
+    for name, rows in connections(dict(sorted(named.items()))):
+        texts = clocks.get(named[name], ())
+        signals.append(_signal_rows(name, texts, tuple(recorded(row, is_scheduled=bool(texts)) for row in rows)))
     queued = {(row.signal, row.receiver) for one in signals for row in one.receivers if row.counts is not None}
     heard_of = {receiver for _signal_name, receiver in (*queued, *counted)}
     ours = {ledger.CALLBACK, send_tick.key}  # these send in turn, and nobody connects them
@@ -199,12 +208,12 @@ def signals_map() -> SignalsMap:
     )
 
 
-def _signal_rows(name: str, rows: tuple[Row, ...]) -> SignalRows:
+def _signal_rows(name: str, texts: tuple[str, ...], rows: tuple[Row, ...]) -> SignalRows:
     place = place_of_signal(name)
     is_library = _is_library(place)
     is_foreign = is_library and all(_is_library(row.place) and row.counts is None for row in rows)
     marks = () if is_library or not all(row.is_dead for row in rows) else (Mark.UNHEARD,)
-    return SignalRows(name=name, place=place, is_foreign=is_foreign, marks=marks, receivers=rows)
+    return SignalRows(name=name, place=place, is_foreign=is_foreign, marks=marks, schedules=texts, receivers=rows)
 
 
 def _is_library(place: Place | None) -> bool:
@@ -259,7 +268,7 @@ def connections(signals: Mapping[str, Signal]) -> Iterator[tuple[str, list[Row]]
     ids = {entry[0][1] for entries in held.values() for entry in entries if _sender(entry) is None}
     senders = _names_of(ids - {_ANY_SENDER})
     for name, entries in held.items():
-        yield name, [_connection(name, entry, senders) for entry in entries]
+        yield name, [_connection(signal_name(signals[name]), entry, senders) for entry in entries]
 
 
 def _sender(entry: Any) -> Any:

@@ -40,6 +40,7 @@ def _lines(whole: SignalsMap, show: str | None, *, with_foreign: bool) -> Iterat
     shown = [signal for signal in whole.signals if with_foreign or not signal.is_foreign]
     for signal in shown:
         yield _spaced(signal.name, signal.place, _brackets(signal.marks))
+        yield from (f"  sent by the clock  {text}" for text in signal.schedules)
         for row in signal.receivers:
             name = row.receiver or "a receiver that is gone"
             yield f"  {_spaced(f'{row.kind.value:<6}', name, row.place, _brackets(row.marks))}"

@@ -1,4 +1,4 @@
-"""Who looks at the admin, and a signal that nobody hears, but for what a test connects."""
+"""Who looks at the admin, and a signal that nobody hears or sends, but for what a test connects and schedules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from signals_app.dispatcher import schedules
 from tests.signals_app.console.admin.rows import client_of
 from tests.testapp.signals import unheard
 
@@ -39,6 +40,7 @@ def outsider(db: None) -> Client:
 
 
 @pytest.fixture(autouse=True)
-def left_as_it_was() -> Iterator[None]:
+def left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(schedules, "_schedules", {})
     yield
     unheard.receivers.clear()

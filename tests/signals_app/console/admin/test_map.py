@@ -15,6 +15,7 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.console.admin.map_page import SHOWN
 from signals_app.console.signals_map import graph
+from signals_app.dispatcher import schedule
 from signals_app.models import PauseKind, State
 from tests.signals_app.console.admin.rows import attempt, delivery, words
 from tests.signals_app.console.signals_map import listeners
@@ -82,6 +83,13 @@ def test_the_groups_and_marks_of_the_map_are_on_its_page(reader: Client) -> None
     own, _, of_libraries = page.partition('<details class="signals-fold">')
     assert 'id="signal-django.core.signals.request_started"' in of_libraries
     assert f'id="signal-{UNHEARD}"' in own
+
+
+def test_what_the_clock_sends_says_when(reader: Client) -> None:
+    schedule(unheard, "0 3 * * *", tz="Europe/Vienna")
+    page = page_of(reader)
+    assert rows_of(page, f"signal-{UNHEARD}")[0].endswith("nobody listens sent by the clock: 0 3 * * * Europe/Vienna")
+    assert "unheard tests.testapp.signals by the clock: 0 3 * * * Europe/Vienna Nobody listens." in words(page)
 
 
 def test_what_is_paused_or_gone_says_so(reader: Client) -> None:

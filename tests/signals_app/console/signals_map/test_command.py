@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from signals_app.console.signals_map import graph
+from signals_app.dispatcher import schedule
 from signals_app.models import State
 from tests.cluster import ROOT
 from tests.signals_app.console.admin.rows import delivery
@@ -59,6 +60,14 @@ def test_a_signal_is_printed_with_its_receivers() -> None:
         "plain   a receiver that is gone  [dead reference]",
         "weak, and gone",
     ]
+
+
+def test_what_the_clock_sends_says_when() -> None:
+    schedule(unheard, "0 3 * * *", tz="Europe/Vienna")
+    unheard.connect(by_queue)
+    heading, clock, queued, *_ = part(printed(), UNHEARD)
+    assert (heading.split()[-1], clock) == ("tests/testapp/signals.py:6", "sent by the clock  0 3 * * * Europe/Vienna")
+    assert queued.endswith(f"{FILE}:{line_of('@queued')}")
 
 
 def test_signals_of_libraries_are_left_out_until_they_are_asked_for() -> None:
@@ -111,7 +120,7 @@ def test_as_json_it_says_the_same_with_the_libraries() -> None:
     assert "django.core.signals.request_started" in signals
     (row,) = signals[UNHEARD].pop("receivers")
     place = {"path": "tests/testapp/signals.py", "line": 6, "is_library": False}
-    assert signals[UNHEARD] == {"name": UNHEARD, "place": place, "is_foreign": False, "marks": []}
+    assert signals[UNHEARD] == {"name": UNHEARD, "place": place, "is_foreign": False, "marks": [], "schedules": []}
     options = row.pop("options")
     assert (options["priority"], options["drop"], options["delay"]) == (3, ["request"], 1.5)
     assert row == {

@@ -18,7 +18,7 @@ from django.utils import timezone
 from signals_app import ledger
 from signals_app.console.signals_map import graph
 from signals_app.console.signals_map.graph import Counts, Mark, Row, SignalRows, signals_map, tally
-from signals_app.dispatcher import QueuedReceiver, registry
+from signals_app.dispatcher import QueuedReceiver, registry, schedule, scheduled
 from signals_app.dispatcher.options import ReceiverOptions
 from signals_app.models import Delivery, PauseKind, State
 from tests.signals_app.console.admin.rows import at, attempt, delivery
@@ -123,6 +123,30 @@ def test_what_sends_for_batches_and_schedules_needs_no_connection() -> None:
         "signals_app.batch_done",
         "signals_app.tick",
     }
+
+
+def test_a_schedule_is_the_sender_of_its_signal() -> None:
+    unheard.connect(by_queue)
+    schedule(unheard, "0 3 * * *", tz="Europe/Vienna")
+    schedule(unheard, "0 4 * * *", key="again")
+    assert rows_of(UNHEARD).schedules == ("0 4 * * * UTC", "0 3 * * * Europe/Vienna")
+    assert marks_of(UNHEARD) == [()]
+
+
+def test_the_signal_that_only_a_schedule_has_goes_by_its_name() -> None:
+    nightly = scheduled("0 3 * * *", key="shop.receivers.nightly")(listeners.plain)
+    delivery(signal="", receiver=nightly.key)
+    try:
+        whole = signals_map()
+        names = [one.name for one in whole.signals]
+        (found,) = [one for one in whole.signals if one.name == nightly.key]
+        assert names == sorted(names)
+        assert loose((*whole.unconnected, *whole.unexplained), nightly.key) == []
+    finally:
+        registry.forget(nightly.key)
+    (row,) = found.receivers
+    assert (found.schedules, found.marks) == (("0 3 * * * UTC",), ())
+    assert (row.signal, row.receiver, row.marks, row.counts) == ("", nightly.key, (), Counts(waiting=1))
 
 
 def test_a_queued_receiver_that_no_signal_calls_is_told_apart() -> None:
