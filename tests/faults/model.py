@@ -545,8 +545,7 @@ class Clusters(RuleBasedStateMachine):
         expected = [one] if row.state in (State.READY, State.RUNNING) else []
         assert ledger.cancel([one]) == expected
         if expected:
-            row.token += row.state == State.RUNNING
-            row.state = State.CANCELLED
+            row.state, row.token = State.CANCELLED, row.token + 1
 
     @precondition(operators_have_a_turn)
     @rule(position=positions, attempts=st.integers(1, 2))
