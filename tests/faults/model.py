@@ -26,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker, worker_count
+from signals_app.conf import main_queue
 from signals_app.ledger import Change, ChangeListener, ClaimedDelivery, Failure
 from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
 from signals_app.processes.liveness import liveness
@@ -34,7 +35,7 @@ from tests.faults.harness import database_url
 from tests.faults.invariant import Journal, examine, read
 from tests.testapp.models import Effect
 
-QUEUES = ("one", "two")
+QUEUES = (main_queue(), "two")  # in the first one a worker of this cluster may go on watch
 RECEIVERS = ("exactly_once.first", "exactly_once.second", "at_least_once.third")
 LANE = "lane"
 LEASE = 3600.0  # seconds; nothing runs out but by a rule
@@ -411,10 +412,13 @@ class Clusters(RuleBasedStateMachine):
     @precondition(some(is_idle))
     @rule(number=numbers, queue=queues, limit=st.integers(1, 3))
     def wait_for_work(self, number: int, queue: str, limit: int) -> None:
-        """It claims on a change, and leaves its watch for that, at its end, and where its cluster stops."""
+        """It claims on a change, and leaves its watch for that, at its end, and where its cluster stops.
+
+        For another cluster's queue, which a hint may name, it does not go on watch.
+        """
         worker, expected = self._one(number, is_idle), False
         watch._listeners.clear()  # whoever begins to listen asks first
-        if self.watcher in (None, worker):
+        if queue == QUEUES[0] and self.watcher in (None, worker):
             self.watcher = None
             expected = not self.is_stopping and bool(self.claimable(queue))
         with patch("os.getpid", return_value=worker.pid):
@@ -565,7 +569,7 @@ class Clusters(RuleBasedStateMachine):
         row.queue = queue if expected else row.queue
 
     @precondition(lambda machine: machine.age % 12 == 0)
-    @rule(what=st.sampled_from([(PauseKind.QUEUE, "one"), *((PauseKind.RECEIVER, key) for key in RECEIVERS)]))
+    @rule(what=st.sampled_from([(PauseKind.QUEUE, QUEUES[0]), *((PauseKind.RECEIVER, key) for key in RECEIVERS)]))
     def pause_or_resume(self, what: tuple[PauseKind, str]) -> None:
         assert ledger.resume(*what) if what in self.pauses else ledger.pause(*what)
         self.pauses ^= {what}
