@@ -5,12 +5,11 @@ import time
 from collections.abc import Iterable, Sequence
 
 import pytest
-from django.db import transaction
 
 from signals_app.models import Delivery, State
-from tests.cluster import is_all_done, kill, wait_for_end, wait_until
+from tests.cluster import is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults import journal
-from tests.faults.harness import Fault, size, stands
+from tests.faults.harness import Fault, enqueue_many, size, stands
 from tests.faults.receivers import gated_in_turn, in_turn, two_at_a_time
 from tests.faults.test_leases import CLUSTER, stale, stopped, wake
 from tests.testapp.receivers import enqueue
@@ -33,23 +32,22 @@ def check_lanes(fault: Fault, lanes: Iterable[Sequence[Delivery]]) -> None:
 @pytest.mark.fault(30, "workers of two clusters killed at random moments, with work in lanes")
 def test_lanes_keep_their_order_and_their_limits_while_workers_of_two_clusters_are_killed(fault: Fault) -> None:
     lanes, each, kills, chance = size(4, 40), size(12, 40), size(5, 200), random.Random(29)
+    deliveries: dict[str, list[Delivery]] = {str(lane): [] for lane in range(lanes)}
     killed = 0
     with fault.cluster() as one, fault.cluster() as two:
-        with transaction.atomic():
-            deliveries = {
-                str(lane): [enqueue(in_turn, lane=str(lane), seconds=0.1) for _ in range(each)] for lane in range(lanes)
-            }
-            others = [enqueue(two_at_a_time, seconds=0.1) for _ in range(each)]
-        while not is_all_done():
+        while killed < kills:
+            if is_all_done():
+                for lane, those in deliveries.items():
+                    those += enqueue_many(each, in_turn, lane=lane, seconds=0.1)
+                enqueue_many(each, two_at_a_time, seconds=0.1)
             time.sleep(chance.uniform(0.01, 0.2))  # a random moment is what this is about
-            busy = one.running() + two.running()
-            if busy and killed < kills:
+            if busy := one.running() + two.running():
                 killed += kill(chance.choice(busy))
+        wait_for_all(seconds=size(120, 600))
         family = one.family() + two.family()
-    ledger = fault.invariant(family=family)
-    fault.note(lanes=lanes, deliveries=len(others) + lanes * each, kills=killed)
-    assert ledger["states"] == {"SUCCESSFUL": len(others) + lanes * each}
-    assert killed == kills
+    ledger, number = fault.invariant(family=family), Delivery.objects.count()
+    fault.note(lanes=lanes, deliveries=number, kills=kills)
+    assert ledger["states"] == {"SUCCESSFUL": number}
     check_lanes(fault, deliveries.values())
 
 

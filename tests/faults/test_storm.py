@@ -13,7 +13,7 @@ from django.db.models import Q
 from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import batch
-from signals_app.models import Batch, Delivery, PauseKind
+from signals_app.models import Attempt, Batch, Delivery, Outcome, PauseKind
 from tests.cluster import ROLES, is_all_done, kill, wait_for_all, wait_for_end, wait_until
 from tests.faults.harness import Fault, enqueue_many, signals_app, size
 from tests.faults.invariant import read_journal
@@ -33,34 +33,37 @@ def pick(chance: random.Random, pids: list[int]) -> list[int]:
     return chance.sample(pids, min(1, len(pids)))
 
 
+def lost() -> int:
+    """Return how many attempts are on the record as lost: a kill may meet a worker that runs nothing just then."""
+    return Attempt.objects.filter(outcome=Outcome.LOST).count()
+
+
 @pytest.mark.short
 @pytest.mark.fault(1, "workers killed at random moments")
 def test_workers_killed_at_random_lose_nothing_and_repeat_nothing(fault: Fault) -> None:
-    deliveries, kills, chance = size(40, 2_000), size(6, 200), random.Random(1)
-    enqueue_many(deliveries * 3 // 4, **BRIEF)
-    with transaction.atomic():
-        tasks = [exactly_once.enqueue(**BRIEF) for _ in range(deliveries // 4)]
+    each, kills, chance = size(40, 2_000), size(6, 200), random.Random(1)
+    tasks: list[Any] = []
     killed = at_work = 0
     with fault.cluster(**QUICK_TO_NOTICE) as cluster:
-        while not is_all_done():
-            if killed == kills:
-                time.sleep(0.1)
-                continue
+        while killed < kills or lost() <= kills / 2:  # or it proves little
+            assert killed < 10 * kills
+            if is_all_done():
+                enqueue_many(each * 3 // 4, **BRIEF)
+                with transaction.atomic():
+                    tasks += [exactly_once.enqueue(**BRIEF) for _ in range(each // 4)]
             time.sleep(chance.uniform(0.01, 0.3))  # a random moment is what this is about
             busy = cluster.running()
             for pid in pick(chance, busy if chance.random() < 0.9 else cluster.living("worker")):
                 at_work += pid in busy
                 killed += kill(pid)
+        wait_for_all(seconds=size(120, 600))
         family = cluster.family()
-    found = fault.invariant(family=family)
-    lost = found["failed_attempts"].get("LOST", 0)
-    fault.note(kills=killed, of_them_at_work=at_work, deliveries=deliveries, lost_attempts=lost)
+    found, deliveries = fault.invariant(family=family), Delivery.objects.count()
+    fault.note(kills=killed, of_them_at_work=at_work, deliveries=deliveries, lost_attempts=lost())
     assert found["states"] == {"SUCCESSFUL": deliveries}
     for task in tasks:
         task.refresh()
         assert task.return_value == task.attempts
-    assert killed == kills
-    assert lost > kills / 2  # or it proves little
 
 
 @pytest.mark.fault(1, "workers killed at random moments, over batches within a batch")
@@ -91,30 +94,33 @@ def test_all_of_flow_control_at_once_outlives_workers_of_two_clusters_that_are_k
     each, kills, chance = size(8, 200), size(8, 200), random.Random(16)
     names = ["one", "two", "three"]
     things = [Thing.objects.create(name="0") for _ in names]
-    with batch(on_done=batch_settled):
-        lanes = []
-        for name in names:
-            with batch(on_done=batch_settled):
-                enqueue_many(each, **BRIEF)
-                lanes.append(enqueue_many(each, in_turn_and_limited, lane=f"limited {name}"))
-    Batch.objects.update(max_attempts=50)
-    for name in names:
-        lanes.append(enqueue_many(each, in_turn, lane=name, seconds=0.3))
-        enqueue_many(each, limited, of=name)
-    others = enqueue_many(each, two_at_a_time, seconds=0.3)
-    tasks = [exactly_once.enqueue(**BRIEF) for _ in range(each)]
+    lanes: list[list[Delivery]] = []
     killed = saves = 0
     with fault.cluster(**QUICK_TO_NOTICE) as one, fault.cluster(**QUICK_TO_NOTICE) as two:
-        while killed < kills:
+        with transaction.atomic():  # when both are there: the first would have done it all while the other starts
+            with batch(on_done=batch_settled):
+                for name in names:
+                    with batch(on_done=batch_settled):
+                        enqueue_many(each, **BRIEF)
+                        lanes.append(enqueue_many(each, in_turn_and_limited, lane=f"limited {name}"))
+            Batch.objects.update(max_attempts=50)
+            for name in names:
+                lanes.append(enqueue_many(each, in_turn, lane=name, seconds=0.3))
+                enqueue_many(each, limited, of=name)
+            others = enqueue_many(each, two_at_a_time, seconds=0.3)
+            tasks = [exactly_once.enqueue(**BRIEF) for _ in range(each)]
+        while killed < kills or lost() <= kills / 4:  # or it proves little
+            assert killed < 10 * kills
             save((chance.choice(things).pk, 2, 0))
             saves += 2
+            others += enqueue_many(1, two_at_a_time, seconds=0.3)
             time.sleep(chance.uniform(0.01, 0.3))  # a random moment, again
             killed += kill(*pick(chance, one.running() + two.running() or one.living("worker")))
         wait_for_all(seconds=size(120, 600))
         family = one.family() + two.family()
     found = fault.invariant(family=family)
-    states, lost, members = found["states"], found["failed_attempts"].get("LOST", 0), 2 * each
-    fault.note(kills=kills, deliveries=sum(states.values()), merged=states.get("MERGED", 0), lost_attempts=lost)
+    states, members = found["states"], 2 * each
+    fault.note(kills=killed, deliveries=sum(states.values()), merged=states.get("MERGED", 0), lost_attempts=lost())
     assert set(states) <= {"SUCCESSFUL", "MERGED"}
     assert sum(states.values()) == saves + (members + 2 * each) * 3 + len(others) + len(tasks) + 4  # what follows
     assert not Delivery.objects.filter(Q(parked=True) | Q(behind=True)).exists()
@@ -127,8 +133,6 @@ def test_all_of_flow_control_at_once_outlives_workers_of_two_clusters_that_are_k
     for task in tasks:
         task.refresh()
         assert task.return_value == task.attempts
-    assert killed == kills
-    assert lost > kills / 4  # or it proves little
 
 
 @pytest.mark.short
@@ -138,14 +142,14 @@ def test_what_quick_receivers_do_again_is_no_more_than_one_claim_for_each_worker
     with fault.cluster(**QUICK_TO_NOTICE) as cluster:
         for _ in range(kills):
             enqueue_many(at_once, quick)
-            wait_until(cluster.running, "a worker that runs", seconds=60)
+            wait_until(lambda: cluster.running() or is_all_done(), "a worker that runs", seconds=60)
             time.sleep(chance.uniform(0, 0.05))
             wait_until(lambda: kill(*pick(chance, cluster.running() or cluster.living("worker"))), "a worker")
             wait_for_all(seconds=60)
         family = cluster.family()
     found = fault.invariant(family=family)
     again = sum(times - 1 for begun in read_journal(fault.journal).values() for times in begun.values())
-    fault.note(kills=kills, deliveries=kills * at_once, lost=found["failed_attempts"].get("LOST", 0), begun_again=again)
+    fault.note(kills=kills, deliveries=kills * at_once, lost=lost(), begun_again=again)
     assert found["states"] == {"SUCCESSFUL": kills * at_once}
     assert again <= kills * conf.batch
 
@@ -168,8 +172,7 @@ def test_any_process_killed_loses_nothing_and_comes_back(fault: Fault) -> None:
         family = cluster.family()
         restarts = cluster.log.read_text().count("starts anew")
     found = fault.invariant(family=family)
-    lost = found["failed_attempts"].get("LOST", 0)
-    fault.note(kills=kills, deliveries=10 * kills, lost_attempts=lost, restarts=restarts)
+    fault.note(kills=kills, deliveries=10 * kills, lost_attempts=lost(), restarts=restarts)
     assert found["states"] == {"SUCCESSFUL": 10 * kills}
 
 
@@ -208,7 +211,7 @@ def test_each_tick_is_sent_once_though_any_process_is_killed(fault: Fault) -> No
         ledger.pause(PauseKind.SCHEDULE, "tests.faults.receivers.ticking")
         wait_for_all(seconds=60)
         family = one.family() + another.family()
-    found = fault.invariant(family=family)
+    fault.invariant(family=family)
     ticks = sorted(datetime.fromisoformat(due) for due in Effect.objects.values_list("detail", flat=True))
-    fault.note(kills=kills, ticks=len(ticks), lost_attempts=found["failed_attempts"].get("LOST", 0))
+    fault.note(kills=kills, ticks=len(ticks), lost_attempts=lost())
     assert ticks == [ticks[0] + timedelta(seconds=number) for number in range(len(ticks))]
