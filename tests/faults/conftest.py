@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.management import call_command
@@ -17,6 +19,12 @@ from tests.cluster import Cluster
 from tests.faults import journal
 from tests.faults.harness import FAULTS, FULL, VENDOR, Fault
 from tests.faults.server import Server
+
+if not FULL:
+    # Hypothesis also draws numbers and texts that stand in the project's modules, in those that are loaded. So what a
+    # derandomized test does would depend on which others are run along with it.
+    _none = SimpleNamespace(set_for_type=lambda kind: ())
+    patch("hypothesis.internal.conjecture.providers._get_local_constants", lambda: _none, create=True).start()
 
 
 @pytest.fixture(scope="module")
