@@ -15,11 +15,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 from unittest.mock import patch
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -28,7 +29,7 @@ from signals_app import ledger
 from signals_app.cluster.broker import DeliveryBroker, worker_count
 from signals_app.conf import main_queue
 from signals_app.ledger import Change, ChangeListener, ClaimedDelivery, Failure
-from signals_app.models import FINAL_STATES, Attempt, Delivery, Outcome, Pause, PauseKind, State
+from signals_app.models import FINAL_STATES, Attempt, Bucket, Delivery, Outcome, Pause, PauseKind, State
 from signals_app.processes.liveness import liveness
 from signals_app.worker import watch
 from tests.faults.harness import database_url
@@ -36,9 +37,11 @@ from tests.faults.invariant import Journal, examine, read
 from tests.testapp.models import Effect
 
 QUEUES = (main_queue(), "two")  # in the first one a worker of this cluster may go on watch
-RECEIVERS = ("exactly_once.first", "exactly_once.second", "at_least_once.third")
+LIMITED = "exactly_once.limited"
+RECEIVERS = ("exactly_once.first", "exactly_once.second", "at_least_once.third", LIMITED)
 LANE = "lane"
 LEASE = 3600.0  # seconds; nothing runs out but by a rule
+INTERVAL, BURST = 3600.0, 2  # of the rate; no turn comes but by a rule
 ORDER = ("-priority", "due_at", "id")
 queues, receivers = st.sampled_from(QUEUES), st.sampled_from(RECEIVERS)
 numbers, positions = st.integers(0, 2), st.integers(0, 30)
@@ -126,13 +129,14 @@ class Clusters(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        for model in (Attempt, Delivery, Effect, Pause):
+        for model in (Attempt, Delivery, Effect, Pause, Bucket):
             model._default_manager.all().delete()
         self.rows: dict[int, Row] = {}
         self.journal: Journal = defaultdict(Counter)
         self.pauses: set[tuple[PauseKind, str]] = set()
         self.dead: set[str] = set()
         self.born = self.claims = self.age = 0
+        self.turns = BURST
         self.everybody: list[Worker] = []
         self.workers = [self._new() for _ in range(3)]
         self.watcher: Worker | None = None
@@ -229,11 +233,12 @@ class Clusters(RuleBasedStateMachine):
     def claimable(self, queue: str) -> list[int]:
         if (PauseKind.QUEUE, queue) in self.pauses:
             return []
-        behind = set(Delivery.objects.filter(behind=True).values_list("pk", flat=True))
+        waits = Q(behind=True) | Q(booked=True, due_at__gt=timezone.now())
+        waiting = set(Delivery.objects.filter(waits).values_list("pk", flat=True))
         return [
             one
             for one, row in self.rows.items()
-            if one not in behind
+            if one not in waiting
             and row.state == State.READY
             and row.queue == queue
             and (PauseKind.RECEIVER, row.receiver) not in self.pauses
@@ -242,13 +247,17 @@ class Clusters(RuleBasedStateMachine):
     @precondition(some(may_start))
     @rule(number=numbers)
     def start_next(self, number: int) -> None:
-        worker = self._one(number, may_start)
+        self._start_next(self._one(number, may_start))
+
+    def _start_next(self, worker: Worker) -> None:
         one = worker.waiting.pop(0)
         if not may_wait(one):
             self._record_kept(worker)
         if worker.stood_still and not self._renew(worker, one):
             return
         if one.lane and not self._begin_in_lane(worker, one):
+            return
+        if one.receiver == LIMITED and not self._has_turn(worker, one):
             return
         worker.running, worker.ran = one, one.id
         self.journal[one.id][one.attempt] += 1
@@ -269,6 +278,43 @@ class Clusters(RuleBasedStateMachine):
             row = self.rows[other.id]
             row.state, row.attempts = State.READY, row.attempts - 1
         return False
+
+    def _has_turn(self, worker: Worker, one: ClaimedDelivery) -> bool:
+        """One that has booked has waited for its turn; any other goes behind those that have."""
+        line = Delivery.objects.filter(receiver=LIMITED, state=State.READY, booked=True)
+        ahead = line.filter(due_at__gt=timezone.now() - timedelta(seconds=INTERVAL))
+        expected = self.turns > 0 and (one.booked or not ahead.exists())
+        assert (ledger.take_turn(one, interval=INTERVAL, burst=BURST) == 0) == expected
+        if expected:
+            self.turns -= 1
+        elif self._holds(worker, one):
+            row = self.rows[one.id]
+            row.state, row.attempts = State.READY, row.attempts - 1
+        turns = list(line.order_by("due_at").values_list("due_at", flat=True))
+        assert all((later - one).total_seconds() > INTERVAL - 60 for one, later in pairwise(turns))
+        return expected
+
+    @precondition(lambda machine: not machine.is_stopping and some(is_idle)(machine))
+    @rule(number=numbers, queue=queues)
+    def come_to_several_of_a_rate(self, number: int, queue: str) -> None:
+        """By chance alone more than the burst would be rare."""
+        worker = self._one(number, is_idle)
+        self.enqueue(queue, LIMITED, priority=1, max_attempts=2, commits=True, several=3, lane="")
+        self._claim(worker, queue, 3)
+        while worker.waiting:
+            self._start_next(worker)
+            if worker.running:
+                self.succeed([one for one in self.workers if one.running].index(worker), commits=True, returns=True)
+
+    @precondition(lambda machine: machine.age % 3 == 0)
+    @rule()
+    def pass_an_interval(self) -> None:
+        ago = timedelta(seconds=INTERVAL)
+        for bucket in Bucket.objects.all():
+            Bucket.objects.update(used_until=bucket.used_until - ago)
+        for one in Delivery.objects.filter(state=State.READY, booked=True):
+            Delivery.objects.filter(pk=one.pk).update(due_at=one.due_at - ago)
+        self.turns = min(BURST, self.turns + 1)
 
     @precondition(some(is_running))
     @rule(number=numbers)
@@ -608,6 +654,8 @@ class Clusters(RuleBasedStateMachine):
         for _ in range(100):  # more than enough for every attempt that is left
             if any(row.state not in FINAL_STATES for row in self.rows.values()):
                 self._recover()
+                self.pass_an_interval()
+        self.the_rows_are_as_the_model_says()
         assert examine(read(database_url()), self.journal).violations == []
 
     def _recover(self) -> None:
@@ -618,4 +666,4 @@ class Clusters(RuleBasedStateMachine):
             while self.workers[0].waiting:
                 self.start_next(0)
                 if self.workers[0].running:
-                    self.succeed(0, commits=True)
+                    self.succeed(0, commits=True, returns=True)
