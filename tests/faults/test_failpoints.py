@@ -38,20 +38,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 # what a function of the ledger reads is as it was when its process dies
 READERS = {
-    *("awaits", "clusters", "connection", "count_ahead", "count_ready", "current_stats", "database", "due"),
-    *("due_schedules", "is_schedule_paused", "pace", "schedules_on_record", "sent_and_started"),
-    *(
-        "age_of",
-        "blocked_lanes",
-        "is_anything_aside",
-        "is_deferred",
-        "missing_tables",
-        "read_snapshots",
-        "read_totals",
-    ),
-    *("has_failed", "is_paused", "is_successful", "newest_runs", "oldest_waits", "pauses", "queues_with_work"),
-    *("read_stat", "read_stats", "read_tallies", "receiver_stats", "recently_enqueued", "recently_ended"),
-    *("recent_attempts", "seconds_to_first", "short_lock_timeout", "this_minute", "unroutable_for", "wait_for_writer"),
+    *("age_of", "awaits", "blocked_lanes", "clusters", "connection", "count_ahead", "count_ready", "current_stats"),
+    *("database", "due", "due_schedules", "has_failed", "is_anything_aside", "is_deferred", "is_paused"),
+    *("is_schedule_paused", "is_successful", "missing_tables", "newest_runs", "oldest_waits", "open_batches", "pace"),
+    *("pauses", "queues_with_work", "read_snapshots", "read_stat", "read_stats", "read_tallies", "read_totals"),
+    *("receiver_stats", "recent_attempts", "recently_ended", "recently_enqueued", "schedules_on_record"),
+    *("seconds_to_first", "sent_and_started", "short_lock_timeout", "this_minute", "unroutable_for"),
+    *("wait_for_writer"),
 }
 ELSEWHERE = {"sqlite": {"_INSERT_MANY", "_SLEEP"}, "postgresql": set()}
 EXIT = 77
