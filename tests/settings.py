@@ -48,7 +48,6 @@ if os.environ.get("TEST_RUN") != _run:  # the clusters that it starts inherit it
     }
 
 import django
-import time_machine
 
 from sigdemo.database_url import database
 from sigdemo.settings import *  # noqa: F403
@@ -86,6 +85,8 @@ if "TEST_CONN_MAX_AGE" in os.environ:
 Q_CLUSTER["ALT_CLUSTERS"]["elsewhere"] = {}  # some receivers of the tests name it
 # a cluster on a host whose clock is wrong by so many seconds
 if _shift := float(os.environ.get("TEST_CLOCK_SHIFT", "0")):
+    import time_machine  # which takes as long to load as half of Django
+
     time_machine.travel(time.time() + _shift, tick=True).start()
 
 TASKS["default"]["QUEUES"] = ["default", "elsewhere"]
