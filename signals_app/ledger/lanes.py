@@ -40,11 +40,11 @@ _BEGIN_ANY = (
     f"UPDATE {{table}} SET slot = {_LOWEST} WHERE {HELD} AND {_LOWEST} < %(slots)s{{unsynced}} "
     f"RETURNING slot + 1 < %(slots)s AND EXISTS ({_MORE})"
 )
-_BEGIN_FIRST = (
-    f"UPDATE {{table}} SET slot = 0 WHERE {HELD} AND NOT EXISTS ({_OTHERS}) AND NOT {blocked('%(id)s')} "
-    f"AND ({first_open('id')}) >= %(id)s{{unsynced}} "
-    "RETURNING FALSE"
+_BEGIN_NEXT = (
+    f"UPDATE {{table}} SET slot = 0 WHERE {HELD} AND NOT EXISTS ({_OTHERS}) "
+    f"AND ({first_open('id')}) >= %(id)s{{unsynced}} RETURNING FALSE"
 )
+_BEGIN_FIRST = _BEGIN_NEXT.replace("{unsynced}", f" AND NOT {blocked('%(id)s')}{{unsynced}}")
 
 _BEHIND = "parked = TRUE, behind = TRUE, concurrency = %(slots)s"
 _PARK_HELD = f"UPDATE {{table}} SET {UNSTARTED}, {_BEHIND} WHERE state = 'RUNNING' AND owner = %(owner)s AND "
@@ -93,8 +93,11 @@ def begin_in_lane(claimed: ClaimedDelivery, *, slots: int) -> bool:
 
 
 def hand_on(claimed: ClaimedDelivery) -> bool:
-    """Begin the next of an ordered lane in the transaction in which one of it ends, whose slot nobody else can take."""
-    return bool(rows(_BEGIN_FIRST, **_names(claimed)))
+    """Begin the next of an ordered lane in the transaction in which one of it succeeds.
+
+    Nobody else can take its slot, and nothing has failed in the lane since it began.
+    """
+    return bool(rows(_BEGIN_NEXT, **_names(claimed)))
 
 
 def _names(claimed: ClaimedDelivery) -> dict[str, object]:

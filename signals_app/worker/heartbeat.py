@@ -83,6 +83,7 @@ class ClaimedBatch:
         self.kept: list[Run] = []  # what succeeded and is not recorded yet, or not told of
         self.begun: int | None = None  # what the one before it has handed its lane on to
         self.claimed_at = time.monotonic()
+        self.took = 0.0  # seconds of its receivers so far
         self.is_judged = False  # whether the main thread asks what its error means, and so the receiver's own backoff
         self.is_certain = True  # False once some of it may have been given back without our knowing
 
@@ -161,6 +162,8 @@ class ClaimedBatch:
 
     def __exit__(self, *error: object) -> None:
         with self.lock:  # waits for the heartbeat, if that ends the run just now
+            if self.run is not None:
+                self.took += self.run.seconds
             self.run = None
 
 

@@ -1,6 +1,7 @@
 """Running what is due, in the process of the test: what a drain takes, for how long, and every outcome."""
 
 import os
+import time
 from typing import Any
 
 import pytest
@@ -61,9 +62,9 @@ def test_workers_that_are_told_to_stop_claim_nothing_more() -> None:
     assert loop.drain(conf.queue) == 1
 
 
-def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(40):
-        enqueue(receivers.nothing)
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many each claim asks for."""
     limits: list[int] = []
     claim = ledger.claim
 
@@ -72,6 +73,14 @@ def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pyt
         return claim(queue, **options)
 
     monkeypatch.setattr(ledger, "claim", watched)
+    return limits
+
+
+def test_claims_grow_while_receivers_are_quick_and_start_at_one(
+    monkeypatch: pytest.MonkeyPatch, limits: list[int]
+) -> None:
+    for _ in range(40):
+        enqueue(receivers.nothing)
     monkeypatch.setattr(loop, "QUICK", 10)
     Delivery.objects.update(attempts=1)  # second attempts are taken together as well
     loop.drain(conf.queue)
@@ -82,6 +91,23 @@ def test_claims_grow_while_receivers_are_quick_and_start_at_one(monkeypatch: pyt
     monkeypatch.setattr(loop, "QUICK", 0)
     loop.drain(conf.queue)
     assert limits == [1, 1, 1]
+
+
+def test_claims_grow_where_the_database_is_slow(monkeypatch: pytest.MonkeyPatch, limits: list[int]) -> None:
+    succeed, quick = ledger.succeed, 0.2  # seconds
+
+    def slowly(*args: Any, **options: Any) -> bool:
+        time.sleep(2 * quick)
+        return succeed(*args, **options)
+
+    for _ in range(3):
+        enqueue(receivers.nothing)
+    Delivery.objects.update(attempts=1)
+    monkeypatch.setattr(loop, "QUICK", quick)
+    monkeypatch.setattr(ledger, "succeed", slowly)
+    monkeypatch.setattr("signals_app.worker.attempt.may_wait", lambda *args: False)
+    loop.drain(conf.queue)
+    assert limits[:2] == [1, 2]
 
 
 def test_a_delivery_that_was_ever_lost_never_shares_a_claim() -> None:
@@ -98,7 +124,7 @@ def test_a_worker_that_stood_still_makes_sure_of_its_lease() -> None:
     claimed = ledger.claim(conf.queue, owner="", limit=2, lease=30)
     Delivery.objects.filter(pk=second.pk).update(token=99)
     with override_settings(SIGNALS_APP={"LEASE": 0}):
-        assert loop._run_all(claimed, Isolation()) == 1
+        assert loop._run_all(claimed, Isolation())[0] == 1
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state) == (State.SUCCESSFUL, State.RUNNING)
