@@ -284,7 +284,7 @@ def _result(task: Task[P, R], args: list[Any], kwargs: dict[str, Any], row: Deli
         id=str(row.emission),
         status=TaskResultStatus.FAILED if row.state == State.CANCELLED else TaskResultStatus(row.state),
         enqueued_at=row.enqueued_at,
-        started_at=failed[0].started_at if failed else row.started_at,
+        started_at=failed[0].started_at if failed and row.attempts > 1 else row.started_at,
         finished_at=row.finished_at,
         last_attempted_at=row.started_at,
         args=args,

@@ -200,6 +200,7 @@ def test_what_cannot_be_kept_fails_the_task_once_and_with_its_effects(name: str,
     run_all()
     result.refresh()
     assert (result.status, result.attempts) == ("FAILED", 1)
+    assert result.enqueued_at <= result.started_at == result.last_attempted_at <= result.finished_at
     assert result.errors[0].exception_class.__name__ == "ResultError"
     assert f"{path('give_what')} has run, and {said}" in Attempt.objects.get().message
     assert not Effect.objects.exists()
