@@ -94,7 +94,8 @@ def outage(request: HttpRequest) -> HttpResponse:
 
 
 def _order_page(request: HttpRequest, public_id: UUID, template: str) -> HttpResponse:
-    found = get_object_or_404(Order.objects.select_related("invoice").prefetch_related("lines"), public_id=public_id)
+    # the template reads the invoice after the deliveries: once they are all done, nobody asks for it again
+    found = get_object_or_404(Order.objects.prefetch_related("lines"), public_id=public_id)
     context = {
         "order": found,
         "tracking": tracking_of(found),

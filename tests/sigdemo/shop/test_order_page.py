@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from sigdemo.shop.models import Invoice, Order, Product
-from sigdemo.shop.tracking import process_name, tracking_of
+from sigdemo.shop.tracking import Tracking, process_name, tracking_of
 from signals_app.models import Attempt, Delivery, Outcome, Pause, PauseKind, State
 from tests.sigdemo.shop.goods import deliveries_of, order
 
@@ -140,8 +140,24 @@ def test_the_page_needs_the_same_queries_however_many_attempts(
     for found in Delivery.objects.all():
         for number in range(1, 4):
             fail(found, number)
-    with django_assert_num_queries(5):  # order, lines, deliveries, attempts, pauses
+    with django_assert_num_queries(6):  # order, lines, deliveries, attempts, pauses, invoice
         client.get(placed.get_absolute_url())
+
+
+def test_what_ends_while_the_page_is_made_is_shown_with_its_invoice(
+    client: Client, a_bell: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = order({a_bell: 1})
+
+    def all_end_before_it(found: Order) -> Tracking:
+        finish(placed)
+        Invoice.objects.create(order=placed, file=ContentFile(b"%PDF", name="invoice.pdf"))
+        return tracking_of(found)
+
+    monkeypatch.setattr("sigdemo.shop.views.tracking_of", all_end_before_it)
+    shown = page(client, placed, "deliveries/")
+    assert 'data-final="true"' in shown
+    assert "Download the invoice (PDF)" in shown
 
 
 def test_work_done_inside_the_request_is_said_to_be(client: Client, a_bell: Product) -> None:
