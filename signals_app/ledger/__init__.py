@@ -34,7 +34,7 @@ from signals_app.ledger.clusters import (
 from signals_app.ledger.coalescing import coalesce
 from signals_app.ledger.due import awaits, count_ready, due, seconds_to_first, wake
 from signals_app.ledger.enqueue import BATCH, NewDelivery, bulk, enqueue, new_emission
-from signals_app.ledger.lanes import begin_in_lane, free, hand_on, mend_lanes, park_behind
+from signals_app.ledger.lanes import begin_in_lane, free, hand_on, mend_lanes, park_behind, succeed_and_hand_on
 from signals_app.ledger.maintenance import (
     Expired,
     begin_maintenance,

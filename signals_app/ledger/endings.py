@@ -45,9 +45,9 @@ def blocked(one: str, lane: str = "%(lane)s") -> str:
     return f"EXISTS (SELECT 1 FROM {{table}} f WHERE {fails} AND f.id < {one})"
 
 
-def first_open(column: str, lane: str = "%(lane)s") -> str:
-    """Return the query of a column of the first of a lane that has not ended."""
-    is_open = of_lane(IS_OPEN, "o", lane)
+def first_open(column: str, lane: str = "%(lane)s", but: str = "") -> str:
+    """Return the query of a column of the first of a lane that has not ended, ``but`` for one delivery."""
+    is_open = of_lane(IS_OPEN, "o", lane) + (f" AND o.id <> {but}" if but else "")
     return f"SELECT o.{column} FROM {{table}} o WHERE {is_open} ORDER BY o.lane, o.id LIMIT 1"
 
 

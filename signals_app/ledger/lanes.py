@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 from django.db import IntegrityError, transaction
 
-from signals_app.ledger.claims import HELD, UNSTARTED, ClaimedDelivery, pairs
+from signals_app.ledger.claims import HELD, UNSTARTED, ClaimedDelivery, pairs, write_held
 from signals_app.ledger.endings import (
     IS_BEHIND,
     IS_OPEN,
@@ -24,7 +24,8 @@ from signals_app.ledger.endings import (
     may_come_back,
     of_lane,
 )
-from signals_app.ledger.sql import connection, rows, write
+from signals_app.ledger.outcomes import SUCCEED
+from signals_app.ledger.sql import connection, database, rows, write
 
 TRIES = 5  # slots that a worker tries to take while others take them, too
 PARK_AT_ONCE = 1_000  # of a lane, whose slots are taken
@@ -45,6 +46,14 @@ _BEGIN_NEXT = (
     f"AND ({first_open('id')}) >= %(id)s{{unsynced}} RETURNING FALSE"
 )
 _BEGIN_FIRST = _BEGIN_NEXT.replace("{unsynced}", f" AND NOT {blocked('%(id)s')}{{unsynced}}")
+# Both by one statement, which sees the delivery that it ends as if it still ran.
+_NEXT = HELD.replace("%(id)s", "%(next)s").replace("%(token)s", "%(next_token)s")
+_SUCCEED_AND_BEGIN = (
+    f"WITH ended AS ({SUCCEED} RETURNING id), begun AS (UPDATE {{table}} SET slot = 0 WHERE {_NEXT} "
+    f"AND EXISTS (SELECT 1 FROM ended) AND NOT EXISTS ({begun(but='%(next)s')} AND b.id <> %(id)s) "
+    f"AND ({first_open('id', but='%(id)s')}) >= %(next)s RETURNING id) "
+    "SELECT (SELECT count(*) FROM ended), (SELECT count(*) FROM begun)"
+)
 
 _BEHIND = "parked = TRUE, behind = TRUE, concurrency = %(slots)s"
 _PARK_HELD = f"UPDATE {{table}} SET {UNSTARTED}, {_BEHIND} WHERE state = 'RUNNING' AND owner = %(owner)s AND "
@@ -98,6 +107,29 @@ def hand_on(claimed: ClaimedDelivery) -> bool:
     Nobody else can take its slot, and nothing has failed in the lane since it began.
     """
     return bool(rows(_BEGIN_NEXT, **_names(claimed)))
+
+
+def succeed_and_hand_on(
+    claimed: ClaimedDelivery, following: ClaimedDelivery, *, ran: float, done: int = 0, total: int = 0, result: str = ""
+) -> tuple[bool, bool]:
+    """Do what ``succeed()`` does for a member of no batch, and ``hand_on()``; return whether each was done.
+
+    In one round trip where the database can: a lane is as fast as those of its deliveries.
+    """
+    said = {"ago": ran, "done": done, "total": total, "result": result}
+    if database(connection()).writes_in_queries:
+        names = {**_names(claimed), "next": following.id, "next_token": following.token}
+        ((has_ended, has_begun),) = rows(_SUCCEED_AND_BEGIN, **names, **said)
+        if has_ended and not has_begun:  # should we die here, a pusher brings the next
+            with transaction.atomic(using=connection().alias):
+                follow([claimed.id], may_be_watched=False)
+        return bool(has_ended), bool(has_begun)
+    with transaction.atomic(using=connection().alias):
+        has_ended = write_held(SUCCEED, claimed, **said)
+        has_begun = has_ended and hand_on(following)
+        if has_ended and not has_begun:
+            follow([claimed.id], may_be_watched=False)
+    return has_ended, has_begun
 
 
 def _names(claimed: ClaimedDelivery) -> dict[str, object]:

@@ -17,13 +17,13 @@ from signals_app.models import Attempt, Delivery, Outcome, State
 
 # A success that a crash of the server loses is a delivery that is run again, as any whose worker died. One that commits
 # with its receiver's own writes is as durable as they are.
-_SUCCEED = (
+SUCCEED = (
     "UPDATE {table} SET state = 'SUCCESSFUL', started_at = {earlier}, finished_at = {now}, lease_until = NULL, "
     "progress_done = %(done)s, progress_total = %(total)s, result = %(result)s WHERE " + HELD + "{unsynced}"
 )
 
 # most members of a batch: nothing follows, and nobody waits for the disk
-_SUCCEED_UNWATCHED = _SUCCEED.replace("{unsynced}", " AND NOT watched{unsynced}")
+_SUCCEED_UNWATCHED = SUCCEED.replace("{unsynced}", " AND NOT watched{unsynced}")
 # the same for several, each with its own times
 _SUCCEED_TOGETHER = (
     "UPDATE {table} SET state = 'SUCCESSFUL', started_at = ended.started_at, finished_at = ended.finished_at, "
@@ -97,7 +97,7 @@ def succeed(
     said = {"ago": ran, "done": done, "total": total, "result": result}
     if claimed.batch is not None and not claimed.lane and write_held(_SUCCEED_UNWATCHED, claimed, **said):
         return True
-    template = _SUCCEED if connection().in_atomic_block else _SUCCEED.replace("{unsynced}", "{unsynced_here}")
+    template = SUCCEED if connection().in_atomic_block else SUCCEED.replace("{unsynced}", "{unsynced_here}")
     with _ending(claimed):
         held = write_held(template, claimed, **said)
         if held and not (hand_on and hand_on() and claimed.batch is None):

@@ -151,6 +151,8 @@ class Database:
     # unsynced_here           the same in a transaction of the ledger's own
     # returning               after the INSERT of a delivery: what inserted() reads
     fragments: ClassVar[Mapping[str, str]] = {}
+    # whether the WITH of a query may write
+    writes_in_queries: ClassVar[bool] = False
 
     def bind(self, db: BaseDatabaseWrapper, params: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
         """Return the parameters of a statement, with the process's clock where the database has none of its own."""
@@ -413,6 +415,8 @@ class PostgreSQL(Database):
         "returning_many": " RETURNING id, due_at, enqueued_at, (SELECT count(pg_notify('signals_app', i.queue)) "
         "FROM signals_app_idlequeue i WHERE i.queue = ANY (%(queues)s) AND i.until > {now})",
     }
+
+    writes_in_queries = True
 
     # psycopg's, written out: other databases than that of the deliveries may do without it
     _ACTIVE, _IN_TRANSACTION, _IN_ERROR = 1, 2, 3

@@ -248,11 +248,16 @@ def _record_success(run: Run, batch: ClaimedBatch) -> None:
 
 
 def _succeed(run: Run, batch: ClaimedBatch) -> bool:
+    claimed = run.claimed
     done, total = run.current.steps
-    hands_on = partial(_hand_on, run, batch) if run.claimed.lane else None
-    return ledger.succeed(
-        run.claimed, ran=run.seconds, done=done, total=total, result=run.current.result, hand_on=hands_on
-    )
+    said: dict[str, Any] = {"ran": run.seconds, "done": done, "total": total, "result": run.current.result}
+    batch.begun = None  # of a try whose transaction was lost
+    following = _following(claimed, batch) if claimed.batch is None else None
+    if following is None:
+        return ledger.succeed(claimed, **said, hand_on=partial(_hand_on, run, batch) if claimed.lane else None)
+    has_ended, has_begun = ledger.succeed_and_hand_on(claimed, following, **said)
+    batch.begun = following.id if has_begun else None
+    return has_ended
 
 
 def _hand_on(run: Run, batch: ClaimedBatch) -> bool:
@@ -260,15 +265,21 @@ def _hand_on(run: Run, batch: ClaimedBatch) -> bool:
 
     Otherwise two workers would take turns at a lane, each parking what the other one may run next.
     """
-    batch.begun = None  # of a try whose transaction was lost
-    if not _is_in_order(run.claimed):
-        return False
-    batch.take_on(run.claimed, limit=conf.batch if run.seconds < ledger.QUICK else 1)
-    following = batch.following(run.claimed)
-    if following is None or not _is_in_order(following) or not ledger.hand_on(following):
+    if _is_in_order(run.claimed):
+        batch.take_on(run.claimed, limit=conf.batch if run.seconds < ledger.QUICK else 1)
+    following = _following(run.claimed, batch)
+    if following is None or not ledger.hand_on(following):
         return False
     batch.begun = following.id
     return True
+
+
+def _following(claimed: ClaimedDelivery, batch: ClaimedBatch) -> ClaimedDelivery | None:
+    """Return the next of an ordered lane that the worker holds; its lane is the same."""
+    if not claimed.lane or not _is_in_order(claimed):
+        return None
+    following = batch.following(claimed)
+    return following if following and _is_in_order(following) else None
 
 
 def _is_in_order(claimed: ClaimedDelivery) -> bool:

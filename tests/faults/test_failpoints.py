@@ -46,7 +46,7 @@ READERS = {
     *("seconds_to_first", "sent_and_started", "short_lock_timeout", "this_minute", "unroutable_for"),
     *("wait_for_writer"),
 }
-ELSEWHERE = {"sqlite": {"_INSERT_MANY", "_SLEEP"}, "postgresql": set()}
+ELSEWHERE = {"sqlite": {"_INSERT_MANY", "_SLEEP", "_SUCCEED_AND_BEGIN"}, "postgresql": set()}
 EXIT = 77
 _WRITES = re.compile(r"before (?!SELECT |SAVEPOINT |RELEASE )")
 

@@ -109,7 +109,7 @@ def test_a_claim_and_a_look_read_one_range_of_the_index_of_claims(query: str) ->
 
 def test_an_outcome_finds_its_delivery_by_the_id() -> None:
     put()
-    plan = query_plan(outcomes._SUCCEED, id=1, token=1, owner="", ago=0, done=0, total=0, result="")
+    plan = query_plan(outcomes.SUCCEED, id=1, token=1, owner="", ago=0, done=0, total=0, result="")
     assert {"sqlite": "USING INTEGER PRIMARY KEY", "postgresql": "signals_app_delivery_pkey"}[connection.vendor] in plan
 
 

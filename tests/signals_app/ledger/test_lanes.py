@@ -213,6 +213,35 @@ def test_a_batch_of_one_lane_is_handed_on_within_the_worker_and_claims_what_is_b
     assert behind() == ids[4:]
 
 
+def test_a_success_and_the_begin_of_the_next_are_written_together() -> None:
+    ids = [enqueue(in_lane).id for _ in range(4)]
+    one, two, three, four = claimed()
+    assert begins(one)
+    assert ledger.succeed_and_hand_on(one, two, ran=1.5, done=1, total=2, result="3") == (True, True)
+    ended, begun = Delivery.objects.get(pk=one.id), Delivery.objects.get(pk=two.id)
+    assert (ended.state, ended.progress_done, ended.progress_total, ended.result) == (State.SUCCESSFUL, 1, 2, "3")
+    assert ended.started_at
+    assert ended.finished_at
+    assert ended.finished_at - ended.started_at == timedelta(seconds=1.5)
+    assert (begun.state, begun.slot) == (State.RUNNING, 0)
+    assert ledger.succeed_and_hand_on(one, three, ran=0) == (False, False), "it has ended before"
+    assert ledger.succeed_and_hand_on(two, four, ran=0) == (True, False), "the third comes first"
+    assert ledger.succeed_and_hand_on(replace(three, token=2), four, ran=0) == (False, False)
+    assert list(Delivery.objects.filter(slot=0, state=State.RUNNING)) == []
+    assert begins(three)
+    assert ledger.succeed_and_hand_on(three, replace(four, token=2), ran=0) == (True, False), "another's by now"
+    assert Delivery.objects.filter(pk__in=ids, state=State.SUCCESSFUL).count() == 3
+
+
+def test_where_the_next_does_not_begin_what_is_behind_comes_back() -> None:
+    ids = [enqueue(in_lane).id for _ in range(3)]
+    (one,), (two, three) = claimed("a", limit=1), claimed("b")
+    assert [begins(each) for each in (one, two)] == [True, False]
+    assert behind() == [ids[1]]
+    assert ledger.succeed_and_hand_on(one, replace(three, owner=one.owner), ran=0) == (True, False)
+    assert behind() == []
+
+
 @pytest.mark.parametrize("prevents", ["a later due time", "another queue", "a paused receiver", "a paused queue"])
 def test_a_worker_takes_on_nothing_of_a_lane_that_it_may_not_claim(prevents: str) -> None:
     enqueue(in_lane)
