@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from signals_app.console.admin import filters
 from signals_app.models import Outcome, State
-from tests.signals_app.console.admin.rows import ATTEMPTS, DELIVERIES, at, attempt, delivery, plan_of
+from tests.signals_app.console.admin.rows import ATTEMPTS, DELIVERIES, at, attempt, copies, delivery, plan_of
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +115,7 @@ def test_what_runs_waits_or_ended_with_an_error_is_found_by_its_index(
 ) -> None:
     for _ in range(20):
         attempt(delivery())
+    copies(attempt(delivery(), finished_at=at(-9_000_000)), 500, number="i + 1")  # what a range of time leaves out
     assert index in plan_of(boss.get(reverse(address), query).context["cl"].queryset.values_list("pk"))
 
 
