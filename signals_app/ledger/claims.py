@@ -18,7 +18,7 @@ from django.db.models import CharField, TextField
 
 from signals_app.ledger.damage import END, MOST, RANGES, is_uuid, moment, readable, seconds, set_aside_among
 from signals_app.ledger.endings import FIRST_BEHIND, let_go
-from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, connection, rows, write
+from signals_app.ledger.sql import QUEUE_RUNS, RECEIVER_RUNS, WAITING, connection, rows, write
 from signals_app.models import Delivery
 
 SLOW = 0.005  # seconds that the database takes for a claim, above which the next one begins where it ended
@@ -39,9 +39,8 @@ _COUNTS = [(Row._fields.index(name), *limits) for name, limits in RANGES.items()
 # Which claim it is. A crash of PostgreSQL may forget the last ones, and the next claim of such a row gets their token:
 # then the owner tells, whose process ends one attempt before it claims again.
 CLAIM = "id = %(id)s AND token = %(token)s AND owner = %(owner)s"
-# What a worker may still write to: the claim it made, while nobody has taken it over. Written so that PostgreSQL does
-# not see the condition of the index of what runs, and goes by the id: as long as an old transaction is open, that index
-# keeps entries of all that has ended since.
+# What a worker may still write to: the claim it made, while nobody has taken it over. Written as WAITING is: as long as
+# an old transaction is open, the index of what runs keeps entries of all that has ended since.
 HELD = CLAIM + " AND state || '' = 'RUNNING'"
 
 # One statement, so that a claim is atomic without a transaction around it; the payload comes back with it. Whatever
@@ -52,7 +51,7 @@ TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
     max_attempts = CASE WHEN max_attempts >= 0 THEN max_attempts ELSE 0 END,
     losses = CASE WHEN losses >= 0 THEN losses ELSE {END} END, owner = %(owner)s,
     lease_until = {{later}}, unroutable = %(false)s, progress_done = 0, progress_total = 0, """
-_TAKE = TAKE + "started_at = {now}, slot = NULL WHERE state = 'READY' AND id "
+_TAKE = TAKE + f"started_at = {{now}}, slot = NULL WHERE {WAITING} AND id "
 TAKEN = " RETURNING " + COLUMNS
 _CLAIM = _TAKE + "{among_due}{unsynced}" + TAKEN
 # the same in one band of priority, from a due time on
@@ -87,7 +86,7 @@ _DEFER = (
     f"UPDATE {{table}} SET {UNSTARTED}, booked = FALSE, due_at = {{later}}, "
     f"deferrals = CASE WHEN deferrals < {END} THEN deferrals + 1 ELSE deferrals END WHERE " + HELD
 )
-_IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + " AND state = 'READY' AND attempts < %(attempt)s"
+_IS_DEFERRED = "SELECT 1 FROM {table} WHERE " + CLAIM + f" AND {WAITING} AND attempts < %(attempt)s"
 
 _BOOK = f"UPDATE {{table}} SET {UNSTARTED}, booked = TRUE, due_at = %(turn)s WHERE {HELD}{{unsynced_here}}"
 

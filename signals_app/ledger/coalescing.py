@@ -25,7 +25,7 @@ from signals_app.ledger.claims import (
 )
 from signals_app.ledger.damage import CENTURY, END, readable, seconds, set_aside
 from signals_app.ledger.endings import follow
-from signals_app.ledger.sql import connection, rows, write
+from signals_app.ledger.sql import WAITING, connection, rows, write
 
 # Those that have not begun, whoever has claimed them; a slot is given to what begins. Locked in the order of their ids,
 # so that workers which come to several of them at once wait for each other, and find what the first one left. The
@@ -44,7 +44,7 @@ _RETURN = "UPDATE {table} SET " + UNSTARTED + " WHERE id = %(id)s"
 # As of the claim of the one that it replaces, so that recovery finds both in the same. A turn by the rate is handed on.
 _TAKE_OVER = (
     TAKE + "started_at = %(started_at)s, " + _SLOT + ", waiting_since = %(since)s, parked = FALSE, behind = FALSE, "
-    "booked = (booked OR bucket = %(bucket)s AND %(booked)s) WHERE state = 'READY' AND id = %(id)s" + TAKEN
+    "booked = (booked OR bucket = %(bucket)s AND %(booked)s) WHERE " + WAITING + " AND id = %(id)s" + TAKEN
 )
 _WAIT = (
     "UPDATE {table} SET waiting_since = %(since)s, due_at = CASE WHEN due_at > {later} THEN {later} ELSE due_at END "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from signals_app.ledger.batches import advance
-from signals_app.ledger.sql import connection, database, rows
+from signals_app.ledger.sql import WAITING, connection, database, rows
 
 _BATCHES = "SELECT DISTINCT batch FROM {table} WHERE id {among_ids} AND watched"
 _LANES = (
@@ -63,7 +63,7 @@ def may_come_back(lane: str = "%(lane)s", slots: str = "d.concurrency") -> str:
 # Of the first that are behind, so that none reads a whole lane; never waits for a row, for whoever has locked it is an
 # operator: it comes back then, or the next look of a pusher brings it.
 FIRST_BEHIND = (
-    "SELECT id FROM {table} WHERE state = 'READY' AND id {among}SELECT d.id FROM (SELECT d.id, d.concurrency "
+    f"SELECT id FROM {{table}} WHERE {WAITING} AND id {{among}}SELECT d.id FROM (SELECT d.id, d.concurrency "
     f"FROM {{table}} d WHERE {of_lane(IS_BEHIND, 'd')} ORDER BY d.lane, d.id LIMIT %(limit)s) d "
     f"WHERE {may_come_back(slots='CASE WHEN d.concurrency > %(slots)s THEN d.concurrency ELSE %(slots)s END')}{{those}}"
 )

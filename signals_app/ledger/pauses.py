@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from signals_app.ledger.sql import BANDS, PAUSED_RECEIVERS, RECEIVER_RUNS, connection, distinct, rows, write
+from signals_app.ledger.sql import BANDS, PAUSED_RECEIVERS, RECEIVER_RUNS, WAITING, connection, distinct, rows, write
 from signals_app.models import Pause, PauseKind
 
 PARK_AT_ONCE = 1_000  # deliveries at the head of a band that one look reads, or brings back
@@ -28,7 +28,7 @@ _HEAD = (
     "AND priority = %(priority)s AND due_at <= {now} ORDER BY due_at, id LIMIT %(limit)s"
 )
 _PARK = (
-    "UPDATE {table} SET parked = TRUE WHERE id {among}SELECT id FROM {table} WHERE state = 'READY' AND id {among}"
+    f"UPDATE {{table}} SET parked = TRUE WHERE id {{among}}SELECT id FROM {{table}} WHERE {WAITING} AND id {{among}}"
     f"SELECT id FROM ({_HEAD}) head WHERE receiver IN ({PAUSED_RECEIVERS}){{those}} {{skip_locked}}{{those}}"
 )
 

@@ -54,6 +54,10 @@ WITH RECURSIVE band(priority) AS (
             AND d.parked = FALSE AND d.priority < band.priority)
     FROM band WHERE band.priority IS NOT NULL
 )"""
+# Of deliveries that are known by their ids. Written so that no database sees the condition of the index of what waits,
+# and reads all that waits to find them: SQLite because of the queue, PostgreSQL where it counted last while none did.
+WAITING = "state || '' = 'READY'"
+
 _OF_BAND = f"""
     SELECT d.id, d.priority, d.due_at FROM {{table}} d
     WHERE d.queue = %(queue)s AND d.state = 'READY' AND d.parked = FALSE AND d.priority = band.priority

@@ -4,13 +4,16 @@ import math
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from signals_app import ledger
 from signals_app.conf import conf
-from signals_app.ledger import ClaimedDelivery, Failure, claims, outcomes
+from signals_app.ledger import ClaimedDelivery, Failure, claims, coalescing, endings, outcomes
 from signals_app.ledger.due import _FIRST
+from signals_app.ledger.pauses import _PARK
 from signals_app.models import Delivery, Outcome, State
 from tests.query_plan import query_plan
+from tests.signals_app.console.admin.rows import copies
 from tests.signals_app.ledger.acts import claim, claimed, put
 from tests.signals_app.threads import at_the_same_time
 from tests.testapp.receivers import enqueue, nothing, work
@@ -107,10 +110,28 @@ def test_a_claim_and_a_look_read_one_range_of_the_index_of_claims(query: str) ->
     assert "Seq Scan" not in plan
 
 
-def test_an_outcome_finds_its_delivery_by_the_id() -> None:
-    put()
-    plan = query_plan(outcomes.SUCCEED, id=1, token=1, owner="", ago=0, done=0, total=0, result="")
-    assert {"sqlite": "USING INTEGER PRIMARY KEY", "postgresql": "signals_app_delivery_pkey"}[connection.vendor] in plan
+@pytest.mark.parametrize(
+    ("query", "times"),
+    [
+        (outcomes.SUCCEED, 1),
+        (claims._CLAIM, 1),
+        (claims._CLAIM_AHEAD, 1),
+        (claims._CLAIM_NEXT, 2),
+        (coalescing._TAKE_OVER, 1),
+        (endings._BRING_BACK, 2),
+        (_PARK, 2),
+    ],
+)
+def test_what_is_written_to_is_found_by_its_id_though_the_database_last_counted_when_nothing_waited(
+    query: str, times: int
+) -> None:
+    copies(put(state=State.SUCCESSFUL, finished_at=timezone.now()), 500)
+    written = {"id": 1, "token": 1, "owner": "", "ago": 0, "done": 0, "total": 0, "result": ""}
+    taken = {"queue": "sigdemo", "limit": 1, "delay": 1, "false": False, "priority": 0, "since": "2020-01-01"}
+    merged = {"started_at": "2020-01-01", "bucket": "", "booked": False}
+    plan = query_plan(query, **written, **taken, **merged, lane="one", slots=1)
+    by_id = {"sqlite": "delivery USING INTEGER PRIMARY KEY", "postgresql": "pkey on signals_app_delivery"}
+    assert plan.count(by_id[connection.vendor]) == times, plan
 
 
 def test_what_a_drain_claims_next_begins_where_a_slow_claim_ended_and_misses_nothing(

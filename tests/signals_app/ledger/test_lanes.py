@@ -16,6 +16,7 @@ from signals_app import ledger
 from signals_app.conf import conf
 from signals_app.dispatcher import QueuedReceiver
 from signals_app.ledger import ClaimedDelivery, Failure
+from signals_app.ledger.claims import _CLAIM_NEXT
 from signals_app.ledger.endings import _BRING_BACK
 from signals_app.ledger.lanes import _BEGIN_FIRST, _STANDING_STILL
 from signals_app.models import Delivery, Outcome, PauseKind, State
@@ -336,10 +337,13 @@ def test_whoever_brings_back_what_is_in_another_queue_wakes_its_pusher(monkeypat
         (_BRING_BACK, {"signals_app_behind", "signals_app_lane", "signals_app_one_a_slot", "signals_app_blocking"}),
         (_BEGIN_FIRST, {"signals_app_lane", "signals_app_one_a_slot", "signals_app_blocking"}),
         (_STANDING_STILL, {"signals_app_behind", "signals_app_lane", "signals_app_one_a_slot"}),
+        (_CLAIM_NEXT, {"signals_app_behind", "signals_app_lane", "signals_app_one_a_slot", "signals_app_blocking"}),
     ],
 )
-def test_lanes_are_looked_up_by_indexes(query: str, indexes: set[str]) -> None:
-    plan = query_plan(query, lane="one", limit=10, slots=1, id=1, token=1, owner="me", after="")
+def test_lanes_are_looked_up_by_indexes_of_their_own(query: str, indexes: set[str]) -> None:
+    claim = {"queue": "sigdemo", "delay": 1, "false": False}
+    plan = query_plan(query, lane="one", limit=10, slots=1, id=1, token=1, owner="me", after="", **claim)
+    assert "signals_app_claim" not in plan
     assert {name for name in indexes if name not in plan} == set()
     assert "Seq Scan on signals_app_delivery" not in plan
     assert "SCAN signals_app_delivery" not in plan
