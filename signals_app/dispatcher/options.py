@@ -107,13 +107,11 @@ def _misplaced(own: Mapping[str, Any]) -> str:
     return ""
 
 
-def key_of(spec: KeyOf | None, arguments: Mapping[str, object], **sent: object) -> str:
+def key_of(spec: KeyOf, arguments: Mapping[str, object], **sent: object) -> str:
     """Return what ``coalesce``, ``lane`` or ``rate_key`` makes of the arguments of a signal; "" where it makes None.
 
     An instance is known by its model and primary key, anything else by its text. A long one is known by its hash.
     """
-    if spec is None:
-        return ""
     value = arguments[spec] if isinstance(spec, str) else spec(**sent, **arguments)
     if value is None:
         return ""

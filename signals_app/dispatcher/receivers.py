@@ -151,6 +151,8 @@ class QueuedReceiver:
     def _key_of(self, option: str, arguments: Mapping[str, object], sent: Mapping[str, Any]) -> str:
         """Return the key that an option makes of a signal's arguments. Raises ReceiverError where it makes none."""
         spec = getattr(self.options, option)
+        if spec is None:
+            return ""
         try:
             return key_of(spec, arguments, **sent)
         except Exception as error:

@@ -35,7 +35,7 @@ class Sending:
         if self.at is not None:
             delay = max(0.0, (self.at - timezone.now()).total_seconds())
         delay = max(delay, quiet)
-        if self != _NOTHING and 0 < options.expires <= delay:
+        if self is not _NOTHING and 0 < options.expires <= delay:
             raise ReceiverError(
                 f"{receiver} has expires={options.expires:g}, and sending() puts it off for {delay:g} s, so it would "
                 "never run. Put it off for less."
