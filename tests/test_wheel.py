@@ -142,18 +142,26 @@ def make_environment(directory: Path, *packages: str) -> Path:
     return directory / "bin"
 
 
-@pytest.fixture
-def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
-    """Somebody with a blank project and an app ``orders``, who has installed the wheel where nothing else is."""
-    on_postgresql = "TEST_DATABASE_URL" in os.environ
-    extras = {"postgres": "psycopg[binary]"} if on_postgresql else {}
+ON_POSTGRESQL = "TEST_DATABASE_URL" in os.environ
+
+
+@pytest.fixture(scope="module")
+def tools(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the wheel is installed, and nothing that it does not ask for."""
+    extras = {"postgres": "psycopg[binary]"} if ON_POSTGRESQL else {}
     extras |= {} if HAS_TASKS else {"tasks": "django-tasks"}
     here = needed("cronsim", "django", "django-q2", "pytest", "pytest-django", *extras.values())
-    tools = make_environment(tmp_path / "venv", *here)
+    found = make_environment(tmp_path_factory.mktemp("installed") / "venv", *here)
     wanted = f"[{','.join(extras)}]" if extras else ""
-    pip = [sys.executable, "-m", "pip", "--python", str(tools / "python")]
+    pip = [sys.executable, "-m", "pip", "--python", str(found / "python")]
     install = [*pip, "install", "--no-index", "--quiet", f"{built.wheel}{wanted}"]
     subprocess.run(install, check=True, env=clean_environment())
+    return found
+
+
+@pytest.fixture
+def somebody(tools: Path, tmp_path: Path) -> Iterator[Reader]:
+    """Somebody with a blank project and an app ``orders``, who has installed the wheel where nothing else is."""
     environment = {
         "PATH": f"{tools}:{clean_environment()['PATH']}",
         "PYTHONUNBUFFERED": "1",
@@ -166,7 +174,7 @@ def somebody(built: Built, tmp_path: Path) -> Iterator[Reader]:
         reader.project = tmp_path / "mysite"
         write_orders(reader.project)
         written: dict[str, Any] = mail_settings((tmp_path / "mails").as_uri())
-        if not on_postgresql:
+        if not ON_POSTGRESQL:
             write_settings(reader, written)
             yield reader
             return
@@ -226,7 +234,6 @@ def test_an_order_sends_its_confirmation(deliveries, run_deliveries, mailoutbox)
 """
 
 
-@pytest.mark.database
 def test_pytest_finds_the_fixtures_and_other_projects_do_not_notice(somebody: Reader) -> None:
     somebody.follow(ROOT / "README.md")
     somebody.run("python manage.py makemigrations orders")
@@ -258,7 +265,6 @@ def strike(sender, due, **kwargs):
 """
 
 
-@pytest.mark.database
 def test_a_blank_project_runs_tasks_and_what_the_clock_sends(somebody: Reader) -> None:
     somebody.follow(ROOT / "README.md")
     (somebody.project / "orders" / "tasks.py").write_text(TASKS)
