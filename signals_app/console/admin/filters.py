@@ -167,7 +167,7 @@ OF_DELIVERIES = (
     ),
     by_number(_("batch"), "batch"),
     by_choice(_("routing"), "unroutable", {"1": _("Unroutable")}, lambda _one: is_unroutable()),
-    by_choice(_("lane"), "blocking", {"1": _("Blocked by it")}, lambda _one: blocks_a_lane()),
+    by_choice(_("lane"), "blocking", {"1": _("Blocks its lane")}, lambda _one: blocks_a_lane()),
     by_choice(_("running"), "long", {"1": _("For over a minute")}, lambda _one: running_long()),
     _ENDED,
     # Reads every row, 100,000 in 25 ms. Ids and emissions have indexes, but follow the time only as far as clocks are
