@@ -54,14 +54,21 @@ TAKE = f"""UPDATE {{table}} SET state = 'RUNNING',
 _TAKE = TAKE + f"started_at = {{now}}, slot = NULL WHERE {WAITING} AND id "
 TAKEN = " RETURNING " + COLUMNS
 _CLAIM = _TAKE + "{among_due}{unsynced}" + TAKEN
-# the same in one band of priority, from a due time on
-_CLAIM_AHEAD = (
-    _TAKE
-    + "{among}SELECT id FROM {table} WHERE queue = %(queue)s AND state = 'READY' AND parked = FALSE "
-    + "AND priority = %(priority)s AND due_at >= %(since)s AND due_at <= {now} "
-    + f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} ORDER BY due_at, id LIMIT %(limit)s {{skip_locked}}{{those}}{{unsynced}}"
-    + TAKEN
-)
+_WAITS = "queue = %(queue)s AND state = 'READY' AND parked = FALSE"
+
+
+def _of_band(condition: str) -> str:
+    """Return the same statement for one band of priority."""
+    return (
+        f"{_TAKE}{{among}}SELECT id FROM {{table}} WHERE {_WAITS} AND {condition} AND due_at <= {{now}} "
+        f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} ORDER BY due_at, id LIMIT %(limit)s {{skip_locked}}{{those}}{{unsynced}}"
+        f"{TAKEN}"
+    )
+
+
+_CLAIM_AHEAD = _of_band("priority = %(priority)s AND due_at >= %(since)s")
+# PostgreSQL plans each statement anew, and this one in half the time
+_CLAIM_TOP = _of_band(f"priority = (SELECT max(priority) FROM {{table}} WHERE {_WAITS})")
 
 # what is next in the lane of a delivery that ends, without a detour by the claims of others
 _CLAIM_NEXT = (
@@ -210,7 +217,8 @@ def _readable(taken: Sequence[Row], owner: str) -> list[Row]:
 def _taken(params: dict[str, Any], ahead: Ahead | None) -> list[Row]:
     if ahead and (taken := ahead.claim(params)):
         return taken
-    taken = _rows(_CLAIM, **params)
+    # a single one is mostly of the highest band; where nothing is due there, a lower one is looked at
+    taken = (params["limit"] == 1 and _rows(_CLAIM_TOP, **params)) or _rows(_CLAIM, **params)
     if ahead and taken and taken[0].clock > taken[0].now:
         ahead.note([row for row in taken if row.due_at])
     return taken

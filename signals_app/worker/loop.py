@@ -25,7 +25,7 @@ from signals_app.worker.attempt import attempt, goes_on, record_kept
 from signals_app.worker.connections import AWAY, FIRST_PAUSE, reconnect, retry_while_unavailable, sleep_for
 from signals_app.worker.heartbeat import ClaimedBatch, heartbeat_of
 from signals_app.worker.isolation import Isolation
-from signals_app.worker.watch import WATCH, duty, wait_for_work
+from signals_app.worker.watch import WATCH, duty, stop_listening, wait_for_work
 
 logger = get_logger("signals_app.worker")
 
@@ -137,6 +137,7 @@ def _work_through(queue: str, owner: str, end: float) -> int:
     while liveness.may_claim:
         claimed = ledger.claim(queue, owner=owner, limit=limit, lease=conf.lease, ahead=ahead)
         _trouble.is_over()
+        stop_listening(queue)
         if not claimed:
             break
         count, took = _run_all(claimed, isolation, end)

@@ -50,13 +50,18 @@ def wait_for_work(queue: str, end: float) -> bool:
         while (left := end - time.monotonic()) > 0 and liveness.may_claim and liveness.is_on_watch():
             change = listener.wait(min(left, LOOK))
             if change is Change.OURS or (change is Change.ANY and ledger.due(queue, limit=1)):
-                listener.rest(briefly=True)
                 _leave_old_connections()
                 return True
             if _is_wanted():
                 break
         listener.rest(briefly=False)
     return False
+
+
+def stop_listening(queue: str) -> None:
+    """Hear of nothing more until the next wait; after the claim, which need not wait for it."""
+    if listener := _listeners.get(queue):
+        listener.rest(briefly=True)
 
 
 @contextmanager

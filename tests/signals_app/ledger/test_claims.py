@@ -100,7 +100,7 @@ def test_what_is_given_back_was_never_attempted() -> None:
     assert claimed() == [delivery.id]
 
 
-@pytest.mark.parametrize("query", [claims._CLAIM, claims._CLAIM_AHEAD, "{due}", _FIRST])
+@pytest.mark.parametrize("query", [claims._CLAIM, claims._CLAIM_TOP, claims._CLAIM_AHEAD, "{due}", _FIRST])
 def test_a_claim_and_a_look_read_one_range_of_the_index_of_claims(query: str) -> None:
     for _ in range(50):
         put()
@@ -115,6 +115,7 @@ def test_a_claim_and_a_look_read_one_range_of_the_index_of_claims(query: str) ->
     [
         (outcomes.SUCCEED, 1),
         (claims._CLAIM, 1),
+        (claims._CLAIM_TOP, 1),
         (claims._CLAIM_AHEAD, 1),
         (claims._CLAIM_NEXT, 2),
         (coalescing._TAKE_OVER, 1),
@@ -130,7 +131,7 @@ def test_what_is_written_to_is_found_by_its_id_though_the_database_last_counted_
     taken = {"queue": "sigdemo", "limit": 1, "delay": 1, "false": False, "priority": 0, "since": "2020-01-01"}
     merged = {"started_at": "2020-01-01", "bucket": "", "booked": False}
     plan = query_plan(query, **written, **taken, **merged, lane="one", slots=1)
-    by_id = {"sqlite": "delivery USING INTEGER PRIMARY KEY", "postgresql": "pkey on signals_app_delivery"}
+    by_id = {"sqlite": "delivery USING INTEGER PRIMARY KEY", "postgresql": "signals_app_delivery_pkey"}
     assert plan.count(by_id[connection.vendor]) == times, plan
 
 
