@@ -29,6 +29,7 @@ from django.test import override_settings
 from signals_app import ledger
 from signals_app.ledger import claims, outcomes, sql
 from signals_app.models import Delivery
+from signals_app.worker import loop
 from tests.faults.harness import FULL, Fault
 from tests.faults.paths import PATHS, recover
 from tests.forks import in_child
@@ -58,7 +59,7 @@ def test_a_process_may_die_before_and_after_each_statement_and_commit(
 ) -> None:
     deaths = 0
     monkeypatch.setattr(claims, "SLOW", math.inf)  # or the next claim of a slow machine is another statement
-    for module in (ledger, outcomes):  # and what follows in a lane is
+    for module in (ledger, outcomes, loop):  # and so are how many it takes, and what follows in a lane
         monkeypatch.setattr(module, "QUICK", math.inf)
     # so that a step is the same each time
     with override_settings(SIGNALS_APP={"TIME_SLICE": 60}):
