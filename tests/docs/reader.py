@@ -67,9 +67,9 @@ class Reader:
         self._watch(command, self._here(command), [self._here(expected)])
 
     def wait_for(self, command: str, expected: list[str]) -> None:
-        """Repeat a command until it prints these lines."""
+        """Repeat a command until it prints these lines, in any order: two workers decide which comes first."""
         what = f"{expected} by {command}"
-        wait_until(lambda: not differs(expected, self._shell.run(command)[1]), what, seconds=PATIENCE)
+        wait_until(lambda: not differs(expected, self._shell.run(command)[1], in_order=False), what, seconds=PATIENCE)
 
     def _here(self, text: str) -> str:
         return text.replace("8000", str(self.port))

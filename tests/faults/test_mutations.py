@@ -85,7 +85,7 @@ FIRST = [
     ),
     without(
         "the state in the claim's condition",
-        ledger(r"state = 'READY' AND (?=id )"),
+        ledger(r"\{WAITING\} AND (?=id )"),
         ledger(r" AND (d\.)?state = 'READY'"),
         test="test_a_claimed_delivery_is_not_claimed_again",
     ),
@@ -98,7 +98,7 @@ FIRST = [
 MORE = [
     without(
         "the lock and the state of a row that another claim is about to take",
-        ledger(r"state = 'READY' AND (?=id )"),
+        ledger(r"\{WAITING\} AND (?=id )"),
         ledger(r"FOR UPDATE SKIP LOCKED"),
         test="test_workers_that_claim_at_the_same_time_never_get_the_same_delivery",
         vendors=("postgresql",),
