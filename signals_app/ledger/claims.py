@@ -58,7 +58,7 @@ _WAITS = "queue = %(queue)s AND state = 'READY' AND parked = FALSE"
 
 
 def _of_band(condition: str) -> str:
-    """Return the same statement for one band of priority."""
+    """Return the claim of one band of priority."""
     return (
         f"{_TAKE}{{among}}SELECT id FROM {{table}} WHERE {_WAITS} AND {condition} AND due_at <= {{now}} "
         f"AND {RECEIVER_RUNS} AND {QUEUE_RUNS} ORDER BY due_at, id LIMIT %(limit)s {{skip_locked}}{{those}}{{unsynced}}"

@@ -59,7 +59,7 @@ def test_a_process_may_die_before_and_after_each_statement_and_commit(
 ) -> None:
     deaths = 0
     monkeypatch.setattr(claims, "SLOW", math.inf)  # or the next claim of a slow machine is another statement
-    for module in (ledger, outcomes, loop):  # and so are how many it takes, and what follows in a lane
+    for module in (ledger, outcomes, loop):  # as may be how many it takes, and what follows in a lane
         monkeypatch.setattr(module, "QUICK", math.inf)
     # so that a step is the same each time
     with override_settings(SIGNALS_APP={"TIME_SLICE": 60}):
